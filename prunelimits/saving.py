@@ -1,0 +1,102 @@
+"""Networks and their masks on disk: tensors and widths only, so a file can never run code."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prunelimits.masks import check_masks
+from prunelimits.models.mlp import MLP
+from prunelimits.types import Masks
+
+
+def save(model: MLP, masks: Masks | None, path: str | os.PathLike[str]) -> None:
+    """Writes a network with its masks to one file, whole or not at all.
+
+    The file is a dict `{"widths": [...], "state_dict": {...}, "masks": {...}}` that
+    `torch.load(path, weights_only=True)` reads.
+
+    Args:
+        model: The network.
+        masks: Name -> bool tensor. None: nothing is pruned.
+        path: Where to; an existing file is replaced.
+
+    Raises:
+        ValueError: If a mask names no parameter or has another shape.
+        TypeError: If `model` is no `MLP` or a mask is not a bool tensor.
+        OSError: If the file cannot be written; then an existing one is as it was.
+    """
+    write_atomically(to_bytes(model, masks), path)
+
+
+def load(path: str | os.PathLike[str]) -> tuple[MLP, Masks]:
+    """A network and its masks as `save` wrote them. No code in the file is ever executed.
+
+    Raises:
+        OSError: If the file cannot be read: `FileNotFoundError` if there is none.
+        ValueError: If it is damaged or not a network that `save` wrote.
+    """
+    return from_bytes(Path(path).read_bytes(), os.fspath(path))
+
+
+def to_bytes(model: MLP, masks: Masks | None) -> bytes:
+    """The content of the file that `save` writes; raises as it does."""
+    if not isinstance(model, MLP):
+        raise TypeError(f"model must be a prunelimits.MLP, got {type(model).__name__}")
+    masks = masks or {}
+    check_masks(dict(model.named_parameters()), masks)
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "widths": list(model.widths),
+            "state_dict": {n: v.detach().cpu().clone() for n, v in model.state_dict().items()},
+            "masks": {name: mask.cpu().clone() for name, mask in masks.items()},
+        },
+        buffer,
+    )
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
+    """The inverse of `to_bytes`; `source` names the content in errors.
+
+    Raises:
+        ValueError: If the content is damaged or not what `to_bytes` gave.
+    """
+    # Damage surfaces as whatever the parts of torch.load raise; for the caller it is one thing.
+    try:
+        loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{source} is damaged or no network file: {error}") from error
+    try:
+        if not isinstance(loaded, dict):
+            raise TypeError(f"it holds a {type(loaded).__name__}")
+        model = MLP.from_params(loaded["widths"], dict(loaded["state_dict"]))
+        masks: Masks = dict(loaded["masks"])
+        check_masks(dict(model.named_parameters()), masks)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{source} is not a prunelimits network: {error}") from error
+    return model, masks
+
+
+def write_atomically(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Writes a neighbouring temporary file, which then takes the place of `path`.
+
+    Raises:
+        OSError: If the file cannot be written; then `path` is as it was.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
