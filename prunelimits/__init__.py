@@ -1,8 +1,11 @@
 """prunelimits: how sparse can this network be, and how close does your pruning method get?"""
 
 from prunelimits import datasets as datasets
+from prunelimits import enumeration as enumeration
 from prunelimits import masks as masks
 from prunelimits import types as types
+from prunelimits.enumeration import EligibleMasks as EligibleMasks
+from prunelimits.enumeration import ModelMasks as ModelMasks
 from prunelimits.models import MLP as MLP
 from prunelimits.saving import load as load
 from prunelimits.saving import save as save

@@ -1,0 +1,75 @@
+"""One form for all masks that differ by a relabelling of hidden units."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from prunelimits.enumeration.mask_layout import MaskLayout
+from prunelimits.enumeration.orbit_cuts import best_cut
+from prunelimits.types import Masks
+
+
+def canonical(masks: Masks) -> Masks:
+    """The masks that represent all relabellings of the hidden units of `masks`.
+
+    A permutation of a hidden layer's units moves the rows of the matrix below and the columns of
+    the matrix above. Masks of equal networks, up to that, have equal representatives: the elements
+    of `ModelMasks(widths, symmetry="network")`. No tables are built.
+
+    Args:
+        masks: The masks of an MLP by parameter name, with every row and column of the weight masks
+            nonzero and every bias kept.
+
+    Raises:
+        TypeError: If `masks` is not a dict of bool tensors.
+        ValueError: If a weight mask has a zero row or column, a bias is pruned, the names and
+            shapes are not an MLP's, or too many permutations would have to be compared.
+
+    Example:
+        >>> import torch
+        >>> masks = {"layers.0.weight": torch.tensor([[True, True], [True, False]]),
+        ...          "layers.0.bias": torch.tensor([True, True]),
+        ...          "layers.1.weight": torch.tensor([[True, True]]),
+        ...          "layers.1.bias": torch.tensor([True])}
+        >>> canonical(masks)["layers.0.weight"].int()
+        tensor([[1, 0],
+                [1, 1]], dtype=torch.int32)
+    """
+    layout = MaskLayout(_widths(masks))
+    weights = layout.weights(layout.row(masks)[None])
+    cut = best_cut(layout.widths)
+    return layout.masks(layout.rows(cut.matrices(cut.canonical_keys(weights)))[0])
+
+
+def same_network(first: Masks, second: Masks) -> bool:
+    """Whether relabelling hidden units takes one network's masks to the other's.
+
+    Args:
+        first: The masks of an MLP by parameter name; see `canonical` for what they must be.
+        second: The same for the other network. Other widths make it another network.
+
+    Raises:
+        TypeError: As for `canonical`.
+        ValueError: As for `canonical`.
+    """
+    one, other = canonical(first), canonical(second)
+    return all(
+        mask.shape == other[name].shape and bool((mask == other[name]).all())
+        for name, mask in one.items()
+    ) and len(one) == len(other)
+
+
+def _widths(masks: object) -> tuple[int, ...]:
+    """The widths of the MLP that has these weight masks."""
+    if not isinstance(masks, dict):
+        raise TypeError(f"masks must be a dict of bool tensors, got {type(masks).__name__}")
+    weights: list[Tensor] = []
+    while isinstance(weight := masks.get(f"layers.{len(weights)}.weight"), Tensor):
+        if weight.dim() != 2:
+            raise ValueError(
+                f"layers.{len(weights)}.weight must have two dimensions, got {weight.dim()}"
+            )
+        weights.append(weight)
+    if not weights:
+        raise ValueError(f"masks must have the names of an MLP's parameters, got {list(masks)}")
+    return (weights[0].shape[1], *(weight.shape[0] for weight in weights))

@@ -1,0 +1,245 @@
+"""The masks of one weight matrix that the combinatorial search considers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import accumulate, groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prunelimits.enumeration.arguments import checked_integer
+from prunelimits.enumeration.eligible_counts import EligibleCounts
+from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
+from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array, number_dtype
+
+TABLE_ROWS = 2**20
+"""Masks with one number of ones are tabulated where growing them meets at most this many."""
+
+TABLE_BYTES = 2**26
+"""The tables that one space holds at a time take at most this many bytes together."""
+
+
+class EligibleMasks(LazySequence[Tensor]):
+    """The eligible masks of a weight matrix: no zero row, no zero column, rows sorted.
+
+    A mask is a bool tensor of shape `(d_out, d_in)`. Its rows are non-increasing in (count of ones,
+    value as a binary number, first column most significant), so it stands for all its row
+    permutations. This is `EligibleMasks` of Algorithm 1 in
+    [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), with the order of rows that
+    the paper's text describes.
+
+    The list ascends in (number of ones, tuple of row counts, tuple of row values), tuples compared
+    lexicographically from the first row.
+
+    Nothing is held but tables of the numbers of ones in use, where they are small: millions of
+    masks a second. Elsewhere an element is unranked by exact counting, about 0.4 ms each for (8, 4)
+    and 8 ms for (16, 16), after a set-up of 0.03 s for (16, 16) and 5 s for (32, 32).
+
+    Args:
+        d_in: Columns, the units that the matrix reads from.
+        d_out: Rows, the units that it feeds.
+
+    Raises:
+        TypeError: If a width is not an integer.
+        ValueError: If a width is below 1.
+
+    Example:
+        >>> space = EligibleMasks(3, 2)
+        >>> len(space)
+        13
+        >>> space[0].int()
+        tensor([[0, 1, 1],
+                [1, 0, 0]], dtype=torch.int32)
+        >>> space.index(space[-1])
+        12
+        >>> space.counts_by_nonzeros()
+        {3: 3, 4: 6, 5: 3, 6: 1}
+        >>> EligibleMasks(16, 16).count > 10**63
+        True
+    """
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        self.d_in = checked_integer("d_in", d_in, 1)
+        self.d_out = checked_integer("d_out", d_out, 1)
+        self._counts = EligibleCounts(d_in, d_out)
+        self._tables: dict[int, Bits] = {}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of every mask, `(d_out, d_in)`."""
+        return self.d_out, self.d_in
+
+    @property
+    def count(self) -> int:
+        """The number of masks, exact however large.
+
+        sum_m (-1)^(d_in-m) C(d_in, m) C(2^m - 2 + d_out, d_out), over m = 1 to d_in.
+        """
+        return self._counts.count
+
+    def counts_by_nonzeros(self) -> dict[int, int]:
+        """The number of masks for each number of ones, ascending and exact."""
+        return dict(self._counts.by_ones)
+
+    def take(self, ranks: Ranks) -> Tensor:
+        """The masks at `ranks`, a bool tensor of shape `(len(ranks), d_out, d_in)`.
+
+        Raises:
+            IndexError: If a rank lies outside 0 to `count - 1`.
+            TypeError: If `ranks` are not integers.
+        """
+        bits = self.bits(as_rank_array(ranks, self.count))
+        return torch.from_numpy(bits).reshape(-1, self.d_out, self.d_in)
+
+    def bits(self, ranks: NDArray[Any]) -> Bits:
+        """The masks at the valid `ranks`, flattened: shape `(len(ranks), d_out * d_in)`."""
+        ones, starts = self._strata
+        stratum = np.searchsorted(starts, ranks, side="right") - 1
+        present = np.flatnonzero(np.bincount(stratum))
+        if len(present) == 1:
+            return self._bits_with_ones(ones[present[0]], ranks - starts[present[0]])
+        result = np.empty((len(ranks), self.d_out * self.d_in), dtype=bool)
+        for index in present:
+            at = np.flatnonzero(stratum == index)
+            result[at] = self._bits_with_ones(ones[index], ranks[at] - starts[index])
+        return result
+
+    def elements(self, ranks: range) -> Iterator[Tensor]:
+        """The masks at `ranks`, all within 0 to `count - 1`."""
+        yield from self.take(ranks)
+
+    def rank(self, value: object) -> int:
+        """The position of the mask `value` in the list.
+
+        Raises:
+            TypeError: If `value` is not a bool tensor.
+            ValueError: If it is not an eligible mask of this shape, saying why.
+        """
+        rows = self._checked_rows(value)
+        row_counts = [row.bit_count() for row in rows]
+        total = sum(row_counts)
+        rank = sum(masks for ones, masks in self._counts.by_ones.items() if ones < total)
+        runs = [(ones, len(list(run))) for ones, run in groupby(row_counts)]
+        weights, largest, rows_left, ones_left = self._nothing_placed(total)
+        for run in runs:
+            for ones, length, masks in self._counts.runs(weights, largest, rows_left, ones_left):
+                if (ones, length) == run:
+                    break
+                rank += masks
+            weights = self._counts.after_run(weights, *run)
+            largest, rows_left = run[0] - 1, rows_left - run[1]
+            ones_left -= run[0] * run[1]
+        uncovered = 2**self.d_in - 1
+        for row, (length, later) in zip(rows, self._row_contexts(runs), strict=True):
+            rank += self._counts.rows_below(row, uncovered, length, later)
+            uncovered &= ~row
+        return rank
+
+    @property
+    def _strata(self) -> tuple[list[int], NDArray[Any]]:
+        """The numbers of ones, and the rank of the first mask with each."""
+        by_ones = self._counts.by_ones
+        starts = [0, *accumulate(by_ones.values())][:-1]
+        return list(by_ones), np.array(starts, dtype=number_dtype(self.count))
+
+    def _bits_with_ones(self, ones: int, ranks: NDArray[Any]) -> Bits:
+        """The masks at `ranks` among those with `ones` ones."""
+        if ones not in self._tables:
+            grown = self._counts.row_multisets(self.d_in, self.d_in, self.d_out, ones)
+            if max(grown, 2**self.d_in) > TABLE_ROWS or grown * math.prod(self.shape) > TABLE_BYTES:
+                flat = [self._unrank(ones, int(rank)) for rank in ranks]
+                return np.array(flat, dtype=bool).reshape(len(ranks), -1)
+            self._tables[ones] = eligible_bits(self.d_in, self.d_out, ones)
+            while sum(table.nbytes for table in self._tables.values()) > TABLE_BYTES:
+                del self._tables[next(iter(self._tables))]
+        return self._tables[ones].take(ranks.astype(np.int64), axis=0)
+
+    def _unrank(self, total: int, rank: int) -> list[int]:
+        """The mask at `rank` among those with `total` ones, flattened, by exact counting."""
+        runs: list[tuple[int, int]] = []
+        weights, largest, rows_left, ones_left = self._nothing_placed(total)
+        while rows_left:
+            ones, length, rank = self._counts.run_at(rank, weights, largest, rows_left, ones_left)
+            runs.append((ones, length))
+            weights = self._counts.after_run(weights, ones, length)
+            largest, rows_left = ones - 1, rows_left - length
+            ones_left -= ones * length
+        uncovered = 2**self.d_in - 1
+        flat: list[int] = []
+        row_ones = [ones for ones, length in runs for _ in range(length)]
+        for ones, (length, later) in zip(row_ones, self._row_contexts(runs), strict=True):
+            row, below = self._greatest_row(rank, ones, uncovered, length, later)
+            rank -= below
+            uncovered &= ~row
+            flat += [row >> bit & 1 for bit in range(self.d_in - 1, -1, -1)]
+        return flat
+
+    def _greatest_row(
+        self, rank: int, ones: int, uncovered: int, length: int, later: list[int]
+    ) -> tuple[int, int]:
+        """The greatest row with at most `rank` completions below it, and how many those are."""
+        row, below = (1 << ones) - 1, 0
+        prefix = 0
+        for bit in range(self.d_in - 1, -1, -1):
+            if ones == 0 or ones > bit:
+                break
+            least = prefix | 1 << bit | (1 << (ones - 1)) - 1
+            least_below = self._counts.rows_below(least, uncovered, length, later)
+            if least_below <= rank:
+                row, below = least, least_below
+                prefix |= 1 << bit
+                ones -= 1
+        return row, below
+
+    def _nothing_placed(self, total: int) -> tuple[list[int], int, int, int]:
+        """Weights, largest row count, rows left and ones left before the first run."""
+        return [1] * (self.d_in + 1), self.d_in, self.d_out, total
+
+    def _row_contexts(self, runs: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+        """For each row: rows from it to the end of its run, and weights of the runs after."""
+        later = [[1] * (self.d_in + 1)]
+        for run in reversed(runs[1:]):
+            later.append(self._counts.after_run(later[-1], *run))
+        for (_, length), weights in zip(runs, reversed(later), strict=True):
+            for done in range(length):
+                yield length - done, weights
+
+    def _checked_rows(self, mask: object) -> list[int]:
+        """The rows of an eligible mask as binary numbers."""
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise TypeError(f"mask must be a bool tensor, got {kind}")
+        if tuple(mask.shape) != self.shape:
+            raise ValueError(f"mask must have shape {self.shape}, got {tuple(mask.shape)}")
+        for axis, name in ((1, "row"), (0, "column")):
+            empty = (~mask.any(dim=axis)).nonzero().flatten().tolist()
+            if empty:
+                raise ValueError(f"mask is not eligible: {name} {empty[0]} is zero")
+        rows = [int("".join("1" if bit else "0" for bit in row), 2) for row in mask.tolist()]
+        keys = [(row.bit_count(), row) for row in rows]
+        for row in range(1, self.d_out):
+            if keys[row - 1] < keys[row]:
+                raise ValueError(
+                    f"mask is not eligible: rows {row - 1} and {row} are out of order; rows must "
+                    "be non-increasing in (count of ones, binary value)"
+                )
+        return rows
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EligibleMasks):
+            return NotImplemented
+        return self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash((EligibleMasks, self.shape))
+
+    def __repr__(self) -> str:
+        return f"EligibleMasks({self.d_in}, {self.d_out})"
+
+    def __reduce__(self) -> tuple[type[EligibleMasks], tuple[int, int]]:
+        return EligibleMasks, (self.d_in, self.d_out)

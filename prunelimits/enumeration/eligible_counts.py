@@ -1,0 +1,169 @@
+"""How many eligible masks begin in a given way: the numbers behind exact ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from math import comb
+
+
+def multisets(kinds: int, size: int) -> int:
+    """The number of multisets of `size` members out of `kinds` kinds.
+
+    Example:
+        >>> multisets(3, 2)
+        6
+    """
+    if size == 0:
+        return 1
+    return comb(kinds + size - 1, size)
+
+
+class EligibleCounts:
+    """Counts of the binary matrices without zero rows or columns, up to the order of their rows.
+
+    Such a matrix is a multiset of nonzero rows. Leaving out the zero columns is inclusion-exclusion
+    over the set of columns that all rows avoid; `m` below is the number of columns that remain.
+
+    Polynomials in the number of ones are packed into single integers (Kronecker substitution: the
+    coefficient of x^n sits at bit `n * width`), so that Python's integers do the convolutions.
+
+    Args:
+        d_in: Columns.
+        d_out: Rows.
+    """
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        self.d_in = d_in
+        self.d_out = d_out
+        self._width = multisets(2**d_in - 1, d_out).bit_length() + 1
+        self._packed: dict[tuple[int, int], list[int]] = {}
+
+    @cached_property
+    def signs(self) -> list[int]:
+        """(-1)^(d_in - m) C(d_in, m), the weight of `m` remaining columns, for m = 0 to d_in."""
+        return [(-1) ** (self.d_in - m) * comb(self.d_in, m) for m in range(self.d_in + 1)]
+
+    @cached_property
+    def count(self) -> int:
+        """The number of matrices: sum over m of (-1)^(d_in-m) C(d_in, m) C(2^m-2+d_out, d_out)."""
+        return sum(
+            sign * multisets(2**m - 1, self.d_out) for m, sign in enumerate(self.signs) if m > 0
+        )
+
+    @cached_property
+    def by_ones(self) -> dict[int, int]:
+        """The number of matrices for each number of ones, ascending."""
+        ones = range(max(self.d_in, self.d_out), self.d_in * self.d_out + 1)
+        return {n: self.with_ones(n) for n in ones}
+
+    def with_ones(self, n: int) -> int:
+        """The number of matrices with `n` ones."""
+        return sum(
+            sign * self.row_multisets(m, m, self.d_out, n) for m, sign in enumerate(self.signs)
+        )
+
+    def row_multisets(self, m: int, largest: int, rows: int, n: int) -> int:
+        """Multisets of `rows` nonzero rows in `m` columns, `n` ones in all, `largest` in a row."""
+        packed = self._polynomials(m, min(largest, m))[rows]
+        return (packed >> (n * self._width)) & ((1 << self._width) - 1)
+
+    def _polynomials(self, m: int, largest: int) -> list[int]:
+        """The packed polynomial of `row_multisets` for every number of rows up to `d_out`."""
+        for part in range(largest + 1):
+            if (m, part) in self._packed:
+                continue
+            if part == 0:
+                self._packed[m, 0] = [1] + [0] * self.d_out
+                continue
+            smaller = self._packed[m, part - 1]
+            ways = [multisets(comb(m, part), copies) for copies in range(self.d_out + 1)]
+            shift = part * self._width
+            self._packed[m, part] = [
+                sum(
+                    (ways[copies] * smaller[rows - copies]) << (copies * shift)
+                    for copies in range(rows + 1)
+                    if smaller[rows - copies]
+                )
+                for rows in range(self.d_out + 1)
+            ]
+        return self._packed[m, largest]
+
+    def runs(
+        self, weights: list[int], largest: int, rows: int, n: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """The ways to choose the next run of rows with equal counts of ones, in list order.
+
+        Args:
+            weights: For each `m`, the number of choices of the runs before this one.
+            largest: The next run's rows have at most this many ones.
+            rows: Rows still to place.
+            n: Ones still to place.
+
+        Yields:
+            (ones in each row of the run, rows of the run, matrices that begin so).
+        """
+        for ones in range(1, min(largest, n) + 1):
+            for length in range(1, min(rows, n // ones) + 1):
+                matrices = sum(
+                    sign
+                    * weights[m]
+                    * multisets(comb(m, ones), length)
+                    * self.row_multisets(m, ones - 1, rows - length, n - length * ones)
+                    for m, sign in enumerate(self.signs)
+                    if ones <= m
+                )
+                if matrices:
+                    yield ones, length, matrices
+
+    def run_at(
+        self, rank: int, weights: list[int], largest: int, rows: int, n: int
+    ) -> tuple[int, int, int]:
+        """The run of the matrix at `rank` among `runs`, and its rank among those that begin so."""
+        for ones, length, matrices in self.runs(weights, largest, rows, n):
+            if rank < matrices:
+                return ones, length, rank
+            rank -= matrices
+        raise IndexError(f"rank exceeds the number of matrices by {rank}")
+
+    def after_run(self, weights: list[int], ones: int, length: int) -> list[int]:
+        """`weights` once a run of `length` rows with `ones` ones each has joined the others."""
+        return [
+            weight * multisets(comb(m, ones), length) if ones <= m else 0
+            for m, weight in enumerate(weights)
+        ]
+
+    def rows_below(self, value: int, uncovered: int, length: int, later: list[int]) -> int:
+        """Completions whose next row is less than `value`, among rows with as many ones.
+
+        The `length` rows from here to the end of the run are a multiset of rows less than `value`
+        (its greatest comes first), and the later runs are free. Over the sets J of columns that all
+        of them avoid, only two numbers matter: how many columns remain, and how many rows less than
+        `value` avoid J. Reading `value` from its last bit, those pairs stay few.
+
+        Args:
+            value: The row as a binary number, first column most significant.
+            uncovered: The columns that no earlier row covers, as a binary number.
+            length: Rows from the next one to the end of its run.
+            later: For each `m`, the number of choices of the runs after this one.
+        """
+        signed = {(0, 0): 1}
+        ones = 0
+        for bit in range(self.d_in):
+            is_one = value >> bit & 1
+            ones += is_one
+            grown: dict[tuple[int, int], int] = {}
+            for (free, below), sign in signed.items():
+                # Less than `value` from this bit on: a zero here, the ones left anywhere after.
+                less = comb(free, ones) if is_one else 0
+                kept = (free + 1, below + less)
+                grown[kept] = grown.get(kept, 0) + sign
+                if uncovered >> bit & 1:
+                    avoided = (free, less if is_one else below)
+                    grown[avoided] = grown.get(avoided, 0) - sign
+            signed = grown
+        return sum(
+            sign * multisets(below, length) * later[free]
+            for (free, below), sign in signed.items()
+            if below
+        )

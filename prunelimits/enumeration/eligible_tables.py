@@ -1,0 +1,68 @@
+"""All eligible masks with a given number of ones at once, where they are few enough to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+
+def eligible_bits(d_in: int, d_out: int, ones: int) -> Bits:
+    """The eligible masks of `d_out` rows and `d_in` columns with `ones` ones, in list order.
+
+    Returns:
+        Shape `(masks, d_out * d_in)`, each mask flattened row by row.
+    """
+    values = np.arange(2**d_in, dtype=np.int64)
+    counts = np.bitwise_count(values)
+    rows_by_count = {k: values[counts == k] for k in range(1, d_in + 1)}
+    blocks = [
+        _masks_with_row_counts(row_counts, d_in, rows_by_count)
+        for row_counts in _row_counts(ones, d_out, d_in)
+    ]
+    rows = np.concatenate(blocks)
+    shifts = np.arange(d_in - 1, -1, -1)
+    return ((rows[:, :, None] >> shifts) & 1).astype(bool).reshape(len(rows), d_out * d_in)
+
+
+def _row_counts(ones: int, rows: int, largest: int) -> Iterator[tuple[int, ...]]:
+    """Non-increasing `rows`-tuples of 1 to `largest` with sum `ones`, in ascending order."""
+    if not rows <= ones <= rows * largest:
+        return
+    if rows == 0:
+        yield ()
+    for first in range(1, min(largest, ones) + 1):
+        for copies in range(1, min(rows, ones // first) + 1):
+            for rest in _row_counts(ones - copies * first, rows - copies, first - 1):
+                yield (first,) * copies + rest
+
+
+def _masks_with_row_counts(
+    row_counts: tuple[int, ...], d_in: int, rows_by_count: dict[int, Integers]
+) -> Integers:
+    """The masks with these counts of ones by row, as row values of shape `(masks, d_out)`.
+
+    Grown row by row. A row is at most the one above it if they have equal counts, and a beginning
+    is dropped once the rows to come have fewer ones than columns still to cover.
+    """
+    grown = np.zeros((1, 0), dtype=np.int64)
+    position = np.zeros(1, dtype=np.int64)
+    covered = np.zeros(1, dtype=np.int64)
+    ones_left = sum(row_counts)
+    previous = 0
+    for ones in row_counts:
+        rows = rows_by_count[ones]
+        choices = position + 1 if ones == previous else np.full(len(grown), len(rows))
+        parent = np.repeat(np.arange(len(grown)), choices)
+        position = np.arange(len(parent)) - np.repeat(np.cumsum(choices) - choices, choices)
+        covered = covered[parent] | rows[position]
+        ones_left -= ones
+        can_cover = d_in - np.bitwise_count(covered) <= ones_left
+        parent, position, covered = parent[can_cover], position[can_cover], covered[can_cover]
+        grown = np.concatenate([grown[parent], rows[position][:, None]], axis=1)
+        previous = ones
+    return grown

@@ -1,0 +1,85 @@
+"""The paper's space of networks: all combinations of the weight matrices' eligible masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prunelimits.enumeration.chains import Integers, Level
+from prunelimits.enumeration.eligible import EligibleMasks
+from prunelimits.enumeration.eligible_tables import Bits
+from prunelimits.enumeration.lazy_sequence import number_dtype
+
+
+class LayerProduct:
+    """The product over the weight matrices of their eligible masks, as levels of cells.
+
+    A matrix's cells are its masks with equal counts of ones; there is one state.
+
+    Args:
+        widths: Inputs, hidden units of each layer, outputs.
+        first_per_count: Layer index -> n: only the first n masks of that layer for each count.
+    """
+
+    def __init__(self, widths: Sequence[int], first_per_count: Mapping[int, int]) -> None:
+        spaces = {shape: EligibleMasks(*shape) for shape in pairwise(widths)}
+        self._spaces = [spaces[shape] for shape in pairwise(widths)]
+        self.levels: list[Level] = []
+        self._starts: list[list[int]] = []
+        for layer, space in enumerate(self._spaces):
+            by_ones = space.counts_by_nonzeros()
+            starts = [0, *accumulate(by_ones.values())][:-1]
+            sizes = list(by_ones.values())
+            if layer in first_per_count:
+                sizes = [min(size, first_per_count[layer]) for size in sizes]
+            same_state = [0] * len(sizes)
+            self.levels.append(Level(same_state, list(by_ones), same_state, sizes))
+            self._starts.append(starts)
+
+    def weight_bits(
+        self, cells: Sequence[Integers], positions: Sequence[NDArray[Any]]
+    ) -> list[Bits]:
+        """The weight masks, flattened, of the networks at these cells and positions."""
+        return [
+            space.bits(np.array(starts, dtype=number_dtype(space.count))[cell] + position)
+            for space, starts, cell, position in zip(
+                self._spaces, self._starts, cells, positions, strict=True
+            )
+        ]
+
+    def locate(self, weights: Sequence[Bits]) -> tuple[list[Integers], list[NDArray[Any]]]:
+        """The cells and positions of flattened weight masks, the inverse of `weight_bits`.
+
+        Raises:
+            ValueError: If a mask is not in its layer's list, saying why.
+        """
+        cells: list[Integers] = []
+        positions: list[NDArray[Any]] = []
+        for layer, (space, bits) in enumerate(zip(self._spaces, weights, strict=True)):
+            distinct, inverse = np.unique(bits, axis=0, return_inverse=True)
+            ones = list(space.counts_by_nonzeros())
+            cell = np.empty(len(distinct), dtype=np.int64)
+            position = np.empty(len(distinct), dtype=object)
+            for index, row in enumerate(distinct):
+                mask = torch.from_numpy(row).reshape(space.shape)
+                try:
+                    rank = space.rank(mask)
+                except ValueError as error:
+                    raise ValueError(f"layers.{layer}.weight: {error}") from error
+                cell[index] = ones.index(int(row.sum()))
+                position[index] = rank - self._starts[layer][cell[index]]
+                size = self.levels[layer].size[cell[index]]
+                if position[index] >= size:
+                    raise ValueError(
+                        f"layers.{layer}.weight is mask {position[index]} of its number of "
+                        f"nonzeros, beyond the first {size}"
+                    )
+            inverse = inverse.reshape(-1)
+            cells.append(cell[inverse])
+            positions.append(position[inverse])
+        return cells, positions

@@ -1,0 +1,298 @@
+"""The masks of a whole network that the combinatorial search considers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from random import Random
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from prunelimits.enumeration.arguments import checked_integer
+from prunelimits.enumeration.burnside import count_networks, count_networks_by_nonzeros
+from prunelimits.enumeration.chains import Chains
+from prunelimits.enumeration.layer_product import LayerProduct
+from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array
+from prunelimits.enumeration.mask_layout import MaskLayout, count_ones
+from prunelimits.enumeration.network_orbits import NetworkOrbits
+from prunelimits.enumeration.orbit_cuts import best_cut
+from prunelimits.enumeration.uniform_networks import UniformNetworks
+from prunelimits.types import Masks
+
+Symmetry: TypeAlias = Literal["layer", "network"]
+
+DRAWN_BY_RANK = 10**8
+"""Up to this many networks, random ones are drawn by rank, as their tables take seconds at most."""
+
+
+class ModelMasks(LazySequence[Masks]):
+    """The masks of `MLP(widths)` that use every unit, one for each class of equal masks.
+
+    An element is a dict of bool tensors in the order of `parameter_shapes(widths)`: weight masks
+    without zero rows or columns, and bias masks. Bias i of a layer is kept where row i of its
+    weight mask has a nonzero, as in the paper: here everywhere. *Nonzeros* are weights and biases.
+
+    With `symmetry="layer"` the space is the product of each weight matrix's `EligibleMasks`: the
+    space of [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), which counts many
+    networks more than once. With `symmetry="network"` it has one element for each orbit of
+    hidden-unit permutations, which move the rows of one matrix and the columns of the next.
+
+    Ranks ascend in nonzeros, so the masks within `min_nonzeros` and `max_nonzeros` are one interval
+    of the whole list, and rank 0 is the first of them. Among equal nonzeros they ascend, with
+    `"layer"`, in (tuple of nonzeros by layer, tuple of ranks by layer). Only tables of single
+    layers' masks, or blocks of two layers, are held: element 200,000,000 of widths (2, 7, 3, 3, 1)
+    takes less than a millisecond, and consecutive ones come at two millions a second.
+
+    With `"network"` the tables are built when first needed, in 0.1 s for (2, 7, 3, 3, 1). They grow
+    with the widths, less so with a `max_nonzeros`; counts never need them.
+
+    Args:
+        widths: Inputs, hidden units of each layer, outputs.
+        symmetry: `"layer"`: the rows of each weight mask are sorted. `"network"`: one mask for all
+            networks that are equal up to a relabelling of hidden units.
+        min_nonzeros: Only networks with at least this many nonzeros.
+        max_nonzeros: Only networks with at most this many nonzeros.
+        first_per_count: Layer index -> n: for that layer, counted from 0, only the first n masks of
+            each number of nonzeros (the paper's Appendix D). Only with `"layer"`.
+
+    Attributes:
+        widths: As given, a tuple.
+        symmetry: As given.
+        shapes: The shape of every parameter by name.
+
+    Raises:
+        TypeError: If a number is not an integer.
+        ValueError: If a number is out of range, or `symmetry` is unknown. With `"network"`, when
+            elements or ranks are asked for and finding them would take too long.
+        MemoryError: Likewise, if their tables would take more than 512 MiB.
+
+    Example:
+        >>> nets = ModelMasks((2, 3, 3, 3, 1))
+        >>> len(nets), len(ModelMasks((2, 3, 3, 3, 1), symmetry="network"))
+        (25992, 12400)
+        >>> nets[0]["layers.0.weight"].int()
+        tensor([[1, 0],
+                [0, 1],
+                [0, 1]], dtype=torch.int32)
+        >>> nets.index(nets[-1])
+        25991
+        >>> ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3}).count
+        63208
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        symmetry: Symmetry = "layer",
+        *,
+        min_nonzeros: int | None = None,
+        max_nonzeros: int | None = None,
+        first_per_count: Mapping[int, int] | None = None,
+    ) -> None:
+        self._layout = MaskLayout(widths)
+        self.widths = self._layout.widths
+        self.shapes = self._layout.shapes
+        if symmetry not in get_args(Symmetry):
+            raise ValueError(f"symmetry must be one of {get_args(Symmetry)}, got {symmetry!r}")
+        if first_per_count and symmetry == "network":
+            raise ValueError(
+                "first_per_count must be left out with symmetry='network', whose layers have no "
+                f"lists of their own, got {dict(first_per_count)}"
+            )
+        self.symmetry: Symmetry = symmetry
+        self.min_nonzeros, self.max_nonzeros = _checked_filter(min_nonzeros, max_nonzeros)
+        layers = len(self.widths) - 1
+        self.first_per_count = MappingProxyType(_checked_first(first_per_count or {}, layers))
+
+    @property
+    def count(self) -> int:
+        """The number of networks, exact however large."""
+        return self._count
+
+    def counts_by_nonzeros(self) -> dict[int, int]:
+        """The number of networks for each number of nonzeros, ascending and exact."""
+        return dict(self._by_nonzeros)
+
+    def nonzeros(self, ranks: Ranks) -> Tensor:
+        """The nonzeros of the networks at `ranks`, int64 of shape `(len(ranks),)`.
+
+        Raises:
+            IndexError: If a rank lies outside 0 to `count - 1`.
+            TypeError: If `ranks` are not integers.
+        """
+        return torch.from_numpy(self._chains.nonzeros(as_rank_array(ranks, self.count)))
+
+    def take(self, ranks: Ranks) -> Tensor:
+        """The networks at `ranks`, a bool tensor of shape `(len(ranks), parameters)`.
+
+        A row holds all masks flattened, in the order of `shapes`.
+
+        Raises:
+            IndexError: If a rank lies outside 0 to `count - 1`.
+            TypeError: If `ranks` are not integers.
+        """
+        cells, positions = self._chains.unrank(as_rank_array(ranks, self.count))
+        return self._layout.rows(self._factors.weight_bits(cells, positions))
+
+    def ranks(self, rows: Tensor) -> Tensor:
+        """The ranks of networks given as rows of `take`, int64 of shape `(networks,)`.
+
+        With `symmetry="network"`, of the elements that they are relabellings of, two millions a
+        second for (2, 7, 3, 3, 1). With `"layer"`, the time goes into distinct masks of a layer.
+
+        Raises:
+            TypeError: If `rows` is not a bool tensor.
+            ValueError: If its shape is not `(networks, parameters)` or a row is not in the space.
+            OverflowError: If ranks go beyond 2^63; `index` gives them one by one.
+        """
+        if self.count >= 2**63:
+            raise OverflowError(f"ranks go up to {self.count - 1}, beyond int64; use index()")
+        return torch.from_numpy(self._ranks(rows))
+
+    def random(self, n: int, *, generator: Generator | None = None) -> Tensor:
+        """Uniform draws from the space with replacement, as rows of `take`: `(n, parameters)`.
+
+        With `symmetry="network"`, a large space and no filter, a draw is some relabelling of a
+        uniformly drawn element (Dixon and Wilf's method, up to 1 ms each) and needs no tables.
+
+        Args:
+            n: The number of draws.
+            generator: Where randomness comes from; without one, a fresh generator seeded 0.
+
+        Raises:
+            ValueError: If `n` is negative or the space is empty.
+            MemoryError: If there is a filter and tables are too large.
+        """
+        checked_integer("n", n, 0)
+        if self.count == 0:
+            raise ValueError(f"there is nothing to draw from in {self!r}")
+        generator = Generator().manual_seed(0) if generator is None else generator
+        random = Random(int(torch.randint(2**62, (1,), generator=generator)))
+        filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
+        if filtered or self.symmetry == "layer" or self._has_small_tables():
+            return self.take([random.randrange(self.count) for _ in range(n)])
+        return self._layout.rows(UniformNetworks(self.widths).draw(n, random))
+
+    def elements(self, ranks: range) -> Iterator[Masks]:
+        """The networks at `ranks`, all within 0 to `count - 1`."""
+        return map(self._layout.masks, self.take(ranks))
+
+    def rank(self, value: object) -> int:
+        """The position of the network `value` in the list.
+
+        With `symmetry="network"`, of the element that it is a relabelling of: all of them are in
+        the space.
+
+        Raises:
+            TypeError: If `value` is not a dict of bool tensors.
+            ValueError: If it is not in the space, saying why.
+        """
+        return int(self._ranks(self._layout.row(value)[None])[0])
+
+    def _ranks(self, rows: Tensor) -> NDArray[Any]:
+        weights = self._layout.weights(rows)
+        least = 0 if self.min_nonzeros is None else self.min_nonzeros
+        most = self._layout.parameters if self.max_nonzeros is None else self.max_nonzeros
+        nonzeros = np.sum([count_ones(bits) for bits in weights], axis=0) + self._layout.biases
+        outside = nonzeros[(nonzeros < least) | (nonzeros > most)]
+        if len(outside):
+            raise ValueError(
+                f"a network has {outside[0]} nonzeros, outside the space's {least} to {most}"
+            )
+        return self._chains.rank(*self._factors.locate(weights))
+
+    @cached_property
+    def _factors(self) -> LayerProduct | NetworkOrbits:
+        """The levels that networks are chains through."""
+        if self.symmetry == "layer":
+            return LayerProduct(self.widths, self.first_per_count)
+        most = self.max_nonzeros
+        most_ones = None if most is None else most - self._layout.biases
+        return NetworkOrbits(best_cut(self.widths), most_ones)
+
+    @cached_property
+    def _chains(self) -> Chains:
+        # A matrix's cells count its ones alone, so all biases are the constant.
+        return Chains(
+            self._factors.levels,
+            constant=self._layout.biases,
+            min_nonzeros=self.min_nonzeros,
+            max_nonzeros=self.max_nonzeros,
+        )
+
+    @cached_property
+    def _by_nonzeros(self) -> dict[int, int]:
+        if self.symmetry == "layer":
+            return self._chains.by_nonzeros
+        least = self.min_nonzeros or 0
+        counts = count_networks_by_nonzeros(self.widths, max_nonzeros=self.max_nonzeros)
+        return {nonzeros: count for nonzeros, count in counts.items() if nonzeros >= least}
+
+    @cached_property
+    def _count(self) -> int:
+        filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
+        if self.symmetry == "layer" or filtered:
+            return sum(self._by_nonzeros.values())
+        return count_networks(self.widths)
+
+    def _has_small_tables(self) -> bool:
+        try:
+            return self.count <= DRAWN_BY_RANK and bool(self._factors.levels)
+        except (MemoryError, ValueError):
+            return False
+
+    def _identity(self) -> tuple[object, ...]:
+        first = tuple(sorted(self.first_per_count.items()))
+        return self.widths, self.symmetry, self.min_nonzeros, self.max_nonzeros, first
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModelMasks):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __repr__(self) -> str:
+        parts = [repr(self.widths), f"symmetry={self.symmetry!r}"]
+        if self.min_nonzeros is not None:
+            parts.append(f"min_nonzeros={self.min_nonzeros}")
+        if self.max_nonzeros is not None:
+            parts.append(f"max_nonzeros={self.max_nonzeros}")
+        if self.first_per_count:
+            parts.append(f"first_per_count={dict(self.first_per_count)}")
+        return f"ModelMasks({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickling stores the arguments rather than the tables.
+        space = partial(
+            ModelMasks,
+            min_nonzeros=self.min_nonzeros,
+            max_nonzeros=self.max_nonzeros,
+            first_per_count=dict(self.first_per_count),
+        )
+        return space, (self.widths, self.symmetry)
+
+
+def _checked_filter(least: int | None, most: int | None) -> tuple[int | None, int | None]:
+    if least is not None:
+        checked_integer("min_nonzeros", least, 0)
+    if most is not None:
+        checked_integer("max_nonzeros", most, 0)
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"min_nonzeros must be at most max_nonzeros, got {least} > {most}")
+    return least, most
+
+
+def _checked_first(first_per_count: Mapping[int, int], layers: int) -> dict[int, int]:
+    for layer, first in first_per_count.items():
+        checked_integer("first_per_count's layers", layer, 0)
+        if layer >= layers:
+            raise ValueError(f"first_per_count names layer {layer}, but there are only {layers}")
+        checked_integer(f"first_per_count[{layer}]", first, 1)
+    return dict(first_per_count)

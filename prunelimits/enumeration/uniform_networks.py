@@ -1,0 +1,108 @@
+"""Uniform draws among the networks up to hidden-unit permutation, without listing any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from math import gcd, lcm
+from random import Random
+
+import numpy as np
+
+from prunelimits.enumeration.burnside import (
+    CycleType,
+    FixedMasks,
+    cycle_classes,
+    identity_cycles,
+)
+from prunelimits.enumeration.eligible_tables import Bits
+
+
+class UniformNetworks:
+    """Draws of masks whose orbits under hidden-unit permutation are uniform (Dixon and Wilf).
+
+    A random permutation is drawn, each with a weight of the masks that it fixes, and then one of
+    those masks uniformly. An orbit comes up as often as any other: the pairs of a permutation and
+    a mask of the orbit that it fixes are as many as there are permutations.
+
+    Args:
+        widths: Inputs, hidden units of each layer, outputs.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        self._widths = tuple(widths)
+        fixed = FixedMasks()
+        layers = [
+            [(identity_cycles(widths[0]), 1)],
+            *(list(cycle_classes(units)) for units in widths[1:-1]),
+            [(identity_cycles(widths[-1]), 1)],
+        ]
+        ways = {cycles: 1 for cycles, _ in layers[-1]}
+        self._first = layers[0][0][0]
+        self._next: list[dict[CycleType, list[tuple[CycleType, int]]]] = []
+        for below, above in reversed(list(pairwise(layers))):
+            choices = {
+                columns: [
+                    (rows, size * fixed.between(columns, rows) * ways[rows]) for rows, size in above
+                ]
+                for columns, _ in below
+            }
+            ways = {columns: sum(way for _, way in choices[columns]) for columns in choices}
+            self._next.append(choices)
+        self._next.reverse()
+
+    def draw(self, n: int, random: Random) -> list[Bits]:
+        """The flattened weight masks of `n` networks, each some mask of its orbit.
+
+        Returns:
+            For each layer, shape `(n, d_out * d_in)`.
+        """
+        weights = [
+            np.empty((n, d_in * d_out), dtype=bool) for d_in, d_out in pairwise(self._widths)
+        ]
+        for network in range(n):
+            cycles = self._first
+            for of_layer, choices in zip(weights, self._next, strict=True):
+                rows = _weighted_choice(choices[cycles], random)
+                of_layer[network] = _fixed_mask(cycles, rows, random).ravel()
+                cycles = rows
+        return weights
+
+
+def _weighted_choice(choices: list[tuple[CycleType, int]], random: Random) -> CycleType:
+    """One of the cycle types, each with probability proportional to its integer weight."""
+    target = random.randrange(sum(weight for _, weight in choices))
+    ends = accumulate(weight for _, weight in choices)
+    return next(cycles for (cycles, _), end in zip(choices, ends, strict=True) if target < end)
+
+
+def _fixed_mask(columns: CycleType, rows: CycleType, random: Random) -> Bits:
+    """A uniform mask without zero rows or columns that permutations in these cycles fix."""
+    # The side with more units is the one that is hard to cover by chance: its cycles are drawn one
+    # by one until nonzero, which is independent of each other; the other side by rejection of all.
+    if _units(rows) > _units(columns):
+        return _fixed_mask(rows, columns, random).T
+    while True:
+        mask = np.zeros((_units(rows), _units(columns)), dtype=bool)
+        for start, length in _spans(columns):
+            part = mask[:, start : start + length]
+            while not part.any():
+                for row, row_length in _spans(rows):
+                    for shift in range(gcd(length, row_length)):
+                        steps = np.arange(lcm(length, row_length))
+                        part[row + steps % row_length, (steps + shift) % length] = (
+                            random.random() < 0.5
+                        )
+        if mask.any(axis=1).all():
+            return mask
+
+
+def _units(cycles: CycleType) -> int:
+    return sum(length * number for length, number in cycles)
+
+
+def _spans(cycles: CycleType) -> list[tuple[int, int]]:
+    """The cycles laid out one after the other: (first unit, length) of each."""
+    lengths = [length for length, number in cycles for _ in range(number)]
+    starts = np.cumsum([0, *lengths]).tolist()
+    return list(zip(starts, lengths, strict=False))

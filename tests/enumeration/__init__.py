@@ -1,0 +1,1 @@
+"""Tests of the enumeration, a package so that they can share its brute-force oracle."""
