@@ -1,0 +1,198 @@
+"""How fast networks train: the native engine beside the machine's peak and other ways.
+
+Prints, for three network sizes and the paper's recipe on the Cubist Spiral (50 epochs of 390
+batches of 128), trainings a second and multiply-adds a second. A training counts, for every sample
+it takes, one multiply-add a weight forward, one for the weight's gradient, and one for the gradient
+passed on to the layer below (not in the first layer); biases, activations, the loss and the update
+count nothing. Every figure is the best of many short runs that take turns, since other work on the
+machine only ever slows one down, and is scaled up to whole trainings:
+
+- peak: independent fused multiply-adds in registers and nothing else, in the engine's threads;
+- native: the native engine, one epoch of some models;
+- torch engine: batched matrix products on all cores, 512 models, and where there is a GPU, there;
+- published style: one model in an ordinary PyTorch loop with a DataLoader, masks applied around
+  every step, on one thread;
+- tuned loop: one model, batches sliced from shuffled tensors, a fused optimizer, on one thread.
+
+Run it by `make benchmark`, or `python benchmarks/engine.py [rounds]`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from prunelimits.datasets import cubist_spiral
+from prunelimits.models import MLP
+from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, TorchEngine
+from prunelimits.training.engine import Plan
+from prunelimits.training.native import library
+from prunelimits.training.native_engine import NativeEngine
+
+RECIPE = Recipe()
+SIZES = [(2, 3, 3, 3, 1), (2, 7, 3, 3, 1), (2, 16, 16, 16, 1)]
+GPU_MODELS = 16384
+PARTIAL_STEPS = 200
+
+
+def multiply_adds(widths: Iterable[int]) -> int:
+    """Multiply-adds of one sample's forward and backward pass."""
+    return sum(a * b * (3 if layer else 2) for layer, (a, b) in enumerate(pairwise(widths)))
+
+
+def published_loop(widths: tuple[int, ...], x: Tensor, y: Tensor, steps: int) -> float:
+    """Seconds a step of one model, one DataLoader and one mask a parameter."""
+    model = MLP(widths)
+    masks = {name: torch.ones_like(value) for name, value in model.named_parameters()}
+    optimizer = torch.optim.SGD(
+        model.parameters(), RECIPE.lr, RECIPE.momentum, weight_decay=RECIPE.weight_decay
+    )
+    loader = DataLoader(
+        TensorDataset(x, y), batch_size=RECIPE.batch_size, shuffle=True, drop_last=True
+    )
+
+    def apply_masks() -> None:
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.mul_(masks[name])
+
+    begin = time.perf_counter()
+    for _, (inputs, labels) in zip(range(steps), loader, strict=False):
+        apply_masks()
+        optimizer.zero_grad()
+        functional.binary_cross_entropy_with_logits(model(inputs).squeeze(1), labels).backward()
+        optimizer.step()
+        apply_masks()
+    return (time.perf_counter() - begin) / steps
+
+
+def tuned_loop(widths: tuple[int, ...], x: Tensor, y: Tensor, steps: int) -> float:
+    """Seconds a step of one model without what a small network can do without."""
+    model = MLP(widths)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        RECIPE.lr,
+        RECIPE.momentum,
+        weight_decay=RECIPE.weight_decay,
+        fused=True,
+    )
+    order = torch.randperm(len(x))
+    parts = x[order].split(RECIPE.batch_size), y[order].split(RECIPE.batch_size)
+    batches = list(zip(*parts, strict=True))
+    begin = time.perf_counter()
+    for inputs, labels in batches[:steps]:
+        optimizer.zero_grad(set_to_none=True)
+        functional.binary_cross_entropy_with_logits(model(inputs).squeeze(1), labels).backward()
+        optimizer.step()
+    return (time.perf_counter() - begin) / steps
+
+
+def one_thread(work: Callable[[], float]) -> float:
+    """What `work` returns, computed with one torch thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return work()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def batched(
+    engine: AbstractEngine, ensemble: MLPEnsemble, x: Tensor, y: Tensor, steps: int
+) -> float:
+    """Seconds a step and model of an engine."""
+    models = len(ensemble)
+    order = torch.randperm(len(x))
+    plan = Plan(
+        loss="binary_cross_entropy",
+        batch_size=RECIPE.batch_size,
+        steps_per_epoch=len(x) // RECIPE.batch_size,
+        lr=torch.full((1, models), RECIPE.lr, dtype=torch.float64),
+        momentum=torch.full((models,), RECIPE.momentum, dtype=torch.float64),
+        weight_decay=torch.full((models,), RECIPE.weight_decay, dtype=torch.float64),
+        start=0,
+        stop=steps,
+        order=lambda epoch: order,
+    )
+    begin = time.perf_counter()
+    engine.train(ensemble, x, y, plan)
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begin) / steps / models
+
+
+def best(work: Callable[[], float], times: int) -> float:
+    """The least of what `work` returns."""
+    return min(work() for _ in range(times))
+
+
+def measure(
+    engine: NativeEngine,
+    loaded: library.Library,
+    widths: tuple[int, ...],
+    x: Tensor,
+    y: Tensor,
+    rounds: int,
+) -> None:
+    """Measures and prints one size of network."""
+    kernel = engine.name.removeprefix("native ")
+    steps = RECIPE.epochs * (len(x) // RECIPE.batch_size)
+    # A few hundredths of a second each, so that the machine's quiet moments serve all alike.
+    small = MLPEnsemble(widths, 128 * engine.threads if max(widths) < 16 else 16 * engine.threads)
+    large = MLPEnsemble(widths, 512)
+    runs: dict[str, Callable[[], float]] = {
+        "peak": lambda: 1 / loaded.peak(kernel, engine.threads, 6 * 10**6),
+        "native": lambda: batched(engine, small, x, y, 390),
+        "torch engine": lambda: batched(TorchEngine(), large, x, y, 5),
+        "tuned loop": lambda: one_thread(lambda: tuned_loop(widths, x, y, PARTIAL_STEPS)),
+        "published style": lambda: one_thread(lambda: published_loop(widths, x, y, PARTIAL_STEPS)),
+    }
+    if torch.cuda.is_available():
+        on_gpu = MLPEnsemble(widths, GPU_MODELS, device="cuda")
+        runs["torch on GPU"] = lambda: batched(TorchEngine(), on_gpu, x.cuda(), y.cuda(), 20)
+    times = dict.fromkeys(runs, float("inf"))
+    for _ in range(rounds):
+        for name, run in runs.items():
+            repeats = 5 if name in ("peak", "native") else 1
+            times[name] = min(times[name], best(run, repeats))
+    work = multiply_adds(widths) * RECIPE.batch_size * steps
+    peak = 1 / times.pop("peak")
+    native = times.pop("native") * steps
+    print(f"{widths}: {work / 1e6:.0f} million multiply-adds a training")
+    print(f"  peak            {peak / 1e9:9.1f} billion multiply-adds a second")
+    print(
+        f"  native          {work / native / 1e9:9.1f} billion, {work / native / peak:.0%} of peak"
+    )
+    print(f"                  {1 / native:9.1f} trainings a second")
+    for name, value in times.items():
+        each = value * steps
+        print(
+            f"  {name:<15} {1 / each:9.2f} trainings a second, {each:.2f} s each: "
+            f"native is {each / native:,.0f} times as fast"
+        )
+    print()
+
+
+def main() -> None:
+    """Measures and prints."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+    loaded = library.load()
+    if loaded is None:
+        sys.exit("prunelimits was installed without its native engine")
+    engine = NativeEngine()
+    x, y = cubist_spiral()
+    print(f"{engine.name}, {engine.threads} threads; torch {torch.__version__}")
+    print(f"{RECIPE.epochs} epochs, batches of {RECIPE.batch_size}; best of {rounds} rounds\n")
+    for widths in SIZES:
+        measure(engine, loaded, widths, x, y, rounds)
+
+
+if __name__ == "__main__":
+    main()

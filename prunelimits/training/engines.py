@@ -1,0 +1,39 @@
+"""Which engine trains an ensemble that its user chose none for."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+from prunelimits.training.engine import AbstractEngine
+from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.native_engine import NativeEngine, available
+from prunelimits.training.torch_engine import TorchEngine
+
+
+def default_engine(ensemble: MLPEnsemble) -> AbstractEngine:
+    """The native engine where it is installed and supports the ensemble, else the torch engine.
+
+    Warns once a process, with a `UserWarning`, where the native engine is not installed.
+
+    Example:
+        >>> import torch
+        >>> ensemble = MLPEnsemble((2, 3, 1), models=4, dtype=torch.float64)
+        >>> default_engine(ensemble).name.split()[0]  # float64: only the torch engine has it
+        'torch'
+    """
+    if not available():
+        _notice()
+        return TorchEngine()
+    native = NativeEngine()
+    return native if native.supports(ensemble) else TorchEngine()
+
+
+@cache
+def _notice() -> None:
+    warnings.warn(
+        "prunelimits was installed without its native engine, so training on the CPU is about "
+        "fifty times slower. To get it, install a C++ compiler (GCC or Clang) and then "
+        "prunelimits again: pip install --force-reinstall --no-deps prunelimits",
+        stacklevel=3,
+    )

@@ -1,0 +1,278 @@
+"""Many MLPs of the same widths, stacked along a leading axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimits.masks import apply, check_bool
+from prunelimits.models.mlp import MLP, check_params, check_widths, parameter_shapes
+from prunelimits.randomness import derive, seed_words, uniform
+from prunelimits.types import Masks, Params
+
+
+def member_seeds(seed: int, models: int) -> list[int]:
+    """The seeds of `MLPEnsemble(..., models=models, seed=seed)`: `models` 63-bit integers."""
+    return [int(word) >> 1 for word in derive(seed, np.arange(models))]
+
+
+def initial_params(
+    widths: Sequence[int],
+    seeds: Sequence[int],
+    *,
+    init_width: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Params:
+    """Parameters drawn like `nn.Linear`'s default, one network for every seed.
+
+    Weights and biases of a layer are uniform in `[-1/sqrt(fan_in), 1/sqrt(fan_in)]`. Each number
+    depends on its seed, layer, row and column alone: two networks of one seed share their leading
+    blocks up to the scale, and exactly if `init_width` is the same.
+
+    Args:
+        widths: Inputs, hidden units, outputs.
+        seeds: One integer a network.
+        init_width: The hidden width that sets the fan-in of layers after the first, whatever the
+            widths: the paper trains masks of a width-16 network, so its narrow networks start
+            from the leading block of a wide one. None: the widths' own.
+        dtype: Of the parameters.
+
+    Returns:
+        Name -> tensor `(len(seeds), *shape)`.
+
+    Raises:
+        ValueError: If `init_width` is below the widest hidden layer.
+        TypeError: If a seed or `init_width` is not an integer.
+    """
+    widths = check_widths(widths)
+    _check_init_width(widths, init_width)
+    word = seed_words(seeds)[:, None, None]
+    result: Params = {}
+    for name, shape in parameter_shapes(widths).items():
+        layer, is_bias = int(name.split(".")[1]), name.endswith("bias")
+        fan_in = widths[layer] if layer == 0 or init_width is None else init_width
+        rows = np.arange(shape[0])[:, None]
+        columns = np.arange(1 if is_bias else shape[1])
+        place = derive(2 * layer + is_bias, rows, columns)
+        numbers = (2 * uniform(word ^ place) - 1) / math.sqrt(fan_in)
+        result[name] = torch.from_numpy(numbers.reshape(len(seeds), *shape)).to(dtype)
+    return result
+
+
+class MLPEnsemble:
+    """Stacked parameters, masks and momentum of `models` MLPs of the same widths.
+
+    A value: training returns a new ensemble. Parameters and momentum outside the masks are zero.
+
+    Args:
+        widths: Inputs, hidden units of each layer, outputs.
+        models: How many members; may be omitted where `seeds` tells.
+        seed: Every member gets a seed of its own derived from this one and its position.
+        seeds: The members' seeds themselves, instead of `seed`.
+        masks: Name -> bool tensor, `(*shape)` for all members or `(models, *shape)`; a name that
+            is absent is kept whole.
+        init_width: See `initial_params`.
+        dtype: torch.float32 or torch.float64.
+        device: Where the tensors live.
+
+    Attributes:
+        widths: As given.
+        params: Name -> tensor `(models, *shape)`, zero outside the masks.
+        masks: Name -> bool tensor `(models, *shape)`, every parameter's.
+        momentum: Name -> tensor `(models, *shape)`: SGD's momentum buffers, zero at first.
+
+    Raises:
+        ValueError: If shapes do not match, `models` is below 1 or disagrees with `seeds`, or
+            `init_width` is below the widest hidden layer.
+        TypeError: If `dtype` is another one or something counted is not an integer.
+
+    Example:
+        >>> ensemble = MLPEnsemble((2, 3, 3, 3, 1), models=512, seed=0)
+        >>> ensemble.params["layers.1.weight"].shape
+        torch.Size([512, 3, 3])
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        models: int | None = None,
+        *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
+        masks: Masks | None = None,
+        init_width: int | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        widths = check_widths(widths)
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+        if models is not None and (isinstance(models, bool) or not isinstance(models, int)):
+            raise TypeError(f"models must be an integer, got {models!r}")
+        if seeds is None:
+            if models is None or models < 1:
+                raise ValueError(
+                    f"models must be at least 1 where seeds are not given, got {models}"
+                )
+            seeds = member_seeds(seed, models)
+        elif models not in (None, len(seeds)):
+            raise ValueError(f"models must be the number of seeds, {len(seeds)}, got {models}")
+        params = initial_params(widths, seeds, init_width=init_width, dtype=dtype)
+        params = {name: value.to(device) for name, value in params.items()}
+        self._set(widths, params, masks or {}, None)
+
+    @classmethod
+    def from_params(
+        cls, widths: Sequence[int], params: Params, masks: Masks | None = None
+    ) -> MLPEnsemble:
+        """An ensemble that starts from given parameters, `(models, *shape)` each.
+
+        `params` is copied; momentum is zero. `{k: v.expand(models, *v.shape) ...}` starts every
+        member from one network.
+
+        Raises:
+            ValueError: If names or shapes do not fit the widths.
+            TypeError: If the parameters are not all float32 or all float64.
+        """
+        ensemble = cls.__new__(cls)
+        ensemble._set(check_widths(widths), params, masks or {}, None)
+        return ensemble
+
+    def _set(
+        self, widths: tuple[int, ...], params: Params, masks: Masks, momentum: Params | None
+    ) -> None:
+        first = next(iter(params.values()), None)
+        models = len(first) if isinstance(first, Tensor) and first.dim() else 0
+        check_params(widths, params, models)
+        if first is None or models == 0:
+            raise ValueError("an ensemble must have at least one member, got none")
+        if momentum is None:
+            momentum = {name: torch.zeros_like(value) for name, value in params.items()}
+        check_params(widths, momentum, models, argument="momentum")
+        dtypes = {value.dtype for value in (*params.values(), *momentum.values())}
+        if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+            names = sorted(map(str, dtypes))
+            raise TypeError(f"params and momentum must all be float32 or float64, got {names}")
+        self.widths = widths
+        self.masks = stacked_masks(widths, models, masks, first.device)
+        self.params: Params = _zero_outside(self.masks, params)
+        self.momentum: Params = _zero_outside(self.masks, momentum)
+
+    def replace(
+        self,
+        *,
+        params: Params | None = None,
+        masks: Masks | None = None,
+        momentum: Params | None = None,
+    ) -> Self:
+        """A copy with other parameters, masks or momentum; what the masks prune becomes zero.
+
+        New masks are whole masks: a name that is absent is kept whole. A parameter that comes back
+        starts from zero, unless `params` gives it a value.
+
+        Raises:
+            ValueError: If names or shapes do not fit the widths and the members.
+            TypeError: If a tensor has an unfit dtype.
+        """
+        ensemble = type(self).__new__(type(self))
+        ensemble._set(
+            self.widths,
+            self.params if params is None else params,
+            self.masks if masks is None else masks,
+            self.momentum if momentum is None else momentum,
+        )
+        return ensemble
+
+    def without_momentum(self) -> Self:
+        """A copy whose momentum is zero, as at the start of a training."""
+        return self.replace(momentum={n: torch.zeros_like(m) for n, m in self.momentum.items()})
+
+    def __len__(self) -> int:
+        return len(self.params["layers.0.weight"])
+
+    def __getitem__(self, members: slice | Tensor) -> Self:
+        """The ensemble of some members: a slice, indices or a bool tensor `(models,)`.
+
+        Raises:
+            TypeError: If `members` is a single number; see `member`.
+            ValueError: If no member is left.
+        """
+        if isinstance(members, int):
+            raise TypeError(f"members must be a slice or a tensor, got {members}; see member()")
+        ensemble = type(self).__new__(type(self))
+        params, masks, momentum = (
+            {name: value[members] for name, value in part.items()}
+            for part in (self.params, self.masks, self.momentum)
+        )
+        ensemble._set(self.widths, params, masks, momentum)
+        return ensemble
+
+    def __repr__(self) -> str:
+        return f"MLPEnsemble({self.widths}, models={len(self)}, dtype={self.dtype})"
+
+    @property
+    def device(self) -> torch.device:
+        """The device of every tensor."""
+        return self.params["layers.0.weight"].device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of parameters and momentum."""
+        return self.params["layers.0.weight"].dtype
+
+    def nonzeros(self) -> Tensor:
+        """Kept parameters, weights and biases, of every member: int64 `(models,)`."""
+        return sum((mask.flatten(1).sum(1) for mask in self.masks.values()), torch.tensor(0))
+
+    def member(self, index: int) -> tuple[MLP, Masks]:
+        """One member as an ordinary module with its masks; the tensors are copies."""
+        params = {name: value[index] for name, value in self.params.items()}
+        model = MLP.from_params(self.widths, params)
+        return model, {name: mask[index].clone() for name, mask in self.masks.items()}
+
+
+def _check_init_width(widths: tuple[int, ...], init_width: int | None) -> None:
+    if init_width is None:
+        return
+    if isinstance(init_width, bool) or not isinstance(init_width, int):
+        raise TypeError(f"init_width must be an integer, got {init_width!r}")
+    if init_width < max(widths[1:-1], default=1):
+        raise ValueError(
+            f"init_width must be at least the widest hidden layer of {widths}, got {init_width}"
+        )
+
+
+def _zero_outside(masks: Masks, params: Params) -> Params:
+    """Detached copies, zero outside the masks, in the order of the masks' names."""
+    return apply({name: params[name].detach() for name in masks}, masks)
+
+
+def stacked_masks(
+    widths: Sequence[int], models: int, masks: Masks, device: torch.device | str = "cpu"
+) -> Masks:
+    """Masks for every parameter of every model, `(models, *shape)`, from what the caller gave.
+
+    Raises:
+        ValueError: If a name or a shape does not fit the widths.
+        TypeError: If a mask is not a bool tensor.
+    """
+    shapes = parameter_shapes(widths)
+    unknown = set(masks) - set(shapes)
+    if unknown:
+        raise ValueError(f"masks names {sorted(unknown)}, which widths {tuple(widths)} do not have")
+    result: Masks = {}
+    for name, shape in shapes.items():
+        mask = masks.get(name, torch.ones(shape, dtype=torch.bool))
+        check_bool(name, mask)
+        if mask.shape not in (shape, (models, *shape)):
+            raise ValueError(
+                f"masks[{name!r}] must have shape {shape} or {(models, *shape)}, "
+                f"got {tuple(mask.shape)}"
+            )
+        result[name] = mask.to(device).expand(models, *shape).clone()
+    return result

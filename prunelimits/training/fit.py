@@ -1,0 +1,178 @@
+"""Training a whole ensemble at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunelimits.randomness import derive
+from prunelimits.training.data import check_data, default_loss
+from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
+from prunelimits.training.engines import default_engine
+from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training left.
+
+    Attributes:
+        ensemble: The trained members with their momentum.
+        loss: Mean loss over all the data, float64 `(models,)`.
+        accuracy: Share of the data classified right, float64 `(models,)`; 0 for a diverged member,
+            otherwise NaN for squared error.
+        diverged: Members with a parameter or a loss that is not finite, bool `(models,)`.
+    """
+
+    ensemble: MLPEnsemble
+    loss: Tensor
+    accuracy: Tensor
+    diverged: Tensor
+
+
+def fit(
+    ensemble: MLPEnsemble,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe | Sequence[Recipe] | None = None,
+    *,
+    loss: Loss | None = None,
+    seed: int = 0,
+    start: int = 0,
+    stop: int | None = None,
+    engine: AbstractEngine | None = None,
+) -> FitResult:
+    """Trains every member on the same batches and measures it on all the data.
+
+    Args:
+        ensemble: Where to start from; it stays as it is.
+        x: Inputs, `(n, inputs)`.
+        y: Labels or targets, as `loss` wants them.
+        recipe: One for all, or one a member with the same epochs and batch size. None: the
+            defaults of `Recipe`.
+        loss: The training loss. None: binary cross-entropy for one output, cross-entropy for more.
+        seed: Decides the order of the samples in every epoch, and nothing else.
+        start: First step of the recipe to take. With `stop`, a training runs in segments: the
+            schedule and the order of the samples are those of the whole, momentum is carried in
+            the ensemble.
+        stop: First step not to take. None: to the end.
+        engine: Who computes. None: the fastest that supports the ensemble.
+
+    Raises:
+        ValueError: If data, loss, recipes, steps or engine do not fit.
+        TypeError: If data are not tensors or a recipe is not a `Recipe`.
+
+    Example:
+        >>> from prunelimits.datasets import cubist_spiral
+        >>> x, y = cubist_spiral(1000)
+        >>> ensemble = MLPEnsemble((2, 16, 16, 16, 1), models=4, seed=0)
+        >>> result = fit(ensemble, x, y, Recipe(epochs=1))
+        >>> result.accuracy.shape
+        torch.Size([4])
+    """
+    recipes = _one_each(recipe, len(ensemble))
+    first = recipes[0]
+    loss = loss or default_loss(ensemble.widths[-1])
+    x, y = _check_data(ensemble, x, y, loss)
+    if first.batch_size > len(x):
+        raise ValueError(f"batch_size is {first.batch_size} but the data has {len(x)} samples")
+    steps_per_epoch = len(x) // first.batch_size
+    steps = first.epochs * steps_per_epoch
+    stop = steps if stop is None else stop
+    if not 0 <= start <= stop <= steps:
+        raise ValueError(
+            f"start and stop must satisfy 0 <= start <= stop <= {steps}, got {start} and {stop}"
+        )
+    # Few recipes serve many members: one schedule each, then an index.
+    distinct = list(dict.fromkeys(recipes))
+    which = torch.tensor([distinct.index(r) for r in recipes])
+    plan = Plan(
+        loss=loss,
+        batch_size=first.batch_size,
+        steps_per_epoch=steps_per_epoch,
+        lr=torch.tensor([r.learning_rates() for r in distinct], dtype=torch.float64).T[:, which],
+        momentum=torch.tensor([r.momentum for r in distinct], dtype=torch.float64)[which],
+        weight_decay=torch.tensor([r.weight_decay for r in distinct], dtype=torch.float64)[which],
+        start=start,
+        stop=stop,
+        order=lambda epoch: sample_order(len(x), seed, epoch),
+    )
+    engine = _engine(engine, ensemble)
+    trained = engine.train(ensemble, x, y, plan)
+    measured = engine.evaluate(trained, x, y, loss)
+    diverged = diverged_members(trained) | ~measured.loss.isfinite()
+    return FitResult(
+        ensemble=trained,
+        loss=measured.loss,
+        accuracy=measured.accuracy.masked_fill(diverged, 0.0),
+        diverged=diverged,
+    )
+
+
+def evaluate(
+    ensemble: MLPEnsemble,
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: Loss | None = None,
+    engine: AbstractEngine | None = None,
+) -> Evaluation:
+    """Loss and accuracy of every member on any data, without training.
+
+    Raises:
+        ValueError: If the data does not fit the ensemble or the loss, or the engine the ensemble.
+        TypeError: If data are not tensors.
+    """
+    loss = loss or default_loss(ensemble.widths[-1])
+    x, y = _check_data(ensemble, x, y, loss)
+    return _engine(engine, ensemble).evaluate(ensemble, x, y, loss)
+
+
+def sample_order(samples: int, seed: int, epoch: int) -> Tensor:
+    """The order in which an epoch visits the samples: a permutation, int64 `(samples,)`."""
+    generator = torch.Generator().manual_seed(int(derive(seed, epoch)[0] >> 1))
+    return torch.randperm(samples, generator=generator)
+
+
+def diverged_members(ensemble: MLPEnsemble) -> Tensor:
+    """Members that hold a parameter that is NaN or infinite, bool `(models,)`."""
+    finite = [value.isfinite().flatten(1).all(1) for value in ensemble.params.values()]
+    return ~torch.stack(finite).all(0)
+
+
+def _check_data(ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+    return check_data(
+        x,
+        y,
+        inputs=ensemble.widths[0],
+        outputs=ensemble.widths[-1],
+        loss=loss,
+        dtype=ensemble.dtype,
+        device=ensemble.device,
+    )
+
+
+def _engine(engine: AbstractEngine | None, ensemble: MLPEnsemble) -> AbstractEngine:
+    if engine is None:
+        return default_engine(ensemble)
+    if not engine.supports(ensemble):
+        raise ValueError(f"engine {engine.name} does not support {ensemble} on {ensemble.device}")
+    return engine
+
+
+def _one_each(recipe: Recipe | Sequence[Recipe] | None, models: int) -> Sequence[Recipe]:
+    if recipe is None or isinstance(recipe, Recipe):
+        return [recipe or Recipe()] * models
+    if not isinstance(recipe, Sequence) or not all(isinstance(r, Recipe) for r in recipe):
+        raise TypeError(f"recipe must be a Recipe or a sequence of them, got {recipe!r}")
+    if len(recipe) != models:
+        raise ValueError(f"recipe must be one or {models}, one a member, got {len(recipe)}")
+    for name in ("epochs", "batch_size"):
+        values = sorted({getattr(r, name) for r in recipe})
+        if len(values) > 1:
+            raise ValueError(f"recipes trained together must have the same {name}, got {values}")
+    return recipe

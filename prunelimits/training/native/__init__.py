@@ -1,0 +1,1 @@
+"""The native engine's C++ sources and, once compiled, its library."""

@@ -1,0 +1,122 @@
+"""The reference engine: batched matrix products in torch, on any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from typing_extensions import override
+
+from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
+from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.types import Params
+
+# Activations of this many numbers a layer are evaluated at a time: about 16 MB, within the caches.
+_EVALUATION_NUMBERS = 1 << 22
+
+
+class TorchEngine(AbstractEngine):
+    """Trains every member at once with `torch.baddbmm` and autograd."""
+
+    @property
+    @override
+    def name(self) -> str:
+        capability = torch.backends.cpu.get_cpu_capability()
+        return f"torch {torch.__version__} {capability} {torch.get_num_threads()} threads"
+
+    @override
+    def supports(self, ensemble: MLPEnsemble) -> bool:
+        return True
+
+    @override
+    def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
+        params = {name: value.clone() for name, value in ensemble.params.items()}
+        momentum = {name: value.clone() for name, value in ensemble.momentum.items()}
+        pruned = {name: ~mask for name, mask in ensemble.masks.items()}
+        decay = {name: _per_member(plan.weight_decay, value) for name, value in params.items()}
+        inertia = {name: _per_member(plan.momentum, value) for name, value in params.items()}
+        for epoch in range(plan.start // plan.steps_per_epoch, len(plan.lr)):
+            first = epoch * plan.steps_per_epoch
+            steps = range(max(plan.start, first), min(plan.stop, first + plan.steps_per_epoch))
+            if not steps:
+                break
+            order = plan.order(epoch).to(x.device)
+            rate = {name: _per_member(plan.lr[epoch], value) for name, value in params.items()}
+            for step in steps:
+                batch = order[(step - first) * plan.batch_size :][: plan.batch_size]
+                gradients = _gradients(params, x[batch], y[batch], plan.loss)
+                for name, value in params.items():
+                    velocity = momentum[name]
+                    velocity.mul_(inertia[name]).add_(gradients[name])
+                    velocity.addcmul_(value, decay[name]).masked_fill_(pruned[name], 0)
+                    value.addcmul_(velocity, rate[name], value=-1)
+        return ensemble.replace(params=params, momentum=momentum)
+
+    @override
+    @torch.no_grad()
+    def evaluate(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Evaluation:
+        rows = max(1, _EVALUATION_NUMBERS // (len(ensemble) * max(ensemble.widths)))
+        total = torch.zeros(len(ensemble), dtype=torch.float64, device=x.device)
+        correct = torch.zeros_like(total)
+        for part, target in zip(x.split(rows), y.split(rows), strict=True):
+            outputs = forward(ensemble.params, part)
+            total += sample_losses(outputs, target, loss).sum(1, dtype=torch.float64)
+            correct += correct_samples(outputs, target, loss).sum(1)
+        return Evaluation(loss=total / len(x), accuracy=correct / len(x))
+
+    @override
+    def gradients(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Params:
+        return _gradients(ensemble.params, x, y, loss)
+
+
+def _per_member(numbers: Tensor, like: Tensor) -> Tensor:
+    """One number a member, shaped to broadcast over a stacked parameter."""
+    return numbers.to(like).view(-1, *(1 for _ in like.shape[1:]))
+
+
+def forward(params: Params, x: Tensor) -> Tensor:
+    """Outputs `(models, n, outputs)` of stacked MLP parameters for inputs `(n, inputs)`."""
+    layers = len(params) // 2
+    # Samples run along the last axis, where they are contiguous for every elementwise pass.
+    h = x.T.expand(len(params["layers.0.weight"]), *x.T.shape)
+    for layer in range(layers):
+        bias = params[f"layers.{layer}.bias"].unsqueeze(2)
+        h = torch.baddbmm(bias, params[f"layers.{layer}.weight"], h)
+        if layer < layers - 1:
+            h = h.relu()
+    return h.transpose(1, 2)
+
+
+def sample_losses(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
+    """The loss of every sample, `(models, n)`, for outputs `(models, n, outputs)`."""
+    match loss:
+        case "binary_cross_entropy":
+            logits = outputs.squeeze(2)
+            return functional.binary_cross_entropy_with_logits(
+                logits, y.to(logits).expand_as(logits), reduction="none"
+            )
+        case "cross_entropy":
+            labels = y.expand(outputs.shape[:2])
+            return functional.cross_entropy(outputs.transpose(1, 2), labels, reduction="none")
+        case "mse":
+            return (outputs - y).square().mean(2)
+
+
+def correct_samples(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
+    """Which samples are classified right, `(models, n)`; NaN throughout for squared error."""
+    match loss:
+        case "binary_cross_entropy":
+            right = (outputs.squeeze(2) > 0) == (y > 0.5)
+        case "cross_entropy":
+            right = outputs.argmax(2) == y
+        case "mse":
+            return torch.full(outputs.shape[:2], torch.nan, device=outputs.device)
+    return right & outputs.isfinite().all(2)
+
+
+@torch.enable_grad()
+def _gradients(params: Params, x: Tensor, y: Tensor, loss: Loss) -> Params:
+    leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+    # Members do not touch each other, so the gradient of the sum holds each one's own.
+    total = sample_losses(forward(leaves, x), y, loss).mean(1).sum()
+    return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
