@@ -1,0 +1,235 @@
+"""The picture of a sparse network: what each unit computes over the plane, and what joins them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prunelimits.models import MLP
+from prunelimits.types import Masks
+from prunelimits.viz.layout import Layout, Square, place
+from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.subnetwork import Array, Subnetwork, subnetwork
+
+_MOST_UNITS = 64
+_MOST_POINTS = 2000
+_CHIP = 0.28  # the side of a bias chip; a hidden unit's square has side 1
+_SHADE = 0.5  # the opacity of the decision, under its points
+_FAN = 0.13  # how far apart the edges of a unit leave or reach its square, at most
+
+
+def network_figure(
+    model: MLP,
+    masks: Masks | None = None,
+    x: Tensor | None = None,
+    y: Tensor | None = None,
+    *,
+    extent: float = 2.25,
+    resolution: int = 256,
+    title: str | None = None,
+) -> Figure:
+    """The nonzero subnetwork of `model`, drawn as Figure 1 of the paper draws it.
+
+    One square a unit shows its value after the ReLU over the plane `[-extent, extent]^2`, scaled by
+    its own maximum there; x1 goes right, x2 up. The inputs stand on the left. The large square on
+    the right is the decision: tanh(logit / 2), the probability of class 1 minus that of class 0,
+    with the boundary as a dark line. Every nonzero weight is a curve, the wider the larger it is
+    beside the network's largest; the chip on top of a square is the unit's bias. Blue is positive,
+    orange negative, white zero. Hidden units without any nonzero weight or bias are left out.
+
+    Parts have the `gid`, an SVG's `id`, `unit-{layer}-{unit}` (the inputs are layer 0),
+    `bias-{layer}-{unit}` and `edge-{layer}-{unit}-{source}` for the weight of a unit on a source.
+
+    Args:
+        model: A network with 2 inputs and 1 output. It is not changed.
+        masks: What is kept, by parameter name; None keeps every parameter.
+        x: Points `(samples, 2)` to draw on the decision, thinned evenly to at most 2,000.
+        y: Their classes `(samples,)`, 0 or 1.
+        extent: Half the side of the plane shown.
+        resolution: Pixels along a side; each shows the value at its centre.
+        title: Instead of the widths, the number of nonzeros and, with `x`, the accuracy on it.
+
+    Raises:
+        ValueError: If the model has not 2 inputs and 1 output, has parameters that are not finite,
+            or has over 64 units to draw in a layer; if another argument does not fit the model.
+        TypeError: If a mask is not a bool tensor.
+
+    Source:
+        [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), Figure 1, Appendix I.
+
+    Example:
+        >>> network_figure(MLP((2, 3, 1)), resolution=8).get_suptitle()
+        '2-3-1  ·  13 nonzeros'
+    """
+    if model.widths[0] != 2 or model.widths[-1] != 1:
+        raise ValueError(f"model must have 2 inputs and 1 output, got widths {model.widths}")
+    if not 0 < extent < math.inf:
+        raise ValueError(f"extent must be positive and finite, got {extent}")
+    if resolution < 2:
+        raise ValueError(f"resolution must be at least 2, got {resolution}")
+    if (x is None) != (y is None):
+        raise ValueError(f"x and y go together, got {'y' if x is None else 'x'} alone")
+    if x is not None and y is not None:
+        _check_data(x, y)
+    network = subnetwork(model, masks)
+    for layer, units in enumerate(network.units):
+        if len(units) > _MOST_UNITS:
+            raise ValueError(
+                f"layer {layer} has {len(units)} units with nonzero parameters, more than the"
+                f" {_MOST_UNITS} that can be drawn legibly: prune further, or pass masks that do"
+            )
+    layout = place(network.units)
+    figure = Figure((layout.width * layout.inches, layout.height * layout.inches), facecolor=WHITE)
+    canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height))
+    canvas.set_axis_off()
+    _draw_edges(canvas, network, layout)
+    _draw_captions(canvas, network, layout)
+    decision = _draw_units(figure, network, layout, extent, resolution)
+    heading = f"{'-'.join(map(str, model.widths))}  ·  {network.nonzeros} nonzeros"
+    if x is not None and y is not None:
+        _draw_data(decision, x.detach().cpu().numpy(), y.detach().cpu().numpy())
+        heading += f"  ·  {100 * network.accuracy(x, y):.2f} %"
+    text = heading if title is None else title
+    figure.suptitle(text, y=1 - 0.35 / layout.height, va="top", color=INK, size=13)
+    return figure
+
+
+def _draw_edges(canvas: Axes, network: Subnetwork, layout: Layout) -> None:
+    largest = max(np.abs(weight).max() for weight in network.weights)
+    for layer, weight in enumerate(network.weights, start=1):
+        leave, reach = _fan(weight != 0, axis=0), _fan(weight != 0, axis=1)
+        for unit, source in np.argwhere(weight).tolist():
+            start, end = layout.columns[layer - 1][source], layout.columns[layer][unit]
+            share = float(abs(weight[unit, source]) / largest)
+            thickness = (1 + 9 * share) * layout.inches
+            edge = PathPatch(
+                _curve(start, end, leave[unit, source], reach[unit, source]),
+                fill=False,
+                edgecolor=BLUE if weight[unit, source] > 0 else ORANGE,
+                linewidth=thickness,
+                capstyle="butt",
+                path_effects=[withStroke(linewidth=thickness + 1, foreground=WHITE)],
+                zorder=1 + share,  # large weights over small ones
+            )
+            edge.set_gid(f"edge-{layer}-{unit}-{source}")
+            canvas.add_patch(edge)
+
+
+def _fan(kept: NDArray[np.bool_], axis: int) -> Array:
+    """How far above the middle of a square each edge of its unit meets it, in sides."""
+    count = kept.sum(axis=axis, keepdims=True)
+    rank = kept.cumsum(axis=axis) - 1
+    return ((count - 1) / 2 - rank) * np.minimum(_FAN, 0.7 / np.maximum(count, 1))
+
+
+def _curve(start: Square, end: Square, leave: float, reach: float) -> Path:
+    """A cubic Bezier curve from the right of `start` to the left of `end`, level at both."""
+    y0, y1 = start.middle + leave * start.side, end.middle + reach * end.side
+    halfway = (start.right + end.left) / 2
+    points = [(start.right, y0), (halfway, y0), (halfway, y1), (end.left, y1)]
+    return Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
+
+
+def _draw_captions(canvas: Axes, network: Subnetwork, layout: Layout) -> None:
+    last = len(network.units) - 1
+    for layer, centre in enumerate(layout.centres):
+        caption = {0: "inputs", last: "output"}.get(layer, f"layer {layer}")
+        drawn, width = len(network.units[layer]), network.network.widths[layer]
+        if drawn < width:
+            caption += f"\n{drawn} of {width} units"
+        y = layout.floor - 0.35
+        canvas.text(centre, y, caption, ha="center", va="top", color=GREY, size=9)
+    for name, square in zip(("x₁", "x₂"), layout.columns[0].values(), strict=True):
+        x = square.left - 0.2
+        canvas.text(x, square.middle, name, ha="right", va="center", color=GREY, size=11)
+
+
+def _draw_units(
+    figure: Figure, network: Subnetwork, layout: Layout, extent: float, resolution: int
+) -> Axes:
+    """Draws the square of each unit, and its chip; returns the axes of the decision."""
+    centres = extent * ((2 * np.arange(resolution) + 1) / resolution - 1)
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
+    *values, logits = network.activations(torch.from_numpy(grid))
+    scales = [np.abs(value).max(axis=0) for value in values]
+    for layer, (value, scale) in enumerate(zip(values, scales, strict=True)):
+        for unit, square in layout.columns[layer].items():
+            axes = _add_square(figure, layout, square, f"unit-{layer}-{unit}")
+            image = value[:, unit].reshape(resolution, resolution)
+            _draw_plane(axes, image, extent, scale=scale[unit] or 1.0)
+            if layer > 0:
+                _draw_chip(axes, square, network, layer, unit)
+    decision, last = logits.reshape(resolution, resolution), len(values)
+    square = layout.columns[last][0]
+    axes = _add_square(figure, layout, square, f"unit-{last}-0")
+    _draw_plane(axes, np.tanh(decision / 2), extent, scale=1.0).set_alpha(_SHADE)
+    if decision.min() < 0 < decision.max():
+        axes.contour(centres, centres, decision, [0.0], colors=INK, linewidths=0.8)
+    _draw_chip(axes, square, network, last, 0)
+    return axes
+
+
+def _add_square(figure: Figure, layout: Layout, square: Square, gid: str) -> Axes:
+    width, height = square.side / layout.width, square.side / layout.height
+    corner = square.left / layout.width, square.bottom / layout.height
+    axes = figure.add_axes((*corner, width, height), xticks=[], yticks=[], facecolor=WHITE)
+    axes.spines[:].set(color=GREY, linewidth=0.6)
+    axes.set_gid(gid)
+    return axes
+
+
+def _draw_plane(axes: Axes, image: Array, extent: float, scale: float) -> AxesImage:
+    return axes.imshow(
+        image,
+        cmap=DIVERGING,
+        vmin=-scale,
+        vmax=scale,
+        origin="lower",
+        extent=(-extent, extent, -extent, extent),
+        interpolation="auto",
+    )
+
+
+def _draw_chip(axes: Axes, square: Square, network: Subnetwork, layer: int, unit: int) -> None:
+    largest = max(np.abs(bias).max() for bias in network.biases) or 1.0
+    side = _CHIP / square.side
+    chip = Rectangle(
+        (0.5 - side / 2, 1 - side / 2),
+        side,
+        side,
+        transform=axes.transAxes,
+        clip_on=False,
+        facecolor=DIVERGING(0.5 + 0.5 * float(network.biases[layer - 1][unit] / largest)),
+        edgecolor=GREY,
+        linewidth=0.6,
+        zorder=10,
+    )
+    chip.set_gid(f"bias-{layer}-{unit}")
+    axes.add_patch(chip)
+
+
+def _check_data(x: Tensor, y: Tensor) -> None:
+    if x.ndim != 2 or x.shape[1] != 2 or len(x) == 0:
+        raise ValueError(f"x must have shape (samples, 2), got {tuple(x.shape)}")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"y must have shape ({len(x)},), one class a point, got {tuple(y.shape)}")
+    if not ((y == 0) | (y == 1)).all():
+        raise ValueError(f"y must hold the classes 0 and 1, got {y.unique().tolist()[:5]}")
+
+
+def _draw_data(decision: Axes, x: Array, y: Array) -> None:
+    # Thinned in the order of the classes: an even stride through alternating ones would drop one.
+    order = np.argsort(y, kind="stable")
+    chosen = order[np.linspace(0, len(y) - 1, min(len(y), _MOST_POINTS)).round().astype(int)]
+    colors = np.where(y[chosen] == 1, BLUE, ORANGE)
+    decision.scatter(x[chosen, 0], x[chosen, 1], s=3, linewidths=0, c=colors)
