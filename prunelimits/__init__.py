@@ -3,6 +3,7 @@
 from prunelimits import datasets as datasets
 from prunelimits import enumeration as enumeration
 from prunelimits import masks as masks
+from prunelimits import search as search
 from prunelimits import training as training
 from prunelimits import types as types
 from prunelimits.enumeration import EligibleMasks as EligibleMasks

@@ -1,0 +1,14 @@
+"""The search for the sparsest network: two phases, resumable, on one machine or many."""
+
+from prunelimits.search.config import SearchConfig as SearchConfig
+from prunelimits.search.results import FoundNetwork as FoundNetwork
+from prunelimits.search.results import PhaseSummary as PhaseSummary
+from prunelimits.search.results import SearchResult as SearchResult
+from prunelimits.search.results import SizeSummary as SizeSummary
+from prunelimits.search.results import read_result as read_result
+from prunelimits.search.spaces import Phase as Phase
+from prunelimits.search.store import Store as Store
+from prunelimits.search.store import StoreError as StoreError
+from prunelimits.search.task import make_task as make_task
+from prunelimits.search.two_phase import Progress as Progress
+from prunelimits.search.two_phase import combinatorial_search as combinatorial_search

@@ -1,0 +1,209 @@
+"""What a search has found, read from its store."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from prunelimits.models import MLP
+from prunelimits.saving import from_bytes
+from prunelimits.search.config import SearchConfig
+from prunelimits.search.shard import DIVERGED, shard_ranks
+from prunelimits.search.spaces import AbstractSpace, Phase, make_space
+from prunelimits.search.store import Store
+from prunelimits.training import Recipe
+from prunelimits.types import Masks
+
+
+@dataclass(frozen=True, eq=False)
+class FoundNetwork:
+    """The most accurate network of its size.
+
+    Attributes:
+        nonzeros: Weights and biases.
+        accuracy: Share of the samples classified right, as the search measured it.
+        phase: 1 (structured widths) or 2 (masks).
+        rank: Position in the phase's space.
+        recipe: How it was trained.
+        repeat: Which of its initialisations.
+        model: The trained network.
+        masks: What it keeps.
+    """
+
+    nonzeros: int
+    accuracy: float
+    phase: Phase
+    rank: int
+    recipe: Recipe
+    repeat: int
+    model: MLP
+    masks: Masks
+
+
+@dataclass(frozen=True)
+class SizeSummary:
+    """All that was trained at one size.
+
+    Attributes:
+        nonzeros: Weights and biases.
+        networks: Different networks trained.
+        trainings: Trainings of them, over recipes and seeds.
+        reached: Trainings that reached the target.
+        diverged: Trainings that diverged.
+        accuracy: The best accuracy.
+    """
+
+    nonzeros: int
+    networks: int
+    trainings: int
+    reached: int
+    diverged: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class PhaseSummary:
+    """How far a phase went.
+
+    Attributes:
+        phase: 1 or 2.
+        widths: Of phase two; None in phase one, and for every widths at once.
+        networks: In the whole space.
+        trainings: In the whole space, over recipes and seeds.
+        trained: Trainings done.
+        sizes: What was trained at each size, by ascending size.
+    """
+
+    phase: Phase
+    widths: tuple[int, ...] | None
+    networks: int
+    trainings: int
+    trained: int
+    sizes: tuple[SizeSummary, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The state of a search, finished or not.
+
+    Attributes:
+        config: What was searched for.
+        samples: How many samples accuracy was measured on.
+        data: SHA-256 of the data, see `Task.fingerprint`.
+        phases: The phases that were begun.
+        best: The most accurate network of every size over both phases, by ascending size.
+        seconds: Time spent in training.
+        made_by: Engines and versions that took part.
+    """
+
+    config: SearchConfig
+    samples: int
+    data: str
+    phases: tuple[PhaseSummary, ...]
+    best: tuple[FoundNetwork, ...]
+    seconds: float
+    made_by: tuple[str, ...]
+
+    @property
+    def sparsest(self) -> FoundNetwork | None:
+        """The smallest network that reaches the target, None while there is none."""
+        reaching = (n for n in self.best if n.accuracy >= self.config.target)
+        return next(reaching, None)
+
+    @property
+    def most_accurate(self) -> FoundNetwork | None:
+        """The most accurate network, the smallest of equals; None while nothing was trained."""
+        return max(self.best, key=lambda n: (n.accuracy, -n.nonzeros), default=None)
+
+
+def read_result(store: Store, *, target: float | None = None) -> SearchResult:
+    """The state of the search that a store belongs to.
+
+    Args:
+        store: Open, for reading or writing.
+        target: Judge the same trainings by another target accuracy.
+
+    Raises:
+        StoreError: If the store cannot be read.
+        ValueError: If no search has begun in it, or the target is not in (0, 1].
+    """
+    description = store.description()
+    if not description:
+        raise ValueError(f"{store.path} holds no search yet")
+    config = SearchConfig.from_json(description["search"])
+    if target is not None:
+        config = dataclasses.replace(config, target=target)
+    data = json.loads(description["data"])
+    samples: int = data["samples"]
+    phases: list[PhaseSummary] = []
+    for phase, widths in store.phases().items():
+        space = make_space(config, data["inputs"], data["outputs"], phase, widths)
+        phases.append(_summarise(store, config, space, phase, widths, samples))
+    best: dict[int, FoundNetwork] = {}
+    for summary in phases:
+        for candidate in store.best(summary.phase):
+            found = FoundNetwork(
+                candidate.nonzeros,
+                candidate.correct / samples,
+                summary.phase,
+                candidate.rank,
+                config.recipes[candidate.recipe],
+                candidate.repeat,
+                *from_bytes(candidate.network, f"a network in {store.path}"),
+            )
+            old = best.get(found.nonzeros)
+            if old is None or found.accuracy > old.accuracy:
+                best[found.nonzeros] = found
+    seconds, made_by = store.effort()
+    return SearchResult(
+        config=config,
+        samples=samples,
+        data=data["sha256"],
+        phases=tuple(phases),
+        best=tuple(best[size] for size in sorted(best)),
+        seconds=seconds,
+        made_by=tuple(made_by),
+    )
+
+
+def _summarise(
+    store: Store,
+    config: SearchConfig,
+    space: AbstractSpace,
+    phase: Phase,
+    widths: tuple[int, ...] | None,
+    samples: int,
+) -> PhaseSummary:
+    largest = int(space.nonzeros([space.count - 1]))
+    networks, reached, diverged = (np.zeros(largest + 1, dtype=np.int64) for _ in range(3))
+    most_correct = np.zeros(largest + 1, dtype=np.int64)
+    for shard, numbers in store.shards(phase):
+        ranks = shard_ranks(config, space, shard)
+        correct = numbers.reshape(len(ranks), -1)
+        sizes = space.nonzeros(ranks).numpy()
+        np.add.at(networks, sizes, 1)
+        np.add.at(reached, sizes, (correct / samples >= config.target).sum(1))
+        np.add.at(diverged, sizes, (correct == DIVERGED).sum(1))
+        np.maximum.at(most_correct, sizes, correct.max(1))
+    each = len(config.recipes) * config.seeds
+    return PhaseSummary(
+        phase=phase,
+        widths=widths,
+        networks=space.count,
+        trainings=space.count * each,
+        trained=int(networks.sum()) * each,
+        sizes=tuple(
+            SizeSummary(
+                nonzeros=int(size),
+                networks=int(networks[size]),
+                trainings=int(networks[size]) * each,
+                reached=int(reached[size]),
+                diverged=int(diverged[size]),
+                accuracy=int(most_correct[size]) / samples,
+            )
+            for size in np.flatnonzero(networks)
+        ),
+    )

@@ -1,0 +1,192 @@
+"""A shard: a range of networks trained together by every recipe. Pure, so any process can do it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from prunelimits.masks import unflatten
+from prunelimits.models import MLP, leading_block, parameter_shapes
+from prunelimits.randomness import derive
+from prunelimits.saving import to_bytes
+from prunelimits.search.config import SearchConfig
+from prunelimits.search.spaces import AbstractSpace, Phase, make_space
+from prunelimits.search.task import Task
+from prunelimits.training import AbstractEngine, MLPEnsemble, default_engine, evaluate, fit
+
+DIVERGED = -1
+"""Stands for the number of correct samples of a network whose training diverged."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShardJob:
+    """All that a worker needs to know.
+
+    Attributes:
+        config: The search.
+        task: The data.
+        phase: 1 or 2.
+        widths: The widths of phase two; None in phase one, and for every widths at once.
+        shard: Which shard.
+        engine: Who computes; None: the fastest.
+    """
+
+    config: SearchConfig
+    task: Task
+    phase: Phase
+    widths: tuple[int, ...] | None
+    shard: int
+    engine: AbstractEngine | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained network that is the best of its size, as far as its shard knows.
+
+    Attributes:
+        nonzeros: Weights and biases.
+        correct: Samples classified right.
+        rank: Position in its space.
+        recipe: Position among the recipes.
+        repeat: Position among the seeds.
+        network: The file content that `prunelimits.saving` writes for it.
+    """
+
+    nonzeros: int
+    correct: int
+    rank: int
+    recipe: int
+    repeat: int
+    network: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class ShardResult:
+    """What a shard found.
+
+    Attributes:
+        phase: 1 or 2.
+        shard: Which shard.
+        correct: Samples classified right, or `DIVERGED`, int32 `(ranks, recipes, seeds)`.
+        best: The most accurate network of every size that occurs.
+        engine: The engine's name.
+        seconds: Time taken.
+    """
+
+    phase: Phase
+    shard: int
+    correct: NDArray[np.int32]
+    best: list[Candidate]
+    engine: str
+    seconds: float
+
+
+def networks_per_shard(config: SearchConfig) -> int:
+    """How many networks a shard holds, so that it has about `shard_size` trainings."""
+    return max(1, config.shard_size // (len(config.recipes) * config.seeds))
+
+
+def shard_ranks(config: SearchConfig, space: AbstractSpace, shard: int) -> range:
+    """The ranks of a shard's networks."""
+    size = networks_per_shard(config)
+    return range(shard * size, min((shard + 1) * size, space.count))
+
+
+def train_shard(job: ShardJob) -> ShardResult:
+    """Trains and measures every network of a shard."""
+    began = time.perf_counter()
+    config, task = job.config, job.task
+    space = make_space(config, task.inputs, task.outputs, job.phase, job.widths)
+    ranks = shard_ranks(config, space, job.shard)
+    correct = np.empty((len(ranks), len(config.recipes), config.seeds), dtype=np.int32)
+    trained: list[tuple[list[int], MLPEnsemble]] = []
+    engine = job.engine
+    for recipes in _trainable_together(config):
+        ensemble = _initial_ensemble(job, space, ranks, recipes)
+        engine = engine or default_engine(ensemble)
+        each = [config.recipes[r] for _ in ranks for r in recipes for _ in range(config.seeds)]
+        result = fit(
+            ensemble, task.x, task.y, each, loss=task.loss, seed=config.seed, engine=engine
+        )
+        accuracy = result.accuracy
+        if config.held_out:
+            measured = (task.measure_x, task.measure_y)
+            accuracy = evaluate(result.ensemble, *measured, loss=task.loss, engine=engine).accuracy
+        counts = (accuracy * len(task.measure_x)).round().int()
+        counts[result.diverged] = DIVERGED
+        correct[:, recipes] = counts.view(len(ranks), len(recipes), -1).numpy()
+        trained.append((recipes, result.ensemble))
+    best: list[Candidate] = []
+    for i, j, k, size in _best_of_each_size(correct, space.nonzeros(ranks).numpy()):
+        recipes, ensemble = next(group for group in trained if j in group[0])
+        member = (i * len(recipes) + recipes.index(j)) * config.seeds + k
+        content = _network(ensemble, member, space.widths(ranks[i]))
+        best.append(Candidate(size, int(correct[i, j, k]), ranks[i], j, k, content))
+    return ShardResult(
+        phase=job.phase,
+        shard=job.shard,
+        correct=correct,
+        best=best,
+        engine=engine.name if engine else "",
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _trainable_together(config: SearchConfig) -> list[list[int]]:
+    """Positions of the recipes, grouped by what one `fit` must have in common."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for position, recipe in enumerate(config.recipes):
+        groups.setdefault((recipe.epochs, recipe.batch_size), []).append(position)
+    return list(groups.values())
+
+
+def _initial_ensemble(
+    job: ShardJob, space: AbstractSpace, ranks: range, recipes: list[int]
+) -> MLPEnsemble:
+    """One member for every rank, recipe and repeat, in this order."""
+    config = job.config
+    widths, flat = space.batch(ranks)
+    members = len(recipes) * config.seeds
+    masks = unflatten(flat.repeat_interleave(members, dim=0), parameter_shapes(widths))
+    if job.task.initial is not None:
+        start = leading_block(dict(job.task.initial.named_parameters()), widths)
+        models = len(ranks) * members
+        stacked = {n: v.detach().float().expand(models, *v.shape) for n, v in start.items()}
+        return MLPEnsemble.from_params(widths, stacked, masks)
+    # A network's seed comes from what it is, not from where it stands in some space.
+    keys = space.keys(ranks)[:, None, None]
+    places = np.array(recipes)[:, None], np.arange(config.seeds)
+    seeds = derive(config.seed, job.phase, keys, *places).ravel()
+    return MLPEnsemble(widths, seeds=seeds.tolist(), masks=masks, init_width=config.width)
+
+
+def _best_of_each_size(
+    correct: NDArray[np.int32], sizes: NDArray[np.int64]
+) -> list[tuple[int, int, int, int]]:
+    """Place (rank, recipe, repeat) and size of the most accurate network of every size.
+
+    The earliest of equally accurate ones, so that the best of several shards does not depend on
+    the order in which they finish.
+    """
+    best: list[tuple[int, int, int, int]] = []
+    for size in np.unique(sizes):
+        members = np.flatnonzero(sizes == size)
+        part = correct[members]
+        i, j, k = (int(n) for n in np.unravel_index(part.argmax(), part.shape))
+        if part[i, j, k] != DIVERGED:
+            best.append((int(members[i]), j, k, int(size)))
+    return best
+
+
+def _network(ensemble: MLPEnsemble, member: int, widths: Sequence[int]) -> bytes:
+    """A member's file content, cut to its own widths."""
+    model, masks = ensemble.member(member)
+    params = leading_block(dict(model.named_parameters()), widths)
+    masks = leading_block(masks, widths)
+    with torch.no_grad():
+        return to_bytes(MLP.from_params(widths, params), masks)

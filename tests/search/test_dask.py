@@ -1,0 +1,71 @@
+"""The search on a real Dask cluster of two processes on the loopback address."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from prunelimits.search import Progress, SearchConfig, combinatorial_search
+from prunelimits.training import TorchEngine
+
+distributed = pytest.importorskip("distributed")
+
+# Dask's own cleaning up, not ours.
+pytestmark = pytest.mark.filterwarnings("default::ResourceWarning", "default::UserWarning")
+Contents = Callable[[Path], dict[str, list[tuple[object, ...]]]]
+
+
+@pytest.fixture
+def client() -> Iterator[object]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster = distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+        )
+    with cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def without_engine(content: dict[str, list[tuple[object, ...]]]) -> dict[str, object]:
+    """Worker processes have other thread counts, which the engine's name records."""
+    shards = [(phase, n, correct) for phase, n, correct, *_ in content["shards"]]
+    return {**content, "shards": shards}
+
+
+def test_a_cluster_gives_the_same_store_also_after_a_worker_is_killed(
+    client: distributed.Client,
+    config: SearchConfig,
+    data: tuple[Tensor, Tensor],
+    tmp_path: Path,
+    contents: Contents,
+):
+    here, there, killed = (tmp_path / f"{name}.sqlite" for name in ("here", "there", "killed"))
+    engine = TorchEngine()
+    combinatorial_search(config, *data, store=here, engine=engine)
+    executor = client.get_executor()
+    combinatorial_search(config, *data, store=there, executor=executor, engine=engine)
+    assert without_engine(contents(there)) == without_engine(contents(here))
+
+    victims = list(client.run(os.getpid).values())[:1]
+    kills: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.trained and not kills:
+            kills.extend(victims)
+            os.kill(victims[0], signal.SIGKILL)
+
+    combinatorial_search(
+        config, *data, store=killed, executor=executor, engine=engine, on_progress=kill
+    )
+    assert kills == victims
+    assert without_engine(contents(killed)) == without_engine(contents(here))
