@@ -1,0 +1,174 @@
+"""A search's result as a table, as files and as pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from prunelimits.datasets import cubist_spiral
+from prunelimits.pareto import pareto_front
+from prunelimits.saving import save, write_atomically
+from prunelimits.search import FoundNetwork, Phase, SearchResult, SizeSummary, make_task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+console = Console(highlight=False)
+errors = Console(highlight=False, stderr=True, soft_wrap=True)
+
+# Sizes beyond this many are left out of a printed table unless they are on the front.
+_LONG = 30
+# https://arxiv.org/abs/2407.04075, Section 4.2: target -> (nonzeros, accuracy) found there.
+_PAPER = {0.95: (30, 0.9604), 0.995: (45, 0.9959)}
+
+
+def print_result(result: SearchResult) -> None:
+    """Prints what was trained at each size, the best network, and the paper's beside it."""
+    for phase in result.phases:
+        sizes = phase.sizes
+        if len(sizes) > _LONG:
+            front = {n for n, _ in pareto_front((size.nonzeros, size.accuracy) for size in sizes)}
+            sizes = tuple(size for size in sizes if size.nonzeros in front)
+        title = f"Phase {phase.phase}: {describe(phase.phase, phase.widths)}"
+        if len(sizes) < len(phase.sizes):
+            title += " (sizes that beat every smaller one)"
+        done = f"{phase.trained:,} of {phase.trainings:,} trainings done"
+        console.print(_table(title, done, sizes, result.config.target))
+    console.print(_summary(result))
+
+
+def describe(phase: Phase, widths: tuple[int, ...] | None) -> str:
+    """What a phase goes through."""
+    if widths is not None:
+        return f"masks of widths {'-'.join(map(str, widths))}"
+    return "choices of widths" if phase == 1 else "networks of every widths"
+
+
+def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], target: float) -> Table:
+    table = Table(title=title, caption=caption, title_justify="left")
+    for column in ("nonzeros", "networks", "trainings", f"at {target:.4g}", "best accuracy"):
+        table.add_column(column, justify="right")
+    for size in sizes:
+        table.add_row(
+            f"{size.nonzeros}",
+            f"{size.networks:,}",
+            f"{size.trainings:,}",
+            f"{size.reached:,}",
+            f"{size.accuracy:.2%}",
+            style="bold green" if size.accuracy >= target else None,
+        )
+    return table
+
+
+def _summary(result: SearchResult) -> str:
+    target = f"{100 * result.config.target:.4g} %"
+    lines: list[str] = []
+    if (best := result.sparsest) is not None:
+        lines.append(
+            f"Sparsest network at {target}: [bold]{best.nonzeros} nonzeros[/bold], "
+            f"accuracy {best.accuracy:.2%}, widths {'-'.join(map(str, best.model.widths))}, "
+            f"learning rate {best.recipe.lr:g}, {best.recipe.schedule} schedule"
+        )
+    elif (best := result.most_accurate) is not None:
+        lines.append(
+            f"No network reached {target} yet; the most accurate has {best.nonzeros} nonzeros "
+            f"and {best.accuracy:.2%}"
+        )
+    if (mark := paper_mark(result)) is not None:
+        lines.append(f"The paper's search at {target}: {mark[0]} nonzeros, accuracy {mark[1]:.2%}")
+    diverged = sum(size.diverged for phase in result.phases for size in phase.sizes)
+    if diverged:
+        lines.append(f"{diverged:,} trainings diverged and count as not accurate")
+    lines.append(f"{result.seconds:,.0f} s of training by {'; '.join(result.made_by) or 'nobody'}")
+    return "\n".join(lines)
+
+
+def paper_mark(result: SearchResult) -> tuple[int, float] | None:
+    """Nonzeros and accuracy that the paper's search found, if this was the paper's problem."""
+    if result.data != make_task(*cubist_spiral()).fingerprint():
+        return None
+    return _PAPER.get(result.config.target)
+
+
+def choose(result: SearchResult, nonzeros: int | None) -> FoundNetwork:
+    """The best network of a size; by default the sparsest at the target, or the most accurate.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = result.sparsest or result.most_accurate
+    if nonzeros is not None:
+        found = next((n for n in result.best if n.nonzeros == nonzeros), None)
+    if found is None:
+        sizes = ", ".join(str(n.nonzeros) for n in result.best) or "none yet"
+        raise ValueError(f"nonzeros must be a size that was trained ({sizes}), got {nonzeros}")
+    return found
+
+
+def write_csv(result: SearchResult, path: Path) -> None:
+    """Writes the tables of all phases to one CSV file."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    columns = ("nonzeros", "networks", "trainings", "reached", "diverged", "accuracy")
+    writer.writerow(("phase", "widths", *columns))
+    for phase in result.phases:
+        for size in phase.sizes:
+            numbers = (getattr(size, column) for column in columns)
+            widths = "-".join(map(str, phase.widths or ("any",)))
+            writer.writerow((phase.phase, widths, *numbers))
+    write_atomically(text.getvalue().encode(), path)
+    say(f"Wrote {path}")
+
+
+def write_model(found: FoundNetwork, path: Path) -> None:
+    """Writes a network to a file that `prunelimits.load` reads."""
+    save(found.model, found.masks, path)
+    say(f"Wrote {path}")
+
+
+def draw(
+    result: SearchResult,
+    folder: Path,
+    *,
+    nonzeros: int | None = None,
+    points: tuple[Tensor, Tensor] | None = None,
+) -> None:
+    """Draws a network as the paper's Figure 1 does, and the best accuracy of every size.
+
+    Writes `network` and `accuracy`, each as .png and .svg. The network is left out where there is
+    no plane to draw: it needs two inputs and one output.
+    """
+    from prunelimits.viz import accuracy_figure, network_figure, save_figure
+
+    found = choose(result, nonzeros)
+    figures: dict[str, Figure] = {}
+    if (found.model.widths[0], found.model.widths[-1]) == (2, 1):
+        if points is None and paper_mark(result) is not None:
+            points = cubist_spiral()
+        title = f"{found.nonzeros} nonzeros, accuracy {found.accuracy:.2%}"
+        figures["network"] = network_figure(
+            found.model, found.masks, *(points or (None, None)), title=title
+        )
+    mark = paper_mark(result)
+    figures["accuracy"] = accuracy_figure(
+        [(network.nonzeros, network.accuracy) for network in result.best],
+        paper=None if mark is None else {"the paper's search": mark},
+        target=result.config.target,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            path = (folder / name).with_suffix(suffix)
+            save_figure(figure, path)
+            say(f"Wrote {path}")
+
+
+def say(text: str) -> None:
+    """Prints a line that no narrow terminal cuts, such as a path to copy."""
+    console.print(text, soft_wrap=True, markup=False)

@@ -1,0 +1,143 @@
+"""`prunelimits search`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import FlagCreatePairsOff, arg
+
+from prunelimits.cli import report
+from prunelimits.cli.data import read_data
+from prunelimits.cli.executors import open_executor
+from prunelimits.cli.progress import ProgressBar
+from prunelimits.datasets import cubist_spiral
+from prunelimits.saving import load
+from prunelimits.search import SearchConfig, combinatorial_search
+from prunelimits.training import Recipe
+from prunelimits.training.recipe import Schedule
+
+Count = Annotated[int | None, arg(metavar="N")]
+File = Annotated[Path | None, arg(metavar="FILE")]
+Flag = FlagCreatePairsOff[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Search for the sparsest network that reaches a target accuracy.
+
+    Without --data: on the Cubist Spiral. Interrupt it at any time: the same command goes on where
+    it was.
+    """
+
+    target: float = 0.95
+    """Accuracy to reach, above 0 and at most 1."""
+    store: Path = Path("search.sqlite")
+    """The file that keeps the results."""
+    widths: Annotated[tuple[int, ...] | None, arg(metavar="N N [N ...]")] = None
+    """Inputs, hidden units and outputs of the networks to search, such as 2 3 3 3 1. Without it, a
+    first phase finds the smallest widths that reach the target."""
+    every_widths: Flag = False
+    """Instead: all networks of any widths with at most --max-nonzeros, each once."""
+    width: int = 16
+    """The widest hidden layer; also the width at which networks are initialised."""
+    hidden_layers: int = 3
+    """Hidden layers in the first phase, and with --every-widths."""
+    learning_rates: tuple[float, ...] = (0.05, 0.1)
+    """Every network is trained by every learning rate ..."""
+    schedules: tuple[Schedule, ...] = ("constant", "cosine", "step")
+    """... with every schedule ..."""
+    seeds: int = 1
+    """... from this many initialisations."""
+    epochs: int = 50
+    """Passes over the data in a training."""
+    batch_size: int = 128
+    """Samples in a step."""
+    seed: int = 0
+    """Decides initialisations, batches and held-out samples."""
+    min_nonzeros: Count = None
+    """Leave out smaller networks in the second phase (weights and biases)."""
+    max_nonzeros: Count = None
+    """Leave out larger networks in the second phase (weights and biases)."""
+    first_per_count: dict[int, int] = field(default_factory=dict[int, int])
+    """Layer and n, such as 1 3: of that layer's masks, only the first n of each size."""
+    symmetry: Literal["layer", "network"] = "layer"
+    """Which networks are one and the same: up to the order of each layer's rows alone, or up to
+    every renumbering of hidden units."""
+    initial: File = None
+    """A network saved by prunelimits: every training starts from it."""
+    data: File = None
+    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    held_out: float = 0.0
+    """Share of the data on which accuracy is measured and nothing is trained."""
+    shard_size: int = 256
+    """Trainings in one step of the progress, which is what an interruption can lose."""
+    order: Literal["fewest", "shuffled"] = "fewest"
+    """Smallest networks first, or a sample of all sizes first."""
+    stop_at_target: Flag = False
+    """Leave out networks larger than one that reaches the target."""
+    first_phase_only: Flag = False
+    """Only find the smallest widths."""
+    minutes: Annotated[float | None, arg(metavar="MINUTES")] = None
+    """Begin nothing new after this time; the same command goes on later."""
+    workers: Count = None
+    """Processes on this machine. By default one, which uses every core, or as many as there are
+    cores where the fast engine is absent."""
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Draw the sparsest network and accuracy against nonzeros, as .png and .svg files, in this
+    folder."""
+    quiet: Flag = False
+    """Print a line now and then instead of a progress bar, as is done where nobody watches."""
+
+    def run(self) -> int:
+        """Searches, and prints what was found."""
+        recipes = tuple(
+            Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
+            for lr in self.learning_rates
+            for schedule in self.schedules
+        )
+        config = SearchConfig(
+            target=self.target,
+            width=self.width,
+            hidden_layers=self.hidden_layers,
+            widths=self.widths,
+            every_widths=self.every_widths,
+            recipes=recipes,
+            seeds=self.seeds,
+            seed=self.seed,
+            min_nonzeros=self.min_nonzeros,
+            max_nonzeros=self.max_nonzeros,
+            first_per_count=self.first_per_count or None,
+            symmetry=self.symmetry,
+            held_out=self.held_out,
+            shard_size=self.shard_size,
+        )
+        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        initial = None if self.initial is None else load(self.initial)[0]
+        quiet = self.quiet or not sys.stderr.isatty()
+        with (
+            open_executor(self.workers, self.scheduler) as executor,
+            ProgressBar(quiet=quiet) as bar,
+        ):
+            result = combinatorial_search(
+                config,
+                x,
+                y,
+                store=self.store,
+                initial=initial,
+                executor=executor,
+                order=self.order,
+                stop_at_target=self.stop_at_target,
+                first_phase_only=self.first_phase_only,
+                time_limit=None if self.minutes is None else 60 * self.minutes,
+                on_progress=bar.update,
+            )
+        report.print_result(result)
+        if self.pictures is not None:
+            report.draw(result, self.pictures, points=(x, y))
+        report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
+        return 0

@@ -1,0 +1,48 @@
+"""`prunelimits show`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from prunelimits.cli import report
+from prunelimits.cli.data import read_data
+from prunelimits.search import Store, read_result
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show what a search has found: a table, and on request pictures and files."""
+
+    store: Annotated[Path, Positional]
+    """The file that a search keeps its results in."""
+    target: Annotated[float | None, arg(metavar="FLOAT")] = None
+    """Judge the same trainings by another target accuracy."""
+    nonzeros: Annotated[int | None, arg(metavar="N")] = None
+    """Which network --model and --pictures take: the best of this size. By default the smallest
+    that reaches the target, or else the most accurate."""
+    model: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write that network to a .pt file, which prunelimits.load and torch.load read."""
+    csv: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write the table to a .csv file."""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Draw that network and accuracy against nonzeros, as .png and .svg files, in this folder."""
+    data: Annotated[Path | None, arg(metavar="FILE")] = None
+    """The .npz file that was searched, so that --pictures shows its points."""
+
+    def run(self) -> int:
+        """Prints the table and writes what was asked for."""
+        with Store(self.store, write=False) as store:
+            result = read_result(store, target=self.target)
+        points = None if self.data is None else read_data(self.data)
+        report.print_result(result)
+        if self.csv is not None:
+            report.write_csv(result, self.csv)
+        if self.model is not None:
+            report.write_model(report.choose(result, self.nonzeros), self.model)
+        if self.pictures is not None:
+            report.draw(result, self.pictures, nonzeros=self.nonzeros, points=points)
+        return 0

@@ -1,0 +1,196 @@
+"""The command line as a user meets it: what it prints, writes, and says when asked for nonsense."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import os
+import pty
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import prunelimits as pl
+from prunelimits.cli import main
+
+SMALL = ["--widths", "2", "3", "2", "1", "--epochs", "2", "--batch-size", "50", "--seeds", "2"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def data() -> Path:
+    x, y = pl.datasets.cubist_spiral(300)
+    np.savez("data.npz", x=x.numpy(), y=y.numpy())
+    return Path("data.npz")
+
+
+def remeasure(path: Path, x: Tensor, y: Tensor) -> tuple[int, float]:
+    """Nonzeros and accuracy of a saved network, by plain PyTorch in float64."""
+    content = torch.load(path, weights_only=True)
+    state = {name: value.double() for name, value in content["state_dict"].items()}
+    h = x.double()
+    layers = len(content["widths"]) - 1
+    for layer in range(layers):
+        h = h @ state[f"layers.{layer}.weight"].T + state[f"layers.{layer}.bias"]
+        if layer < layers - 1:
+            h = torch.relu(h)
+    correct = ((h[:, 0] > 0) == (y == 1)).double().mean().item()
+    return sum(int((value != 0).sum()) for value in state.values()), correct
+
+
+def test_a_search_is_shown_exported_and_remeasured(data: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["search", *SMALL, "--data", str(data), "--target", "0.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "Phase 2: masks of widths 2-3-2-1" in printed
+    assert "Sparsest network at 50 %" in printed
+    assert "Kept in search.sqlite" in printed
+    options = ["--model", "net.pt", "--csv", "table.csv", "--pictures", "pictures"]
+    assert main(["show", "search.sqlite", *options, "--data", str(data)]) == 0
+    with open("table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    spaces = pl.ModelMasks((2, 3, 2, 1)).counts_by_nonzeros()
+    assert {int(row["nonzeros"]): int(row["networks"]) for row in rows} == spaces
+    reached = [row for row in rows if float(row["accuracy"]) >= 0.5]
+    nonzeros, accuracy = remeasure(Path("net.pt"), *pl.datasets.cubist_spiral(300))
+    assert nonzeros == int(reached[0]["nonzeros"])
+    # In float32 a sample on the boundary may fall on the other side.
+    assert accuracy == pytest.approx(float(reached[0]["accuracy"]), abs=1.1 / 300)
+    model, masks = pl.load("net.pt")
+    assert pl.masks.count(masks) == nonzeros
+    assert model.widths == (2, 3, 2, 1)
+    for name in ("network.png", "network.svg", "accuracy.png", "accuracy.svg"):
+        assert Path("pictures", name).stat().st_size > 1000
+
+
+def test_the_paper_s_result_stands_beside_ours_on_the_paper_s_data(
+    capsys: pytest.CaptureFixture[str],
+):
+    options = ["--widths", "2", "3", "3", "3", "1", "--max-nonzeros", "22", "--epochs", "1"]
+    assert main(["search", *options, "--batch-size", "5000", "--quiet"]) == 0
+    assert "The paper's search at 95 %: 30 nonzeros, accuracy 96.04%" in capsys.readouterr().out
+
+
+def test_both_phases_run_from_one_command(data: Path, capsys: pytest.CaptureFixture[str]):
+    small = ["--hidden-layers", "1", "--width", "3", "--epochs", "1", "--batch-size", "50"]
+    assert main(["search", *small, "--data", str(data), "--target", "0.4"]) == 0
+    printed = capsys.readouterr().out
+    assert "Phase 1: choices of widths" in printed
+    assert "Phase 2: masks of widths 2-1-1" in printed
+
+
+def test_the_same_command_goes_on_and_another_is_refused(
+    data: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["search", *SMALL, "--data", str(data)]
+    assert main([*command, "--minutes", "1e-9"]) == 0
+    assert " 0 of 1,248 trainings done" in " ".join(capsys.readouterr().out.split())
+    assert main(command) == 0
+    assert "1,248 of 1,248 trainings done" in " ".join(capsys.readouterr().out.split())
+    assert main([*command, "--seed", "1"]) == 1
+    error = capsys.readouterr().err
+    assert "search.sqlite belongs to another search (seed is 0, asked for 1)" in error
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_workers_give_the_same_result(data: Path, workers: str):
+    command = ["search", *SMALL, "--data", str(data), "--shard-size", "48"]
+    assert main([*command, "--workers", workers, "--store", "a.sqlite"]) == 0
+    assert main([*command, "--workers", "1", "--store", "b.sqlite"]) == 0
+    query = "SELECT phase, nonzeros, correct, rank, recipe, repeat FROM best ORDER BY 1, 2"
+    best: list[list[tuple[int, ...]]] = []
+    for name in ("a.sqlite", "b.sqlite"):
+        with contextlib.closing(sqlite3.connect(name)) as database:
+            best.append(database.execute(query).fetchall())
+    assert best[0] == best[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "--target", "1.2"], "target must be in (0, 1], got 1.2"),
+        (["search", "--widths", "2", "17", "1"], "width must be at least the widest hidden layer"),
+        (["search", "--widths", "3", "2", "1"], "widths must start with 2"),
+        (["search", "--learning-rates", "-1"], "lr must be a positive number, got -1.0"),
+        (["search", "--data", "none.npz"], "none.npz"),
+        (["search", "--data", "text.npz"], "text.npz must be an .npz file with arrays x and y"),
+        (["search", "--data", "pickle.npz"], "pickle.npz must be an .npz file"),
+        (["search", "--initial", "text.npz"], "text.npz is damaged or no network file"),
+        (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
+        (["search", "--minutes", "0"], "time_limit must be positive"),
+        (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),
+        (["show", "none.sqlite"], "none.sqlite does not exist"),
+        (["show", "text.npz"], "damaged or no store of prunelimits"),
+    ],
+)
+def test_bad_input_is_told_in_a_line_and_leaves_no_store(
+    arguments: list[str],
+    message: str,
+    data: Path,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    Path("text.npz").write_text("no archive at all" * 100)
+    np.savez("pickle.npz", x=np.array([{"a": 1}], dtype=object), y=np.zeros(1))
+    before = sorted(folder.iterdir())
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in " ".join(error.split())
+    assert error.startswith("prunelimits: ")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_size_that_was_not_trained_is_told(data: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["search", *SMALL, "--data", str(data), "--quiet"]) == 0
+    assert main(["show", "search.sqlite", "--nonzeros", "99", "--model", "a.pt"]) == 1
+    assert "nonzeros must be a size that was trained" in capsys.readouterr().err
+    assert not Path("a.pt").exists()
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
+    for arguments in (["--help"], ["search", "--help"], ["show", "--help"]):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 0
+        assert "usage: prunelimits" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_it_politely():
+    """On a terminal, with the progress bar, as a person would do it."""
+    command = [sys.executable, "-m", "prunelimits.cli", "search", "--shard-size", "12"]
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        screen = b""
+        while b" trainings/s, best" not in screen:
+            screen += os.read(ours, 1000)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        # Reading from a terminal whose process has gone is an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 1000):
+                screen += part
+        assert process.wait() == 130
+    os.close(ours)
+    assert time.monotonic() - began < 30
+    assert b"Interrupted. What is finished is kept" in screen
+    assert b"Traceback" not in screen
+    with contextlib.closing(sqlite3.connect("search.sqlite")) as database:
+        assert database.execute("SELECT count(*) FROM shards").fetchone()[0] >= 1
