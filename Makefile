@@ -1,0 +1,60 @@
+# make demo   search part of a space for the sparsest network, with pictures, in demo/
+# make test   every test but the slow ones
+# Both need nothing but Python 3.11+ and make: they set up .venv themselves, and use a compiler
+# where there is one. PYTHON=python3.12 chooses another Python, MINUTES=1 a shorter demo.
+
+PYTHON ?= python3
+MINUTES ?= 4
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint types docs benchmark ci clean
+
+$(VENV)/.demo: EXTRA = cli,plot
+$(VENV)/.test: EXTRA = test
+$(VENV)/.docs: EXTRA = docs
+$(VENV)/.dev: EXTRA = dev
+# What comes with it needs no stamp of its own any more.
+$(VENV)/.dev: WITHIN = $(VENV)/.demo $(VENV)/.test $(VENV)/.docs
+
+# A stamp for each set of extras, so that installing happens once.
+$(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt .ci/install.py
+	$(PYTHON) .ci/install.py $(VENV) $(EXTRA)
+	@touch $@ $(WITHIN)
+
+# Every network of widths 2-3-2-2-1 from 40 starts, then every one of 2-3-3-3-1 from one.
+SEARCH = $(BIN)/prunelimits search --target 0.95 --symmetry network --order shuffled \
+	--learning-rates 0.05 --schedules cosine --minutes $(MINUTES)
+
+demo: $(VENV)/.demo
+	@mkdir -p demo
+	$(SEARCH) --widths 2 3 2 2 1 --seeds 40 --store demo/2-3-2-2-1.sqlite --pictures demo/2-3-2-2-1
+	$(SEARCH) --widths 2 3 3 3 1 --store demo/2-3-3-3-1.sqlite --pictures demo/2-3-3-3-1
+	@echo "The paper's whole search, six recipes for each of 25,992 masks:"
+	@echo "  $(BIN)/prunelimits search --target 0.95 --widths 2 3 3 3 1"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/pyright
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+benchmark: $(VENV)/.test
+	$(BIN)/python benchmarks/engine.py
+
+ci: $(VENV)/.dev
+	$(MAKE) lint types docs test
+	$(MAKE) demo MINUTES=0.2
+
+clean:
+	rm -rf $(VENV) build dist demo site
