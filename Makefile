@@ -1,10 +1,10 @@
-# make demo   search part of a space for the sparsest network, with pictures, in demo/
+# make demo   search two spaces for the sparsest network, at most MINUTES each; pictures in demo/
 # make test   every test but the slow ones
 # Both need nothing but Python 3.11+ and make: they set up .venv themselves, and use a compiler
 # where there is one. PYTHON=python3.12 chooses another Python, MINUTES=1 a shorter demo.
 
 PYTHON ?= python3
-MINUTES ?= 4
+MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 

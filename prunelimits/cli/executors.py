@@ -9,15 +9,23 @@ import warnings
 from collections.abc import Generator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from prunelimits.training import MLPEnsemble, TorchEngine, default_engine
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 
 @contextmanager
-def open_executor(workers: int | None, scheduler: str | None) -> Generator[Executor | None]:
-    """Where shards are trained: a Dask cluster, a pool of processes, or None for this process.
+def open_executor(
+    workers: int | None, scheduler: str | None
+) -> Generator[tuple[Executor | None, int]]:
+    """Where shards are trained, and how many it should hold at a time.
+
+    A Dask cluster, a pool of processes, or None for this process.
 
     Args:
         workers: Processes; None: one where the fast engine uses every core by itself, otherwise as
@@ -25,8 +33,10 @@ def open_executor(workers: int | None, scheduler: str | None) -> Generator[Execu
         scheduler: Address of a Dask scheduler, which `workers` does not concern.
     """
     if scheduler is not None:
-        with _dask_executor(scheduler) as executor:
-            yield executor
+        with _dask_client(scheduler) as client:
+            threads: Any = client.nthreads()
+            # The next shard is at hand when a thread is free.
+            yield client.get_executor(), 2 * max(1, sum(threads.values()))
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
@@ -37,13 +47,15 @@ def open_executor(workers: int | None, scheduler: str | None) -> Generator[Execu
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if workers == 1:
-        yield None
+        yield None, 1
         return
     context = multiprocessing.get_context("spawn")
     threads = max(1, cores // workers)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads,))
     try:
-        yield pool
+        # One more than work: a shard takes long enough to hand over the next, and a time limit
+        # waits for what is held.
+        yield pool, workers + 1
     except BaseException:
         # Nobody waits for shards that are under way: they are not lost, only not begun.
         for process in multiprocessing.active_children():
@@ -53,14 +65,12 @@ def open_executor(workers: int | None, scheduler: str | None) -> Generator[Execu
         pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _dask_executor(address: str) -> Generator[Executor]:
+def _dask_client(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:
         raise ImportError('--scheduler needs Dask: pip install "prunelimits[dask]"') from error
-    with Client(address) as client:
-        yield client.get_executor()
+    return Client(address)
 
 
 def _begin_worker(threads: int) -> None:

@@ -120,7 +120,7 @@ class Search:
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (
-            open_executor(self.workers, self.scheduler) as executor,
+            open_executor(self.workers, self.scheduler) as (executor, in_flight),
             ProgressBar(quiet=quiet) as bar,
         ):
             result = combinatorial_search(
@@ -130,6 +130,7 @@ class Search:
                 store=self.store,
                 initial=initial,
                 executor=executor,
+                in_flight=in_flight,
                 order=self.order,
                 stop_at_target=self.stop_at_target,
                 first_phase_only=self.first_phase_only,

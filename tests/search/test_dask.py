@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from prunelimits.search import Progress, SearchConfig, combinatorial_search
+from prunelimits.cli import main
+from prunelimits.search import Progress, SearchConfig, Store, combinatorial_search, read_result
 from prunelimits.training import TorchEngine
 
 distributed = pytest.importorskip("distributed")
@@ -69,3 +70,17 @@ def test_a_cluster_gives_the_same_store_also_after_a_worker_is_killed(
     )
     assert kills == victims
     assert without_engine(contents(killed)) == without_engine(contents(here))
+
+
+def test_the_command_line_hands_the_work_to_a_scheduler(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    small = ["--widths", "2", "2", "2", "1", "--epochs", "1", "--shard-size", "12", "--quiet"]
+    assert main(["search", *small, "--scheduler", client.scheduler.address]) == 0
+    assert main(["search", *small, "--store", "here.sqlite"]) == 0
+    results = []
+    for name in ("search.sqlite", "here.sqlite"):
+        with Store(name, write=False) as store:
+            results.append(read_result(store))
+    assert results[0].phases == results[1].phases
