@@ -18,7 +18,9 @@ $(VENV)/.dev: EXTRA = dev
 $(VENV)/.dev: WITHIN = $(VENV)/.demo $(VENV)/.test $(VENV)/.docs
 
 # A stamp for each set of extras, so that installing happens once.
-$(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt .ci/install.py
+SOURCES := $(wildcard prunelimits/training/native/*.[ch]pp)
+
+$(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES) .ci/install.py
 	$(PYTHON) .ci/install.py $(VENV) $(EXTRA)
 	@touch $@ $(WITHIN)
 

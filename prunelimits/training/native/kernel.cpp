@@ -3,7 +3,7 @@
 // library, all names but the kernel itself in an anonymous namespace.
 #include "kernel.hpp"
 
-#include "program.hpp"
+#include "losses.hpp"
 
 #ifndef PRUNELIMITS_KERNEL
 #error "PRUNELIMITS_KERNEL names the kernel: avx512, avx2 or baseline"
@@ -28,20 +28,6 @@ int chunk_blocks(const Network& network, int64_t count) {
   return int((blocks + chunks - 1) / chunks);
 }
 
-// Up to a chunk of samples on their way through the network.
-struct Chunk {
-  const Network& network;
-  const float* y;
-  int blocks;
-  int64_t count;  // of samples, without those that fill up the last block
-
-  // Samples of a block that count.
-  int valid(int block) const {
-    const int64_t left = count - int64_t(block) * SAMPLES;
-    return left < SAMPLES ? int(left) : SAMPLES;
-  }
-};
-
 // A group's work: its program, and memory for the activations of a chunk.
 class Worker {
  public:
@@ -65,23 +51,28 @@ class Worker {
   // Memory for the gradients by all parameters.
   Vector* gradients() const { return gradients_; }
 
-  // Runs the batch forward and calls `work(chunk, outputs, memory)` for every chunk.
+  // Calls `work(chunk, memory)` for every chunk of the batch.
   template <class Work>
-  void forward(Batch batch, const float* weights, Vector* gradients, Work work) const {
+  void for_chunks(Batch batch, const float* weights, Vector* gradients, Work work) const {
     const int64_t blocks = blocks_of(batch.count);
     for (int64_t b = 0; b < blocks; b += chunk_blocks_) {
       const int64_t left = blocks - b;
       const Chunk chunk{network_, batch.y + b * network_.targets() * SAMPLES,
                         int(left < chunk_blocks_ ? left : chunk_blocks_),
-                        batch.count - b * SAMPLES};
+                        batch.count - b * SAMPLES, batch.count};
       const Memory memory{batch.x + b * network_.inputs() * SAMPLES, (const Vector*)weights,
                           gradients, activations_, sums_};
-      program_.forward(memory, chunk.blocks);
-      work(chunk, program_.outputs(memory), memory);
+      work(chunk, memory);
     }
   }
 
   void add_gradients(Batch batch, const float* weights, Vector* gradients) const;
+
+  // Runs a chunk forward; returns the outputs.
+  const Vector* forward(const Chunk& chunk, const Memory& memory) const {
+    program_.forward(memory, chunk.blocks);
+    return program_.outputs(memory);
+  }
 
  private:
   static constexpr int64_t SUMS = WIDE_ROWS * SAMPLES;
@@ -94,46 +85,17 @@ class Worker {
   Program program_;
 };
 
-// Puts the derivative of the mean loss over `batch` samples in the place of the outputs.
-void loss_gradient(const Chunk& chunk, int64_t batch, Vector* outputs) {
-  const int width = chunk.network.outputs(), targets = chunk.network.targets();
-  const Loss loss = chunk.network.loss;
-  const float scale = 1.0f / float(batch);
-  for (int b = 0; b < chunk.blocks; ++b) {
-    Vector* out = outputs + b * Program::block_vectors(width);
-    const float* y = chunk.y + b * targets * SAMPLES;
-    const int valid = chunk.valid(b);
-    if (loss == BINARY_CROSS_ENTROPY) {
-      UNROLL(8) for (int s = 0; s < SAMPLES; ++s) out[s] = (sigmoid(out[s]) - y[s]) * scale;
-    } else if (loss == MSE) {
-      const float factor = 2.0f * scale / float(width);
-      for (int i = 0; i < width * SAMPLES; ++i) out[i] = (out[i] - y[i]) * factor;
-    } else {
-      for (int s = 0; s < SAMPLES; ++s) {
-        Vector largest = out[s], sum = zero();
-        for (int c = 1; c < width; ++c) largest = maximum(largest, out[c * SAMPLES + s]);
-        for (int c = 0; c < width; ++c) {
-          Vector& value = out[c * SAMPLES + s];
-          value = exponential(value - largest);
-          sum += value;
-        }
-        const Vector inverse = 1.0f / sum;
-        for (int c = 0; c < width; ++c) {
-          Vector& value = out[c * SAMPLES + s];
-          value = (value * inverse - (float(c) == y[s] ? 1.0f : 0.0f)) * scale;
-        }
-      }
-    }
-    for (int s = valid; s < SAMPLES; ++s) {
-      for (int c = 0; c < width; ++c) out[c * SAMPLES + s] = zero();
-    }
-  }
-}
-
 void Worker::add_gradients(Batch batch, const float* weights, Vector* gradients) const {
-  forward(batch, weights, gradients, [&](const Chunk& chunk, Vector* outputs, const Memory& memory) {
-    loss_gradient(chunk, batch.count, outputs);
-    program_.backward(memory, chunk.blocks);
+  for_chunks(batch, weights, gradients, [&](const Chunk& chunk, const Memory& memory) {
+    if (network_.loss == BINARY_CROSS_ENTROPY && network_.layers > 1) {
+      program_.forward_hidden(memory, chunk.blocks);
+      binary_output(chunk, program_.output_step(), memory);
+      program_.backward_hidden(memory, chunk.blocks);
+    } else {
+      program_.forward(memory, chunk.blocks);
+      loss_gradient(chunk, program_.outputs(memory));
+      program_.backward(memory, chunk.blocks);
+    }
   });
 }
 
@@ -169,44 +131,12 @@ void train(const Network& network, Batch batch, int64_t steps, const float* rate
   }
 }
 
-// Adds the loss and the right answers of one sample; `out` and `y` are at that sample.
-void add_sample(const Network& network, const Vector* out, const float* y, Vector& loss,
-                Bits& right) {
-  const int width = network.outputs();
-  // x - x is zero where x is finite, and NaN elsewhere.
-  Vector finite = zero();
-  for (int c = 0; c < width; ++c) finite += out[c * SAMPLES] - out[c * SAMPLES];
-  Bits hit{};
-  if (network.loss == BINARY_CROSS_ENTROPY) {
-    const Vector z = *out;
-    loss += maximum(zero(), z) - z * *y + log1p(exponential(-maximum(z, -z)));
-    hit = *y > 0.5f ? z > 0.0f : z <= 0.0f;
-  } else if (network.loss == MSE) {
-    for (int c = 0; c < width; ++c) {
-      const Vector error = out[c * SAMPLES] - y[c * SAMPLES];
-      loss += error * error / float(width);
-    }
-  } else {
-    const int label = int(*y);
-    Vector largest = *out, total = zero();
-    Bits first{};
-    for (int c = 1; c < width; ++c) {
-      const Bits larger = out[c * SAMPLES] > largest;
-      first = larger ? Bits{} + c : first;
-      largest = larger ? out[c * SAMPLES] : largest;
-    }
-    for (int c = 0; c < width; ++c) total += exponential(out[c * SAMPLES] - largest);
-    loss += logarithm(total) - (out[label * SAMPLES] - largest);
-    hit = first == label;
-  }
-  right -= hit & (finite == 0.0f);
-}
-
 void evaluate(const Network& network, Batch batch, const float* parameters, double* loss,
               int64_t* right, void* scratch) {
   for (int i = 0; i < LANES; ++i) loss[i] = right[i] = 0;
   const Worker worker(network, batch.count, scratch);
-  const auto measure = [&](const Chunk& chunk, const Vector* outputs, const Memory&) {
+  worker.for_chunks(batch, parameters, nullptr, [&](const Chunk& chunk, const Memory& memory) {
+    const Vector* outputs = worker.forward(chunk, memory);
     for (int b = 0; b < chunk.blocks; ++b) {
       const Vector* out = outputs + b * Program::block_vectors(network.outputs());
       const float* y = chunk.y + b * network.targets() * SAMPLES;
@@ -218,19 +148,19 @@ void evaluate(const Network& network, Batch batch, const float* parameters, doub
         right[i] += correct[i];
       }
     }
-  };
-  worker.forward(batch, parameters, nullptr, measure);
+  });
 }
 
 int64_t multiply_adds(int64_t rounds) {
-  constexpr int SUMS = REGISTERS - 4;
-  Vector sum[SUMS], factor = zero() + 0.5f, term = zero() + 1.0f;
-  UNROLL(32) for (int i = 0; i < SUMS; ++i) sum[i] = zero() + float(i);
+  constexpr int SUMS = 12;
+  Vector sum[SUMS];
+  const Vector factor = opaque(zero() + 0.5f), term = opaque(zero() + 1.0f);
+  UNROLL for (int i = 0; i < SUMS; ++i) sum[i] = zero() + float(i);
   for (int64_t n = 0; n < rounds; ++n) {
-    UNROLL(32) for (int i = 0; i < SUMS; ++i) sum[i] = sum[i] * factor + term;
+    UNROLL for (int i = 0; i < SUMS; ++i) sum[i] = sum[i] * factor + term;
   }
   Vector total = zero();
-  UNROLL(32) for (int i = 0; i < SUMS; ++i) total += sum[i];
+  UNROLL for (int i = 0; i < SUMS; ++i) total += sum[i];
   // All sums tend to 2: the test depends on every one of them and never fails.
   return total[0] >= 0.0f ? rounds * SUMS * LANES : 0;
 }

@@ -177,6 +177,7 @@ class Program {
     int64_t weights = 0, out = 0, in = 0;
     for (int l = 0; l <= last; ++l) {
       const Layer layer{network.widths[l], network.widths[l + 1], weights, in, out};
+      if (l == last) output_ = size_;
       if (l == 0 && l == last) add_forward<Finish::linear, float>(layer);
       if (l == 0 && l != last) add_forward<Finish::relu, float>(layer);
       if (l != 0 && l == last) add_forward<Finish::linear, Vector>(layer);
@@ -198,6 +199,7 @@ class Program {
         add_gradient<Vector>(layer);
         add_back(layer);
       }
+      if (l == last) hidden_ = size_;
     }
   }
 
@@ -207,6 +209,15 @@ class Program {
   // Adds to the gradients, from the loss's derivative by the outputs in their place. Each hidden
   // layer's activations give way to the derivative by them.
   void backward(const Memory& memory, int blocks) const { run(forward_, size_, memory, blocks); }
+
+  // The same for the layers below the last.
+  void forward_hidden(const Memory& memory, int blocks) const { run(0, output_, memory, blocks); }
+  void backward_hidden(const Memory& memory, int blocks) const {
+    run(hidden_, size_, memory, blocks);
+  }
+
+  // The first step of the last layer forward.
+  const Step& output_step() const { return steps_[output_]; }
 
   Vector* outputs(const Memory& memory) const { return memory.activations + outputs_; }
 
@@ -275,7 +286,9 @@ class Program {
   }
 
   Step* steps_;
-  int size_ = 0, forward_ = 0;
+  int size_ = 0;
+  // Where the last layer begins, the way back, and the way back below the last layer.
+  int output_ = 0, forward_ = 0, hidden_ = 0;
   int64_t outputs_ = 0;
 };
 

@@ -30,10 +30,10 @@ ALWAYS_INLINE void product_tile(const Vector* weights, int64_t row, int64_t colu
   Vector sum[ROWS][SAMPLES];
   const auto add = [&](int k, bool first) __attribute__((always_inline)) {
     Vector weight[ROWS];
-    UNROLL(8) for (int r = 0; r < ROWS; ++r) weight[r] = weights[r * row + k * column];
-    UNROLL(8) for (int s = 0; s < SAMPLES; ++s) {
+    UNROLL for (int r = 0; r < ROWS; ++r) weight[r] = weights[r * row + k * column];
+    UNROLL for (int s = 0; s < SAMPLES; ++s) {
       const Vector value = load(in + k * SAMPLES + s);
-      UNROLL(8) for (int r = 0; r < ROWS; ++r) {
+      UNROLL for (int r = 0; r < ROWS; ++r) {
         sum[r][s] = first ? weight[r] * value : sum[r][s] + weight[r] * value;
       }
     }
@@ -41,20 +41,22 @@ ALWAYS_INLINE void product_tile(const Vector* weights, int64_t row, int64_t colu
   // The bias comes last: a plain product at first, unlike a fused one, leaves Zen 5 the register
   // ports it needs to store another tile's results at the same time.
   if constexpr (RESUME) {
-    UNROLL(8) for (int r = 0; r < ROWS; ++r) {
-      UNROLL(8) for (int s = 0; s < SAMPLES; ++s) sum[r][s] = before[r * SAMPLES + s];
+    UNROLL for (int r = 0; r < ROWS; ++r) {
+      UNROLL for (int s = 0; s < SAMPLES; ++s) sum[r][s] = before[r * SAMPLES + s];
     }
   }
   add(0, !RESUME);
   if constexpr (COUNT > 0) {
-    UNROLL(8) for (int k = 1; k < COUNT; ++k) add(k, false);
+    UNROLL for (int k = 1; k < COUNT; ++k) add(k, false);
   } else {
     for (int k = 1; k < count; ++k) add(k, false);
   }
-  UNROLL(8) for (int r = 0; r < ROWS; ++r) {
+  UNROLL for (int r = 0; r < ROWS; ++r) {
     Vector bias = zero();
-    if constexpr (FINISH == Finish::linear || FINISH == Finish::relu) bias = weights[r * row + count * column];
-    UNROLL(8) for (int s = 0; s < SAMPLES; ++s) {
+    if constexpr (FINISH == Finish::linear || FINISH == Finish::relu) {
+      bias = weights[r * row + count * column];
+    }
+    UNROLL for (int s = 0; s < SAMPLES; ++s) {
       Vector& to = out[r * SAMPLES + s];
       if constexpr (FINISH == Finish::linear) to = sum[r][s] + bias;
       if constexpr (FINISH == Finish::relu) to = maximum(zero(), sum[r][s] + bias);
@@ -67,31 +69,32 @@ ALWAYS_INLINE void product_tile(const Vector* weights, int64_t row, int64_t colu
 // Adds to the gradients of ROWS x COLUMNS weights the products of delta and input over all samples,
 // and with BIAS the deltas alone to the gradients of the biases.
 template <int ROWS, int COLUMNS, bool BIAS, class In>
-ALWAYS_INLINE void gradient_tile(const Vector* delta, int64_t delta_block, const In* in, int64_t in_block,
-                   int blocks, Vector* weights, Vector* bias, int64_t row) {
+ALWAYS_INLINE void gradient_tile(const Vector* delta, int64_t delta_block, const In* in,
+                                 int64_t in_block, int blocks, Vector* weights, Vector* bias,
+                                 int64_t row) {
   // Few sums would wait for one another: the two halves of the samples get sums of their own.
   constexpr int PARTS = ROWS * COLUMNS < 8 ? 2 : 1;
   Vector sum[ROWS][COLUMNS][PARTS] = {}, bias_sum[ROWS][PARTS] = {};
   for (int b = 0; b < blocks; ++b) {
     for (int s = 0; s < SAMPLES; s += PARTS) {
-      UNROLL(2) for (int p = 0; p < PARTS; ++p) {
+      UNROLL for (int p = 0; p < PARTS; ++p) {
         Vector step[ROWS];
-        UNROLL(10) for (int r = 0; r < ROWS; ++r) step[r] = load(delta + r * SAMPLES + s + p);
+        UNROLL for (int r = 0; r < ROWS; ++r) step[r] = load(delta + r * SAMPLES + s + p);
         if constexpr (BIAS) {
-          UNROLL(10) for (int r = 0; r < ROWS; ++r) bias_sum[r][p] += step[r];
+          UNROLL for (int r = 0; r < ROWS; ++r) bias_sum[r][p] += step[r];
         }
-        UNROLL(7) for (int c = 0; c < COLUMNS; ++c) {
+        UNROLL for (int c = 0; c < COLUMNS; ++c) {
           const Vector value = load(in + c * SAMPLES + s + p);
-          UNROLL(10) for (int r = 0; r < ROWS; ++r) sum[r][c][p] += step[r] * value;
+          UNROLL for (int r = 0; r < ROWS; ++r) sum[r][c][p] += step[r] * value;
         }
       }
     }
     delta += delta_block;
     in += in_block;
   }
-  UNROLL(10) for (int r = 0; r < ROWS; ++r) {
-    UNROLL(2) for (int p = 0; p < PARTS; ++p) {
-      UNROLL(7) for (int c = 0; c < COLUMNS; ++c) weights[r * row + c] += sum[r][c][p];
+  UNROLL for (int r = 0; r < ROWS; ++r) {
+    UNROLL for (int p = 0; p < PARTS; ++p) {
+      UNROLL for (int c = 0; c < COLUMNS; ++c) weights[r * row + c] += sum[r][c][p];
       if constexpr (BIAS) bias[r * row] += bias_sum[r][p];
     }
   }

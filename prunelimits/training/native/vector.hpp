@@ -9,11 +9,11 @@
 #endif
 
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
-#define PRUNELIMITS_PRAGMA(text) _Pragma(#text)
+// The loop that follows leaves no trace: its arrays become registers.
 #if defined(__clang__)
-#define UNROLL(n) PRUNELIMITS_PRAGMA(unroll n)
+#define UNROLL _Pragma("unroll")
 #else
-#define UNROLL(n) PRUNELIMITS_PRAGMA(GCC unroll n)
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 namespace prunelimits {
@@ -36,19 +36,28 @@ typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t Bits __attribute__((vector_size(LANES * sizeof(int32_t))));
 
 // The larger and the smaller one; b where either is NaN, so that a constant a never hides a NaN.
+inline Vector maximum(Vector a, Vector b) {
 #if defined(__AVX512F__)
-inline Vector maximum(Vector a, Vector b) { return (Vector)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b); }
-inline Vector minimum(Vector a, Vector b) { return (Vector)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b); }
+  return (Vector)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
 #elif defined(__AVX2__)
-inline Vector maximum(Vector a, Vector b) { return (Vector)_mm256_max_ps((__m256)a, (__m256)b); }
-inline Vector minimum(Vector a, Vector b) { return (Vector)_mm256_min_ps((__m256)a, (__m256)b); }
+  return (Vector)_mm256_max_ps((__m256)a, (__m256)b);
 #elif defined(__x86_64__)
-inline Vector maximum(Vector a, Vector b) { return (Vector)_mm_max_ps((__m128)a, (__m128)b); }
-inline Vector minimum(Vector a, Vector b) { return (Vector)_mm_min_ps((__m128)a, (__m128)b); }
+  return (Vector)_mm_max_ps((__m128)a, (__m128)b);
 #else
-inline Vector maximum(Vector a, Vector b) { return a > b ? a : b; }
-inline Vector minimum(Vector a, Vector b) { return a < b ? a : b; }
+  return a > b ? a : b;
 #endif
+}
+inline Vector minimum(Vector a, Vector b) {
+#if defined(__AVX512F__)
+  return (Vector)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vector)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+  return (Vector)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return a < b ? a : b;
+#endif
+}
 
 inline Vector zero() { return Vector{}; }
 
