@@ -26,7 +26,7 @@ $(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES) .ci/install
 
 # Every network of widths 2-3-2-2-1 from 40 starts, then every one of 2-3-3-3-1 from one.
 SEARCH = $(BIN)/prunelimits search --target 0.95 --symmetry network --order shuffled \
-	--learning-rates 0.05 --schedules cosine --minutes $(MINUTES)
+	--learning-rates 0.05 --schedules cosine --minutes $(MINUTES) --shard-size 256
 
 demo: $(VENV)/.demo
 	@mkdir -p demo

@@ -72,7 +72,7 @@ class Search:
     """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
-    shard_size: int = 256
+    shard_size: int = 512
     """Trainings in one step of the progress, which is what an interruption can lose."""
     order: Literal["fewest", "shuffled"] = "fewest"
     """Smallest networks first, or a sample of all sizes first."""

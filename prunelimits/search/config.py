@@ -60,7 +60,7 @@ class SearchConfig:
     first_per_count: Mapping[int, int] | None = None
     symmetry: Symmetry = "layer"
     held_out: float = 0.0
-    shard_size: int = 256
+    shard_size: int = 512
 
     def __post_init__(self) -> None:
         if not 0 < self.target <= 1:
