@@ -1,5 +1,7 @@
 """prunelimits: how sparse can this network be, and how close does your pruning method get?"""
 
+from importlib.metadata import version
+
 from prunelimits import datasets as datasets
 from prunelimits import enumeration as enumeration
 from prunelimits import masks as masks
@@ -16,3 +18,5 @@ from prunelimits.training import MLPEnsemble as MLPEnsemble
 from prunelimits.training import Recipe as Recipe
 from prunelimits.training import evaluate as evaluate
 from prunelimits.training import fit as fit
+
+__version__ = version("prunelimits")

@@ -37,8 +37,7 @@ class Search:
     store: Path = Path("search.sqlite")
     """The file that keeps the results."""
     widths: Annotated[tuple[int, ...] | None, arg(metavar="N N [N ...]")] = None
-    """Inputs, hidden units and outputs of the networks to search, such as 2 3 3 3 1. Without it, a
-    first phase finds the smallest widths that reach the target."""
+    """Search masks of these widths, such as 2 3 3 3 1, instead of finding the smallest first."""
     every_widths: Flag = False
     """Instead: all networks of any widths with at most --max-nonzeros, each once."""
     width: int = 16
@@ -64,8 +63,7 @@ class Search:
     first_per_count: dict[int, int] = field(default_factory=dict[int, int])
     """Layer and n, such as 1 3: of that layer's masks, only the first n of each size."""
     symmetry: Literal["layer", "network"] = "layer"
-    """Which networks are one and the same: up to the order of each layer's rows alone, or up to
-    every renumbering of hidden units."""
+    """Count networks as equal by each layer's row order, or by any renumbering of hidden units."""
     initial: File = None
     """A network saved by prunelimits: every training starts from it."""
     data: File = None
@@ -83,15 +81,13 @@ class Search:
     minutes: Annotated[float | None, arg(metavar="MINUTES")] = None
     """Begin nothing new after this time; the same command goes on later."""
     workers: Count = None
-    """Processes on this machine. By default one, which uses every core, or as many as there are
-    cores where the fast engine is absent."""
+    """Processes on this machine; by default one, or one a core without the native engine."""
     scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Draw the sparsest network and accuracy against nonzeros, as .png and .svg files, in this
-    folder."""
+    """Draw the sparsest network, and accuracy against nonzeros, as .png and .svg files here."""
     quiet: Flag = False
-    """Print a line now and then instead of a progress bar, as is done where nobody watches."""
+    """Print lines instead of a progress bar, as is done where nobody watches."""
 
     def run(self) -> int:
         """Searches, and prints what was found."""

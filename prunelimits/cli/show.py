@@ -22,8 +22,7 @@ class Show:
     target: Annotated[float | None, arg(metavar="FLOAT")] = None
     """Judge the same trainings by another target accuracy."""
     nonzeros: Annotated[int | None, arg(metavar="N")] = None
-    """Which network --model and --pictures take: the best of this size. By default the smallest
-    that reaches the target, or else the most accurate."""
+    """The size that --model and --pictures take, instead of the smallest at the target."""
     model: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write that network to a .pt file, which prunelimits.load and torch.load read."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
