@@ -24,13 +24,13 @@ $(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES) .ci/install
 	$(PYTHON) .ci/install.py $(VENV) $(EXTRA)
 	@touch $@ $(WITHIN)
 
-# Every network of widths 2-3-2-2-1 from 40 starts, then every one of 2-3-3-3-1 from one.
+# Every network of widths 2-3-2-2-1 from 100 starts, then every one of 2-3-3-3-1 from one.
 SEARCH = $(BIN)/prunelimits search --target 0.95 --symmetry network --order shuffled \
 	--learning-rates 0.05 --schedules cosine --minutes $(MINUTES) --shard-size 256
 
 demo: $(VENV)/.demo
 	@mkdir -p demo
-	$(SEARCH) --widths 2 3 2 2 1 --seeds 40 --store demo/2-3-2-2-1.sqlite --pictures demo/2-3-2-2-1
+	$(SEARCH) --widths 2 3 2 2 1 --seeds 100 --store demo/2-3-2-2-1.sqlite --pictures demo/2-3-2-2-1
 	$(SEARCH) --widths 2 3 3 3 1 --store demo/2-3-3-3-1.sqlite --pictures demo/2-3-3-3-1
 	@echo "The paper's whole search, six recipes for each of 25,992 masks:"
 	@echo "  $(BIN)/prunelimits search --target 0.95 --widths 2 3 3 3 1"

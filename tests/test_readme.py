@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -31,3 +32,14 @@ def test_links_lead_somewhere():
         if not (page.parent / target).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("room", ["datasets", "enumeration", "models", "search", "training", "viz"])
+def test_the_reference_has_every_public_name(room: str):
+    module = importlib.import_module(f"prunelimits.{room}")
+    source = Path(module.__file__ or "").read_text()
+    # What a package re-exports as itself is public.
+    public = set(re.findall(r"\b(\w+) as \1\b", source))
+    page = (ROOT / "docs" / "reference" / f"{room}.md").read_text()
+    listed = set(re.findall(rf"^::: prunelimits\.{room}\.(\w+)$", page, flags=re.MULTILINE))
+    assert listed == public

@@ -46,7 +46,8 @@ class EligibleMasks(LazySequence[Tensor]):
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If a width is below 1.
+        ValueError: If a width is below 1; and by whatever needs more than `count`, if `d_in` times
+            `d_out` is more than 1,024.
 
     Example:
         >>> space = EligibleMasks(3, 2)

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from math import comb
 
+# Counts by size of 32 x 32 matrices take 5 s, of 40 x 40 a minute: larger ones are not begun.
+MOST_ENTRIES = 1024
+
 
 def multisets(kinds: int, size: int) -> int:
     """The number of multisets of `size` members out of `kinds` kinds.
@@ -53,7 +56,16 @@ class EligibleCounts:
 
     @cached_property
     def by_ones(self) -> dict[int, int]:
-        """The number of matrices for each number of ones, ascending."""
+        """The number of matrices for each number of ones, ascending.
+
+        Raises:
+            ValueError: If a matrix has more than `MOST_ENTRIES` entries.
+        """
+        if self.d_in * self.d_out > MOST_ENTRIES:
+            raise ValueError(
+                f"d_in x d_out must be at most {MOST_ENTRIES} to list masks or count them by "
+                f"nonzeros, got {self.d_in} x {self.d_out}; .count works for any size"
+            )
         ones = range(max(self.d_in, self.d_out), self.d_in * self.d_out + 1)
         return {n: self.with_ones(n) for n in ones}
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prunelimits.enumeration import EligibleMasks
+from prunelimits.enumeration import EligibleMasks, ModelMasks
 
 Rows = tuple[tuple[int, ...], ...]
 
@@ -254,3 +254,15 @@ def test_equal_by_value() -> None:
     space.take(range(8))
     assert pickle.loads(pickle.dumps(space)) == space
     assert len(pickle.dumps(space)) < 200
+
+
+def test_masks_too_large_to_list_are_still_counted() -> None:
+    space = EligibleMasks(64, 64)
+    assert space.count > 2**3000
+    for use in (
+        lambda: space[0],
+        space.counts_by_nonzeros,
+        lambda: ModelMasks((2, 64, 64, 1)).count,
+    ):
+        with pytest.raises(ValueError, match=r"at most 1024 .* got 64 x 64; .count works"):
+            use()
