@@ -245,7 +245,13 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
         with ThreadPoolExecutor(2) as pool:
             yield pool
     else:
-        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        # The torch engine's results, and its name in the store, go with its number of threads.
+        with ProcessPoolExecutor(
+            2,
+            multiprocessing.get_context("spawn"),
+            initializer=torch.set_num_threads,
+            initargs=(torch.get_num_threads(),),
+        ) as pool:
             yield pool
 
 
