@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.enumeration.arguments import checked_integer
+from prunelimits.arguments import checked_integer
 from prunelimits.enumeration.eligible_counts import EligibleCounts
 from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array, number_dtype

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.enumeration.eligible_tables import Bits, Integers
+from prunelimits.masks import unflatten
 from prunelimits.models import check_widths, parameter_shapes
 from prunelimits.types import Masks
 
@@ -32,14 +33,12 @@ class MaskLayout:
     def __init__(self, widths: Sequence[int]) -> None:
         self.widths = check_widths(widths)
         self.shapes = parameter_shapes(self.widths)
-        self._sizes = [math.prod(shape) for shape in self.shapes.values()]
-        self.parameters = sum(self._sizes)
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        self.parameters = sum(sizes)
         self.biases = sum(self.widths[1:])
         self._columns = {
             name: slice(end - size, end)
-            for name, size, end in zip(
-                self.shapes, self._sizes, np.cumsum(self._sizes).tolist(), strict=True
-            )
+            for name, size, end in zip(self.shapes, sizes, np.cumsum(sizes).tolist(), strict=True)
         }
 
     def rows(self, weights: Sequence[Bits]) -> Tensor:
@@ -71,10 +70,7 @@ class MaskLayout:
 
     def masks(self, row: Tensor) -> Masks:
         """The masks by name that one row holds."""
-        return {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(self.shapes.items(), row.split(self._sizes), strict=True)
-        }
+        return unflatten(row, self.shapes)
 
     def row(self, masks: object) -> Tensor:
         """The masks as one row, the inverse of `masks`.

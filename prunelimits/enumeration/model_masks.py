@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from prunelimits.enumeration.arguments import checked_integer
+from prunelimits.arguments import checked_integer
 from prunelimits.enumeration.burnside import count_networks, count_networks_by_nonzeros
 from prunelimits.enumeration.chains import Chains
 from prunelimits.enumeration.layer_product import LayerProduct

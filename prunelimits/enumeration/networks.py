@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from prunelimits.enumeration.arguments import checked_integer
+from prunelimits.arguments import checked_integer
 from prunelimits.enumeration.model_masks import ModelMasks
 from prunelimits.models import check_widths
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from prunelimits.arguments import checked_integer
 from prunelimits.models import check_widths
 from prunelimits.training import Recipe, search_recipes
 
@@ -66,11 +67,7 @@ class SearchConfig:
         if not 0 < self.target <= 1:
             raise ValueError(f"target must be in (0, 1], got {self.target!r}")
         for name in ("width", "hidden_layers", "seeds", "shard_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an integer, got {value!r}")
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+            checked_integer(name, getattr(self, name), 1)
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out must be in [0, 1), got {self.held_out!r}")
         if not self.recipes:

@@ -1,4 +1,4 @@
-"""Checks of arguments that several parts of the enumeration take."""
+"""Checks of arguments that several parts of the library take."""
 
 from __future__ import annotations
 
