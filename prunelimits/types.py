@@ -1,8 +1,9 @@
-"""The two plain data types that every part of the library speaks."""
+"""The plain data types that every part of the library speaks."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -17,3 +18,21 @@ Masks: TypeAlias = dict[str, Tensor]
 
 A name that is absent is kept whole. Many models at once put a leading axis before each shape.
 """
+
+Scores: TypeAlias = dict[str, Tensor]
+"""Parameter name -> tensor of the parameter's shape; larger always means keep."""
+
+
+class Problem(NamedTuple):
+    """Everything about a task except its weights; `problem.problem_of` makes one from a module.
+
+    Attributes:
+        apply: The network's outputs for parameters (and buffers) by name and inputs `x`: a pure
+            function, so that `torch.func` can differentiate and `vmap` it.
+        loss: A scalar for outputs and targets.
+        batches: Inputs and targets, `(x, y)` each.
+    """
+
+    apply: Callable[[Params, Tensor], Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    batches: Sequence[tuple[Tensor, Tensor]]

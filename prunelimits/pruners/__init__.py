@@ -1,0 +1,1 @@
+"""Pruning methods: rules, scores and the catalogue of published ones."""

@@ -1,0 +1,1 @@
+"""How important a weight is: one pure function a score."""

@@ -1,0 +1,94 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import prune as torch_prune
+
+from prunelimits import MLP
+from prunelimits.problem import problem_of
+
+
+def conv_net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(),
+        nn.Linear(12, 2),
+    )  # fmt: skip
+
+
+def test_outputs_are_those_of_the_module_in_evaluation_mode():
+    model, x = conv_net(), torch.randn(5, 1, 4, 4)
+    model(x)  # running statistics that are not the initial ones
+    problem, params = problem_of(model)
+    assert model.training
+    torch.testing.assert_close(problem.apply(params, x), copy.deepcopy(model).eval()(x))
+
+
+def test_the_module_and_the_random_state_stay_as_they_were():
+    model, x = conv_net(), torch.randn(5, 1, 4, 4)
+    before, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    problem, params = problem_of(model, functional.cross_entropy, [(x, torch.zeros(5).long())])
+    batch = problem.batches[0]
+    weights = {name: p for name, p in params.items() if name.endswith("weight")}
+    grads = torch.func.grad(
+        lambda w: problem.loss(problem.apply({**params, **w}, batch[0]), batch[1])
+    )(weights)
+    assert grads["0.weight"].abs().sum() > 0
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert all(module.training for module in model.modules())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_tensors_are_shared_not_copied_and_names_are_the_state_dict_s():
+    model = conv_net()
+    _, params = problem_of(model)
+    assert list(params) == [n for n, _ in (*model.named_parameters(), *model.named_buffers())]
+    assert all(v.data_ptr() == model.state_dict()[n].data_ptr() for n, v in params.items())
+
+
+def test_tied_parameters_have_one_name_and_act_everywhere():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    problem, params = problem_of(model)
+    assert list(params) == ["0.weight"]
+    doubled = {"0.weight": 2 * torch.eye(2)}
+    assert torch.equal(problem.apply(doubled, torch.eye(2)), 4 * torch.eye(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype: torch.dtype):
+    model = nn.Linear(3, 2).to(dtype)
+    problem, params = problem_of(model, None, [(torch.ones(1, 3, dtype=dtype), torch.ones(1))])
+    assert problem.apply(params, problem.batches[0][0]).dtype == torch.float32
+    assert model.weight.dtype == dtype
+
+
+def test_a_module_in_torch_prune_form_can_be_used():
+    model = nn.Sequential(nn.Linear(2, 2))
+    torch_prune.custom_from_mask(model[0], "weight", torch.eye(2))
+    x = torch.randn(3, 2)
+    problem, params = problem_of(model)
+    torch.testing.assert_close(problem.apply(params, x), model(x))
+
+
+def test_many_models_map():
+    model = MLP((2, 3, 1))
+    problem, params = problem_of(model)
+    x = torch.randn(4, 2)
+    stacked = {name: torch.stack([value, 2 * value]) for name, value in params.items()}
+    outputs = torch.func.vmap(problem.apply, in_dims=(0, None))(stacked, x)
+    doubled = {name: 2 * value for name, value in params.items()}
+    torch.testing.assert_close(outputs[1], problem.apply(doubled, x))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="model must have parameters, got ReLU"):
+        problem_of(nn.ReLU())
+    with pytest.raises(TypeError, match=r"batches must hold pairs \(x, y\), got Tensor"):
+        problem_of(nn.Linear(2, 1), None, [torch.zeros(1, 2)])
+    problem, _ = problem_of(nn.Linear(2, 1))
+    with pytest.raises(ValueError, match="loss is needed"):
+        problem.loss(torch.zeros(1), torch.zeros(1))
