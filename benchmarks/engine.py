@@ -5,10 +5,12 @@ batches of 128), trainings a second and multiply-adds a second. A training count
 it takes, one multiply-add a weight forward, one for the weight's gradient, and one for the gradient
 passed on to the layer below (not in the first layer); biases, activations, the loss and the update
 count nothing. Every figure is the best of many short runs that take turns, since other work on the
-machine only ever slows one down, and is scaled up to whole trainings:
+machine only ever slows one down, and is scaled up to whole trainings. How much of the peak the
+native engine reaches is told twice more: as the median over pairs of runs right after one another,
+and in processor time, in which other work does not count and neither do threads that wait.
 
 - peak: independent fused multiply-adds in registers and nothing else, in the engine's threads;
-- native: the native engine, one epoch of some models;
+- native: the native engine, one epoch of 16 groups of models a thread, or of 4 of the largest;
 - torch engine: batched matrix products on all cores, 512 models, and where there is a GPU, there;
 - published style: one model in an ordinary PyTorch loop with a DataLoader, masks applied around
   every step, on one thread;
@@ -19,9 +21,11 @@ Run it by `make benchmark`, or `python benchmarks/engine.py [rounds]`.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -33,6 +37,7 @@ from prunelimits.datasets import cubist_spiral
 from prunelimits.models import MLP
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, TorchEngine
 from prunelimits.training.engine import Plan
+from prunelimits.training.fit import sample_order
 from prunelimits.training.native import library
 from prunelimits.training.native_engine import NativeEngine
 
@@ -40,6 +45,7 @@ RECIPE = Recipe()
 SIZES = [(2, 3, 3, 3, 1), (2, 7, 3, 3, 1), (2, 16, 16, 16, 1)]
 GPU_MODELS = 16384
 PARTIAL_STEPS = 200
+PAIRS = 10
 
 
 def multiply_adds(widths: Iterable[int]) -> int:
@@ -94,6 +100,22 @@ def tuned_loop(widths: tuple[int, ...], x: Tensor, y: Tensor, steps: int) -> flo
     return (time.perf_counter() - begin) / steps
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Multiply-adds a second, and a second of processor time of all threads together."""
+
+    wall: float
+    processor: float
+
+
+def speed(work: Callable[[], float]) -> Speed:
+    """What `work` says of its multiply-adds a second, and the same in processor time."""
+    wall, processor = time.perf_counter(), time.process_time()
+    rate = work()
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return Speed(rate, rate * wall / processor)
+
+
 def one_thread(work: Callable[[], float]) -> float:
     """What `work` returns, computed with one torch thread."""
     threads = torch.get_num_threads()
@@ -108,13 +130,13 @@ def batched(
     engine: AbstractEngine, ensemble: MLPEnsemble, x: Tensor, y: Tensor, steps: int
 ) -> float:
     """Seconds a step and model of an engine."""
-    models = len(ensemble)
-    order = torch.randperm(len(x))
+    models, per_epoch = len(ensemble), len(x) // RECIPE.batch_size
+    order = sample_order(len(x), seed=0, epoch=0)
     plan = Plan(
         loss="binary_cross_entropy",
         batch_size=RECIPE.batch_size,
-        steps_per_epoch=len(x) // RECIPE.batch_size,
-        lr=torch.full((1, models), RECIPE.lr, dtype=torch.float64),
+        steps_per_epoch=per_epoch,
+        lr=torch.full((-(-steps // per_epoch), models), RECIPE.lr, dtype=torch.float64),
         momentum=torch.full((models,), RECIPE.momentum, dtype=torch.float64),
         weight_decay=torch.full((models,), RECIPE.weight_decay, dtype=torch.float64),
         start=0,
@@ -128,11 +150,6 @@ def batched(
     return (time.perf_counter() - begin) / steps / models
 
 
-def best(work: Callable[[], float], times: int) -> float:
-    """The least of what `work` returns."""
-    return min(work() for _ in range(times))
-
-
 def measure(
     engine: NativeEngine,
     loaded: library.Library,
@@ -144,12 +161,11 @@ def measure(
     """Measures and prints one size of network."""
     kernel = engine.name.removeprefix("native ")
     steps = RECIPE.epochs * (len(x) // RECIPE.batch_size)
-    # A few hundredths of a second each, so that the machine's quiet moments serve all alike.
-    small = MLPEnsemble(widths, 128 * engine.threads if max(widths) < 16 else 16 * engine.threads)
+    # A few hundredths of a second each, so that the machine's quiet moments serve both alike.
+    groups = (16 if max(widths) < 16 else 4) * engine.threads
+    small = MLPEnsemble(widths, groups * loaded.lanes(kernel))
     large = MLPEnsemble(widths, 512)
     runs: dict[str, Callable[[], float]] = {
-        "peak": lambda: 1 / loaded.peak(kernel, engine.threads, 6 * 10**6),
-        "native": lambda: batched(engine, small, x, y, 390),
         "torch engine": lambda: batched(TorchEngine(), large, x, y, 5),
         "tuned loop": lambda: one_thread(lambda: tuned_loop(widths, x, y, PARTIAL_STEPS)),
         "published style": lambda: one_thread(lambda: published_loop(widths, x, y, PARTIAL_STEPS)),
@@ -158,24 +174,32 @@ def measure(
         on_gpu = MLPEnsemble(widths, GPU_MODELS, device="cuda")
         runs["torch on GPU"] = lambda: batched(TorchEngine(), on_gpu, x.cuda(), y.cuda(), 20)
     times = dict.fromkeys(runs, float("inf"))
+    per_step = multiply_adds(widths) * RECIPE.batch_size
+    pairs: list[tuple[Speed, Speed]] = []
     for _ in range(rounds):
+        for _ in range(PAIRS):
+            peak = speed(lambda: loaded.peak(kernel, engine.threads, 6 * 10**6))
+            native = speed(lambda: per_step / batched(engine, small, x, y, 390))
+            pairs.append((peak, native))
         for name, run in runs.items():
-            repeats = 5 if name in ("peak", "native") else 1
-            times[name] = min(times[name], best(run, repeats))
-    work = multiply_adds(widths) * RECIPE.batch_size * steps
-    peak = 1 / times.pop("peak")
-    native = times.pop("native") * steps
+            times[name] = min(times[name], run())
+    peaks, natives = zip(*pairs, strict=True)
+    peak, native = (max(run.wall for run in runs) for runs in (peaks, natives))
+    processor = max(n.processor for n in natives) / max(p.processor for p in peaks)
+    median = statistics.median(n.wall / p.wall for p, n in pairs)
+    work = per_step * steps
     print(f"{widths}: {work / 1e6:.0f} million multiply-adds a training")
     print(f"  peak            {peak / 1e9:9.1f} billion multiply-adds a second")
     print(
-        f"  native          {work / native / 1e9:9.1f} billion, {work / native / peak:.0%} of peak"
+        f"  native          {native / 1e9:9.1f} billion, {native / peak:.0%} of peak "
+        f"(median of pairs: {median:.0%}, in processor time: {processor:.0%})"
     )
-    print(f"                  {1 / native:9.1f} trainings a second")
+    print(f"                  {native / work:9.1f} trainings a second")
     for name, value in times.items():
         each = value * steps
         print(
             f"  {name:<15} {1 / each:9.2f} trainings a second, {each:.2f} s each: "
-            f"native is {each / native:,.0f} times as fast"
+            f"native is {each * native / work:,.0f} times as fast"
         )
     print()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
 from prunelimits.training.engines import default_engine
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.recipe import Recipe
+
+# Orders of up to so many samples are kept, 64 MB of them at most.
+_RECENT_SAMPLES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,13 @@ def evaluate(
 
 def sample_order(samples: int, seed: int, epoch: int) -> Tensor:
     """The order in which an epoch visits the samples: a permutation, int64 `(samples,)`."""
+    order = _recent_order if samples <= _RECENT_SAMPLES else _recent_order.__wrapped__
+    return order(samples, seed, epoch)
+
+
+# A search trains thousands of ensembles in the same orders, and torch draws one on a single core.
+@lru_cache(maxsize=64)
+def _recent_order(samples: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator().manual_seed(int(derive(seed, epoch)[0] >> 1))
     return torch.randperm(samples, generator=generator)
 

@@ -109,34 +109,31 @@ class NativeEngine(AbstractEngine):
     def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
         params, velocity = self._pack(ensemble.params), self._pack(ensemble.momentum)
         masks = self._pack(ensemble.masks).to(torch.int32).neg_()
-        y = y.float()
+        x, y = x.contiguous(), y.float().contiguous()
         momentum, decay = self._spread(plan.momentum), self._spread(plan.weight_decay)
         per_step = 3 * plan.batch_size * params.numel()
         bytes_per_step = 4 * plan.batch_size * (x.shape[1] + y[0].numel())
         most = max(1, min(_CALL_MULTIPLY_ADDS // per_step, _CALL_SAMPLE_BYTES // bytes_per_step))
-        for epoch in range(plan.start // plan.steps_per_epoch, len(plan.lr)):
-            before = epoch * plan.steps_per_epoch
-            first = max(plan.start - before, 0)
-            stop = min(plan.stop - before, plan.steps_per_epoch)
-            if first >= stop:
-                break
-            order, rate = plan.order(epoch), self._spread(plan.lr[epoch])
-            for step in range(first, stop, most):
-                end = min(step + most, stop)
-                samples = order[step * plan.batch_size : end * plan.batch_size]
-                self._library.train(
-                    self._kernel,
-                    self._threads,
-                    ensemble.widths,
-                    plan.loss,
-                    x.index_select(0, samples),
-                    y.index_select(0, samples),
-                    plan.batch_size,
-                    (rate, momentum, decay),
-                    masks,
-                    params,
-                    velocity,
-                )
+        for first in range(plan.start, plan.stop, most):
+            stop = min(first + most, plan.stop)
+            epochs = range(first // plan.steps_per_epoch, -(-stop // plan.steps_per_epoch))
+            before = epochs.start * plan.steps_per_epoch
+            self._library.train(
+                self._kernel,
+                self._threads,
+                ensemble.widths,
+                plan.loss,
+                x,
+                y,
+                plan.batch_size,
+                range(first - before, stop - before),
+                plan.steps_per_epoch,
+                [plan.order(epoch).contiguous() for epoch in epochs],
+                (self._spread(plan.lr[epochs.start : epochs.stop]), momentum, decay),
+                masks,
+                params,
+                velocity,
+            )
         return ensemble.replace(
             params=self._unpack(params, ensemble), momentum=self._unpack(velocity, ensemble)
         )
@@ -189,8 +186,9 @@ class NativeEngine(AbstractEngine):
         return (slice(first, first + groups) for first in range(0, len(params), groups))
 
     def _spread(self, numbers: Tensor) -> Tensor:
-        """One number a model as float32 `(groups * lanes,)`; lanes without a model get zero."""
-        return functional.pad(numbers.to("cpu", torch.float32), (0, -len(numbers) % self._lanes))
+        """Numbers per model as float32 `(..., groups * lanes)`; lanes without a model get zero."""
+        numbers = numbers.to("cpu", torch.float32)
+        return functional.pad(numbers, (0, -numbers.shape[-1] % self._lanes)).contiguous()
 
     def _pack(self, params: Params) -> Tensor:
         """`(groups, parameters, lanes)`: rows of weights that end in their bias, a lane a model."""

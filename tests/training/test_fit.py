@@ -29,7 +29,7 @@ from prunelimits.training import (
 )
 from prunelimits.training.engine import Loss
 from prunelimits.training.ensemble import initial_params
-from prunelimits.training.fit import diverged_members, sample_order
+from prunelimits.training.fit import _recent_order, diverged_members, sample_order
 from prunelimits.training.recipe import Schedule
 from prunelimits.types import Masks, Params
 
@@ -260,8 +260,14 @@ def test_sample_order_is_a_permutation_of_its_own(samples: int, seed: int, epoch
     order = sample_order(samples, seed, epoch)
     assert sorted(order.tolist()) == list(range(samples))
     assert order.dtype == torch.int64
+    _recent_order.cache_clear()
     assert torch.equal(order, sample_order(samples, seed, epoch))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_short_sample_orders_are_kept() -> None:
+    assert sample_order(2**17, 0, 0) is sample_order(2**17, 0, 0)
+    assert sample_order(2**17 + 1, 0, 0) is not sample_order(2**17 + 1, 0, 0)
 
 
 def test_sample_orders_of_epochs_and_seeds_differ() -> None:

@@ -1,9 +1,12 @@
 // The engine's C interface: chooses the kernel, lays out the samples and shares the groups of
 // networks among threads.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -20,6 +23,11 @@
 
 namespace prunelimits {
 namespace {
+
+// Threads take so many multiply-adds of a group at a time: about a millisecond.
+constexpr int64_t PART_MULTIPLY_ADDS = 50'000'000;
+
+constexpr int64_t NONE = -1;
 
 // The machine's kernels, fastest first.
 const std::vector<const Kernel*>& kernels() {
@@ -61,58 +69,77 @@ class Scratch {
   void* data_;
 };
 
-// Samples in the order of Batch, all batches one after the other.
+// Room for batches of equally many samples, each in the order of Batch.
 class Samples {
  public:
-  Samples(const Network& network, const Kernel& kernel, const float* x, const float* y,
-          int64_t batches, int64_t count)
-      : count_(count),
-        x_(arrange(x, network.inputs(), kernel.samples, batches, count)),
-        y_(arrange(y, network.targets(), kernel.samples, batches, count)) {}
+  Samples(const Network& network, const Kernel& kernel, int64_t batches, int64_t count)
+      : inputs_(network.inputs()),
+        targets_(network.targets()),
+        block_(kernel.samples),
+        count_(count),
+        padded_((count + block_ - 1) / block_ * block_),
+        x_(batches * padded_ * inputs_ * int64_t(sizeof(float))),
+        y_(batches * padded_ * targets_ * int64_t(sizeof(float))) {}
 
-  Batch first() const { return {x_.data(), y_.data(), count_}; }
+  // Batch t becomes the samples that `order` names; those at the front where it is null.
+  void fill(int64_t t, const float* x, const float* y, const int64_t* order) {
+    arrange(x, inputs_, order, this->x(t));
+    arrange(y, targets_, order, this->y(t));
+  }
+
+  Batch batch(int64_t t) const { return {x(t), y(t), count_}; }
 
  private:
-  static std::vector<float> arrange(const float* rows, int width, int samples, int64_t batches,
-                                    int64_t count) {
-    const int64_t blocks = (count + samples - 1) / samples;
-    std::vector<float> result(size_t(batches * blocks * width * samples));
-    float* to = result.data();
-    for (int64_t t = 0; t < batches; ++t, rows += count * width) {
-      for (int64_t b = 0; b < blocks; ++b) {
-        for (int i = 0; i < width; ++i) {
-          for (int s = 0; s < samples; ++s) {
-            const int64_t sample = b * samples + s;
-            *to++ = rows[(sample < count ? sample : count - 1) * width + i];
-          }
+  float* x(int64_t t) const { return (float*)x_.get() + t * padded_ * inputs_; }
+  float* y(int64_t t) const { return (float*)y_.get() + t * padded_ * targets_; }
+
+  void arrange(const float* rows, int width, const int64_t* order, float* to) const {
+    for (int64_t first = 0; first < padded_; first += block_) {
+      for (int i = 0; i < width; ++i) {
+        for (int64_t s = first; s < first + block_; ++s) {
+          const int64_t sample = s < count_ ? s : count_ - 1;
+          *to++ = rows[(order ? order[sample] : sample) * width + i];
         }
       }
     }
-    return result;
   }
 
-  int64_t count_;
-  std::vector<float> x_, y_;
+  int inputs_, targets_;
+  int64_t block_, count_, padded_;
+  Scratch x_, y_;
 };
 
-// Calls work(group, scratch) for every group, in as many threads as asked for, this one included.
+// Calls work(item, part, scratch) for every item's parts, each item's one after the other, in as
+// many threads as asked for, this one included. Items take turns, so that the threads end together.
 // Returns false where memory ran out.
 template <class Work>
-bool share_groups(int64_t groups, int threads, int64_t scratch_bytes, Work work) {
-  std::atomic<int64_t> next{0};
+bool share(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Work work) {
+  std::deque<int64_t> waiting;
+  for (int64_t item = 0; item < items; ++item) waiting.push_back(item);
+  std::vector<int64_t> done(items);
+  std::mutex mutex;
   std::atomic<bool> enough{true};
+  // The next item after this one had its turn; none where every other is in another thread.
+  const auto next = [&](int64_t item) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (item != NONE && ++done[item] < parts) waiting.push_back(item);
+    if (waiting.empty()) return NONE;
+    item = waiting.front();
+    waiting.pop_front();
+    return item;
+  };
   const auto worker = [&] {
     const FlushToZero mode;
     try {
       const Scratch scratch(scratch_bytes);
-      for (int64_t group; (group = next++) < groups;) work(group, scratch.get());
+      for (int64_t item = NONE; (item = next(item)) != NONE;) work(item, done[item], scratch.get());
     } catch (const std::bad_alloc&) {
       enough = false;
     }
   };
   std::vector<std::thread> helpers;
   try {
-    for (int64_t i = 1; i < threads && i < groups; ++i) helpers.emplace_back(worker);
+    for (int64_t i = 1; i < threads && i < items; ++i) helpers.emplace_back(worker);
   } catch (const std::system_error&) {
     // The system gives no more threads: those there are do all the work.
   }
@@ -127,7 +154,7 @@ bool share_groups(int64_t groups, int threads, int64_t scratch_bytes, Work work)
 using namespace prunelimits;
 
 // Counts the changes of this interface; library.py expects the same number.
-EXPORT int prunelimits_interface() { return 1; }
+EXPORT int prunelimits_interface() { return 2; }
 
 // Names of the machine's instruction sets, fastest first; null past the last.
 EXPORT const char* prunelimits_kernel(int index) {
@@ -143,21 +170,42 @@ EXPORT int prunelimits_lanes(const char* kernel_name) {
 // Below, arrays of parameters are (groups, parameters, lanes), of numbers per network
 // (groups, lanes), x is (samples, inputs) and y (samples, targets). Non-zero: out of memory.
 
+// Takes `steps` steps, the first of them the `first` of its epoch, whose order of the samples and
+// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next.
 EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* widths, int layers,
                              int loss, int64_t groups, const float* x, const float* y,
-                             int64_t steps, int64_t batch_size, const float* rate,
-                             const float* momentum, const float* decay, const int32_t* masks,
-                             float* parameters, float* velocity) try {
+                             int64_t batch_size, int64_t first, int64_t steps,
+                             int64_t steps_per_epoch, const int64_t* const* orders,
+                             const float* rates, const float* momentum, const float* decay,
+                             const int32_t* masks, float* parameters, float* velocity) try {
   const Kernel& kernel = *find_kernel(kernel_name);
   const Network network{widths, layers, Loss(loss)};
-  const Samples samples(network, kernel, x, y, steps, batch_size);
   const int64_t size = network.parameters() * kernel.lanes;
-  const auto work = [&](int64_t group, void* scratch) {
-    const int64_t lane = group * kernel.lanes, start = group * size;
-    kernel.train(network, samples.first(), steps, rate + lane, momentum + lane, decay + lane,
-                 masks + start, parameters + start, velocity + start, scratch);
+  // The steps are cut into parts within an epoch, which threads share out.
+  const int64_t most = std::max<int64_t>(1, PART_MULTIPLY_ADDS / (3 * batch_size * size));
+  std::vector<int64_t> starts;
+  for (int64_t t = 0, take; t < steps; t += take) {
+    starts.push_back(t);
+    take = std::min({most, steps - t, steps_per_epoch - (first + t) % steps_per_epoch});
+  }
+  const int64_t parts = int64_t(starts.size());
+  starts.push_back(steps);
+  Samples samples(network, kernel, steps, batch_size);
+  const auto fill = [&](int64_t part, int64_t, void*) {
+    for (int64_t t = starts[part]; t < starts[part + 1]; ++t) {
+      const int64_t epoch = (first + t) / steps_per_epoch, place = (first + t) % steps_per_epoch;
+      samples.fill(t, x, y, orders[epoch] + place * batch_size);
+    }
   };
-  return !share_groups(groups, threads, kernel.scratch_bytes(network, batch_size), work);
+  const auto train = [&](int64_t group, int64_t part, void* scratch) {
+    const int64_t lane = group * kernel.lanes, start = group * size, t = starts[part];
+    const float* rate = rates + (first + t) / steps_per_epoch * groups * kernel.lanes;
+    kernel.train(network, samples.batch(t), starts[part + 1] - t, rate + lane, momentum + lane,
+                 decay + lane, masks + start, parameters + start, velocity + start, scratch);
+  };
+  const int64_t scratch_bytes = kernel.scratch_bytes(network, batch_size);
+  return !share(parts, 1, threads, 1, fill) ||
+         !share(groups, parts, threads, scratch_bytes, train);
 } catch (const std::bad_alloc&) {
   return 1;
 }
@@ -168,13 +216,14 @@ EXPORT int prunelimits_gradients(const char* kernel_name, int threads, const int
                                  float* gradients) try {
   const Kernel& kernel = *find_kernel(kernel_name);
   const Network network{widths, layers, Loss(loss)};
-  const Samples samples(network, kernel, x, y, 1, count);
+  Samples samples(network, kernel, 1, count);
+  samples.fill(0, x, y, nullptr);
   const int64_t size = network.parameters() * kernel.lanes;
-  const auto work = [&](int64_t group, void* scratch) {
-    kernel.gradients(network, samples.first(), parameters + group * size,
+  const auto work = [&](int64_t group, int64_t, void* scratch) {
+    kernel.gradients(network, samples.batch(0), parameters + group * size,
                      gradients + group * size, scratch);
   };
-  return !share_groups(groups, threads, kernel.scratch_bytes(network, count), work);
+  return !share(groups, 1, threads, kernel.scratch_bytes(network, count), work);
 } catch (const std::bad_alloc&) {
   return 1;
 }
@@ -186,14 +235,15 @@ EXPORT int prunelimits_evaluate(const char* kernel_name, int threads, const int*
                                 double* losses, int64_t* right) try {
   const Kernel& kernel = *find_kernel(kernel_name);
   const Network network{widths, layers, Loss(loss)};
-  const Samples samples(network, kernel, x, y, 1, count);
+  Samples samples(network, kernel, 1, count);
+  samples.fill(0, x, y, nullptr);
   const int64_t size = network.parameters() * kernel.lanes;
-  const auto work = [&](int64_t group, void* scratch) {
+  const auto work = [&](int64_t group, int64_t, void* scratch) {
     const int64_t lane = group * kernel.lanes;
-    kernel.evaluate(network, samples.first(), parameters + group * size, losses + lane,
+    kernel.evaluate(network, samples.batch(0), parameters + group * size, losses + lane,
                     right + lane, scratch);
   };
-  return !share_groups(groups, threads, kernel.scratch_bytes(network, count), work);
+  return !share(groups, 1, threads, kernel.scratch_bytes(network, count), work);
 } catch (const std::bad_alloc&) {
   return 1;
 }
@@ -203,7 +253,8 @@ EXPORT double prunelimits_peak(const char* kernel_name, int threads, int64_t rou
   const Kernel& kernel = *find_kernel(kernel_name);
   std::atomic<int64_t> total{0};
   const auto start = std::chrono::steady_clock::now();
-  share_groups(threads, threads, 1, [&](int64_t, void*) { total += kernel.multiply_adds(rounds); });
+  share(threads, 1, threads, 1,
+        [&](int64_t, int64_t, void*) { total += kernel.multiply_adds(rounds); });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return double(total) / seconds.count();
 }
