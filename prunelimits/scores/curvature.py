@@ -1,0 +1,130 @@
+"""The second derivatives of the loss by the kept weights: products, diagonal and matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.scores.gradient import Batch, batch_loss, masked, mean_over_batches, one_number
+from prunelimits.types import Masks, Params, Problem
+
+# Columns of the matrix that are computed at once: each needs the memory of a forward-backward pass.
+_COLUMNS = 16
+
+
+def curvature_product(
+    problem: Problem, params: Params, masks: Masks, *, gauss_newton: bool = False
+) -> Callable[[Params], Params]:
+    """The function `v -> M H M v`: `H` of the loss at the masked network, `M` the masks.
+
+    Vectors are name -> tensor for the names in `masks`. The loss is the mean of the batches'.
+
+    Args:
+        problem: Loss and batches.
+        params: Parameters and buffers by name.
+        masks: The weights that count.
+        gauss_newton: Instead of the Hessian the Gauss-Newton matrix `J^T (d2L/dz2) J`, with
+            `J` the outputs' Jacobian: what is left when the network is made linear around `params`,
+            positive semidefinite where the loss is convex in the outputs.
+
+    Raises:
+        ValueError: If the masks do not fit, and when called: if there are no batches or the loss
+            is not one number.
+        TypeError: If a mask is not a bool tensor.
+    """
+    weights = masked(params, masks)
+
+    @sdpa_kernel(SDPBackend.MATH)  # the only attention that can be differentiated twice
+    def product(vector: Params) -> Params:
+        kept = masked(vector, masks)
+
+        def part(batch: Batch) -> Params:
+            multiply = _gauss_newton if gauss_newton else _hessian
+            return multiply(problem, params, weights, batch, kept)
+
+        return apply(mean_over_batches(problem, part), masks)
+
+    return product
+
+
+def _hessian(
+    problem: Problem, params: Params, weights: Params, batch: Batch, vector: Params
+) -> Params:
+    def loss(weights: Params) -> Tensor:
+        return batch_loss(problem, {**params, **weights}, batch)
+
+    return _transposed(torch.func.grad(loss), weights, vector)  # H is symmetric
+
+
+def _gauss_newton(
+    problem: Problem, params: Params, weights: Params, batch: Batch, vector: Params
+) -> Params:
+    x, y = batch
+
+    def outputs(weights: Params) -> Tensor:
+        return problem.apply({**params, **weights}, x)
+
+    def loss(outputs: Tensor) -> Tensor:
+        return one_number(problem.loss(outputs, y))
+
+    z = outputs(weights)
+    change = _transposed(lambda u: _transposed(outputs, weights, u), torch.zeros_like(z), vector)
+    return _transposed(outputs, weights, _transposed(torch.func.grad(loss), z, change))
+
+
+_Point = TypeVar("_Point", Params, Tensor)
+_Value = TypeVar("_Value", Params, Tensor)
+
+
+def _transposed(function: Callable[[_Point], _Value], point: _Point, vector: _Value) -> _Point:
+    """The transposed Jacobian of `function` at `point`, times `vector`.
+
+    Reverse mode alone: forward mode is missing from some of torch's functions, and its first use
+    imports a deprecated part of torch.
+    """
+    return torch.func.vjp(function, point)[1](vector)[0]
+
+
+def curvature_diagonal(
+    problem: Problem, params: Params, masks: Masks, *, gauss_newton: bool = False
+) -> Params:
+    """The exact diagonal of `M H M`: one product a weight, so for small networks.
+
+    See `curvature_product`.
+    """
+    columns = _columns(problem, params, masks, gauss_newton)
+    diagonal = torch.cat([part.diagonal(offset) for offset, part in columns])
+    return unflatten(diagonal, {name: mask.shape for name, mask in masks.items()})
+
+
+def curvature_matrix(
+    problem: Problem, params: Params, masks: Masks, *, gauss_newton: bool = False
+) -> Tensor:
+    """`M H M` as a symmetric matrix `(n, n)`, weights in flat order: for small networks.
+
+    See `curvature_product`.
+    """
+    matrix = torch.cat([part for _, part in _columns(problem, params, masks, gauss_newton)])
+    return (matrix + matrix.mT) / 2
+
+
+def _columns(
+    problem: Problem, params: Params, masks: Masks, gauss_newton: bool
+) -> Iterator[tuple[int, Tensor]]:
+    """Some columns of the matrix at a time, as rows, and where they begin."""
+    product = curvature_product(problem, params, masks, gauss_newton=gauss_newton)
+    shapes = {name: mask.shape for name, mask in masks.items()}
+    like = flatten(masked(params, masks))
+
+    def column(unit: Tensor) -> Tensor:
+        return flatten(product(unflatten(unit, shapes)))
+
+    for begin in range(0, len(like), _COLUMNS):
+        places = torch.arange(begin, min(begin + _COLUMNS, len(like)), device=like.device)
+        units = (places[:, None] == torch.arange(len(like), device=like.device)).to(like.dtype)
+        yield begin, torch.func.vmap(column)(units)

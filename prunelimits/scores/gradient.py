@@ -1,0 +1,117 @@
+"""The loss of a batch, and its gradient at a masked network: what scores with data build on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from prunelimits.masks import apply
+from prunelimits.types import Masks, Params, Problem
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+
+
+def batch_loss(problem: Problem, params: Params, batch: Batch) -> Tensor:
+    """The loss of one batch: a tensor without axes.
+
+    Raises:
+        ValueError: If the loss is not one number.
+    """
+    x, y = batch
+    return one_number(problem.loss(problem.apply(params, x), y))
+
+
+def one_number(loss: Tensor) -> Tensor:
+    """The loss, checked.
+
+    Raises:
+        ValueError: If it has axes.
+    """
+    if loss.dim():
+        raise ValueError(
+            "loss must give one number, such as the mean over the samples, "
+            f"got shape {tuple(loss.shape)}"
+        )
+    return loss
+
+
+def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Params:
+    """The mean of `part(batch)`, every batch with the same weight, one batch in memory at a time.
+
+    Raises:
+        ValueError: If the problem has no batches.
+    """
+    first, *others = check_batches(problem)
+    total = part(first)
+    if not others:
+        return total  # no copy of it
+    for batch in others:
+        total = {name: value + total[name] for name, value in part(batch).items()}
+    return {name: value / len(problem.batches) for name, value in total.items()}
+
+
+def check_batches(problem: Problem) -> tuple[Batch, ...]:
+    """The batches; an error if there are none.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if not problem.batches:
+        raise ValueError("batches must hold at least one pair (x, y) for this score, got none")
+    return tuple(problem.batches)
+
+
+def masked(params: Params, masks: Masks) -> Params:
+    """The parameters named in `masks`, zero where the masks prune, in the order of the masks.
+
+    Raises:
+        ValueError: If a mask names no parameter or has another shape.
+        TypeError: If a mask is not a bool tensor.
+    """
+    zeroed = apply(params, masks)
+    return {name: zeroed[name] for name in masks}
+
+
+@torch.no_grad()  # what `torch.func` differentiates is not affected; the caller's graph is cut off
+def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
+    """The gradient of the loss at the masked network, by every weight named in `masks`.
+
+    A pruned weight has a gradient too: how the loss changes when it starts to come back. The loss
+    is the mean of the batches' losses.
+
+    Raises:
+        ValueError: If the problem has no batches, the loss is not one number, or the masks do not
+            fit.
+        TypeError: If a mask is not a bool tensor.
+    """
+    weights = masked(params, masks)
+
+    def gradient(batch: Batch) -> Params:
+        def loss(weights: Params) -> Tensor:
+            return batch_loss(problem, {**params, **weights}, batch)
+
+        return torch.func.grad(loss)(weights)
+
+    return mean_over_batches(problem, gradient)
+
+
+def check_noise(noise: Params | None, masks: Mapping[str, Tensor]) -> Params:
+    """The noise of every weight named in `masks`, clear of 0 and 1; an error if there is none.
+
+    Raises:
+        ValueError: If noise is missing, or missing for a name, or of another shape.
+    """
+    if noise is None:
+        raise ValueError("noise is needed by this score: uniform numbers shaped like the masks")
+    for name, mask in masks.items():
+        if name not in noise:
+            raise ValueError(f"noise must have {name!r}, got {sorted(noise)}")
+        if noise[name].shape != mask.shape:
+            raise ValueError(
+                f"noise[{name!r}] must have shape {tuple(mask.shape)}, "
+                f"got {tuple(noise[name].shape)}"
+            )
+    return {name: noise[name] for name in masks}

@@ -1,0 +1,76 @@
+"""SynFlow: the share of a weight in all paths through the network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimits.scores.gradient import check_batches, masked
+from prunelimits.types import Masks, Params, Problem, Scores
+
+
+@torch.no_grad()
+def synflow(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    noise: Params | None = None,
+    *,
+    biases: bool = True,
+) -> Scores:
+    """`|w| dR/d|w|`, the synaptic flow of [SynFlow](https://arxiv.org/abs/2006.05467).
+
+    `R` is the sum of the outputs for one input of ones when every parameter is replaced by its
+    absolute value. In a ReLU network without biases that is the sum over all paths from an input to
+    an output of the product of their weights' magnitudes, and the score is the sum over the paths
+    through the weight.
+
+    Float64 throughout, scores too: products of many weights leave the range of float32.
+
+    Args:
+        problem: Only the shape of the first batch's inputs is used; the loss is not.
+        params: Parameters and buffers by name. Whatever ends in `bias` counts as a bias. A running
+            mean (BatchNorm's) counts as zero: a shift would take the sign of a path away.
+        masks: The weights that count.
+        noise: Not used.
+        biases: Whether `|b|` stays in the pass, as in the published code of SynFlow and of
+            [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075); biases then begin
+            paths, so a weight without a path from an input can matter. False: zero, as in the
+            paper's text.
+
+    Raises:
+        ValueError: If there are no batches, or the masks do not fit the parameters.
+        TypeError: If a mask is not a bool tensor.
+
+    Example:
+        >>> from prunelimits.problem import problem_of
+        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Linear(1, 1))
+        >>> problem, params = problem_of(model, batches=[(torch.zeros(5, 2), torch.zeros(5))])
+        >>> params["0.weight"] = torch.tensor([[1.0, -2.0]])
+        >>> params["1.weight"] = torch.tensor([[-3.0]])
+        >>> masks = {n: torch.ones_like(params[n]).bool() for n in ("0.weight", "1.weight")}
+        >>> scores = synflow(problem, params, masks, biases=False)  # paths: 1 * 3 and 2 * 3
+        >>> scores["0.weight"].tolist(), scores["1.weight"].tolist()
+        ([[3.0, 6.0]], [[9.0]])
+    """
+    x = check_batches(problem)[0][0]
+    ones = _double(torch.ones_like(x[:1]))
+    positive = {
+        name: torch.zeros_like(_double(value)) if _is_shift(name, biases) else _double(value).abs()
+        for name, value in params.items()
+    }
+    weights = masked(positive, masks)
+
+    def flow(weights: Params) -> Tensor:
+        return problem.apply({**positive, **weights}, ones).sum()
+
+    gradient = torch.func.grad(flow)(weights)
+    return {name: weight * gradient[name] for name, weight in weights.items()}
+
+
+def _is_shift(name: str, biases: bool) -> bool:
+    return name.endswith("running_mean") or (name.endswith("bias") and not biases)
+
+
+def _double(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
