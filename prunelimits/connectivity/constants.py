@@ -1,0 +1,104 @@
+"""Moving what a constant unit adds into the biases of the next layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.connectivity.chain import ChainLayer, chain_layers, check_finite, whole_masks
+from prunelimits.connectivity.dense_chain import dense_effective_masks, live_units
+from prunelimits.connectivity.folding import fold_model
+from prunelimits.masks import apply
+from prunelimits.types import Masks, Params
+
+
+def fold_constants(
+    network: nn.Module | Params,
+    masks: Masks | None = None,
+    *,
+    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    activation: Callable[[Tensor], Tensor] = torch.relu,
+) -> tuple[Params, Masks]:
+    """The same network without constant units: parameters and the masks of what is left.
+
+    A unit that no input reaches has the same value c for every input: in an MLP activation(b). What
+    it adds to the next layer, the column of its weights times c, moves into that layer's biases,
+    layer by layer; then everything that lies on no input-to-output path is pruned. The result
+    computes the same outputs up to rounding, and in an MLP with biases all of it is effective.
+
+    In other models some constants stay, with all that carries them: where the next layer has no
+    bias, or is used twice, or its zero padding makes them uneven.
+
+    Args:
+        network: An MLP's parameters by name, first layer first, `(..., *shape)` with any leading
+            axes: a weight `(d_out, d_in)` and a bias `(d_out,)` in every layer. Or any model that
+            `effective_masks` follows, in evaluation mode.
+        masks: Name -> bool of the same shape; a name that is absent is kept whole. None: what is
+            not zero is kept.
+        inputs: For a model, as for `effective_masks`.
+        activation: For parameters: the elementwise function between the layers.
+
+    Returns:
+        New parameters by name, zero outside the masks, and the masks. A bias that was pruned is
+        kept where a constant has moved into it.
+
+    Raises:
+        ValueError: If names or shapes are not those of an MLP with biases, masks do not fit, a
+            kept parameter is not finite, or a model cannot be followed.
+        TypeError: If a mask is not a bool tensor.
+
+    Example:
+        The second hidden unit has no input, and its bias 3 reaches the output by a weight of 2.
+
+        >>> params = {
+        ...     "0.weight": torch.tensor([[1.0], [0.0]]), "0.bias": torch.tensor([0.0, 3.0]),
+        ...     "2.weight": torch.tensor([[1.0, 2.0]]), "2.bias": torch.tensor([0.5]),
+        ... }
+        >>> folded, masks = fold_constants(params)
+        >>> folded["2.weight"], folded["2.bias"]
+        (tensor([[1., 0.]]), tensor([6.5000]))
+        >>> masks["0.bias"]
+        tensor([False, False])
+    """
+    if isinstance(network, nn.Module):
+        return _fold_module(network, masks, inputs)
+    params = network
+    layers = chain_layers(params)
+    missing = [layer.weight for layer in layers if layer.bias is None]
+    if missing:
+        raise ValueError(f"params must have a bias in every layer, got none beside {missing}")
+    masks = whole_masks(params, masks)
+    params = apply({name: value.detach() for name, value in params.items()}, masks)
+    check_finite(params, masks)
+    live = live_units(layers, masks, biases=False)
+    folded, kept = dict(params), dict(masks)
+    constant = torch.zeros_like(params[layers[0].weight][..., 0, :])
+    for depth, layer in enumerate(layers):
+        bias = _bias_name(layer)
+        weight = params[layer.weight]
+        moved = (weight @ constant.unsqueeze(-1)).squeeze(-1)
+        folded[bias] = params[bias] + moved
+        kept[bias] = masks[bias] | (moved != 0)
+        # What is live adds nothing here; without this, 0 times an infinite value would be NaN.
+        constant = activation(folded[bias]).masked_fill(live[depth + 1], 0)
+    kept = dense_effective_masks(layers, kept, keep_constants=False)
+    return apply(folded, kept), kept
+
+
+def _fold_module(
+    model: nn.Module, masks: Masks | None, inputs: Tensor | tuple[Tensor, ...] | None
+) -> tuple[Params, Masks]:
+    folded, kept = fold_model(model, masks, inputs)
+    # In the dtype and on the device of the model's own.
+    own = next(model.parameters())
+    return (
+        {name: value.to(own) for name, value in folded.items()},
+        {name: mask.to(own.device) for name, mask in kept.items()},
+    )
+
+
+def _bias_name(layer: ChainLayer) -> str:
+    assert layer.bias is not None
+    return layer.bias

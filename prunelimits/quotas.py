@@ -1,0 +1,141 @@
+"""Layer quotas: how many weights of a budget each layer keeps.
+
+Each function returns whole numbers that add up to the budget exactly. A layer's real-valued share
+is rounded down, and what is left goes to the layers with the largest remainders, ties to the
+earlier layer; no layer is given more than it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from prunelimits.arguments import checked_integer
+
+
+def uniform(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    """The same density in every layer: `keep` times the layer's share of all weights.
+
+    Args:
+        shapes: The shape of each layer's weights by name, first layer first.
+        keep: How many weights survive in all.
+
+    Raises:
+        ValueError: If there is no layer, a shape is empty or not positive, or `keep` is not
+            between 0 and the number of weights.
+        TypeError: If `keep` or a size is not an integer.
+
+    Example:
+        >>> uniform({"a": (3, 2), "b": (1, 3)}, keep=5)
+        {'a': 3, 'b': 2}
+    """
+    sizes = _checked_sizes(shapes, keep)
+    total = sum(sizes.values())
+    return _rounded({name: Fraction(keep * size, total) for name, size in sizes.items()}, keep)
+
+
+def erk(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    """Erdős-Rényi-Kernel: density in proportion to the sum of a shape over its product.
+
+    For a matrix that is `(d_in + d_out) / (d_in d_out)`; a convolution's kernel sizes count among
+    the dimensions. Layers whose density would exceed 1 become dense, and the factor of the others
+    is computed again. From [Rigging the Lottery](https://arxiv.org/abs/1911.11134); for matrices,
+    [SET](https://arxiv.org/abs/1707.04780).
+
+    Args:
+        shapes: As for `uniform`.
+        keep: As for `uniform`.
+
+    Raises:
+        ValueError: As for `uniform`.
+        TypeError: As for `uniform`.
+
+    Example:
+        >>> erk({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
+        {'a': 15, 'b': 26, 'c': 14}
+    """
+    sizes = _checked_sizes(shapes, keep)
+    # density x size is the sum of the dimensions, up to the common factor.
+    sums = {name: sum(shape) for name, shape in shapes.items()}
+    dense: set[str] = set()
+    while True:
+        others = sizes.keys() - dense
+        left = keep - sum(sizes[name] for name in dense)
+        factor = Fraction(left, sum(sums[name] for name in others) or 1)
+        # Giving a layer less leaves more for the others, so a layer never comes back from here.
+        over = {name for name in others if factor * sums[name] > sizes[name]}
+        if not over:
+            break
+        dense |= over
+    shares = {
+        name: Fraction(size) if name in dense else factor * sums[name]
+        for name, size in sizes.items()
+    }
+    return _rounded(shares, keep)
+
+
+def igq(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    """Ideal Gas Quotas: density `1 / (F n + 1)` in a layer of n weights.
+
+    F is the same for all layers, and such that the budget is met: large layers are pruned to a
+    greater part than small ones. From
+    [Connectivity Matters](https://arxiv.org/abs/2107.02306).
+
+    Args:
+        shapes: As for `uniform`.
+        keep: As for `uniform`.
+
+    Raises:
+        ValueError: As for `uniform`.
+        TypeError: As for `uniform`.
+
+    Example:
+        >>> igq({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
+        {'a': 16, 'b': 28, 'c': 11}
+    """
+    sizes = _checked_sizes(shapes, keep)
+    if keep == 0:
+        return dict.fromkeys(sizes, 0)
+
+    def shares(force: float) -> dict[str, float]:
+        return {name: size / (force * size + 1) for name, size in sizes.items()}
+
+    # Every share is below 1 / F, so at F = layers they add up to less than 1.
+    low, high = 0.0, float(len(sizes))
+    if keep == sum(sizes.values()):
+        return sizes
+    while low < (middle := (low + high) / 2) < high:
+        if math.fsum(shares(middle).values()) > keep:
+            low = middle
+        else:
+            high = middle
+    return _rounded(shares(high), keep)
+
+
+def _rounded(shares: Mapping[str, Fraction] | Mapping[str, float], keep: int) -> dict[str, int]:
+    """Whole numbers by largest remainder; the shares add up to `keep`, or a trifle less."""
+    quotas = {name: math.floor(share) for name, share in shares.items()}
+    remainders = {name: share - quotas[name] for name, share in shares.items()}
+    # The sort is stable: the earlier layer comes first among equals.
+    by_remainder = sorted(quotas, key=lambda name: remainders[name], reverse=True)
+    for name in by_remainder[: keep - sum(quotas.values())]:
+        quotas[name] += 1
+    return quotas
+
+
+def _checked_sizes(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    if not shapes:
+        raise ValueError("shapes must name at least one layer, got none")
+    for name, shape in shapes.items():
+        if not shape:
+            raise ValueError(f"shapes[{name!r}] must have at least one dimension, got {shape!r}")
+        for size in shape:
+            checked_integer(f"a size in shapes[{name!r}]", size, 1)
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    checked_integer("keep", keep, 0)
+    if keep > sum(sizes.values()):
+        raise ValueError(
+            f"keep must be between 0 and the {sum(sizes.values())} weights, got {keep}"
+        )
+    return sizes

@@ -1,0 +1,1 @@
+"""Tests of connectivity, a package so that they can share their networks."""
