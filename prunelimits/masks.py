@@ -42,11 +42,29 @@ def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
         raise ValueError("scores must hold at least one tensor, got none")
     flat = flatten(scores)
     _check_keep(keep, len(flat))
-    flat = flat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    # A stable sort keeps the lower index first among equals; the rank of an entry is its place.
-    order = flat.argsort(descending=True, stable=True)
-    rank = torch.empty_like(order).scatter(0, order, torch.arange(len(flat), device=flat.device))
-    return unflatten(rank < keep, {name: score.shape for name, score in scores.items()})
+    # In place: `flat` is a copy, and a large one.
+    flat.nan_to_num_(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    chosen = _largest(flat, keep)
+    return unflatten(chosen, {name: score.shape for name, score in scores.items()})
+
+
+def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
+    """True at the `keep` largest entries: what is above the least of them, and its first equals.
+
+    Finding the least one takes less time and memory than an order of all entries.
+    """
+    try:
+        number = int(keep)
+    except RuntimeError:  # under vmap no value can be read: it differs from model to model
+        ordered = flat.sort(descending=True).values
+        last = ordered.gather(0, (torch.as_tensor(keep) - 1).clamp(0, len(flat) - 1).reshape(1))
+    else:
+        if number <= 0:
+            return torch.zeros_like(flat, dtype=torch.bool)
+        last = flat.kthvalue(max(1, len(flat) - number + 1)).values
+    above, equal = flat > last, flat == last
+    missing = keep - above.sum()
+    return above | (equal & (equal.cumsum(0) <= missing))
 
 
 def with_biases(masks: Masks, rule: BiasRule = "outgoing") -> Masks:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
+from prunelimits.arguments import checked_integer
+from prunelimits.pruners.budgets import Scope, check_scope, divide
 from prunelimits.types import Masks, Params, Problem
 
 Category: TypeAlias = Literal["at initialisation", "dense to sparse", "sparse to sparse"]
@@ -18,43 +22,106 @@ class State(NamedTuple):
     Attributes:
         masks: What is kept now: weights only, every prunable one.
         budget: How many weights survive in the end, int64: `(1,)` for all together or `(layers,)`.
+        start: How many there were at first, int64, shaped like `budget`.
         round: How many rounds are done, int64 without axes.
         memory: What else the rule needs: LTH's initial weights.
     """
 
     masks: Masks
     budget: Tensor
+    start: Tensor
     round: Tensor
     memory: Params
 
 
+@dataclass(frozen=True, kw_only=True)
 class AbstractPruner(ABC):
     """A pruning method. Subclasses are frozen dataclasses that hold hyperparameters only.
 
-    A pruner has no clock: a round is whenever the caller calls `update`. All methods are pure and
-    work under `torch.vmap` over `params`, `state`, `budget`, `grads` and `noise`, so that one call
-    prunes many models, each to a budget of its own.
+    A pruner has no clock: a round is whenever the caller calls `update`; `update_steps` says when
+    the method's authors do. All methods but `budget` are pure functions of tensors and work under
+    `torch.vmap` over `params`, `masks`, `state`, `budget`, `grads` and `noise`, so that one call
+    prunes many models, each to a budget of its own. (`torch.vmap` maps positional arguments only:
+    there, pass `noise` by position.)
 
     Attributes:
         category: When it prunes: once before training, during the training of a dense network, or
             while a sparse network moves its weights.
         needs_data: Whether the scores use the problem's batches and loss.
-        needs_noise: Whether `init` or `update` want uniform random numbers.
+        batches: How many batches the published method scores with: as many as `fit` gives it.
+        needs_noise: Whether `init` or `update` may want uniform random numbers.
         needs_gradients: Whether `update` wants the loss's gradient by all weights, pruned ones too.
-        rounds: How often to call `update` in a training.
-        until: The share of the training after which the last round falls.
+        rounds: How many rounds of pruning: calls of `update` in a training, or, for methods at
+            initialisation, scorings inside `init`.
+        until: The share of the training after which the last round falls; 0 where `init` does all.
+        scope: `"global"` ranks the weights of all layers together; `"uniform"`, `"erk"`, `"igq"`
+            and `"smart_ratio"` give each layer a quota and rank within the layer.
+        floor: How many weights every layer keeps at least, if it has them: against layer collapse.
     """
 
     category: ClassVar[Category]
     needs_data: ClassVar[bool] = False
+    batches: ClassVar[int] = 1
     needs_noise: ClassVar[bool] = False
     needs_gradients: ClassVar[bool] = False
     rounds: int
     until: float
+    scope: Scope = "global"
+    floor: int = 0
 
-    @abstractmethod
+    def __post_init__(self) -> None:
+        checked_integer("rounds", self.rounds, 1)
+        checked_integer("floor", self.floor, 0)
+        check_scope(self.scope)
+        if not 0 <= self.until <= 1:
+            raise ValueError(f"until must be a share of the training, 0 to 1, got {self.until}")
+
     def budget(self, masks: Masks, keep: int) -> Tensor:
-        """`keep` as the rule divides it: `(1,)` for one ranking of all, or `(layers,)`, int64."""
+        """`keep` as the rule divides it: `(1,)` for one ranking of all, or `(layers,)`, int64.
+
+        Args:
+            masks: The weights that may be kept, without a model axis.
+            keep: How many survive.
+
+        Raises:
+            ValueError: If `keep` is more than `masks` allow, or less than the floors together.
+            TypeError: If `keep` is not an integer.
+        """
+        return divide(masks, keep, scope=self.scope, floor=self.floor)
+
+    def interval(self, steps: int) -> int:
+        """The optimiser steps between two rounds in a training of `steps`: at least 1.
+
+        `int(until * steps / rounds)`: over 19,500 steps, GMP prunes every 97 and RigL moves every
+        100.
+
+        Raises:
+            ValueError: If `steps` is below 1.
+            TypeError: If it is not an integer.
+        """
+        return max(1, int(self._reach(steps) / self.rounds))
+
+    def update_steps(self, steps: int) -> list[int]:
+        """After which optimiser steps (from 1) to call `update`, once for every entry.
+
+        Round r falls after step `r * interval(steps)`. A training too short for that has them
+        spread evenly, several after one step, so that there are always `rounds` of them and the
+        last leaves exactly the budget. Empty where `init` does all.
+
+        Raises:
+            ValueError: If `steps` is below 1.
+            TypeError: If it is not an integer.
+        """
+        reach = self._reach(steps)
+        if not reach:
+            return []
+        if reach >= self.rounds:
+            return [r * self.interval(steps) for r in range(1, self.rounds + 1)]
+        return [-(-r * reach // self.rounds) for r in range(1, self.rounds + 1)]
+
+    def _reach(self, steps: int) -> Fraction:
+        # The decimal the user wrote: 0.07 * 100 is more than 7 in floating point.
+        return Fraction(str(self.until)) * checked_integer("steps", steps, 1)
 
     @abstractmethod
     def init(
@@ -63,7 +130,6 @@ class AbstractPruner(ABC):
         params: Params,
         masks: Masks,
         budget: Tensor,
-        *,
         noise: Params | None = None,
     ) -> State:
         """The state before training.
@@ -83,7 +149,6 @@ class AbstractPruner(ABC):
         state: State,
         params: Params,
         grads: Params | None = None,
-        *,
         noise: Params | None = None,
     ) -> tuple[Params, State]:
         """A round: new parameters, zero where the new masks prune, and the new state.

@@ -1,0 +1,34 @@
+"""The published methods, each a rule with a score."""
+
+from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.catalogue.at_initialisation import (
+    FORCE,
+    PHEW,
+    SNIP,
+    Dense,
+    GraSP,
+    IterSNIP,
+    ProsPr,
+    Random,
+    SmartRatio,
+    SynFlow,
+)
+from prunelimits.pruners.catalogue.dense_to_sparse import GMP, LAMP, LTH, OBD, OBS, Magnitude
+from prunelimits.pruners.catalogue.learned import LOMP, EdgePopup, RareGems
+from prunelimits.pruners.catalogue.sparse_to_sparse import DSR, SET, SNFS, DeepR, RigL
+
+_METHODS: tuple[type[AbstractPruner], ...] = (
+    SNIP, GraSP, SynFlow, IterSNIP, FORCE, ProsPr, GMP, LTH, RigL,
+    Magnitude, Random, SmartRatio, Dense, SET, SNFS, DSR, DeepR,
+    OBD, OBS, LAMP, PHEW, EdgePopup, RareGems, LOMP,
+)  # fmt: skip
+
+
+def all() -> tuple[type[AbstractPruner], ...]:
+    """The classes of the published methods; each can be made without arguments.
+
+    Example:
+        >>> [method.__name__ for method in all() if method.category == "sparse to sparse"][0]
+        'RigL'
+    """
+    return _METHODS

@@ -1,0 +1,212 @@
+"""Published methods that learn what to keep in a training of their own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from prunelimits import scores as score
+from prunelimits.arguments import checked_integer
+from prunelimits.masks import apply
+from prunelimits.pruners.base import Category
+from prunelimits.pruners.budgets import Scope
+from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
+from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.schedules import exponential
+from prunelimits.pruners.selection import counts, select
+from prunelimits.types import Masks, Params, Problem, Scores
+
+_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgePopup(LearnedMask):
+    """A subnetwork of the untrained weights, found by training a score for each.
+
+    [What's hidden in a randomly weighted neural network?](https://arxiv.org/abs/1911.13299): the
+    network keeps the largest `|s|` of each layer; the gradient of a score is that of its mask,
+    `w dL/d(m w) sign(s)`, whether it is kept or not. SGD with momentum, the learning rate along a
+    cosine.
+
+    Attributes:
+        epochs: Passes over the batches.
+        lr: The learning rate at first.
+        momentum: Momentum.
+        weight_decay: How much scores shrink.
+        scope: How the network's layers divide the budget.
+    """
+
+    category: ClassVar[Category] = "at initialisation"
+    needs_noise: ClassVar[bool] = True
+    epochs: int = 100
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    scope: Scope = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_integer("epochs", self.epochs, 1)
+
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: `|s|`, and the parameters as they are."""
+        drawn = score.random(problem, params, masks, noise)
+        # As nn.Linear's weights at first: uniform in [-1, 1] / sqrt(fan_in).
+        scores = {
+            name: (2 * value - 1).to(params[name].dtype) / math.sqrt(value[0].numel())
+            for name, value in drawn.items()
+        }
+
+        velocity = None
+        for rate in cosine_rates(self.lr, self.epochs):
+            for one in single_batches(problem):
+                kept = select(_sizes(scores), masks, budget, floor=self.floor)
+                grads = score.loss_gradient(one, params, kept)
+                grads = {
+                    name: grads[name] * params[name] * value.sign() + self.weight_decay * value
+                    for name, value in scores.items()
+                }
+                scores, velocity = sgd_step(
+                    scores, grads, velocity, rate=rate, momentum=self.momentum
+                )
+        return _sizes(scores), params
+
+
+@dataclass(frozen=True, kw_only=True)
+class RareGems(LearnedMask):
+    """A subnetwork of the untrained weights, found by training scores that freeze at zero.
+
+    Gem-Miner of [Rare gems](https://arxiv.org/abs/2202.12002): scores `p` in [0, 1], a weight acts
+    where `p >= 1/2`; the gradient of a score is that of its mask, plus `2 l2 p`. After every
+    `freeze` epochs the lowest of all scores freeze, the same share each time: after the j-th of J
+    times `N (k / N)^(j / J)` are left. What never froze is kept.
+
+    The paper's networks have weights of equal magnitude, `sign(w) gain / sqrt(fan_in)`.
+
+    Attributes:
+        epochs: Passes over the batches.
+        freeze: How many epochs lie between two freezings.
+        lr: The learning rate at first; it falls along a cosine.
+        momentum: Momentum.
+        l2: The weight of the squared scores in the loss.
+    """
+
+    category: ClassVar[Category] = "at initialisation"
+    needs_noise: ClassVar[bool] = True
+    epochs: int = 150
+    freeze: int = 5
+    lr: float = 0.1
+    momentum: float = 0.9
+    l2: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_integer("epochs", self.epochs, 1)
+        checked_integer("freeze", self.freeze, 1)
+
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: the scores, -1 where frozen, and the parameters as they are."""
+        drawn = score.random(problem, params, masks, noise)
+        scores = {name: value.to(params[name].dtype) for name, value in drawn.items()}
+        times = max(1, (self.epochs - 1) // self.freeze)
+        start, live, velocity = counts(masks, budget), masks, None
+        for epoch, rate in enumerate(cosine_rates(self.lr, self.epochs), start=1):
+            for one in single_batches(problem):
+                acting = {name: mask & (scores[name] >= 0.5) for name, mask in live.items()}
+                # Frozen scores move on, but nothing looks at them any more.
+                grads = score.loss_gradient(one, params, acting)
+                grads = {
+                    name: grads[name] * params[name] + 2 * self.l2 * value
+                    for name, value in scores.items()
+                }
+                scores, velocity = sgd_step(
+                    scores, grads, velocity, rate=rate, momentum=self.momentum
+                )
+                scores = {name: value.clamp(0, 1) for name, value in scores.items()}
+            if epoch % self.freeze == 0 and epoch < self.epochs:
+                keep = exponential(start, budget, epoch // self.freeze / times)
+                live = select(scores, live, keep, floor=self.floor)
+        return {name: scores[name].masked_fill(~mask, -1) for name, mask in live.items()}, params
+
+
+@dataclass(frozen=True, kw_only=True)
+class LOMP(LearnedMask):
+    """The largest `|w|` of a network trained with `l1 |w|` in its loss.
+
+    L1-regularised one-shot magnitude pruning of
+    [How sparse can we prune a deep network](https://arxiv.org/abs/2306.05857). The training is SGD
+    with momentum at one learning rate on all parameters, with the absolute values of the prunable
+    weights in the loss. The defaults are the paper's for fully connected networks.
+
+    For a training of your own (BatchNorm, another optimizer), add the same term there and use
+    `Magnitude`.
+
+    Attributes:
+        epochs: Passes over the batches.
+        lr: The learning rate.
+        momentum: Momentum.
+        l1: The weight of the absolute values in the loss.
+    """
+
+    category: ClassVar[Category] = "dense to sparse"
+    epochs: int = 200
+    lr: float = 0.01
+    momentum: float = 0.9
+    l1: float = 5e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked_integer("epochs", self.epochs, 1)
+
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: `|w|` after the training, and the trained parameters."""
+        trained = {
+            name: value
+            for name, value in apply(params, masks).items()
+            if value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
+        }
+        everything = {
+            name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
+            for name, value in trained.items()
+        }
+
+        velocity = None
+        for _ in range(self.epochs):
+            for one in single_batches(problem):
+                grads = score.loss_gradient(one, {**params, **trained}, everything)
+                shrink = {name: self.l1 * trained[name].sign() for name in masks}
+                grads = apply({n: grad + shrink.get(n, 0.0) for n, grad in grads.items()}, masks)
+                trained, velocity = sgd_step(
+                    trained, grads, velocity, rate=self.lr, momentum=self.momentum
+                )
+        learned = {**params, **trained}
+        return score.magnitude(problem, learned, masks), learned
+
+
+def _sizes(scores: Scores) -> Scores:
+    return {name: value.abs() for name, value in scores.items()}

@@ -1,0 +1,191 @@
+"""Pruning any module, at once and exactly."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.arguments import checked_integer
+from prunelimits.masks import check_masks, count
+from prunelimits.problem import problem_of
+from prunelimits.pruners.at_init import AtInit
+from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.noise import draw_noise
+from prunelimits.pruners.prunable import prunable
+from prunelimits.pruners.selection import select
+from prunelimits.types import Masks, Params, Problem, Scores
+
+
+def prune(
+    model: nn.Module,
+    pruner: AbstractPruner,
+    *,
+    keep: int | None = None,
+    sparsity: float | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    batches: Iterable[tuple[Tensor, Tensor]] = (),
+    ignore: Iterable[str | nn.Module] = (),
+    masks: Masks | None = None,
+    generator: torch.Generator | None = None,
+) -> Masks:
+    """The masks that a method gives a model, for methods that need no training of yours.
+
+    The weights of linear and convolutional layers are pruned, biases and the rest are not. The
+    model stays as it is, with its gradients, mode and the global random state; see `masks.apply`
+    and `masks.make_permanent` for what to do with the result. Warns if a layer is left empty.
+
+    Args:
+        model: Any module.
+        pruner: A method, such as `SNIP()`.
+        keep: How many weights survive, exactly. Either this or `sparsity`.
+        sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
+            rounded to the nearest, halves up.
+        loss: A scalar for outputs and targets, for methods with data.
+        batches: Inputs and targets, for methods with data.
+        ignore: Modules, or names of modules or parameters, to leave alone.
+        masks: What is pruned already, by names of prunable weights; it stays pruned and does not
+            count among the survivors. A name that is absent is whole.
+        generator: Source of random numbers, for methods that draw. None: a fresh one, seeded 0.
+
+    Returns:
+        Name of a weight -> bool tensor of its shape, in the order of the model's parameters.
+
+    Raises:
+        ValueError: If the budget is missing, given twice or out of its range; if the method acts
+            during training; if there is nothing to prune, a batch or the loss is missing or the
+            loss is not one finite number; or if all scores of an unpruned model are zero.
+        TypeError: If an argument is of the wrong kind.
+
+    Example:
+        >>> from prunelimits.pruners import Magnitude
+        >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+        >>> masks = prune(model, Magnitude(floor=1), keep=40)
+        >>> list(masks), count(masks)
+        (['0.weight', '2.weight'], 40)
+    """
+    if not isinstance(pruner, AbstractPruner):
+        raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
+    name = type(pruner).__name__
+    if pruner.until:
+        raise ValueError(
+            f"{name} prunes during training: use attach(pruner, model, optimizer, ...) in a loop "
+            "of your own, or fit(ensemble, ..., pruner=pruner)"
+        )
+    dense = prunable(model, ignore)
+    allowed = _allowed(dense, masks)
+    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    # A data loader draws from the global random state when it starts.
+    with torch.no_grad(), torch.random.fork_rng(_cuda_devices(dense)):
+        problem, params = problem_of(model, loss, batches)
+        if pruner.needs_data and loss is None:
+            raise ValueError(f"loss is needed by {name}, got None")
+        if pruner.needs_data and not problem.batches:
+            raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
+        noise = draw_noise(allowed, generator) if pruner.needs_noise else None
+        if isinstance(pruner, AtInit):
+            kept = _checked_rounds(pruner, problem, params, allowed, budget, noise)
+        elif isinstance(pruner, LearnedMask):
+            scores, _ = pruner.learn(problem, params, allowed, budget, noise)
+            _check_numbers(scores, name, problem, params)
+            kept = select(scores, allowed, budget, floor=pruner.floor)
+        else:
+            kept = pruner.init(problem, params, allowed, budget, noise).masks
+    empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
+    if empty:
+        warnings.warn(
+            f"{name} leaves no weight in {', '.join(empty)}; floor=1 would keep one in each layer",
+            stacklevel=2,
+        )
+    return kept
+
+
+def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
+    """How many of `total` weights survive; see `prune`.
+
+    Raises:
+        ValueError: If not exactly one of `keep` and `sparsity` is given, or it is out of its range.
+        TypeError: If it is not a number of the right kind.
+    """
+    """How many of `total` weights survive, from the one of both that is given.
+
+    Raises:
+        ValueError: If not exactly one is given, or it is out of its range.
+        TypeError: If it is of the wrong kind.
+    """
+    if (keep is None) == (sparsity is None):
+        raise ValueError(f"exactly one of keep and sparsity must be given, got {keep}, {sparsity}")
+    if keep is not None:
+        return checked_integer("keep", keep, 0)
+    if isinstance(sparsity, bool) or not isinstance(sparsity, Real):
+        raise TypeError(f"sparsity must be a number, got {sparsity!r}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity must be between 0 and 1, got {sparsity}")
+    # The decimal the user wrote: 1 - 0.9 is a little less than 0.1 in floating point.
+    return math.floor((1 - Fraction(str(float(sparsity)))) * total + Fraction(1, 2))
+
+
+def _allowed(dense: Masks, masks: Masks | None) -> Masks:
+    check_masks(dense, masks or {})
+    return {name: (masks or {}).get(name, mask).to(mask.device) for name, mask in dense.items()}
+
+
+def _cuda_devices(masks: Masks) -> list[torch.device]:
+    devices = {mask.device for mask in masks.values()}
+    return [device for device in devices if device.type == "cuda"]
+
+
+def _checked_rounds(
+    pruner: AtInit,
+    problem: Problem,
+    params: Params,
+    allowed: Masks,
+    budget: Tensor,
+    noise: Params | None,
+) -> Masks:
+    method, zero_from = type(pruner).__name__, 0
+    unpruned = all(bool(mask.all()) for mask in allowed.values())
+    kept = allowed
+    rounds = pruner.each_round(problem, params, allowed, budget, noise)
+    for number, (scores, masks) in enumerate(rounds, start=1):
+        choice, kept = allowed if pruner.revive else kept, masks
+        _check_numbers(scores, method, problem, params)
+        if zero_from or not count(choice):
+            continue
+        if any(bool(scores[name].masked_fill(~mask, 0).any()) for name, mask in choice.items()):
+            continue
+        if number == 1 and unpruned:
+            raise ValueError(
+                f"scores of {method} are zero everywhere: the loss does not feel any weight of the "
+                "model, or its weights are zero"
+            )
+        zero_from = number
+    if zero_from:
+        warnings.warn(
+            f"scores of {method} are zero everywhere in round {zero_from} of {pruner.rounds}: "
+            "the weights with the lowest index are kept",
+            stacklevel=3,
+        )
+    return kept
+
+
+def _check_numbers(scores: Scores, method: str, problem: Problem, params: Params) -> None:
+    if any(bool(score.isnan().any()) for score in scores.values()):
+        raise ValueError(f"scores of {method} must be numbers: {_cause(problem, params)}")
+
+
+def _cause(problem: Problem, params: Params) -> str:
+    for name, value in params.items():
+        if value.isnan().any():
+            return f"the model has NaN in {name!r}"
+    for index, (x, y) in enumerate(problem.batches):
+        value = problem.loss(problem.apply(params, x), y)
+        if not value.isfinite():
+            return f"the loss of batch {index} is {value.item()}"
+    return "the model and its loss are finite, but not what the method makes of them"
