@@ -1,5 +1,7 @@
 """Training many networks at once: recipes, ensembles, engines."""
 
+from prunelimits.training.attach import PruningSession as PruningSession
+from prunelimits.training.attach import attach as attach
 from prunelimits.training.engine import AbstractEngine as AbstractEngine
 from prunelimits.training.engine import Evaluation as Evaluation
 from prunelimits.training.engine import Loss as Loss
@@ -8,6 +10,7 @@ from prunelimits.training.ensemble import MLPEnsemble as MLPEnsemble
 from prunelimits.training.fit import FitResult as FitResult
 from prunelimits.training.fit import evaluate as evaluate
 from prunelimits.training.fit import fit as fit
+from prunelimits.training.lottery import lottery_ticket as lottery_ticket
 from prunelimits.training.recipe import Recipe as Recipe
 from prunelimits.training.recipe import search_recipes as search_recipes
 from prunelimits.training.torch_engine import TorchEngine as TorchEngine

@@ -9,11 +9,15 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_integer
+from prunelimits.pruners import AbstractPruner
 from prunelimits.randomness import derive
+from prunelimits.training.cost import training_cost
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
 from prunelimits.training.engines import default_engine
-from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.ensemble import MLPEnsemble, member_seeds
+from prunelimits.training.pruned import train_pruned
 from prunelimits.training.recipe import Recipe
 
 # Orders of up to so many samples are kept, 64 MB of them at most.
@@ -30,12 +34,17 @@ class FitResult:
         accuracy: Share of the data classified right, float64 `(models,)`; 0 for a diverged member,
             otherwise NaN for squared error.
         diverged: Members with a parameter or a loss that is not finite, bool `(models,)`.
+        parameter_samples: The cost by the paper's accounting: kept parameters, weights and biases,
+            times the samples they were trained on, float64 `(models,)`.
+        operations: The cost in floating-point operations, see `training_cost`, float64 `(models,)`.
     """
 
     ensemble: MLPEnsemble
     loss: Tensor
     accuracy: Tensor
     diverged: Tensor
+    parameter_samples: Tensor
+    operations: Tensor
 
 
 def fit(
@@ -49,8 +58,15 @@ def fit(
     start: int = 0,
     stop: int | None = None,
     engine: AbstractEngine | None = None,
+    pruner: AbstractPruner | None = None,
+    keep: int | Sequence[int] | None = None,
+    pruner_seeds: Sequence[int] | None = None,
 ) -> FitResult:
     """Trains every member on the same batches and measures it on all the data.
+
+    With a pruner, each member is pruned to a number of weights of its own; biases follow the
+    weights by `masks.with_biases`. Methods that score with data get the first batches of the
+    training, `AbstractPruner.batches` of them.
 
     Args:
         ensemble: Where to start from; it stays as it is.
@@ -65,9 +81,16 @@ def fit(
             the ensemble.
         stop: First step not to take. None: to the end.
         engine: Who computes. None: the fastest that supports the ensemble.
+        pruner: Prunes before or during the training, the whole of it: from an ensemble in which
+            every weight is kept, without `start` and `stop`.
+        keep: How many weights survive: one number, or one a member. After the last round, units
+            from which no output can be reached are left out of the training; their parameters
+            stay as they are.
+        pruner_seeds: One integer a member for the pruner's random numbers. None: from `seed` and
+            the member's position.
 
     Raises:
-        ValueError: If data, loss, recipes, steps or engine do not fit.
+        ValueError: If data, loss, recipes, steps, engine or budgets do not fit.
         TypeError: If data are not tensors or a recipe is not a `Recipe`.
 
     Example:
@@ -106,7 +129,28 @@ def fit(
         order=lambda epoch: sample_order(len(x), seed, epoch),
     )
     engine = _engine(engine, ensemble)
-    trained = engine.train(ensemble, x, y, plan)
+    if pruner is None:
+        if keep is not None:
+            raise ValueError(f"keep is given, {keep}, without a pruner")
+        trained = engine.train(ensemble, x, y, plan)
+        cost = training_cost(ensemble, stop - start, plan.batch_size)
+    else:
+        if not isinstance(pruner, AbstractPruner):
+            raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
+        if not all(bool(mask.all()) for mask in ensemble.masks.values()):
+            raise ValueError(
+                f"ensemble must have no pruned parameters for a pruner, got {ensemble}"
+            )
+        if (start, stop) != (0, steps):
+            raise ValueError(f"a pruner needs the whole training, got steps {start} to {stop}")
+        models = len(ensemble)
+        keeps = (
+            [keep] * models if isinstance(keep, int) else _one_integer_each("keep", keep, models)
+        )
+        seeds = _one_integer_each(
+            "pruner_seeds", pruner_seeds or member_seeds(seed, models), models
+        )
+        trained, cost = train_pruned(engine, ensemble, x, y, plan, pruner, keeps, seeds)
     measured = engine.evaluate(trained, x, y, loss)
     diverged = diverged_members(trained) | ~measured.loss.isfinite()
     return FitResult(
@@ -114,6 +158,8 @@ def fit(
         loss=measured.loss,
         accuracy=measured.accuracy.masked_fill(diverged, 0.0),
         diverged=diverged,
+        parameter_samples=cost.parameter_samples,
+        operations=cost.operations,
     )
 
 
@@ -173,6 +219,15 @@ def _engine(engine: AbstractEngine | None, ensemble: MLPEnsemble) -> AbstractEng
     if not engine.supports(ensemble):
         raise ValueError(f"engine {engine.name} does not support {ensemble} on {ensemble.device}")
     return engine
+
+
+def _one_integer_each(name: str, values: Sequence[int] | None, models: int) -> Sequence[int]:
+    if values is None or len(values) != models:
+        got = None if values is None else len(values)
+        raise ValueError(f"{name} must hold one integer for each of {models} members, got {got}")
+    for value in values:
+        checked_integer(name, value, 0)
+    return values
 
 
 def _one_each(recipe: Recipe | Sequence[Recipe] | None, models: int) -> Sequence[Recipe]:

@@ -1,0 +1,62 @@
+"""What a training costs: by the paper's accounting, and in floating-point operations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from prunelimits.training.ensemble import MLPEnsemble
+
+
+class Cost(NamedTuple):
+    """What training each member cost, float64 `(models,)` each.
+
+    Attributes:
+        parameter_samples: Kept parameters, weights and biases, times the samples they were trained
+            on: "FLOPS" in Table 1 of [Sparsest Models Elude Pruning](
+            https://arxiv.org/abs/2407.04075).
+        operations: Additions and multiplications, see `training_cost`.
+    """
+
+    parameter_samples: Tensor
+    operations: Tensor
+
+    def plus(self, other: Cost) -> Cost:
+        """Both one after the other."""
+        return Cost(
+            self.parameter_samples + other.parameter_samples, self.operations + other.operations
+        )
+
+
+def training_cost(ensemble: MLPEnsemble, steps: int, batch_size: int) -> Cost:
+    """The cost of so many steps of SGD with momentum, of what the masks keep and nothing else.
+
+    For each sample, a weight takes a multiplication and an addition forward, the same backward for
+    its gradient, and the same again to pass the error on, which the first layer need not; a bias
+    takes an addition for its gradient (forward it is what the sum starts from). An update takes six
+    operations a parameter: `v = m v + g + d p`, `p = p - r v`. So with W weights, F of them in the
+    first layer, and B biases
+
+        samples (6 W - 2 F + B) + 6 steps (W + B).
+
+    ReLU, the loss, and what a pruner's own scores take are not counted.
+
+    Args:
+        ensemble: Whose masks.
+        steps: Updates.
+        batch_size: Samples in each.
+
+    Example:
+        >>> dense = MLPEnsemble((2, 16, 16, 16, 1), models=1)
+        >>> cost = training_cost(dense, steps=50 * 390, batch_size=128)
+        >>> [f"{number.item():.4g}" for number in cost]  # 609 parameters, 560 of them weights
+        ['1.52e+09', '8.42e+09']
+    """
+    kept = {name: mask.flatten(1).sum(1).cpu().double() for name, mask in ensemble.masks.items()}
+    parameters = torch.stack([*kept.values()]).sum(0)
+    weights = torch.stack([n for name, n in kept.items() if name.endswith("weight")]).sum(0)
+    a_sample = 5 * weights + parameters - 2 * kept["layers.0.weight"]
+    samples = steps * batch_size
+    return Cost(parameters * samples, a_sample * samples + 6 * steps * parameters)

@@ -1,0 +1,208 @@
+"""Training an ensemble while a pruner prunes it, each member to a budget of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunelimits.masks import with_biases
+from prunelimits.models.mlp import MLP
+from prunelimits.problem import problem_of
+from prunelimits.pruners import AbstractPruner, Rewind, State
+from prunelimits.randomness import derive, seed_words, uniform
+from prunelimits.training.cost import Cost, training_cost
+from prunelimits.training.engine import AbstractEngine, Plan
+from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.live_units import train_live_units
+from prunelimits.training.torch_engine import sample_losses
+from prunelimits.types import Masks, Params, Problem
+
+# Parameters that are scored at once: a bound on memory, of which a score takes several times theirs
+# and, with data, the activations of a batch.
+_SCORED_PARAMETERS = 1 << 22
+
+
+def train_pruned(
+    engine: AbstractEngine,
+    ensemble: MLPEnsemble,
+    x: Tensor,
+    y: Tensor,
+    plan: Plan,
+    pruner: AbstractPruner,
+    keep: Sequence[int],
+    seeds: Sequence[int],
+) -> tuple[MLPEnsemble, Cost]:
+    """The ensemble after the plan's training, with exactly `keep` weights left in each member.
+
+    Also what the training cost.
+
+    Args:
+        engine: Who trains.
+        ensemble: Where to start from, without pruned weights.
+        x: Checked inputs.
+        y: Checked labels or targets.
+        plan: The whole training.
+        pruner: The method.
+        keep: One a member.
+        seeds: Of each member's noise.
+    """
+    work = _EnsemblePruner(pruner, _problem(ensemble, x, y, plan, pruner.batches), seeds)
+    ensemble, state = work.init(ensemble, _budgets(pruner, ensemble, keep))
+
+    cost = training_cost(ensemble, 0, plan.batch_size)
+
+    def train(ensemble: MLPEnsemble, start: int, *, stop: int, last: bool = False) -> MLPEnsemble:
+        nonlocal cost
+        segment = dataclasses.replace(plan, start=start, stop=stop)
+        cost = cost.plus(training_cost(ensemble, stop - start, plan.batch_size))
+
+        def run(part: MLPEnsemble) -> MLPEnsemble:
+            if isinstance(pruner, Rewind):
+                # Members that differ in budget alone are the same network until the first round.
+                return _train_distinct(engine, part, x, y, segment)
+            return engine.train(part, x, y, segment)
+
+        # Dead weights may matter to rounds that rank them, but after the last one to nothing.
+        return train_live_units(ensemble, run) if last else run(ensemble)
+
+    if isinstance(pruner, Rewind):
+        for _ in range(pruner.rounds):
+            trained = train(ensemble, 0, stop=plan.stop)
+            ensemble, state = work.update(trained.without_momentum(), state)
+        return train(ensemble, 0, stop=plan.stop, last=True), cost
+    done = 0
+    for step, rounds in sorted(Counter(pruner.update_steps(plan.stop)).items()):
+        ensemble, grads = train(ensemble, done, stop=step), None
+        done = step
+        if pruner.needs_gradients and step < plan.stop:
+            # The round takes the place of a step of the optimiser, on that step's batch.
+            batch = _batch(plan, step)
+            grads = engine.gradients(ensemble, x[batch], y[batch], plan.loss)
+            done += 1
+        elif pruner.needs_gradients:
+            break
+        for _ in range(rounds):
+            ensemble, state = work.update(ensemble, state, grads)
+    return train(ensemble, done, stop=plan.stop, last=True), cost
+
+
+def _train_distinct(
+    engine: AbstractEngine, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan
+) -> MLPEnsemble:
+    """`engine.train`, with members that are the same in everything trained once."""
+    numbers = [*ensemble.params.values(), *ensemble.momentum.values(), *ensemble.masks.values()]
+    rows = torch.cat(
+        [
+            *(number.flatten(1).cpu().double() for number in numbers),
+            torch.cat([plan.lr, plan.momentum[None], plan.weight_decay[None]]).T,
+        ],
+        dim=1,
+    )
+    places: dict[bytes, int] = {}
+    group = [places.setdefault(row.numpy().tobytes(), len(places)) for row in rows]
+    if len(places) == len(group):
+        return engine.train(ensemble, x, y, plan)
+    first = torch.tensor([group.index(place) for place in range(len(places))])
+    distinct = dataclasses.replace(
+        plan,
+        lr=plan.lr[:, first],
+        momentum=plan.momentum[first],
+        weight_decay=plan.weight_decay[first],
+    )
+    trained = engine.train(ensemble[first.to(ensemble.device)], x, y, distinct)
+    return trained[torch.tensor(group, device=ensemble.device)]
+
+
+class _EnsemblePruner:
+    """A pruner at work on every member at once, by `torch.vmap`.
+
+    Biases follow the weights as in the paper, `with_biases`. A member's noise comes from its own
+    seed, so its masks do not depend on the members beside it.
+    """
+
+    def __init__(self, pruner: AbstractPruner, problem: Problem, seeds: Sequence[int]) -> None:
+        self._pruner = pruner
+        self._problem = problem
+        self._words = seed_words(seeds)[:, None]
+
+    def init(self, ensemble: MLPEnsemble, budgets: Tensor) -> tuple[MLPEnsemble, State]:
+        """The ensemble as the pruner starts it, and the pruner's state."""
+        masks = _weights(ensemble.masks)
+
+        def init(params: Params, masks: Masks, budget: Tensor, noise: Params | None) -> State:
+            return self._pruner.init(self._problem, params, masks, budget, noise=noise)
+
+        state = _mapped(init, ensemble)(ensemble.params, masks, budgets, self._noise(masks, 0))
+        return ensemble.replace(masks=with_biases(state.masks)), state
+
+    def update(
+        self, ensemble: MLPEnsemble, state: State, grads: Params | None = None
+    ) -> tuple[MLPEnsemble, State]:
+        """A round on every member."""
+
+        def update(
+            state: State, params: Params, grads: Params | None, noise: Params | None
+        ) -> tuple[Params, State]:
+            return self._pruner.update(self._problem, state, params, grads, noise=noise)
+
+        noise = self._noise(state.masks, 1 + int(state.round[0]))
+        params, state = _mapped(update, ensemble)(state, ensemble.params, grads, noise)
+        return ensemble.replace(params=params, masks=with_biases(state.masks)), state
+
+    def _noise(self, masks: Masks, round: int) -> Params | None:
+        if not self._pruner.needs_noise:
+            return None
+        noise: Params = {}
+        for layer, (name, mask) in enumerate(masks.items()):
+            places = derive(round, layer, np.arange(mask[0].numel()))
+            numbers = uniform(self._words ^ places)
+            noise[name] = torch.from_numpy(numbers).view(mask.shape).to(mask.device)
+        return noise
+
+
+T = TypeVar("T")
+
+
+def _mapped(function: Callable[..., T], ensemble: MLPEnsemble) -> Callable[..., T]:
+    """`function` over the members, as many at once as memory allows; None is passed as it is."""
+    size = sum(value[0].numel() for value in ensemble.params.values())
+
+    def mapped(*arguments: object) -> T:
+        in_dims = tuple(None if argument is None else 0 for argument in arguments)
+        chunk = max(1, _SCORED_PARAMETERS // size)
+        return torch.vmap(function, in_dims=in_dims, chunk_size=chunk)(*arguments)
+
+    return mapped
+
+
+def _weights(masks: Masks) -> Masks:
+    return {name: mask for name, mask in masks.items() if name.endswith("weight")}
+
+
+def _budgets(pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[int]) -> Tensor:
+    dense = {name: mask[0] for name, mask in _weights(ensemble.masks).items()}
+    distinct = {number: pruner.budget(dense, number) for number in set(keep)}
+    return torch.stack([distinct[number] for number in keep]).to(ensemble.device)
+
+
+def _problem(ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan, number: int) -> Problem:
+    """The task of a member, with the first batches of the training."""
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return sample_losses(outputs.unsqueeze(0), targets, plan.loss).mean()
+
+    member = {name: value[0] for name, value in ensemble.params.items()}
+    problem, _ = problem_of(MLP.from_params(ensemble.widths, member), loss)
+    steps = (_batch(plan, step) for step in range(min(number, plan.steps_per_epoch)))
+    return problem._replace(batches=[(x[batch], y[batch]) for batch in steps])
+
+
+def _batch(plan: Plan, step: int) -> Tensor:
+    epoch, place = divmod(step, plan.steps_per_epoch)
+    return plan.order(epoch)[place * plan.batch_size :][: plan.batch_size]

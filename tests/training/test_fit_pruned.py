@@ -1,0 +1,296 @@
+"""`fit(pruner=...)` against plain loops over models, with `torch.optim.SGD`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prunelimits import MLP, pruners
+from prunelimits.datasets import cubist_spiral
+from prunelimits.masks import apply, with_biases
+from prunelimits.problem import problem_of
+from prunelimits.pruners import FORCE, GMP, LTH, SNIP, AbstractPruner, IterSNIP, RigL
+from prunelimits.training import FitResult, MLPEnsemble, Recipe, TorchEngine, fit
+from prunelimits.training.fit import sample_order
+from prunelimits.types import Masks, Params
+
+WIDTHS, KEEP = (2, 6, 5, 1), [10, 47, 20, 31, 1]
+X, Y = cubist_spiral(320)
+RECIPE = Recipe(epochs=3, batch_size=32, lr=0.1)
+STEPS = 30
+METHODS = [method for method in pruners.all() if method.__name__ != "Dense"]
+# Few rounds that fall into a training of 30 steps, so that a plain loop is quick.
+SHORT = {
+    "GMP": GMP(rounds=5, until=0.9),
+    "RigL": RigL(rounds=4, until=0.8),
+    "LTH": LTH(rounds=2),
+}
+
+
+def ensemble(dtype: torch.dtype = torch.float64, **more: Any) -> MLPEnsemble:
+    return MLPEnsemble(WIDTHS, models=len(KEEP), seed=3, dtype=dtype, **more)
+
+
+def fitted(
+    begin: MLPEnsemble, pruner: AbstractPruner, keep: int | Sequence[int] = KEEP, **more: Any
+) -> FitResult:
+    return fit(begin, X, Y, RECIPE, seed=5, engine=TorchEngine(), pruner=pruner, keep=keep, **more)
+
+
+def kept_weights(masks: Masks) -> list[int]:
+    weights = [mask for name, mask in masks.items() if name.endswith("weight")]
+    return sum(mask.flatten(1).sum(1) for mask in weights).tolist()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
+def test_every_member_has_its_budget_and_nothing_else(method: type[AbstractPruner]):
+    start = ensemble()
+    before = {name: value.clone() for name, value in start.params.items()}
+    result = fitted(start, method()).ensemble
+    assert kept_weights(result.masks) == KEEP
+    for name, mask in result.masks.items():
+        assert not result.params[name][~mask].any()
+        assert not result.momentum[name][~mask].any()
+        assert torch.equal(start.params[name], before[name])
+    weights = {name: mask for name, mask in result.masks.items() if name.endswith("weight")}
+    biased = with_biases(weights)
+    assert all(torch.equal(mask, biased[name]) for name, mask in result.masks.items())
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
+def test_a_member_does_not_depend_on_its_neighbours(method: type[AbstractPruner]):
+    together = fitted(ensemble(), method(), pruner_seeds=[7, 8, 9, 10, 11]).ensemble
+    part = ensemble()[2:4]
+    alone = fitted(part, method(), KEEP[2:4], pruner_seeds=[9, 10]).ensemble
+    for name, mask in together.masks.items():
+        assert torch.equal(mask[2:4], alone.masks[name])
+        torch.testing.assert_close(together.params[name][2:4], alone.params[name])
+
+
+def test_seeds_decide_the_random_masks():
+    first, second, again = (
+        fitted(ensemble(), pruners.Random(), 10, pruner_seeds=seeds).ensemble.masks
+        for seeds in ([1, 1, 2, 3, 4], [1, 2, 2, 3, 4], [1, 1, 2, 3, 4])
+    )
+    name = "layers.1.weight"
+    assert torch.equal(first[name], again[name])
+    assert torch.equal(first[name][0], first[name][1])
+    assert not torch.equal(second[name][0], second[name][1])
+
+
+class Loop:
+    """One network, one plain training loop, batches as `fit` orders them."""
+
+    def __init__(self, member: int) -> None:
+        self.model, _ = ensemble().member(member)
+        self.start = {n: p.detach().clone() for n, p in self.model.named_parameters()}
+        self.masks = {
+            n: torch.ones_like(p).bool() for n, p in self.start.items() if n.endswith("weight")
+        }
+        self.restart()
+
+    def restart(self) -> None:
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=RECIPE.lr, momentum=0.9, weight_decay=5e-4
+        )
+
+    def weights(self) -> Params:
+        return {n: p.detach() for n, p in self.model.named_parameters() if n in self.masks}
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        order = sample_order(len(X), 5, step // 10)[(step % 10) * 32 :][:32]
+        return X[order].double(), Y[order].double()
+
+    def prune(self, masks: Masks) -> None:
+        self.masks = {name: masks[name] for name in self.masks}
+        for name, mask in with_biases(self.masks).items():
+            parameter = self.model.get_parameter(name)
+            parameter.data[~mask] = 0
+            if parameter in self.optimizer.state:
+                self.optimizer.state[parameter]["momentum_buffer"][~mask] = 0
+
+    def gradients(self, step: int) -> Params:
+        self.optimizer.zero_grad()
+        x, y = self.batch(step)
+        functional.binary_cross_entropy_with_logits(self.model(x).squeeze(1), y).backward()
+        return {n: p.grad.clone() for n, p in self.model.named_parameters() if p.grad is not None}
+
+    def step(self, step: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = RECIPE.learning_rates()[step // 10]
+        gradients = self.gradients(step)
+        for name, mask in with_biases(self.masks).items():
+            self.model.get_parameter(name).grad = gradients[name] * mask
+        self.optimizer.step()
+
+    def check(self, member: int, result: MLPEnsemble) -> None:
+        masks = with_biases(self.masks)
+        # Units that reach no output are left alone after the last round, and decay in this loop.
+        live = [(mask.any(0)) for mask in list(self.masks.values())[1:]]
+        live[0] = live[0] & (self.masks["layers.1.weight"] & live[1].unsqueeze(1)).any(0)
+        rows = [*live, torch.ones(1, dtype=torch.bool)]
+        for name, mask in masks.items():
+            assert torch.equal(mask, result.masks[name][member])
+            part = rows[int(name.split(".")[1])]
+            torch.testing.assert_close(
+                self.model.get_parameter(name).data[part], result.params[name][member][part]
+            )
+
+
+def largest(scores: Params, number: int) -> Masks:
+    """The `number` largest scores of all, by sorting a list."""
+    entries = [
+        (-float(score), place, name)
+        for name, tensor in scores.items()
+        for place, score in enumerate(tensor.flatten())
+    ]
+    order = {name: index for index, name in enumerate(scores)}
+    entries.sort(key=lambda entry: (entry[0], order[entry[2]], entry[1]))
+    masks = {name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in scores.items()}
+    for _, place, name in entries[:number]:
+        masks[name].view(-1)[place] = True
+    return masks
+
+
+def magnitudes(loop: Loop) -> Params:
+    return {n: w.abs().masked_fill(~loop.masks[n], -1) for n, w in loop.weights().items()}
+
+
+@pytest.mark.parametrize("member", [0, 2, 3])
+def test_snip(member: int):
+    result = fitted(ensemble(), SNIP()).ensemble
+    loop = Loop(member)
+    gradients = loop.gradients(0)
+    loop.prune(
+        largest({n: (w * gradients[n]).abs() for n, w in loop.weights().items()}, KEEP[member])
+    )
+    for step in range(STEPS):
+        loop.step(step)
+    loop.check(member, result)
+
+
+@pytest.mark.parametrize("revive", [False, True], ids=["IterSNIP", "FORCE"])
+def test_rounds_before_training_see_the_first_batches_in_turn(revive: bool):
+    member = 2
+    result = fitted(ensemble(), FORCE(rounds=3) if revive else IterSNIP(rounds=3)).ensemble
+    loop = Loop(member)
+    dense, total = loop.weights(), 47
+    for done in range(3):
+        loop.model.load_state_dict(loop.start)
+        for name, mask in loop.masks.items():
+            loop.model.get_parameter(name).data[~mask] = 0
+        gradients = loop.gradients(done)
+        scores = {n: (loop.start[n] * gradients[n]).abs() for n in dense}
+        if not revive:
+            scores = {n: score.masked_fill(~loop.masks[n], -1) for n, score in scores.items()}
+        loop.masks = largest(scores, round(total * (KEEP[member] / total) ** ((done + 1) / 3)))
+    loop.model.load_state_dict(loop.start)
+    loop.prune(loop.masks)
+    for step in range(STEPS):
+        loop.step(step)
+    loop.check(member, result)
+
+
+@pytest.mark.parametrize("member", [0, 2, 3])
+def test_gmp(member: int):
+    result = fitted(ensemble(), SHORT["GMP"]).ensemble
+    loop, keep, total = Loop(member), KEEP[member], 47
+    for step in range(STEPS):
+        loop.step(step)
+        if (step + 1) % 5 == 0 and step + 1 <= 25:  # int(0.9 * 30 / 5) = 5
+            left = round(keep + (total - keep) * (1 - (step + 1) / 25) ** 3)
+            loop.prune(largest(magnitudes(loop), left))
+    loop.check(member, result)
+
+
+@pytest.mark.parametrize("member", [0, 2, 3])
+def test_lth(member: int):
+    result = fitted(ensemble(), SHORT["LTH"]).ensemble
+    loop, keep, total = Loop(member), KEEP[member], 47
+    for block in range(3):
+        for step in range(STEPS):
+            loop.step(step)
+        if block < 2:
+            masks = largest(magnitudes(loop), round(total * (keep / total) ** ((block + 1) / 2)))
+            loop.model.load_state_dict(loop.start)
+            loop.restart()
+            loop.prune(masks)
+    loop.check(member, result)
+
+
+@pytest.mark.parametrize("member", [0, 2, 3])
+def test_rigl(member: int):
+    result = fitted(ensemble(), SHORT["RigL"]).ensemble
+    # The random start is taken over; what becomes of it is written out.
+    start = fit(
+        ensemble(), X, Y, RECIPE, seed=5, engine=TorchEngine(),
+        pruner=RigL(rounds=1, until=0.0, fraction=0.0), keep=KEEP,
+    ).ensemble.masks  # fmt: skip
+    loop = Loop(member)
+    loop.prune({name: mask[member] for name, mask in start.items()})
+    moved = 0
+    for step in range(STEPS):
+        round_, rest = divmod(step, 6)  # int(0.8 * 30 / 4) = 6
+        if rest or not 1 <= round_ <= 4:
+            loop.step(step)
+            continue
+        gradients, masks = loop.gradients(step), {}
+        share = 0.3 / 2 * (1 + torch.tensor(torch.pi * round_ / 4, dtype=torch.float64).cos())
+        for name, mask in loop.masks.items():
+            number = int(share * mask.sum())
+            weight = loop.weights()[name]
+            stay = largest({"": weight.abs().masked_fill(~mask, -1)}, int(mask.sum()) - number)[""]
+            free = gradients[name].abs().masked_fill(stay, -1)
+            masks[name] = stay | largest({"": free}, number)[""]
+            moved += int((masks[name] & ~mask).sum())
+        loop.prune(masks)
+    assert moved or member == 0
+    loop.check(member, result)
+
+
+def test_scores_do_not_see_padding_of_chunks(monkeypatch: pytest.MonkeyPatch):
+    whole = fitted(ensemble(), SNIP()).ensemble
+    monkeypatch.setattr("prunelimits.training.pruned._SCORED_PARAMETERS", 120)
+    parts = fitted(ensemble(), SNIP()).ensemble
+    assert all(torch.equal(mask, parts.masks[name]) for name, mask in whole.masks.items())
+
+
+def test_the_default_engine_prunes_too():
+    start = MLPEnsemble(WIDTHS, models=3, seed=3)
+    result = fit(start, X, Y, RECIPE, pruner=GMP(), keep=9)
+    assert kept_weights(result.ensemble.masks) == [9, 9, 9]
+
+
+def test_the_task_of_a_member_is_the_training_s():
+    """What scores see: a loss on outputs `(n, outputs)` of one member."""
+    model, _ = ensemble().member(0)
+    problem, params = problem_of(model, functional.mse_loss)
+    x = X[:4].double()
+    torch.testing.assert_close(problem.apply(apply(params, {}), x), model(x))
+    assert isinstance(model, MLP)
+    assert isinstance(model, nn.Module)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="a pruner needs the whole training, got steps 3 to 30"):
+        fitted(ensemble(), GMP(), start=3)
+    with pytest.raises(ValueError, match=r"keep must hold one integer for each of 5 .* got None"):
+        fit(ensemble(), X, Y, RECIPE, pruner=GMP())
+    with pytest.raises(ValueError, match=r"keep must hold one integer for each of 5 .* got 2"):
+        fitted(ensemble(), GMP(), [1, 2])
+    with pytest.raises(ValueError, match="at most the 47"):
+        fitted(ensemble(), GMP(), 48)
+    with pytest.raises(TypeError, match=r"keep must be an integer, got 0\.5"):
+        fitted(ensemble(), GMP(), [0.5] * 5)  # pyright: ignore
+    with pytest.raises(ValueError, match="pruner_seeds must hold one integer"):
+        fitted(ensemble(), GMP(), pruner_seeds=[1])
+    with pytest.raises(TypeError, match="pruner must be a pruner"):
+        fitted(ensemble(), GMP)  # pyright: ignore
+    with pytest.raises(ValueError, match="keep is given, 3, without a pruner"):
+        fit(ensemble(), X, Y, RECIPE, keep=3)
+    pruned = ensemble(masks={"layers.0.weight": torch.zeros(6, 2).bool()})
+    with pytest.raises(ValueError, match="ensemble must have no pruned parameters"):
+        fitted(pruned, GMP())
