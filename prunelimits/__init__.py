@@ -2,21 +2,32 @@
 
 from importlib.metadata import version
 
+from prunelimits import connectivity as connectivity
 from prunelimits import datasets as datasets
 from prunelimits import enumeration as enumeration
 from prunelimits import masks as masks
+from prunelimits import pruners as pruners
+from prunelimits import quotas as quotas
+from prunelimits import scores as scores
 from prunelimits import search as search
 from prunelimits import training as training
 from prunelimits import types as types
+from prunelimits import viz as viz
+from prunelimits.connectivity import effective_masks as effective_masks
+from prunelimits.connectivity import effective_sparsity as effective_sparsity
 from prunelimits.enumeration import EligibleMasks as EligibleMasks
 from prunelimits.enumeration import ModelMasks as ModelMasks
 from prunelimits.models import MLP as MLP
+from prunelimits.problem import problem_of as problem_of
+from prunelimits.pruners import prune as prune
 from prunelimits.saving import load as load
 from prunelimits.saving import save as save
 from prunelimits.training import FitResult as FitResult
 from prunelimits.training import MLPEnsemble as MLPEnsemble
 from prunelimits.training import Recipe as Recipe
+from prunelimits.training import attach as attach
 from prunelimits.training import evaluate as evaluate
 from prunelimits.training import fit as fit
+from prunelimits.training import lottery_ticket as lottery_ticket
 
 __version__ = version("prunelimits")

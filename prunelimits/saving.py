@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from prunelimits.exchange import from_json
 from prunelimits.masks import check_masks
 from prunelimits.models.mlp import MLP
 from prunelimits.types import Masks
@@ -34,13 +35,18 @@ def save(model: MLP, masks: Masks | None, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> tuple[MLP, Masks]:
-    """A network and its masks as `save` wrote them. No code in the file is ever executed.
+    """A network and its masks, as `save` wrote them or as JSON, which the playground's pages write.
+
+    No code in the file is ever executed.
 
     Raises:
         OSError: If the file cannot be read: `FileNotFoundError` if there is none.
-        ValueError: If it is damaged or not a network that `save` wrote.
+        ValueError: If it is damaged or no such network.
     """
-    return from_bytes(Path(path).read_bytes(), os.fspath(path))
+    content = Path(path).read_bytes()
+    # What `save` writes begins otherwise.
+    read = from_json if content.lstrip().startswith(b"{") else from_bytes
+    return read(content, os.fspath(path))
 
 
 def to_bytes(model: MLP, masks: Masks | None) -> bytes:

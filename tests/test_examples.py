@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,11 +45,22 @@ def test_remeasure(tmp_path: Path):
     assert f"17 nonzeros, {correct} of 49982 right" in run(tmp_path, "remeasure.py", "net.pt")
 
 
+def test_playground_pictures(tmp_path: Path):
+    pytest.importorskip("playwright")
+    if shutil.which("chromium") is None:
+        pytest.skip("there is no chromium")
+    printed = run(tmp_path, "playground_pictures.py", "pictures", "--only", "network")
+    assert printed == "Wrote pictures/network.png\n"
+    assert (tmp_path / "pictures" / "network.png").stat().st_size > 10_000
+
+
 def test_every_example_is_tested():
-    tested = {"own_data.py", "random_starts.py", "remeasure.py"}
+    tested = {"own_data.py", "playground_pictures.py", "random_starts.py", "remeasure.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
-@pytest.mark.parametrize("name", ["own_data.py", "random_starts.py", "remeasure.py"])
+@pytest.mark.parametrize(
+    "name", ["own_data.py", "playground_pictures.py", "random_starts.py", "remeasure.py"]
+)
 def test_an_example_says_how_to_run_it(name: str):
     assert f"Run: python examples/{name}" in (EXAMPLES / name).read_text()

@@ -13,9 +13,11 @@ def test_the_library_does_not_import_matplotlib():
 
 
 def test_without_matplotlib_the_error_names_the_extra():
-    result = run("import sys; sys.modules['matplotlib'] = None; import prunelimits.viz")
+    without = "import sys; sys.modules['matplotlib'] = None; "
+    assert run(f"{without}from prunelimits.viz import playground").returncode == 0
+    result = run(f"{without}from prunelimits.viz import network_figure")
     assert result.returncode == 1
-    message = 'prunelimits.viz draws with matplotlib: pip install "prunelimits[plot]"'
+    message = 'figures are drawn with matplotlib: pip install "prunelimits[plot]"'
     assert f"ImportError: {message}" in result.stderr
 
 

@@ -1,0 +1,86 @@
+"""`prunelimits view`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from prunelimits.cli import report
+from prunelimits.cli.data import read_data
+from prunelimits.datasets import cubist_spiral
+from prunelimits.saving import load
+from prunelimits.search import Store, make_task, read_result
+from prunelimits.viz.pages import Page, comparison, gallery, playground
+from prunelimits.viz.pages.content import Data
+
+
+@dataclass(frozen=True)
+class View:
+    """Look at a network, or at all that a search found, on a page that can be touched.
+
+    Without --data: on the Cubist Spiral, if the network has two inputs and one output; for a
+    search, if that is what it searched.
+    """
+
+    file: Annotated[Path, Positional]
+    """A network saved by prunelimits or downloaded from such a page, or a search's store."""
+    output: Annotated[Path | None, arg(aliases=["-o"], metavar="PAGE.HTML")] = None
+    """Write the page to this file, which needs nothing else, instead of opening a browser."""
+    beside: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A second network to show at the right of the first."""
+    data: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    no_data: FlagCreatePairsOff[bool] = False
+    """Show no data."""
+
+    def run(self) -> int:
+        """Makes the page, and writes or opens it."""
+        page = self._page()
+        if self.output is not None:
+            page.save(self.output)
+            report.say(f"Wrote {self.output}")
+        else:
+            report.say(f"Opened {page.open()}")
+        return 0
+
+    def _page(self) -> Page:
+        if _is_store(self.file):
+            if self.beside is not None:
+                raise ValueError(f"beside needs a network as FILE, got the store {self.file}")
+            return self._gallery()
+        model, masks = load(self.file)
+        data, about = self._data(model.widths[0] == 2 and model.widths[-1] == 1)
+        if self.beside is None:
+            return playground(model, masks, data, title=self.file.name, about=about)
+        left, right = (
+            (self.file.name, model, masks),
+            (self.beside.name, *load(self.beside)),
+        )
+        return comparison(left, right, data, about=about)
+
+    def _gallery(self) -> Page:
+        with Store(self.file, write=False) as store:
+            result = read_result(store)
+        searched = make_task(*cubist_spiral()).fingerprint() == result.data
+        data, about = self._data(searched)
+        return gallery(result, data, title=self.file.name, about=about)
+
+    def _data(self, spiral: bool) -> tuple[Data | None, str]:
+        """The data to show, the Cubist Spiral by default if `spiral`, and a line about them."""
+        if self.no_data and self.data is not None:
+            raise ValueError(f"data and no-data exclude each other, got data {self.data}")
+        if self.data is not None:
+            data = read_data(self.data)
+            return data, f"Data: {self.data.name}, {len(data[0]):,} samples."
+        if spiral and not self.no_data:
+            data = cubist_spiral()
+            return data, f"Data: the Cubist Spiral, {len(data[0]):,} samples."
+        return None, "No data given."
+
+
+def _is_store(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(16) == b"SQLite format 3\0"

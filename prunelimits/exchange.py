@@ -1,0 +1,87 @@
+"""Networks as JSON, for programs other than Python: what the playground's pages write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+
+from prunelimits.masks import check_masks
+from prunelimits.models.mlp import MLP, check_widths
+from prunelimits.types import Masks, Params
+
+FORMAT = "prunelimits network"
+VERSION = 1
+
+
+def to_json(model: MLP, masks: Masks | None) -> str:
+    """The network as JSON text; numbers have all their digits.
+
+    The object is `{"format": "prunelimits network", "version": 1, "widths": [...], "parameters":
+    {name: nested list}, "masks": {name: nested list}}`.
+
+    Raises:
+        ValueError: If a mask names no parameter or has another shape, or a parameter is not finite:
+            JSON has no NaN.
+        TypeError: If `model` is no `MLP` or a mask is not a bool tensor.
+
+    Example:
+        >>> params = {"layers.0.weight": torch.ones(1, 1), "layers.0.bias": torch.tensor([-0.5])}
+        >>> text = to_json(MLP.from_params((1, 1), params), None)
+        >>> text[text.index('"parameters"') :]
+        '"parameters": {"layers.0.weight": [[1.0]], "layers.0.bias": [-0.5]}, "masks": {}}'
+    """
+    if not isinstance(model, MLP):
+        raise TypeError(f"model must be a prunelimits.MLP, got {type(model).__name__}")
+    masks = masks or {}
+    parameters: Params = {name: value.detach() for name, value in model.named_parameters()}
+    check_masks(parameters, masks)
+    for name, value in parameters.items():
+        if not value.isfinite().all():
+            raise ValueError(f"parameters of the model must be finite, {name!r} is not")
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "widths": model.widths,
+        "parameters": {name: value.tolist() for name, value in parameters.items()},
+        "masks": {name: mask.tolist() for name, mask in masks.items()},
+    }
+    return json.dumps(content, allow_nan=False)
+
+
+def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
+    """The network that JSON text describes, in float32; `source` names the text in errors.
+
+    Raises:
+        ValueError: If the text is not JSON or no network that `to_json` or a page wrote.
+
+    Example:
+        >>> model, masks = from_json(to_json(MLP((2, 3, 1)), None), "here")
+        >>> model.widths, masks
+        ((2, 3, 1), {})
+    """
+    # A text nested deeply enough ends the parser's recursion instead.
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source} is damaged or not JSON: {error}") from error
+    try:
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format must be {FORMAT!r}")
+        if content["version"] != VERSION:
+            raise ValueError(f"its version must be {VERSION}, got {content['version']!r}")
+        widths = check_widths(content["widths"])
+        parameters = {
+            str(name): torch.tensor(value, dtype=torch.float32)
+            for name, value in content["parameters"].items()
+        }
+        for name, value in parameters.items():
+            if not value.isfinite().all():
+                raise ValueError(f"parameters must be finite float32 numbers, {name!r} is not")
+        model = MLP.from_params(widths, parameters)
+        masks: Masks = {str(name): torch.tensor(m) for name, m in content["masks"].items()}
+        check_masks(parameters, masks)
+    except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{source} is not a prunelimits network: {error}") from error
+    return model, masks

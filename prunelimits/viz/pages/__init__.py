@@ -1,0 +1,8 @@
+"""Interactive pages about sparse networks, each one self-contained HTML file."""
+
+from prunelimits.viz.pages.kinds import Frame as Frame
+from prunelimits.viz.pages.kinds import comparison as comparison
+from prunelimits.viz.pages.kinds import film as film
+from prunelimits.viz.pages.kinds import gallery as gallery
+from prunelimits.viz.pages.kinds import playground as playground
+from prunelimits.viz.pages.page import Page as Page

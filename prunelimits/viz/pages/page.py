@@ -1,0 +1,132 @@
+"""A page: one HTML file that holds everything it needs."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import os
+import re
+import tempfile
+import webbrowser
+from base64 import b64encode
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from prunelimits.saving import write_atomically
+from prunelimits.viz.pages.content import Content
+
+MOST_BYTES = 2_000_000
+
+# In this order: a file uses what stands before it.
+_PROGRAM = (
+    *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),
+    *(
+        "edits",
+        "exports",
+        "diagram",
+        "region",
+        "inspector",
+        "answers",
+        "counts",
+        "view",
+        "chart",
+        "film",
+        "main",
+    ),
+)
+_NOTEBOOK_HEIGHT = 760
+
+
+class Page:
+    """An interactive page about networks, made by `playground`, `comparison`, `film`, `gallery`.
+
+    In a notebook the page shows itself inline. It loads nothing: its scripts and its style are in
+    it, and its content security policy forbids every connection and every other script.
+
+    Attributes:
+        html: The whole page.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.html = _assemble(content)
+        size = len(self.html.encode())
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"the page would have {size:,} bytes, more than {MOST_BYTES:,}: "
+                "pass fewer networks, or fewer samples such as (x[::10], y[::10])"
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the page to a file, whole or not at all.
+
+        Raises:
+            OSError: If the file cannot be written; then an existing one is as it was.
+        """
+        write_atomically(self.html.encode(), path)
+
+    def open(self) -> Path:
+        """Shows the page in the browser, from a new temporary file, which is returned.
+
+        Raises:
+            OSError: If there is no browser to open; the message names the file.
+        """
+        folder = tempfile.mkdtemp(prefix="prunelimits-")
+        path = Path(folder, "playground.html")
+        self.save(path)
+        if not webbrowser.open(path.as_uri()):
+            raise OSError(f"there is no browser to open {path} with")
+        return path
+
+    def _repr_html_(self) -> str:
+        # An origin of its own: the page cannot reach the notebook, nor the notebook's style it.
+        return (
+            f'<iframe srcdoc="{html.escape(self.html)}" title="prunelimits playground" '
+            'sandbox="allow-scripts allow-downloads allow-modals" '
+            f'style="width: 100%; height: {_NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
+        )
+
+
+def _assemble(content: Content) -> str:
+    style, library, program = _read("style.css"), _library(), _program()
+    policy = (
+        f"default-src 'none'; script-src {_digest(library)} {_digest(program)}; "
+        f"style-src {_digest(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "POLICY": policy,
+        "STYLE": style,
+        "CONTENT": _inert(content),
+        "LIBRARY": library,
+        "PROGRAM": program,
+    }
+    # In one pass: what is put in is not searched for places again.
+    return re.sub(rf"\b({'|'.join(parts)})\b", lambda match: parts[match[1]], _read("page.html"))
+
+
+def _inert(content: Content) -> str:
+    """JSON that no HTML parser takes for anything else, whatever the labels are."""
+    text = json.dumps(content, allow_nan=False)
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _read(name: str) -> str:
+    return (files("prunelimits.viz.pages") / "web" / name).read_text(encoding="utf-8")
+
+
+def _library() -> str:
+    licence = _read("d3/LICENSE").strip()
+    return f"/*\n{licence}\n*/\n{_read('d3/d3.min.js')}"
+
+
+def _program() -> str:
+    body = "\n".join(_read(f"{name}.js") for name in _PROGRAM)
+    return f'"use strict";\n(() => {{\n{body}\n}})();'
