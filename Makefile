@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint types docs benchmark ci clean
+.PHONY: demo test test-all lint types docs benchmark growth ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -53,6 +53,9 @@ docs: $(VENV)/.docs
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/engine.py
+
+growth: $(VENV)/.test
+	$(BIN)/python benchmarks/growth.py
 
 ci: $(VENV)/.dev
 	$(MAKE) lint types docs test

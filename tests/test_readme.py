@@ -34,7 +34,12 @@ def test_links_lead_somewhere():
     assert not missing
 
 
-@pytest.mark.parametrize("room", ["datasets", "enumeration", "models", "search", "training", "viz"])
+ROOMS = [
+    "connectivity", "datasets", "enumeration", "models", "pruners", "scores", "search", "training", "viz",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_the_reference_has_every_public_name(room: str):
     module = importlib.import_module(f"prunelimits.{room}")
     source = Path(module.__file__ or "").read_text()
