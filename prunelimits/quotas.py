@@ -13,6 +13,8 @@ from fractions import Fraction
 
 from prunelimits.arguments import checked_integer
 
+_SMART_LINEAR_DENSITY = 0.3
+
 
 def uniform(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
     """The same density in every layer: `keep` times the layer's share of all weights.
@@ -111,6 +113,48 @@ def igq(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
         else:
             high = middle
     return _rounded(shares(high), keep)
+
+
+def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    """Quotas that fall with depth: layer l of L has density in proportion to `(L-l+1)^2 + (L-l+1)`.
+
+    The rule for residual networks of
+    [Sanity-Checking Pruning Methods](https://arxiv.org/abs/2009.11094). Linear layers keep
+    30 %, or all of the budget if that is less; in a network of linear layers alone, that is the
+    last one only. What a layer cannot take goes on to the next ones; whole numbers by largest
+    remainder.
+
+    Args:
+        shapes: As for `uniform`.
+        keep: As for `uniform`.
+
+    Raises:
+        ValueError: As for `uniform`.
+        TypeError: As for `uniform`.
+
+    Example:
+        >>> smart_ratio({"a": (8, 8), "b": (8, 8), "c": (1, 8)}, keep=20)
+        {'a': 12, 'b': 6, 'c': 2}
+    """
+    sizes = _checked_sizes(shapes, keep)
+    linear = {name for name, shape in shapes.items() if len(shape) == 2}
+    if len(linear) == len(shapes):
+        linear = {list(shapes)[-1]} if len(shapes) > 1 else set[str]()
+    fixed = min(1.0, keep / max(1e-9, _SMART_LINEAR_DENSITY * sum(sizes[name] for name in linear)))
+    shares = {name: fixed * _SMART_LINEAR_DENSITY * sizes[name] for name in linear}
+    falling = [name for name in shapes if name not in linear]
+    weights = {
+        name: (place**2 + place) * sizes[name]
+        for place, name in zip(range(len(shapes), 0, -1), shapes, strict=True)
+        if name in falling
+    }
+    scale = (keep - sum(shares.values())) / max(1, sum(weights.values()))
+    excess = 0.0
+    for name in (*falling, *linear):
+        wanted = (shares[name] if name in linear else scale * weights[name]) + excess
+        shares[name] = min(wanted, float(sizes[name]))
+        excess = wanted - shares[name]
+    return _rounded({name: shares[name] for name in shapes}, keep)
 
 
 def _rounded(shares: Mapping[str, Fraction] | Mapping[str, float], keep: int) -> dict[str, int]:

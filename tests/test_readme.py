@@ -35,8 +35,16 @@ def test_links_lead_somewhere():
 
 
 ROOMS = [
-    "connectivity", "datasets", "enumeration", "models", "pruners", "scores", "search", "training", "viz",
-]  # fmt: skip
+    "connectivity",
+    "datasets",
+    "enumeration",
+    "models",
+    "pruners",
+    "scores",
+    "search",
+    "training",
+    "viz",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -11,7 +11,6 @@ from torch import Tensor
 from prunelimits import quotas
 from prunelimits.arguments import checked_integer
 from prunelimits.masks import count, top
-from prunelimits.pruners.smart_ratio import smart_ratio
 from prunelimits.types import Masks
 
 Scope: TypeAlias = Literal["global", "uniform", "erk", "igq", "smart_ratio"]
@@ -21,7 +20,7 @@ _RULES: dict[Scope, Callable[[Mapping[str, Sequence[int]], int], dict[str, int]]
     "uniform": quotas.uniform,
     "erk": quotas.erk,
     "igq": quotas.igq,
-    "smart_ratio": smart_ratio,
+    "smart_ratio": quotas.smart_ratio,
 }
 
 

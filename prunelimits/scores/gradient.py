@@ -13,6 +13,8 @@ from prunelimits.types import Masks, Params, Problem
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 
+_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 def batch_loss(problem: Problem, params: Params, batch: Batch) -> Tensor:
     """The loss of one batch: a tensor without axes.
@@ -115,3 +117,12 @@ def check_noise(noise: Params | None, masks: Mapping[str, Tensor]) -> Params:
                 f"got {tuple(noise[name].shape)}"
             )
     return {name: noise[name] for name in masks}
+
+
+def trainable(params: Params) -> Params:
+    """The floating-point ones, but for BatchNorm's running statistics: what a training changes."""
+    return {
+        name: value
+        for name, value in params.items()
+        if value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
+    }

@@ -7,10 +7,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.masks import apply
-from prunelimits.scores.gradient import Batch, batch_loss, check_batches, masked
+from prunelimits.scores.gradient import Batch, batch_loss, check_batches, masked, trainable
 from prunelimits.types import Masks, Params, Problem, Scores
-
-_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @torch.no_grad()
@@ -65,7 +63,7 @@ def prospr(
         raise ValueError(f"steps must be at least 0, got {steps}")
     batches = check_batches(problem)
     weights = masked(params, masks)
-    others = {name: value for name, value in params.items() if _is_trained(name, value)}
+    others = trainable(params)
 
     def loss(trained: Params, batch: Batch) -> Tensor:
         return batch_loss(problem, apply({**params, **trained}, masks), batch)
@@ -88,7 +86,3 @@ def prospr(
         {name: torch.ones_like(weight) for name, weight in weights.items()}
     )
     return {name: value.abs() for name, value in meta_gradient.items()}
-
-
-def _is_trained(name: str, value: Tensor) -> bool:
-    return value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)

@@ -12,16 +12,20 @@ from prunelimits import MLP, pruners
 from prunelimits.datasets import cubist_spiral
 from prunelimits.masks import apply, with_biases
 from prunelimits.problem import problem_of
-from prunelimits.pruners import FORCE, GMP, LTH, SNIP, AbstractPruner, IterSNIP, RigL
+from prunelimits.pruners import FORCE, GMP, LTH, SNIP, AbstractPruner, DeepR, IterSNIP, RigL
 from prunelimits.training import FitResult, MLPEnsemble, Recipe, TorchEngine, fit
+from prunelimits.training.engine import Plan
 from prunelimits.training.fit import sample_order
+from prunelimits.training.native_engine import NativeEngine, available
 from prunelimits.types import Masks, Params
 
 WIDTHS, KEEP = (2, 6, 5, 1), [10, 47, 20, 31, 1]
 X, Y = cubist_spiral(320)
 RECIPE = Recipe(epochs=3, batch_size=32, lr=0.1)
 STEPS = 30
-METHODS = [method for method in pruners.all() if method.__name__ != "Dense"]
+METHODS = [method for method in pruners.all() if method.__name__ not in ("Dense", "OBS")]
+# DeepR moves weights after each of 19,500 steps, where the others have the paper's defaults.
+PRUNERS = [DeepR(rounds=30) if method is DeepR else method() for method in METHODS]
 # Few rounds that fall into a training of 30 steps, so that a plain loop is quick.
 SHORT = {
     "GMP": GMP(rounds=5, until=0.9),
@@ -45,11 +49,11 @@ def kept_weights(masks: Masks) -> list[int]:
     return sum(mask.flatten(1).sum(1) for mask in weights).tolist()
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
-def test_every_member_has_its_budget_and_nothing_else(method: type[AbstractPruner]):
+@pytest.mark.parametrize("pruner", PRUNERS, ids=lambda p: type(p).__name__)
+def test_every_member_has_its_budget_and_nothing_else(pruner: AbstractPruner):
     start = ensemble()
     before = {name: value.clone() for name, value in start.params.items()}
-    result = fitted(start, method()).ensemble
+    result = fitted(start, pruner).ensemble
     assert kept_weights(result.masks) == KEEP
     for name, mask in result.masks.items():
         assert not result.params[name][~mask].any()
@@ -60,11 +64,11 @@ def test_every_member_has_its_budget_and_nothing_else(method: type[AbstractPrune
     assert all(torch.equal(mask, biased[name]) for name, mask in result.masks.items())
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.__name__)
-def test_a_member_does_not_depend_on_its_neighbours(method: type[AbstractPruner]):
-    together = fitted(ensemble(), method(), pruner_seeds=[7, 8, 9, 10, 11]).ensemble
+@pytest.mark.parametrize("pruner", PRUNERS, ids=lambda p: type(p).__name__)
+def test_a_member_does_not_depend_on_its_neighbours(pruner: AbstractPruner):
+    together = fitted(ensemble(), pruner, pruner_seeds=[7, 8, 9, 10, 11]).ensemble
     part = ensemble()[2:4]
-    alone = fitted(part, method(), KEEP[2:4], pruner_seeds=[9, 10]).ensemble
+    alone = fitted(part, pruner, KEEP[2:4], pruner_seeds=[9, 10]).ensemble
     for name, mask in together.masks.items():
         assert torch.equal(mask[2:4], alone.masks[name])
         torch.testing.assert_close(together.params[name][2:4], alone.params[name])
@@ -219,6 +223,59 @@ def test_lth(member: int):
             loop.restart()
             loop.prune(masks)
     loop.check(member, result)
+
+
+class Counting(NativeEngine):
+    """Remembers how many members each training had."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+        self.trained: list[int] = []
+
+    def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
+        self.trained.append(len(ensemble))
+        return super().train(ensemble, x, y, plan)
+
+
+@pytest.mark.skipif(not available(), reason="installed without the native engine")
+def test_what_lth_trains_alike_is_trained_once(monkeypatch: pytest.MonkeyPatch):
+    start = MLPEnsemble(WIDTHS, seeds=[7, 7, 8, 7, 7])
+    recipes = [Recipe(epochs=3, batch_size=32, lr=lr) for lr in (0.1, 0.1, 0.1, 0.05, 0.1)]
+    keep = [10, 20, 20, 20, 20]
+    engine = Counting()
+    together = fit(start, X, Y, recipes, engine=engine, pruner=LTH(rounds=2), keep=keep)
+    # Two starts, one of them with two learning rates; then budgets tell members apart too.
+    assert engine.trained == [3, 4, 4]
+    monkeypatch.setattr(
+        "prunelimits.training.pruned._train_distinct",
+        lambda engine, ensemble, x, y, plan: engine.train(ensemble, x, y, plan),
+    )
+    each = fit(start, X, Y, recipes, engine=engine, pruner=LTH(rounds=2), keep=keep)
+    assert engine.trained[3:] == [5, 5, 5]
+    for name, value in each.ensemble.params.items():
+        assert torch.equal(value, together.ensemble.params[name])
+    assert torch.equal(each.parameter_samples, together.parameter_samples)
+    assert torch.equal(each.operations, together.operations)
+
+
+@pytest.mark.parametrize("member", [0, 2, 3])
+def test_the_cost_is_counted_step_by_step(member: int):
+    result = fitted(ensemble(), SHORT["GMP"])
+    parameter_samples = operations = 0
+    loop = Loop(member)
+    for step in range(STEPS):
+        masks = with_biases(loop.masks)
+        for name, mask in masks.items():
+            kept = int(mask.sum())
+            parameter_samples += 32 * kept
+            first, bias = name.startswith("layers.0"), name.endswith("bias")
+            operations += 6 * kept + 32 * kept * (1 if bias else 4 if first else 6)
+        loop.step(step)
+        if (step + 1) % 5 == 0 and step + 1 <= 25:
+            left = round(KEEP[member] + (47 - KEEP[member]) * (1 - (step + 1) / 25) ** 3)
+            loop.prune(largest(magnitudes(loop), left))
+    assert result.parameter_samples[member] == parameter_samples
+    assert result.operations[member] == operations
 
 
 @pytest.mark.parametrize("member", [0, 2, 3])

@@ -18,9 +18,8 @@ from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
 from prunelimits.pruners.learned_mask import LearnedMask
 from prunelimits.pruners.schedules import exponential
 from prunelimits.pruners.selection import counts, select
+from prunelimits.scores.gradient import trainable
 from prunelimits.types import Masks, Params, Problem, Scores
-
-_RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,11 +184,7 @@ class LOMP(LearnedMask):
         noise: Params | None = None,
     ) -> tuple[Scores, Params]:
         """See `LearnedMask.learn`: `|w|` after the training, and the trained parameters."""
-        trained = {
-            name: value
-            for name, value in apply(params, masks).items()
-            if value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
-        }
+        trained = trainable(apply(params, masks))
         everything = {
             name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
             for name, value in trained.items()
