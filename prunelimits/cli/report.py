@@ -15,7 +15,14 @@ from torch import Tensor
 from prunelimits.datasets import cubist_spiral
 from prunelimits.pareto import pareto_front
 from prunelimits.saving import save, write_atomically
-from prunelimits.search import FoundNetwork, Phase, SearchResult, SizeSummary, make_task
+from prunelimits.search import (
+    FoundNetwork,
+    Phase,
+    SearchConfig,
+    SearchResult,
+    SizeSummary,
+    make_task,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +47,7 @@ def print_result(result: SearchResult) -> None:
         if len(sizes) < len(phase.sizes):
             title += " (sizes that beat every smaller one)"
         done = f"{phase.trained:,} of {phase.trainings:,} trainings done"
-        console.print(_table(title, done, sizes, result.config.target))
+        console.print(_table(title, done, sizes, result.config))
     console.print(_summary(result))
 
 
@@ -51,18 +58,20 @@ def describe(phase: Phase, widths: tuple[int, ...] | None) -> str:
     return "choices of widths" if phase == 1 else "networks of every widths"
 
 
-def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], target: float) -> Table:
+def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], config: SearchConfig) -> Table:
     table = Table(title=title, caption=caption, title_justify="left")
-    for column in ("nonzeros", "networks", "trainings", f"at {target:.4g}", "best accuracy"):
+    stopped = ("stopped early",) if config.halving else ()
+    target = f"at {config.target:.4g}"
+    for column in ("nonzeros", "networks", "trainings", *stopped, target, "best accuracy"):
         table.add_column(column, justify="right")
     for size in sizes:
+        finished = size.stopped + size.diverged < size.trainings
+        numbers = (size.networks, size.trainings, *([size.stopped] if stopped else []))
         table.add_row(
             f"{size.nonzeros}",
-            f"{size.networks:,}",
-            f"{size.trainings:,}",
-            f"{size.reached:,}",
-            f"{size.accuracy:.2%}",
-            style="bold green" if size.accuracy >= target else None,
+            *(f"{number:,}" for number in (*numbers, size.reached)),
+            f"{size.accuracy:.2%}" if finished else "-",
+            style="bold green" if size.accuracy >= config.target else None,
         )
     return table
 
@@ -122,7 +131,7 @@ def write_csv(result: SearchResult, path: Path) -> None:
     """Writes the tables of all phases to one CSV file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    columns = ("nonzeros", "networks", "trainings", "reached", "diverged", "accuracy")
+    columns = ("nonzeros", "networks", "trainings", "reached", "diverged", "stopped", "accuracy")
     writer.writerow(("phase", "widths", *columns))
     for phase in result.phases:
         for size in phase.sizes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,17 +11,36 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
+from prunelimits.cli.elimination import search_by_elimination
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.progress import ProgressBar
 from prunelimits.datasets import cubist_spiral
 from prunelimits.saving import load
-from prunelimits.search import SearchConfig, combinatorial_search
+from prunelimits.search import Elimination, SearchConfig, combinatorial_search
 from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
 
 Count = Annotated[int | None, arg(metavar="N")]
 File = Annotated[Path | None, arg(metavar="FILE")]
 Flag = FlagCreatePairsOff[bool]
+
+_FOR_ELIMINATION = [
+    "method",
+    "elimination",
+    "target",
+    "store",
+    "widths",
+    "width",
+    "hidden_layers",
+    "seed",
+    "max_nonzeros",
+    "initial",
+    "data",
+    "held_out",
+    "minutes",
+    "pictures",
+    "quiet",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +51,10 @@ class Search:
     it was.
     """
 
+    method: Literal["combinatorial", "elimination"] = "combinatorial"
+    """Try all networks, or remove parts of many trained ones (of --widths or --width units)."""
+    elimination: Elimination = field(default_factory=Elimination)
+    """How --method elimination works."""
     target: float = 0.95
     """Accuracy to reach, above 0 and at most 1."""
     store: Path = Path("search.sqlite")
@@ -50,6 +73,8 @@ class Search:
     """... with every schedule ..."""
     seeds: int = 1
     """... from this many initialisations."""
+    halving: Annotated[tuple[tuple[int, float], ...], arg(metavar="[EPOCHS SHARE ...]")] = ()
+    """Such as 2 0.3 12 0.05: after 2 epochs only the best 30 % of a shard go on, ..."""
     epochs: int = 50
     """Passes over the data in a training."""
     batch_size: int = 128
@@ -91,6 +116,8 @@ class Search:
 
     def run(self) -> int:
         """Searches, and prints what was found."""
+        if self.method == "elimination":
+            return self._eliminate()
         recipes = tuple(
             Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
             for lr in self.learning_rates
@@ -104,6 +131,7 @@ class Search:
             every_widths=self.every_widths,
             recipes=recipes,
             seeds=self.seeds,
+            halving=self.halving,
             seed=self.seed,
             min_nonzeros=self.min_nonzeros,
             max_nonzeros=self.max_nonzeros,
@@ -138,3 +166,29 @@ class Search:
             report.draw(result, self.pictures, points=(x, y))
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
+
+    def _eliminate(self) -> int:
+        fresh = Search()
+        ignored = [
+            f"--{option.name.replace('_', '-')}"
+            for option in fields(self)
+            if option.name not in _FOR_ELIMINATION
+            and getattr(self, option.name) != getattr(fresh, option.name)
+        ]
+        if ignored:
+            raise ValueError(f"--method elimination does not know {', '.join(ignored)}")
+        return search_by_elimination(
+            self.elimination,
+            None if self.data is None else read_data(self.data),
+            target=self.target,
+            nonzeros=self.max_nonzeros,
+            widths=self.widths,
+            hidden=(self.width,) * self.hidden_layers,
+            initial=None if self.initial is None else load(self.initial)[0],
+            held_out=self.held_out,
+            seed=self.seed,
+            store=Path("elimination.pt") if self.store == fresh.store else self.store,
+            minutes=self.minutes,
+            pictures=self.pictures,
+            quiet=self.quiet,
+        )

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
+from prunelimits.cli.elimination import is_elimination, show_elimination
 from prunelimits.search import Store, read_result
 
 
@@ -34,9 +35,19 @@ class Show:
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
+        points = None if self.data is None else read_data(self.data)
+        if is_elimination(self.store):
+            return show_elimination(
+                self.store,
+                target=self.target,
+                nonzeros=self.nonzeros,
+                model=self.model,
+                csv_file=self.csv,
+                pictures=self.pictures,
+                points=points,
+            )
         with Store(self.store, write=False) as store:
             result = read_result(store, target=self.target)
-        points = None if self.data is None else read_data(self.data)
         report.print_result(result)
         if self.csv is not None:
             report.write_csv(result, self.csv)

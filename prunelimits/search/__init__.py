@@ -1,6 +1,12 @@
 """The search for the sparsest network: two phases, resumable, on one machine or many."""
 
 from prunelimits.search.config import SearchConfig as SearchConfig
+from prunelimits.search.elimination import EliminatedNetwork as EliminatedNetwork
+from prunelimits.search.elimination import Elimination as Elimination
+from prunelimits.search.elimination import EliminationResult as EliminationResult
+from prunelimits.search.elimination import Round as Round
+from prunelimits.search.elimination import eliminate as eliminate
+from prunelimits.search.elimination import read_elimination as read_elimination
 from prunelimits.search.results import FoundNetwork as FoundNetwork
 from prunelimits.search.results import PhaseSummary as PhaseSummary
 from prunelimits.search.results import SearchResult as SearchResult

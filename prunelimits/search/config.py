@@ -33,6 +33,8 @@ class SearchConfig:
             `max_nonzeros`, each once up to the order of its units; phase one is then left out.
         recipes: How every network is trained; the paper's six by default.
         seeds: Trainings of every network by every recipe, each from an initialisation of its own.
+        halving: Rungs of successive halving, (epochs, share) each: trainings stop there and only
+            the most accurate share of each shard goes on; epochs ascend. None: all run to the end.
         seed: Decides all initialisations, the order of batches and the held-out samples.
         min_nonzeros: Phase two skips smaller networks.
         max_nonzeros: Phase two skips larger networks.
@@ -41,7 +43,8 @@ class SearchConfig:
         symmetry: Which networks phase two takes for equal, see `ModelMasks`.
         held_out: Share of the data on which accuracy is measured and nothing is trained. 0 measures
             on the training data, as the paper does.
-        shard_size: Trainings in one batch, which is also what an interruption can lose.
+        shard_size: Trainings in one batch, which is also what an interruption can lose, and which
+            compete with each other in `halving`.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -55,6 +58,7 @@ class SearchConfig:
     every_widths: bool = False
     recipes: tuple[Recipe, ...] = field(default_factory=search_recipes)
     seeds: int = 1
+    halving: tuple[tuple[int, float], ...] = ()
     seed: int = 0
     min_nonzeros: int | None = None
     max_nonzeros: int | None = None
@@ -72,6 +76,7 @@ class SearchConfig:
             raise ValueError(f"held_out must be in [0, 1), got {self.held_out!r}")
         if not self.recipes:
             raise ValueError("recipes must hold at least one recipe, got none")
+        self._check_halving()
         if self.symmetry not in get_args(Symmetry):
             raise ValueError(
                 f"symmetry must be one of {', '.join(get_args(Symmetry))}, got {self.symmetry!r}"
@@ -85,6 +90,19 @@ class SearchConfig:
                     f"width must be at least the widest hidden layer of widths {self.widths}, "
                     f"got {self.width}"
                 )
+
+    def _check_halving(self) -> None:
+        last = 0
+        for epochs, share in self.halving:
+            checked_integer("halving's epochs", epochs, last + 1)
+            if not 0 < share < 1:
+                raise ValueError(f"halving's share must be in (0, 1), got {share!r}")
+            last = epochs
+        shortest = min(recipe.epochs for recipe in self.recipes)
+        if last >= shortest:
+            raise ValueError(
+                f"halving must end before the {shortest} epochs of a training, got {last} epochs"
+            )
 
     def _check_every_widths(self) -> None:
         if self.max_nonzeros is None:
@@ -107,6 +125,7 @@ class SearchConfig:
         """The description that `to_json` wrote."""
         values = json.loads(text)
         values["recipes"] = tuple(Recipe(**recipe) for recipe in values["recipes"])
+        values["halving"] = tuple((epochs, share) for epochs, share in values["halving"])
         if values["widths"] is not None:
             values["widths"] = tuple(values["widths"])
         if values["first_per_count"] is not None:

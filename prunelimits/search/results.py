@@ -11,7 +11,7 @@ import numpy as np
 from prunelimits.models import MLP
 from prunelimits.saving import from_bytes
 from prunelimits.search.config import SearchConfig
-from prunelimits.search.shard import DIVERGED, shard_ranks
+from prunelimits.search.shard import DIVERGED, STOPPED, shard_ranks
 from prunelimits.search.spaces import AbstractSpace, Phase, make_space
 from prunelimits.search.store import Store
 from prunelimits.training import Recipe
@@ -51,9 +51,10 @@ class SizeSummary:
         nonzeros: Weights and biases.
         networks: Different networks trained.
         trainings: Trainings of them, over recipes and seeds.
-        reached: Trainings that reached the target.
+        reached: Trainings that reached the target at their end.
         diverged: Trainings that diverged.
-        accuracy: The best accuracy.
+        stopped: Trainings that halving stopped before their end, which never count as reaching it.
+        accuracy: The best accuracy at the end of a training; 0 where none came to its end.
     """
 
     nonzeros: int
@@ -61,6 +62,7 @@ class SizeSummary:
     trainings: int
     reached: int
     diverged: int
+    stopped: int
     accuracy: float
 
 
@@ -178,7 +180,7 @@ def _summarise(
     samples: int,
 ) -> PhaseSummary:
     largest = int(space.nonzeros([space.count - 1]))
-    networks, reached, diverged = (np.zeros(largest + 1, dtype=np.int64) for _ in range(3))
+    networks, reached, diverged, stopped = (np.zeros(largest + 1, dtype=np.int64) for _ in range(4))
     most_correct = np.zeros(largest + 1, dtype=np.int64)
     for shard, numbers in store.shards(phase):
         ranks = shard_ranks(config, space, shard)
@@ -187,6 +189,7 @@ def _summarise(
         np.add.at(networks, sizes, 1)
         np.add.at(reached, sizes, (correct / samples >= config.target).sum(1))
         np.add.at(diverged, sizes, (correct == DIVERGED).sum(1))
+        np.add.at(stopped, sizes, (correct <= STOPPED).sum(1))
         np.maximum.at(most_correct, sizes, correct.max(1))
     each = len(config.recipes) * config.seeds
     return PhaseSummary(
@@ -202,6 +205,7 @@ def _summarise(
                 trainings=int(networks[size]) * each,
                 reached=int(reached[size]),
                 diverged=int(diverged[size]),
+                stopped=int(stopped[size]),
                 accuracy=int(most_correct[size]) / samples,
             )
             for size in np.flatnonzero(networks)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from prunelimits.masks import unflatten
 from prunelimits.models import MLP, leading_block, parameter_shapes
@@ -17,10 +18,21 @@ from prunelimits.saving import to_bytes
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.spaces import AbstractSpace, Phase, make_space
 from prunelimits.search.task import Task
-from prunelimits.training import AbstractEngine, MLPEnsemble, default_engine, evaluate, fit
+from prunelimits.training import (
+    AbstractEngine,
+    FitResult,
+    MLPEnsemble,
+    Recipe,
+    default_engine,
+    evaluate,
+    fit,
+)
 
 DIVERGED = -1
 """Stands for the number of correct samples of a network whose training diverged."""
+
+STOPPED = -2
+"""`STOPPED - n` stands for n correct samples of a training that halving stopped early."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +84,9 @@ class ShardResult:
     Attributes:
         phase: 1 or 2.
         shard: Which shard.
-        correct: Samples classified right, or `DIVERGED`, int32 `(ranks, recipes, seeds)`.
-        best: The most accurate network of every size that occurs.
+        correct: Samples classified right, `DIVERGED`, or `STOPPED` less the samples classified
+            right when the training was stopped: int32 `(ranks, recipes, seeds)`.
+        best: The most accurate network of every size that has one trained to the end.
         engine: The engine's name.
         seconds: Time taken.
     """
@@ -98,34 +111,27 @@ def shard_ranks(config: SearchConfig, space: AbstractSpace, shard: int) -> range
 
 
 def train_shard(job: ShardJob) -> ShardResult:
-    """Trains and measures every network of a shard."""
+    """Trains and measures every network of a shard, with `halving` not all of them to the end."""
     began = time.perf_counter()
     config, task = job.config, job.task
     space = make_space(config, task.inputs, task.outputs, job.phase, job.widths)
     ranks = shard_ranks(config, space, job.shard)
     correct = np.empty((len(ranks), len(config.recipes), config.seeds), dtype=np.int32)
-    trained: list[tuple[list[int], MLPEnsemble]] = []
+    trained: list[tuple[list[int], MLPEnsemble, Tensor]] = []
     engine = job.engine
     for recipes in _trainable_together(config):
-        ensemble = _initial_ensemble(job, space, ranks, recipes)
+        ensemble = initial_ensemble(job, space, ranks, recipes)
         engine = engine or default_engine(ensemble)
         each = [config.recipes[r] for _ in ranks for r in recipes for _ in range(config.seeds)]
-        result = fit(
-            ensemble, task.x, task.y, each, loss=task.loss, seed=config.seed, engine=engine
-        )
-        accuracy = result.accuracy
-        if config.held_out:
-            measured = (task.measure_x, task.measure_y)
-            accuracy = evaluate(result.ensemble, *measured, loss=task.loss, engine=engine).accuracy
-        counts = (accuracy * len(task.measure_x)).round().int()
-        counts[result.diverged] = DIVERGED
+        counts, members, ensemble = _train(job, ensemble, each, engine)
         correct[:, recipes] = counts.view(len(ranks), len(recipes), -1).numpy()
-        trained.append((recipes, result.ensemble))
+        trained.append((recipes, ensemble, members))
     best: list[Candidate] = []
     for i, j, k, size in _best_of_each_size(correct, space.nonzeros(ranks).numpy()):
-        recipes, ensemble = next(group for group in trained if j in group[0])
+        recipes, ensemble, members = next(group for group in trained if j in group[0])
         member = (i * len(recipes) + recipes.index(j)) * config.seeds + k
-        content = _network(ensemble, member, space.widths(ranks[i]))
+        place = int(torch.searchsorted(members, member))
+        content = _network(ensemble, place, space.widths(ranks[i]))
         best.append(Candidate(size, int(correct[i, j, k]), ranks[i], j, k, content))
     return ShardResult(
         phase=job.phase,
@@ -137,6 +143,63 @@ def train_shard(job: ShardJob) -> ShardResult:
     )
 
 
+def _train(
+    job: ShardJob, ensemble: MLPEnsemble, recipes: list[Recipe], engine: AbstractEngine
+) -> tuple[Tensor, Tensor, MLPEnsemble]:
+    """Trains an ensemble from rung to rung.
+
+    Returns:
+        `ShardResult.correct` of every member; the members that reached the end, ascending; and
+        these, trained.
+    """
+    config, task = job.config, job.task
+    counts = torch.empty(len(ensemble), dtype=torch.int32)
+    members = torch.arange(len(ensemble))
+    steps_per_epoch = len(task.x) // recipes[0].batch_size
+    start = 0
+    for epochs, share in (*config.halving, (recipes[0].epochs, 1.0)):
+        stop = epochs * steps_per_epoch
+        result = fit(
+            ensemble,
+            task.x,
+            task.y,
+            [recipes[member] for member in members.tolist()],
+            loss=task.loss,
+            seed=config.seed,
+            start=start,
+            stop=stop,
+            engine=engine,
+        )
+        correct = _correct(job, result, engine)
+        counts[members] = correct
+        kept = most_accurate(correct, share)
+        members, ensemble, start = members[kept], result.ensemble[kept], stop
+    # STOPPED - DIVERGED is DIVERGED again.
+    recorded = STOPPED - counts
+    recorded[members] = counts[members]
+    return recorded, members, ensemble
+
+
+def _correct(job: ShardJob, result: FitResult, engine: AbstractEngine) -> Tensor:
+    """Samples that each member classifies right, or `DIVERGED`, int32 `(members,)`."""
+    task = job.task
+    accuracy = result.accuracy
+    if job.config.held_out:
+        measured = (task.measure_x, task.measure_y)
+        accuracy = evaluate(result.ensemble, *measured, loss=task.loss, engine=engine).accuracy
+    correct = (accuracy * len(task.measure_x)).round().int()
+    return correct.masked_fill(result.diverged, DIVERGED)
+
+
+def most_accurate(correct: Tensor, share: float) -> Tensor:
+    """Positions of the given share of the highest numbers, at least one, ascending.
+
+    Of equal numbers the earlier ones, so that no choice is left to chance.
+    """
+    keep = max(1, round(share * len(correct)))
+    return correct.sort(descending=True, stable=True).indices[:keep].sort().values
+
+
 def _trainable_together(config: SearchConfig) -> list[list[int]]:
     """Positions of the recipes, grouped by what one `fit` must have in common."""
     groups: dict[tuple[int, int], list[int]] = {}
@@ -145,7 +208,7 @@ def _trainable_together(config: SearchConfig) -> list[list[int]]:
     return list(groups.values())
 
 
-def _initial_ensemble(
+def initial_ensemble(
     job: ShardJob, space: AbstractSpace, ranks: range, recipes: list[int]
 ) -> MLPEnsemble:
     """One member for every rank, recipe and repeat, in this order."""
@@ -178,7 +241,7 @@ def _best_of_each_size(
         members = np.flatnonzero(sizes == size)
         part = correct[members]
         i, j, k = (int(n) for n in np.unravel_index(part.argmax(), part.shape))
-        if part[i, j, k] != DIVERGED:
+        if part[i, j, k] >= 0:
             best.append((int(members[i]), j, k, int(size)))
     return best
 

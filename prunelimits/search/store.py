@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the tables or the meaning of their content change."""
 
 _APPLICATION = 0x70726C6D  # "prlm", so that another program's database is recognised

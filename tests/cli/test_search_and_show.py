@@ -61,6 +61,7 @@ def test_a_search_is_shown_exported_and_remeasured(data: Path, capsys: pytest.Ca
     assert "Phase 2: masks of widths 2-3-2-1" in printed
     assert "Sparsest network at 50 %" in printed
     assert "Kept in search.sqlite" in printed
+    assert "stopped early" not in printed
     options = ["--model", "net.pt", "--csv", "table.csv", "--pictures", "pictures"]
     assert main(["show", "search.sqlite", *options, "--data", str(data)]) == 0
     with open("table.csv", newline="") as file:
@@ -106,6 +107,25 @@ def test_the_same_command_goes_on_and_another_is_refused(
     assert main([*command, "--seed", "1"]) == 1
     error = capsys.readouterr().err
     assert "search.sqlite belongs to another search (seed is 0, asked for 1)" in error
+
+
+def test_a_search_by_halving_tells_what_was_stopped(data: Path, capsys: pytest.CaptureFixture[str]):
+    command = ["search", *SMALL, "--data", str(data), "--halving", "1", "0.1"]
+    assert main([*command, "--target", "0.01", "--shard-size", "48"]) == 0
+    table = capsys.readouterr().out
+    assert "stopped early" in table
+    assert main(["show", "search.sqlite", "--csv", "table.csv"]) == 0
+    with open("table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # 26 shards of 4 networks, each trained 12 times: of 48 trainings five go on.
+    assert sum(int(row["stopped"]) for row in rows) == 26 * 43
+    for row in rows:
+        ended = int(row["trainings"]) - int(row["stopped"])
+        assert int(row["reached"]) == ended
+        line = next(line for line in table.splitlines() if line.split()[1:2] == [row["nonzeros"]])
+        assert (" - " in line) == (ended == 0)
+    assert main([*command, "--halving", "2", "0.1"]) == 1
+    assert "halving must end before the 2 epochs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

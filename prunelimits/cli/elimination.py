@@ -1,0 +1,249 @@
+"""`prunelimits search --method elimination`, and `prunelimits show` of what it left."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.table import Table
+from torch import Tensor
+from tqdm import tqdm
+
+from prunelimits.cli.report import console, say
+from prunelimits.datasets import cubist_spiral
+from prunelimits.saving import save, write_atomically
+from prunelimits.search import make_task
+from prunelimits.search.elimination import (
+    EliminatedNetwork,
+    Elimination,
+    EliminationResult,
+    Round,
+    eliminate,
+    read_elimination,
+)
+from prunelimits.training.engine import Loss
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from prunelimits.models import MLP
+
+
+def search_by_elimination(
+    method: Elimination,
+    data: tuple[Tensor, Tensor] | None,
+    *,
+    target: float,
+    nonzeros: int | None,
+    widths: tuple[int, ...] | None,
+    hidden: tuple[int, ...],
+    initial: MLP | None,
+    held_out: float,
+    seed: int,
+    store: Path,
+    minutes: float | None,
+    pictures: Path | None,
+    quiet: bool,
+) -> int:
+    """Eliminates, and prints what was found; the exit code.
+
+    Args:
+        method: How.
+        data: The user's own; None: the Cubist Spiral.
+        target: Accuracy to reach.
+        nonzeros: Parameters to get down to, or None.
+        widths: Of the dense networks, or None.
+        hidden: Their hidden widths where `widths` is None.
+        initial: A trained network to start from, or None.
+        held_out: Share of the data on which accuracy is measured and nothing is trained.
+        seed: Decides everything random.
+        store: The file that keeps the state.
+        minutes: After which no round is begun, or None.
+        pictures: A folder to draw in, or None.
+        quiet: Lines instead of a progress bar.
+    """
+    task = make_task(*(data or cubist_spiral()), held_out=held_out, seed=seed)
+    loss: Loss = task.loss
+    with RoundBar(quiet=quiet or not sys.stderr.isatty()) as bar:
+        result = eliminate(
+            task.x,
+            task.y,
+            method,
+            target=target,
+            nonzeros=nonzeros,
+            start=initial or widths or (task.inputs, *hidden, task.outputs),
+            trained=initial is not None,
+            loss=loss,
+            measure=(task.measure_x, task.measure_y) if held_out else None,
+            seed=seed,
+            store=store,
+            time_limit=None if minutes is None else 60 * minutes,
+            on_round=bar.update,
+        )
+    print_elimination(result)
+    if pictures is not None:
+        draw_elimination(result, pictures, points=data or cubist_spiral())
+    say(f"Kept in {store}; see it again with: prunelimits show {store}")
+    return 0
+
+
+def is_elimination(store: Path) -> bool:
+    """Whether a file looks like an elimination's store; the other search's is an SQLite file."""
+    if not store.is_file():
+        return False
+    with open(store, "rb") as file:
+        return file.read(2) == b"PK"
+
+
+def show_elimination(
+    store: Path,
+    *,
+    target: float | None,
+    nonzeros: int | None,
+    model: Path | None,
+    csv_file: Path | None,
+    pictures: Path | None,
+    points: tuple[Tensor, Tensor] | None,
+) -> int:
+    """Prints the table of a store and writes what was asked for; the exit code.
+
+    Args:
+        store: The file.
+        target: Another target to judge by, or None.
+        nonzeros: The size that the model and the picture take; None: the sparsest at the target.
+        model: Where to write that network, or None.
+        csv_file: Where to write the table, or None.
+        pictures: A folder to draw in, or None.
+        points: Data to show in the picture, or None.
+    """
+    result = read_elimination(store)
+    if target is not None:
+        result = dataclasses.replace(result, target=target)
+    print_elimination(result)
+    if csv_file is not None:
+        write_elimination_csv(result, csv_file)
+    if model is not None:
+        write_eliminated(choose_eliminated(result, nonzeros), model)
+    if pictures is not None:
+        draw_elimination(result, pictures, nonzeros=nonzeros, points=points)
+    return 0
+
+
+class RoundBar:
+    """The progress of an elimination: a bar without an end, or with `quiet` a line a round."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+        if not quiet:
+            self._bar = tqdm(unit=" trainings", dynamic_ncols=True)
+
+    def __enter__(self) -> RoundBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, round_: Round) -> None:
+        """Shows a finished round."""
+        smallest = "none yet" if round_.smallest is None else f"{round_.smallest} nonzeros"
+        stage = f"{round_.stage}, down to {round_.nonzeros} nonzeros"
+        if self._bar is None:
+            say(f"{stage}: {round_.trained} trained, best {round_.score:.2%}, smallest {smallest}")
+            return
+        self._bar.set_description_str(stage, refresh=False)
+        self._bar.set_postfix_str(f"smallest {smallest}", refresh=False)
+        self._bar.update(round_.trained)
+
+
+def print_elimination(result: EliminationResult) -> None:
+    """Prints the networks that no smaller one equals, the sparsest, and what it took."""
+    table = Table(title="Networks that no smaller one equals", title_justify="left")
+    for column in ("nonzeros", "with all biases", "widths", "score"):
+        table.add_column(column, justify="right")
+    for network in result.front:
+        reaches = result.target is not None and network.score >= result.target
+        table.add_row(
+            f"{network.nonzeros}",
+            f"{network.with_biases}",
+            "-".join(map(str, network.model.widths)),
+            f"{network.score:.2%}",
+            style="bold green" if reaches else None,
+        )
+    console.print(table)
+    goals = [] if result.target is None else [f"at {100 * result.target:.4g} %"]
+    goals += [] if result.budget is None else [f"within {result.budget} nonzeros"]
+    goal = " ".join(goals)
+    if (best := result.sparsest) is None:
+        console.print(f"No network {goal} yet")
+    else:
+        console.print(
+            f"Sparsest network {goal}: [bold]{best.nonzeros} nonzeros[/bold] "
+            f"({best.with_biases} with a bias for every unit), score {best.score:.2%}"
+        )
+    if not result.finished:
+        console.print("Not finished: the same command goes on.")
+    console.print(f"{result.epochs:,} passes of a network over the data in {result.seconds:,.0f} s")
+
+
+def choose_eliminated(result: EliminationResult, nonzeros: int | None) -> EliminatedNetwork:
+    """The network of a size; by default the sparsest at the goal, or the one of the best score.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = result.sparsest or max(result.networks, key=lambda n: n.score, default=None)
+    if nonzeros is not None:
+        found = next((n for n in result.networks if n.nonzeros == nonzeros), None)
+    if found is None:
+        sizes = ", ".join(str(n.nonzeros) for n in result.networks) or "none yet"
+        raise ValueError(f"nonzeros must be a size that was trained ({sizes}), got {nonzeros}")
+    return found
+
+
+def write_eliminated(network: EliminatedNetwork, path: Path) -> None:
+    """Writes a network to a file that `prunelimits.load` reads."""
+    save(network.model, network.masks, path)
+    say(f"Wrote {path}")
+
+
+def write_elimination_csv(result: EliminationResult, path: Path) -> None:
+    """Writes the best network of every size to a CSV file."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("nonzeros", "with_biases", "widths", "score"))
+    for n in result.networks:
+        writer.writerow((n.nonzeros, n.with_biases, "-".join(map(str, n.model.widths)), n.score))
+    write_atomically(text.getvalue().encode(), path)
+    say(f"Wrote {path}")
+
+
+def draw_elimination(
+    result: EliminationResult,
+    folder: Path,
+    *,
+    nonzeros: int | None = None,
+    points: tuple[Tensor, Tensor] | None = None,
+) -> None:
+    """Draws a network, where it has a plane to draw, and the score of every size."""
+    from prunelimits.viz import accuracy_figure, network_figure, save_figure
+
+    found = choose_eliminated(result, nonzeros)
+    figures: dict[str, Figure] = {}
+    if (found.model.widths[0], found.model.widths[-1]) == (2, 1):
+        title = f"{found.nonzeros} nonzeros, accuracy {found.score:.2%}"
+        figures["network"] = network_figure(
+            found.model, found.masks, *(points or (None, None)), title=title
+        )
+    scores = [(n.nonzeros, n.score) for n in result.networks]
+    figures["accuracy"] = accuracy_figure(scores, target=result.target)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            path = (folder / name).with_suffix(suffix)
+            save_figure(figure, path)
+            say(f"Wrote {path}")

@@ -1,0 +1,108 @@
+"""Which networks are kept: of every size the best, few of one origin, none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from prunelimits.search.elimination.networks import Networks, join
+from prunelimits.search.elimination.signatures import signatures
+
+
+class Beam:
+    """Networks by size, and the best of every size ever seen.
+
+    Attributes:
+        waiting: Nonzeros -> networks of this size to go on from, the best first.
+        front: Nonzeros -> the best network of this size, one member each.
+    """
+
+    def __init__(self, width: int, per_origin: int) -> None:
+        self.width, self.per_origin = width, per_origin
+        self.waiting: dict[int, Networks] = {}
+        self.front: dict[int, Networks] = {}
+
+    def offer(self, networks: Networks) -> None:
+        """Takes in networks of any sizes; what falls behind is dropped."""
+        for size, same in by_size(networks):
+            known = [self.waiting[size]] if size in self.waiting else []
+            self.waiting[size] = best(join([*known, same]), self.width, self.per_origin)
+
+    def remember(self, networks: Networks) -> None:
+        """Notes the best network of each size, without keeping it to go on from."""
+        for size, same in by_size(networks):
+            champion = same[same.score.argmax().reshape(1)]
+            if size not in self.front or champion.score > self.front[size].score:
+                self.front[size] = champion
+
+    def take(self, step: float) -> Networks | None:
+        """The networks to go on from, which no longer wait: the largest.
+
+        Sizes that one candidate's removals span are taken together. None: nothing waits.
+        """
+        if not self.waiting:
+            return None
+        largest = max(self.waiting)
+        sizes = [size for size in self.waiting if size > largest - removed(largest, step)]
+        return best(join([self.waiting.pop(s) for s in sizes]), self.width, self.per_origin)
+
+
+def removed(size: int, step: float) -> int:
+    """How many parameters a candidate of a network of this size lacks, at least one."""
+    return max(1, int(step * size))
+
+
+def best(networks: Networks, most: int, per_origin: int) -> Networks:
+    """At most `most` of the networks by descending score, of each origin its `per_origin` best.
+
+    Networks of one origin that are the same up to the order of hidden units count once.
+    """
+    order = networks.score.argsort(descending=True, stable=True)
+    ordered = networks[order]
+    ordered = ordered[first_of_each(identities(ordered))]
+    return ordered[best_of_each(ordered.origin, ordered.score, per_origin)[:most]]
+
+
+def identities(networks: Networks) -> Tensor:
+    """Equal numbers for equal networks of one origin, int64 `(models,)`."""
+    return signatures(networks.masks) * 1_000_003 + networks.origin
+
+
+def by_size(networks: Networks) -> Iterator[tuple[int, Networks]]:
+    """The networks of each number of nonzeros, sizes ascending."""
+    sizes = networks.nonzeros()
+    for size in sizes.unique().tolist():
+        yield size, networks[sizes == size]
+
+
+def first_of_each(keys: Tensor) -> Tensor:
+    """Where each key occurs first, ascending.
+
+    Example:
+        >>> first_of_each(torch.tensor([7, 5, 7, 5, 1]))
+        tensor([0, 1, 4])
+    """
+    return best_of_each(keys, torch.zeros(len(keys)), 1).sort().values
+
+
+def best_of_each(group: Tensor, score: Tensor, most: int) -> Tensor:
+    """The places of the `most` best of each group, by descending score; ties go to the first.
+
+    Args:
+        group: int64 `(n,)`.
+        score: `(n,)`.
+        most: How many of each group.
+
+    Example:
+        >>> best_of_each(torch.tensor([0, 0, 1, 0]), torch.tensor([1.0, 3.0, 0.0, 2.0]), 2)
+        tensor([1, 3, 2])
+    """
+    order = score.argsort(descending=True, stable=True)
+    grouped = order[group[order].argsort(stable=True)]
+    _, sizes = group[grouped].unique_consecutive(return_counts=True)
+    starts = sizes.cumsum(0) - sizes
+    place = torch.arange(len(group)) - starts.repeat_interleave(sizes)
+    rank = torch.empty_like(order).scatter(0, grouped, place)
+    return order[rank[order] < most]

@@ -1,0 +1,207 @@
+"""Sparse MLPs side by side, with what elimination knows about each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from prunelimits.connectivity import fold_constants
+from prunelimits.masks import with_biases
+from prunelimits.models import MLP, parameter_shapes
+from prunelimits.search.elimination.config import Biases
+from prunelimits.training import MLPEnsemble
+from prunelimits.types import Masks, Params
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Sparse MLPs stacked along a leading axis.
+
+    Attributes:
+        widths: Inputs, hidden units, outputs of the stack; a member may use fewer units.
+        params: Name -> tensor `(models, *shape)`, zero outside the masks.
+        masks: Name -> bool `(models, *shape)`.
+        units: For each hidden layer, int64 `(models, width)`: which unit of the network that the
+            member descends from stands there, -1 where none does.
+        origin: Which starting network each member descends from, int64 `(models,)`.
+        score: The metric, larger is better, float64 `(models,)`.
+        loss: The training loss, float64 `(models,)`.
+    """
+
+    widths: tuple[int, ...]
+    params: Params
+    masks: Masks
+    units: tuple[Tensor, ...]
+    origin: Tensor
+    score: Tensor
+    loss: Tensor
+
+    @classmethod
+    def unmeasured(cls, ensemble: MLPEnsemble) -> Networks:
+        """The members of an ensemble, each its own origin, of score and loss NaN."""
+        models = len(ensemble)
+        nan = torch.full((models,), torch.nan, dtype=torch.float64)
+        return cls(
+            ensemble.widths,
+            ensemble.params,
+            ensemble.masks,
+            tuple(torch.arange(width).repeat(models, 1) for width in ensemble.widths[1:-1]),
+            torch.arange(models),
+            nan,
+            nan,
+        )
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    def __getitem__(self, members: Tensor | slice) -> Networks:
+        return Networks(
+            self.widths,
+            {name: value[members] for name, value in self.params.items()},
+            {name: mask[members] for name, mask in self.masks.items()},
+            tuple(unit[members] for unit in self.units),
+            self.origin[members],
+            self.score[members],
+            self.loss[members],
+        )
+
+    def nonzeros(self) -> Tensor:
+        """Kept parameters of every member, weights and biases, int64 `(models,)`."""
+        return rows(self.masks).sum(1)
+
+    def ensemble(self) -> MLPEnsemble:
+        """The members as an ensemble to train."""
+        return MLPEnsemble.from_params(self.widths, self.params, self.masks)
+
+    def member(self, index: int, widths: Sequence[int] | None = None) -> tuple[MLP, Masks]:
+        """One member as a module with its masks.
+
+        Args:
+            index: Which.
+            widths: Those of the network that it descends from, where its units then stand. None:
+                the stack's.
+        """
+        one = self[index : index + 1]
+        params, masks = one.params, one.masks
+        if widths is not None:
+            params, masks = _placed(params, one.units, widths), _placed(masks, one.units, widths)
+        own = tuple(self.widths if widths is None else widths)
+        model = MLP.from_params(own, {name: value[0] for name, value in params.items()})
+        return model, {name: mask[0].clone() for name, mask in masks.items()}
+
+
+def rows(named: Params | Masks) -> Tensor:
+    """All entries of each model in a row, `(models, entries)`, in the order of the names."""
+    return torch.cat([value.flatten(1) for value in named.values()], 1)
+
+
+def join(parts: Sequence[Networks]) -> Networks:
+    """All members of several stacks of the same depth, padded to the widest with pruned units.
+
+    Raises:
+        ValueError: If there are no parts.
+    """
+    if not parts:
+        raise ValueError("parts must hold at least one stack of networks, got none")
+    widths = tuple(max(sizes) for sizes in zip(*(part.widths for part in parts), strict=True))
+    padded = [_padded(part, widths) for part in parts]
+    first = padded[0]
+    return Networks(
+        widths,
+        {name: torch.cat([part.params[name] for part in padded]) for name in first.params},
+        {name: torch.cat([part.masks[name] for part in padded]) for name in first.masks},
+        tuple(torch.cat(layer) for layer in zip(*(part.units for part in padded), strict=True)),
+        torch.cat([part.origin for part in padded]),
+        torch.cat([part.score for part in padded]),
+        torch.cat([part.loss for part in padded]),
+    )
+
+
+def settle(networks: Networks, biases: Biases) -> Networks:
+    """The same networks without constants and what lies on no path, as narrow as they can be.
+
+    Outputs change by rounding only, except where `biases` is `"outgoing"`, which keeps exactly the
+    biases of units that have a way out.
+    """
+    params, masks = fold_constants(networks.params, networks.masks)
+    if biases == "outgoing":
+        weights = {name: mask for name, mask in masks.items() if name.endswith("weight")}
+        masks = with_biases(weights, "outgoing")
+    return narrowed(replace(networks, params=params, masks=masks))
+
+
+def narrowed(networks: Networks) -> Networks:
+    """Units that are in use moved to the front of their layers, and the layers cut behind them."""
+    orders: list[Tensor] = [torch.arange(networks.widths[0]).repeat(len(networks), 1)]
+    for layer in range(len(networks.units)):
+        used = networks.masks[f"layers.{layer + 1}.weight"].any(1)
+        width = max(1, int(used.sum(1).max()))
+        orders.append((~used).int().argsort(dim=1, stable=True)[:, :width])
+    orders.append(torch.arange(networks.widths[-1]).repeat(len(networks), 1))
+    return Networks(
+        tuple(order.shape[1] for order in orders),
+        _reordered(networks.params, orders),
+        _reordered(networks.masks, orders),
+        tuple(unit.gather(1, o) for unit, o in zip(networks.units, orders[1:-1], strict=True)),
+        networks.origin,
+        networks.score,
+        networks.loss,
+    )
+
+
+def _reordered(named: Params, orders: list[Tensor]) -> Params:
+    """Rows and columns in these orders, `(models, new width)` for every layer of units."""
+    result: Params = {}
+    for layer, (columns, order) in enumerate(pairwise(orders)):
+        weight, bias = named[f"layers.{layer}.weight"], named[f"layers.{layer}.bias"]
+        weight = weight.gather(1, order[:, :, None].expand(-1, -1, weight.shape[2]))
+        weight = weight.gather(2, columns[:, None].expand(-1, weight.shape[1], -1))
+        result[f"layers.{layer}.weight"] = weight
+        result[f"layers.{layer}.bias"] = bias.gather(1, order)
+    return result
+
+
+def _padded(networks: Networks, widths: tuple[int, ...]) -> Networks:
+    shapes = parameter_shapes(widths)
+
+    def pad(named: Params) -> Params:
+        return {name: _grown(value, shapes[name], 0) for name, value in named.items()}
+
+    units = zip(networks.units, widths[1:-1], strict=True)
+    return replace(
+        networks,
+        widths=widths,
+        params=pad(networks.params),
+        masks=pad(networks.masks),
+        units=tuple(_grown(unit, (width,), -1) for unit, width in units),
+    )
+
+
+def _grown(value: Tensor, shape: Sequence[int], fill: int) -> Tensor:
+    """`(models, *smaller)` to `(models, *shape)`, new entries at the ends of the axes."""
+    sides = [(0, new - old) for new, old in zip(shape, value.shape[1:], strict=True)]
+    return functional.pad(value, [n for side in reversed(sides) for n in side], value=fill)
+
+
+def _placed(named: Params, units: tuple[Tensor, ...], widths: Sequence[int]) -> Params:
+    """One member's tensors `(1, *shape)` in a network of the widths that its units come from."""
+    ends = (torch.arange(widths[0]), torch.arange(widths[-1]))
+    places = [ends[0], *(unit[0] for unit in units), ends[1]]
+    result: Params = {}
+    for name, shape in parameter_shapes(widths).items():
+        layer = int(name.split(".")[1])
+        value = named[name]
+        target = value.new_zeros((1, *shape))
+        rows_, columns = places[layer + 1], places[layer]
+        if name.endswith("bias"):
+            target[0, rows_[rows_ >= 0]] = value[0, rows_ >= 0]
+        else:
+            inner = value[0][rows_ >= 0][:, columns >= 0]
+            target[0, rows_[rows_ >= 0][:, None], columns[columns >= 0][None]] = inner
+        result[name] = target
+    return result

@@ -1,0 +1,147 @@
+"""What elimination found, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from prunelimits.masks import count, with_biases
+from prunelimits.models import MLP
+from prunelimits.search.elimination.config import Elimination
+from prunelimits.search.elimination.networks import Networks, narrowed
+from prunelimits.types import Masks
+
+Stage: TypeAlias = Literal["dense", "units", "parameters"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One finished round: everything that was trained together.
+
+    Attributes:
+        stage: `"dense"` (before anything was removed), `"units"` or `"parameters"`.
+        nonzeros: Of the smallest network that the round trained.
+        trained: How many networks it trained.
+        score: The best of them.
+        origins: From how many dense networks they descend.
+        smallest: Nonzeros of the smallest network at the target that any round has found, without
+            a target the smallest of all; None while there is none.
+        epochs: Passes of one network over the training data so far, of all trainings together.
+        work: Kept parameters times samples so far, summed over all trainings.
+        seconds: Time so far, earlier runs included.
+    """
+
+    stage: Stage
+    nonzeros: int
+    trained: int
+    score: float
+    origins: int
+    smallest: int | None
+    epochs: int
+    work: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class EliminatedNetwork:
+    """The best network found of its size.
+
+    Attributes:
+        nonzeros: Weights and biases that it keeps; all of them lie on a path from an input to an
+            output, but for outputs' biases.
+        with_biases: The same by the paper's rule, under which every hidden unit in use and every
+            output has a bias that counts: the number to compare with published ones.
+        score: Accuracy, or the coefficient of determination for squared error.
+        model: The network, without units that are not in use.
+        masks: What it keeps.
+        origin: Which starting network it descends from.
+        network: It again, as `placed` wants it.
+    """
+
+    nonzeros: int
+    with_biases: int
+    score: float
+    model: MLP
+    masks: Masks
+    origin: int
+    network: Networks
+
+    @classmethod
+    def of(cls, network: Networks) -> EliminatedNetwork:
+        """The description of one network."""
+        network = narrowed(network)
+        model, masks = network.member(0)
+        weights = {name: mask for name, mask in masks.items() if name.endswith("weight")}
+        return cls(
+            nonzeros=count(masks),
+            with_biases=count(with_biases(weights, "outgoing")),
+            score=float(network.score[0]),
+            model=model,
+            masks=masks,
+            origin=int(network.origin[0]),
+            network=network,
+        )
+
+    def placed(self, widths: tuple[int, ...]) -> tuple[MLP, Masks]:
+        """The same network with its units where they stood in the network that it started as.
+
+        Args:
+            widths: Those of the starting network.
+        """
+        return self.network.member(0, widths)
+
+
+@dataclass(frozen=True, eq=False)
+class EliminationResult:
+    """The state of an elimination, finished or not.
+
+    Attributes:
+        method: How it was done.
+        target: Score to reach, or None.
+        budget: Nonzeros to get down to, or None.
+        networks: The best network of every size that was trained, by ascending size.
+        rounds: What was done, in order.
+        seed: As given.
+        samples: How many samples the score was measured on.
+        finished: Whether nothing is left to do.
+    """
+
+    method: Elimination
+    target: float | None
+    budget: int | None
+    networks: tuple[EliminatedNetwork, ...]
+    rounds: tuple[Round, ...]
+    seed: int
+    samples: int
+    finished: bool
+
+    @property
+    def front(self) -> tuple[EliminatedNetwork, ...]:
+        """The networks that no smaller one equals, by ascending size."""
+        result: list[EliminatedNetwork] = []
+        for network in self.networks:
+            if not result or network.score > result[-1].score:
+                result.append(network)
+        return tuple(result)
+
+    @property
+    def sparsest(self) -> EliminatedNetwork | None:
+        """The answer; None if there is none yet.
+
+        With a target the smallest network that reaches it, within the budget if there is one.
+        Without, the best network within the budget.
+        """
+        fitting = [n for n in self.networks if self.budget is None or n.nonzeros <= self.budget]
+        if self.target is None:
+            return max(fitting, key=lambda n: (n.score, -n.nonzeros), default=None)
+        return next((n for n in fitting if n.score >= self.target), None)
+
+    @property
+    def epochs(self) -> int:
+        """Passes of one network over the training data, of all trainings together."""
+        return self.rounds[-1].epochs if self.rounds else 0
+
+    @property
+    def seconds(self) -> float:
+        """Time taken, over all runs."""
+        return self.rounds[-1].seconds if self.rounds else 0.0

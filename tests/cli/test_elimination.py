@@ -1,0 +1,169 @@
+"""Elimination from the command line: what it prints, keeps and writes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import prunelimits as pl
+from prunelimits.cli import main
+from prunelimits.cli.elimination import (
+    is_elimination,
+    search_by_elimination,
+    show_elimination,
+)
+from prunelimits.search import Store
+from prunelimits.search.elimination import Elimination, read_elimination
+
+QUICK = Elimination(
+    networks=8,
+    dense=pl.Recipe(epochs=12, batch_size=20, lr=0.1),
+    recovery=pl.Recipe(epochs=4, batch_size=20, lr=0.05),
+    beam=6,
+    tries=3,
+    slack=0.05,
+)
+X = pl.datasets.cubist_spiral(300)[0]
+Y = (X.square().sum(1) < 1.5).float()
+
+
+def search(**options) -> int:
+    return search_by_elimination(
+        QUICK,
+        (X, Y),
+        **{
+            "target": 0.8,
+            "nonzeros": None,
+            "widths": (2, 5, 4, 1),
+            "hidden": (16,),
+            "initial": None,
+            "held_out": 0.0,
+            "seed": 0,
+            "store": Path("elimination.pt"),
+            "minutes": None,
+            "pictures": None,
+            "quiet": True,
+            **options,
+        },
+    )
+
+
+def show(**options) -> int:
+    return show_elimination(
+        Path("elimination.pt"),
+        **{
+            "target": None,
+            "nonzeros": None,
+            "model": None,
+            "csv_file": None,
+            "pictures": None,
+            "points": None,
+            **options,
+        },
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_found_is_kept_shown_and_written(capsys: pytest.CaptureFixture[str]):
+    assert search() == 0
+    printed = capsys.readouterr().out
+    assert "dense, down to 44 nonzeros: 8 trained" in printed
+    assert "Sparsest network at 80 %" in printed
+    assert show(model=Path("best.pt"), csv_file=Path("sizes.csv")) == 0
+    assert capsys.readouterr().out.splitlines()[0] in printed
+    result = read_elimination("elimination.pt")
+    assert result.sparsest is not None
+    model, masks = pl.load("best.pt")
+    assert pl.masks.count(masks) == result.sparsest.nonzeros
+    accuracy = float(((model(X)[:, 0] > 0) == (Y == 1)).double().mean())
+    assert accuracy == pytest.approx(result.sparsest.score)
+    with open("sizes.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["nonzeros"]) for row in rows] == [n.nonzeros for n in result.networks]
+
+
+def test_an_interrupted_search_goes_on(capsys: pytest.CaptureFixture[str]):
+    search(minutes=1e-9)
+    assert "No network at 80 % yet" in capsys.readouterr().out
+    search(minutes=0.002)
+    search()
+    resumed = read_elimination("elimination.pt")
+    Path("elimination.pt").unlink()
+    search()
+    undisturbed = read_elimination("elimination.pt")
+    assert [n.score for n in resumed.networks] == [n.score for n in undisturbed.networks]
+    assert len(resumed.rounds) == len(undisturbed.rounds)
+
+
+def test_another_target_and_size_can_be_asked_of_a_store(capsys: pytest.CaptureFixture[str]):
+    search()
+    result = read_elimination("elimination.pt")
+    show(target=0.999, model=Path("best.pt"))
+    printed = capsys.readouterr().out
+    reaching = [n.nonzeros for n in result.networks if n.score >= 0.999]
+    best = max(result.networks, key=lambda n: n.score).nonzeros
+    expected = min(reaching, default=best)
+    assert ("No network at 99.9 % yet" in printed) != (f"{expected} nonzeros" in printed)
+    assert pl.masks.count(pl.load("best.pt")[1]) == expected
+    size = result.networks[2].nonzeros
+    show(nonzeros=size, model=Path("small.pt"))
+    assert pl.masks.count(pl.load("small.pt")[1]) == size
+    with pytest.raises(ValueError, match="nonzeros must be a size that was trained"):
+        show(nonzeros=10_000, model=Path("none.pt"))
+
+
+def test_a_trained_network_is_shrunk(capsys: pytest.CaptureFixture[str]):
+    model, _ = pl.MLPEnsemble((2, 5, 4, 1), 1, seed=0).member(0)
+    search(initial=model, held_out=0.2)
+    assert "dense, down to 44 nonzeros: 1 trained" in capsys.readouterr().out
+
+
+def test_pictures_are_drawn():
+    search(pictures=Path("pictures"))
+    assert {path.name for path in Path("pictures").iterdir()} == {
+        "network.png",
+        "network.svg",
+        "accuracy.png",
+        "accuracy.svg",
+    }
+
+
+def test_a_store_is_recognised():
+    search(minutes=0.001)
+    Store(Path("search.sqlite"), write=True).close()
+    assert is_elimination(Path("elimination.pt"))
+    assert not is_elimination(Path("search.sqlite"))
+    assert not is_elimination(Path("missing.pt"))
+    torch.save({}, "other.pt")
+    with pytest.raises(pl.search.StoreError, match="damaged or no store"):
+        read_elimination("other.pt")
+
+
+def test_the_commands_lead_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("data.npz", x=X.numpy(), y=Y.numpy())
+    quick = [
+        "--elimination.networks", "4", "--elimination.beam", "3", "--elimination.tries", "2",
+        "--elimination.dense.epochs", "8", "--elimination.dense.batch-size", "20",
+        "--elimination.recovery.epochs", "2",
+    ]  # fmt: skip
+    options = ["--widths", "2", "4", "3", "1", "--target", "0.7", "--data", "data.npz", "--quiet"]
+    assert main(["search", "--method", "elimination", *options, *quick]) == 0
+    assert main(["show", "elimination.pt", "--csv", "sizes.csv"]) == 0
+    assert "nonzeros" in capsys.readouterr().out
+    assert Path("sizes.csv").exists()
+
+
+def test_options_of_the_other_method_are_refused(capsys):
+    assert main(["search", "--method", "elimination", "--every-widths", "--seeds", "3"]) == 1
+    assert "does not know --every-widths, --seeds" in capsys.readouterr().err

@@ -1,0 +1,320 @@
+"""Elimination from start to end, and after interruptions."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from prunelimits.datasets import cubist_spiral
+from prunelimits.masks import count, nonzero_masks, with_biases
+from prunelimits.search import StoreError
+from prunelimits.search.elimination import Elimination, EliminationResult, Round, eliminate
+from prunelimits.training import MLPEnsemble, Recipe
+
+from .oracle import outputs
+
+X = cubist_spiral(400)[0]
+# Easier than the spiral: which points lie inside a circle.
+Y = (X.square().sum(1) < 1.5).float()
+QUICK = Elimination(
+    networks=8,
+    dense=Recipe(epochs=12, batch_size=20, lr=0.1),
+    recovery=Recipe(epochs=4, batch_size=20, lr=0.05),
+    beam=6,
+    tries=3,
+    slack=0.05,
+)
+START = (2, 5, 4, 1)
+
+
+def run(method: Elimination = QUICK, **options) -> EliminationResult:
+    return eliminate(X, Y, method, **{"start": START, "target": 0.85, **options})
+
+
+def content(result: EliminationResult):
+    """All of a result that does not depend on time."""
+    networks = [(n.nonzeros, n.score, n.origin, n.model.state_dict()) for n in result.networks]
+    return (
+        [(*n[:3], {name: value.tolist() for name, value in n[3].items()}) for n in networks],
+        [dataclasses.replace(r, seconds=0.0) for r in result.rounds],
+        result.finished,
+    )
+
+
+def test_what_it_reports_is_what_a_plain_loop_measures():
+    result = run()
+    assert result.finished
+    assert result.sparsest is not None
+    assert result.sparsest.score >= 0.85
+    assert len(result.networks) > 12
+    for network in result.networks:
+        params = {n: p.detach() for n, p in network.model.named_parameters()}
+        accuracy = float(((outputs(params, X)[:, 0] > 0) == (Y == 1)).double().mean())
+        assert network.score == pytest.approx(accuracy, abs=1.5 / len(X))
+        assert network.nonzeros == count(network.masks)
+        for layer, width in enumerate(network.model.widths[1:-1], 1):
+            used = network.masks[f"layers.{layer}.weight"].any(0)
+            assert int(used.sum()) == width or (width == 1 and network.score <= 0.7)
+        kept = nonzero_masks(params)
+        assert all(bool((network.masks[name] | ~kept[name]).all()) for name in kept)
+        weights = {name: m for name, m in network.masks.items() if name.endswith("weight")}
+        assert network.with_biases == count(with_biases(weights, "outgoing"))
+
+
+def test_the_sparsest_is_the_smallest_at_the_target():
+    result = run()
+    reaching = [n.nonzeros for n in result.networks if n.score >= 0.85]
+    assert result.sparsest is not None
+    assert result.sparsest.nonzeros == min(reaching)
+    sizes = [n.nonzeros for n in result.front]
+    scores = [n.score for n in result.front]
+    assert sizes == sorted(set(sizes))
+    assert scores == sorted(set(scores))
+    assert scores[-1] == max(n.score for n in result.networks)
+
+
+def test_it_ends_when_nothing_within_reach_is_left():
+    last = run().rounds[-1]
+    assert last.stage == "parameters"
+    # Something was tried below the smallest network that reaches the target.
+    assert last.smallest is not None
+    assert min(n.nonzeros for n in run().networks) < last.smallest
+
+
+def test_what_is_out_of_reach_does_not_lead_on():
+    y = torch.randint(0, 2, (400,), generator=torch.Generator().manual_seed(0)).float()
+    method = dataclasses.replace(QUICK, slack=0.0)
+    result = eliminate(X, y, method, start=START, target=1.0)
+    assert [r.stage for r in result.rounds] == ["dense", "units"]
+    assert result.sparsest is None
+    assert result.finished
+
+
+def test_where_all_trainings_diverge_nothing_is_found():
+    result = run(dataclasses.replace(QUICK, dense=Recipe(epochs=2, batch_size=20, lr=1e30)))
+    assert result.finished
+    assert result.networks == ()
+    assert result.sparsest is None
+
+
+def test_a_budget_is_reached_and_not_undercut_by_a_round():
+    result = run(target=None, nonzeros=20)
+    assert result.sparsest is not None
+    assert result.sparsest.nonzeros <= 20
+    assert result.rounds[-1].nonzeros <= 20
+    assert result.finished
+
+
+def test_stages_follow_each_other_and_work_adds_up():
+    rounds = run().rounds
+    stages = [r.stage for r in rounds]
+    assert stages[0] == "dense"
+    assert stages == sorted(stages, key=("dense", "units", "parameters").index)
+    assert stages.count("units") > 1
+    # Nothing diverges here, so each round costs its networks times its epochs.
+    epochs = 0
+    for r in rounds:
+        epochs += (12 if r.stage == "dense" else 4) * r.trained
+        assert r.epochs == epochs
+    assert rounds[0].work == 8 * 12 * 400 * (2 * 5 + 5 + 5 * 4 + 4 + 4 + 1)
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_something_else():
+    assert content(run()) == content(run())
+    assert content(run()) != content(run(seed=1))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 7])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, after: int):
+    store, undisturbed = tmp_path / "spiral.pt", run()
+    seen: list[Round] = []
+
+    def kill(round_: Round) -> None:
+        seen.append(round_)
+        if len(seen) == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(store=store, on_round=kill)
+    resumed = run(store=store, on_round=seen.append)
+    assert content(resumed) == content(undisturbed)
+    # No round was done twice.
+    assert len(seen) == len(undisturbed.rounds)
+    assert content(run(store=store)) == content(undisturbed)
+
+
+def test_noise_is_the_same_after_an_interruption(tmp_path: Path):
+    """One network to start from loses units by noise, and large steps choose by noise."""
+    store, method = tmp_path / "spiral.pt", dataclasses.replace(QUICK, step=0.2)
+    options = {"start": MLPEnsemble(START, 1, seed=4).member(0)[0]}
+    undisturbed = run(method, **options)
+
+    def kill(_: Round) -> None:
+        raise Killed
+
+    for _ in undisturbed.rounds:
+        with pytest.raises(Killed):
+            run(method, **options, store=store, on_round=kill)
+    assert content(run(method, **options, store=store)) == content(undisturbed)
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_the_round_before(tmp_path: Path, monkeypatch):
+    store = tmp_path / "spiral.pt"
+    run(store=store, time_limit=1e-9)
+    assert not store.exists()
+    written: list[int] = []
+
+    def failing(content: bytes, path: object) -> None:
+        written.append(len(content))
+        if len(written) == 4:
+            raise OSError("no space left")
+        Path(str(path)).write_bytes(content)
+
+    monkeypatch.setattr("prunelimits.search.elimination.state.write_atomically", failing)
+    with pytest.raises(OSError, match="no space"):
+        run(store=store)
+    monkeypatch.undo()
+    assert content(run(store=store)) == content(run())
+
+
+def test_a_store_of_something_else_is_refused(tmp_path: Path):
+    store = tmp_path / "spiral.pt"
+    run(store=store)
+    with pytest.raises(StoreError, match="seed is 0, asked for 1"):
+        run(store=store, seed=1)
+    with pytest.raises(StoreError, match="data is"):
+        eliminate(X[:300], Y[:300], QUICK, start=START, target=0.85, store=store)
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3", None])
+def test_a_damaged_store_is_refused(tmp_path: Path, damage: bytes | None):
+    store = tmp_path / "spiral.pt"
+    if damage is None:
+        run(store=store)
+        damage = store.read_bytes()[:-200]
+    store.write_bytes(damage)
+    with pytest.raises(StoreError, match="damaged or no store"):
+        run(store=store)
+
+
+def test_a_store_never_runs_code(tmp_path: Path):
+    store, trap = tmp_path / "spiral.pt", tmp_path / "trap"
+
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (trap,))
+
+    torch.save({"format": Trap()}, store)
+    with pytest.raises(StoreError):
+        run(store=store)
+    assert not trap.exists()
+
+
+def test_networks_and_one_network_can_be_the_start():
+    ensemble = MLPEnsemble(START, 5, seed=9)
+    from_ensemble = run(start=ensemble)
+    assert from_ensemble.rounds[0].trained == 5
+    model, _ = ensemble.member(0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    from_model = run(start=model)
+    assert from_model.rounds[0].trained == 1
+    assert from_model.rounds[1].trained == QUICK.networks
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    sparsest = from_model.sparsest
+    assert sparsest is not None
+    placed, masks = sparsest.placed(START)
+    assert count(masks) == sparsest.nonzeros
+    torch.testing.assert_close(placed(X), sparsest.model(X))
+
+
+def test_a_trained_network_is_not_trained_again_before_it_shrinks():
+    ensemble = MLPEnsemble(START, 2, seed=9)
+    result = run(start=ensemble, trained=True)
+    assert result.rounds[0].epochs == 0
+    params = {name: value[0] for name, value in ensemble.params.items()}
+    accuracy = float(((outputs(params, X)[:, 0] > 0) == (Y == 1)).double().mean())
+    assert result.rounds[0].score >= accuracy - 1e-9
+
+
+def test_under_the_outgoing_rule_every_network_found_obeys_it():
+    result = run(dataclasses.replace(QUICK, biases="outgoing"))
+    for network in result.networks:
+        assert network.nonzeros == network.with_biases
+
+
+def test_other_data_can_measure_the_score():
+    other_x, other_y = cubist_spiral(150)
+    result = run(measure=(other_x, 1 - other_y))
+    for network in result.networks:
+        right = (network.model(other_x)[:, 0] > 0) == (other_y == 0)
+        assert network.score == pytest.approx(float(right.double().mean()), abs=1e-9)
+    assert result.samples == 150
+
+
+def test_several_classes():
+    y = (X[:, 0] > 0.5).long() + (X[:, 0] > -0.5).long()
+    result = eliminate(X, y, QUICK, start=(2, 6, 3), target=0.9)
+    assert result.sparsest is not None
+    right = result.sparsest.model(X).argmax(1) == y
+    assert result.sparsest.score == pytest.approx(float(right.double().mean()))
+    # The default start fits the data.
+    assert eliminate(X, y, QUICK, target=0.9, time_limit=1e-9).networks == ()
+
+
+def test_regression_is_scored_by_the_coefficient_of_determination():
+    y = (X[:, 0] - 2 * X[:, 1]).clamp_min(0)
+    result = eliminate(X, y, QUICK, start=(2, 4, 3, 1), loss="mse", target=0.9)
+    best = max(result.networks, key=lambda n: n.score)
+    assert best.score > 0.9
+    for network in result.networks:
+        params = {n: p.detach() for n, p in network.model.named_parameters()}
+        error = (outputs(params, X)[:, 0] - y).square().mean()
+        expected = float(1 - error / y.double().var(correction=0))
+        assert network.score == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_random_state_of_the_user_stays_as_it_is():
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    run(time_limit=0.5)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": None}, "target or nonzeros must be given"),
+        ({"target": 1.5}, "target must be at most 1, got 1.5"),
+        ({"nonzeros": 0}, "nonzeros must be at least 1, got 0"),
+        ({"time_limit": 0}, "time_limit must be positive"),
+        ({"trained": True}, "trained needs start to be"),
+        ({"start": (3, 4, 1)}, r"x must have shape \(n, 3\)"),
+        ({"start": (2, 1)}, "start must have a hidden layer"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"beam": 0}, ValueError, "beam must be at least 1, got 0"),
+        ({"tries": 1.5}, TypeError, "tries must be an integer"),
+        ({"unit_share": 1.0}, ValueError, r"unit_share must be in \(0, 1\)"),
+        ({"step": 0}, ValueError, r"step must be in \(0, 1\)"),
+        ({"slack": -1}, ValueError, "slack must be at least 0"),
+        ({"biases": "none"}, ValueError, "biases must be one of 'free', 'outgoing'"),
+    ],
+)
+def test_a_method_that_cannot_be_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        Elimination(**options)

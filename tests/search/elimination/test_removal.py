@@ -1,0 +1,161 @@
+"""Removing units and parameters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from prunelimits.datasets import cubist_spiral
+from prunelimits.search.elimination.candidates import candidates, magnitudes
+from prunelimits.search.elimination.config import Elimination
+from prunelimits.search.elimination.networks import Networks, settle
+from prunelimits.search.elimination.trainer import Trainer
+from prunelimits.search.elimination.units import remove_units
+
+from .oracle import one, outputs, pruned, random_networks
+
+X, Y = cubist_spiral(600)
+
+
+def trainer() -> Trainer:
+    return Trainer(X, Y, X, Y, loss="binary_cross_entropy", seed=0, engine=None)
+
+
+def dense(widths=(2, 6, 4, 1), models: int = 5, seed: int = 0) -> Networks:
+    return random_networks(widths, models, seed, 1.0)
+
+
+def hidden(params, x):
+    h, result = x.double(), []
+    for layer in range(len(params) // 2 - 1):
+        weight, bias = params[f"layers.{layer}.weight"], params[f"layers.{layer}.bias"]
+        h = (h @ weight.double().T + bias.double()).relu()
+        result.append(h)
+    return result
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.55, 0.9])
+def test_the_units_that_go_are_those_of_the_least_score_in_a_plain_loop(share):
+    networks = dense(models=40)
+    smaller = remove_units(networks, X, share, "free")
+    compared = 0
+    for i in range(len(networks)):
+        params = one(networks.params, i)
+        scores = {}
+        for layer, h in enumerate(hidden(params, X)):
+            weight = params[f"layers.{layer + 1}.weight"].double()
+            power = [
+                float((h[:, unit].std(correction=0) * weight[:, unit].norm()) ** 2)
+                for unit in range(h.shape[1])
+            ]
+            for unit, value in enumerate(power):
+                # A layer's best stays.
+                last = value == max(power)
+                scores[layer, unit] = float("inf") if last else value / max(sum(power), 1e-30)
+        least = sorted(scores, key=scores.__getitem__)[: math.ceil(10 * share)]
+        expected = set(scores) - {place for place in least if scores[place] < float("inf")}
+        if 0 in scores.values():
+            continue  # units that never fire are equally worthless: any of them may go first
+        compared += 1
+        left = {
+            (layer, int(unit))
+            for layer, units in enumerate(smaller.units)
+            for unit, used in zip(
+                units[i], smaller.masks[f"layers.{layer + 1}.weight"][i].any(0), strict=True
+            )
+            if used
+        }
+        assert left == expected
+    assert compared > 10
+
+
+def test_the_mean_of_a_unit_that_never_changes_moves_into_the_next_biases():
+    networks = dense(models=1)
+    # Unit 2 of the first layer: always 5.
+    networks.params["layers.0.weight"][0, 2] = 0
+    networks.params["layers.0.bias"][0, 2] = 5
+    smaller = remove_units(networks, X, 0.05, "free")
+    assert 2 not in smaller.units[0][0].tolist()
+    torch.testing.assert_close(
+        outputs(pruned(smaller, 0), X), outputs(pruned(networks, 0), X), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_noise_makes_different_networks_of_one():
+    networks = dense(models=1)[torch.zeros(8, dtype=torch.long)]
+    noise = 2 * torch.randn(8, 10, generator=torch.Generator().manual_seed(0))
+    smaller = remove_units(networks, X, 0.5, "free", noise)
+    assert len({tuple(units.tolist()) for units in smaller.units[0]}) > 1
+    same = remove_units(networks, X, 0.5, "free")
+    assert len({tuple(units.tolist()) for units in same.units[0]}) == 1
+
+
+def test_a_candidate_is_what_is_left_when_the_best_parameter_is_gone():
+    networks = settle(random_networks((2, 4, 3, 1), 3, 1, 0.8), "free")
+    networks = replace(networks, origin=torch.arange(3))
+    bench = trainer()
+    method = Elimination(tries=2)
+    found = candidates(networks, 1, method, bench, torch.Generator())
+    x, y = bench._screened
+    for i in range(3):
+        losses = []
+        for name, mask in networks.masks.items():
+            for place in mask[i].nonzero().tolist():
+                params = {n: value.clone() for n, value in pruned(networks, i).items()}
+                params[name][tuple(place)] = 0
+                logits = outputs(params, x)[:, 0]
+                loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y.double())
+                losses.append(float(loss))
+        got = sorted(found.loss[found.origin == i].tolist())
+        assert got[0] == pytest.approx(min(losses), rel=1e-4)
+        assert len(got) == 2
+        for loss in got:
+            assert min(abs(loss - other) for other in losses) < 1e-4 * loss
+    assert bool((found.nonzeros() < networks.nonzeros()[found.origin]).all())
+
+
+def test_no_two_candidates_of_one_origin_are_the_same():
+    networks = settle(random_networks((2, 3, 3, 1), 4, 2, 0.9), "free")
+    networks = replace(networks, origin=torch.zeros(4, dtype=torch.long))
+    twice = networks[torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])]
+    method = Elimination(tries=100)
+    once = candidates(networks, 1, method, trainer(), torch.Generator())
+    again = candidates(twice, 1, method, trainer(), torch.Generator())
+    assert sorted(once.loss.tolist()) == pytest.approx(sorted(again.loss.tolist()))
+
+
+def test_under_the_outgoing_rule_no_bias_is_removed_on_its_own():
+    networks = settle(dense((2, 3, 2, 1), 2), "outgoing")
+    found = candidates(
+        networks, 1, Elimination(tries=100, biases="outgoing"), trainer(), torch.Generator()
+    )
+    for i in range(len(found)):
+        for layer in (0, 1):
+            used = found.masks[f"layers.{layer + 1}.weight"][i].any(0)
+            assert torch.equal(found.masks[f"layers.{layer}.bias"][i], used)
+
+
+def test_several_go_at_once_where_the_network_is_large():
+    networks = settle(dense((2, 8, 8, 1), 2), "free")
+    found = candidates(networks, 10, Elimination(tries=3), trainer(), torch.Generator())
+    assert bool((found.nonzeros() <= networks.nonzeros()[found.origin] - 10).all())
+    assert 1 <= int((found.origin == 0).sum()) <= 3
+
+
+def test_magnitudes_are_what_a_plain_loop_measures():
+    networks = dense((2, 4, 3, 1), 2)
+    got = magnitudes(networks, X)
+    for i in range(2):
+        params = one(networks.params, i)
+        incoming = [X.double(), *hidden(params, X)]
+        expected = []
+        for layer, h in enumerate(incoming):
+            weight = params[f"layers.{layer}.weight"].double()
+            bias = params[f"layers.{layer}.bias"].double()
+            total = (h @ weight.T).std(0, correction=0)
+            expected.append((weight.abs() * h.std(0, correction=0) / total[:, None]).flatten())
+            expected.append(bias.abs() / total)
+        torch.testing.assert_close(got[i].double(), torch.cat(expected), rtol=1e-4, atol=1e-5)
