@@ -38,6 +38,7 @@ ROOMS = [
     "connectivity",
     "datasets",
     "enumeration",
+    "limits",
     "models",
     "pruners",
     "scores",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
-import pickle
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tyro.conf import Positional, arg
 
+from prunelimits.cli.network import load_state_dict, made
 from prunelimits.cli.report import console
 from prunelimits.connectivity import analyze
 from prunelimits.saving import load, write_atomically
@@ -56,40 +53,7 @@ class Analyze:
             # A file without masks: zeros are the mask.
             return model, masks or None
         assert self.model is not None
-        model = _made(self.model)
+        model = made(self.model)
         if self.state_dict is not None:
-            _load_state(model, self.state_dict)
+            load_state_dict(model, self.state_dict)
         return model, None
-
-
-def _made(name: str) -> nn.Module:
-    module, _, factory = name.partition(":")
-    if not module or not factory:
-        raise ValueError(f"--model must be MODULE:FACTORY, such as my_models:resnet, got {name!r}")
-    # As `python -m` does: modules in the current folder are found.
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: object = importlib.import_module(module)
-        for part in factory.split("."):
-            found = getattr(found, part)
-    except AttributeError as error:
-        raise ValueError(f"--model {name}: {error}") from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
-    made: object = found() if callable(found) else found
-    if not isinstance(made, nn.Module):
-        raise TypeError(f"--model {name} must make a torch.nn.Module, got {type(made).__name__}")
-    return made
-
-
-def _load_state(model: nn.Module, path: Path) -> None:
-    content: object = None
-    # A file that holds anything but tensors is refused, however torch.load puts it.
-    with contextlib.suppress(pickle.UnpicklingError, RuntimeError, EOFError):
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise ValueError(f"{path} must hold a state dict: a dict of tensors")
-    try:
-        model.load_state_dict(content)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the model: {error}") from error

@@ -1,0 +1,258 @@
+"""`prunelimits limit`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from prunelimits.cli.data import read_data
+from prunelimits.cli.network import load_state_dict, made
+from prunelimits.cli.report import console, say
+from prunelimits.datasets import cubist_spiral
+from prunelimits.limits import (
+    Hessian,
+    LanczosState,
+    Prediction,
+    PruningLimit,
+    PruningSweep,
+    Spectrum,
+    default_names,
+    exact_spectrum,
+    lanczos_spectrum,
+    load_state,
+    magnitude_sweep,
+    pruning_limit,
+    save_state,
+)
+from prunelimits.problem import problem_of
+from prunelimits.saving import load, write_atomically
+from prunelimits.types import Masks, Problem
+
+Batches = list[tuple[Tensor, Tensor]]
+File = Annotated[Path | None, arg(metavar="FILE")]
+
+_DENSE_SIZE = 1000
+_SECONDS_BETWEEN_SAVES = 60
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Predict how far a trained network can be pruned, and check it by pruning.
+
+    Without --data: on the Cubist Spiral.
+    """
+
+    file: Annotated[Positional[Path | None], arg(metavar="FILE")] = None
+    """A network that prunelimits saved; what its masks prune is not counted."""
+    model: Annotated[str | None, arg(metavar="MODULE:FACTORY")] = None
+    """Instead of FILE: a function of yours, without arguments, that makes a model. It is run."""
+    state_dict: File = None
+    """The model's trained weights, as torch.save wrote them; no code in the file is run."""
+    data: File = None
+    """Your own data: an .npz file with arrays x (samples, ...) and y (samples)."""
+    held_out: float = 0.0
+    """Share of the data on which pruned networks are tested and nothing else is computed."""
+    batch_size: int = 128
+    """Samples in a batch: the training's, since epsilon depends on it."""
+    epsilon: Annotated[float | None, arg(metavar="FLOAT")] = None
+    """How much the loss may rise; by default the standard deviation of the batches' losses."""
+    probes: int = 4
+    """Random probes of the Hessian's spectrum; up to 1,000 parameters it is exact instead."""
+    steps: int = 100
+    """Products with the Hessian for each probe."""
+    little_memory: FlagCreatePairsOff[bool] = False
+    """Keep three vectors instead of one a step: about as accurate for the limit."""
+    double: FlagCreatePairsOff[bool] = False
+    """Compute the Hessian in float64."""
+    state: File = None
+    """Keep the spectrum's state in this file: the same command goes on where it was."""
+    seed: int = 0
+    """Decides the batches, the held-out samples and the probes."""
+    csv: File = None
+    """Write loss and accuracy at every fraction removed to a .csv file."""
+    quiet: FlagCreatePairsOff[bool] = False
+    """No progress bar."""
+
+    def run(self) -> int:
+        """Prints the limit, and what pruning really does."""
+        model, masks = self._network()
+        train, test = self._batches()
+        problem, params = problem_of(model, _loss, train)
+        names = default_names(model)
+        dtype = torch.float64 if self.double else None
+        hessian = Hessian(problem, params, names, masks=masks, dtype=dtype)
+        spectrum = self._spectrum(hessian)
+        limit = pruning_limit(
+            model,
+            _loss,
+            train,
+            epsilon=self.epsilon,
+            spectrum=spectrum,
+            masks=masks,
+            dtype=dtype,
+        )
+        sweep = self._sweep(problem, params, limit, test, masks)
+        _print(limit, sweep)
+        if self.csv is not None:
+            _write(sweep, self.csv)
+        return 0
+
+    def _network(self) -> tuple[nn.Module, Masks | None]:
+        if (self.file is None) == (self.model is None):
+            raise ValueError("give a FILE that prunelimits saved, or --model MODULE:FACTORY")
+        if self.file is not None:
+            if self.state_dict is not None:
+                raise ValueError("--state-dict belongs to --model, and FILE holds its own")
+            model, masks = load(self.file)
+            return model, masks or None
+        if self.model is None or self.state_dict is None:
+            raise ValueError("--state-dict is needed: the limit is that of a trained network")
+        model = made(self.model)
+        load_state_dict(model, self.state_dict)
+        return model, None
+
+    def _batches(self) -> tuple[Batches, Batches | None]:
+        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out must be in [0, 1), got {self.held_out}")
+        # Data may be sorted by class; batches would then differ by that, and epsilon with them.
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
+        x, y = x[order], y[order]
+        kept = len(x) - round(self.held_out * len(x))
+        parts = [
+            list(zip(a.split(self.batch_size), b.split(self.batch_size), strict=True))
+            for a, b in ((x[:kept], y[:kept]), (x[kept:], y[kept:]))
+            if len(a)
+        ]
+        if not parts:
+            raise ValueError("data must hold at least one sample, got none")
+        return parts[0], parts[1] if len(parts) > 1 else None
+
+    def _spectrum(self, hessian: Hessian) -> Spectrum:
+        if hessian.size <= _DENSE_SIZE:
+            return exact_spectrum(hessian)
+        began = time.perf_counter()
+        hessian.product(torch.ones(self.probes, hessian.size))
+        seconds = self.steps * (time.perf_counter() - began)
+        kept = 3 if self.little_memory else self.steps + 1
+        gigabytes = self.probes * kept * hessian.size * hessian.dtype.itemsize / 2**30
+        say(
+            f"{hessian.size:,} parameters: {self.steps} steps of {self.probes} probes, about "
+            f"{seconds:,.0f} s and {gigabytes:.2g} GB"
+        )
+        resume = None
+        if self.state is not None and self.state.exists():
+            resume = load_state(self.state, hessian.device)
+        quiet = self.quiet or not sys.stderr.isatty()
+        bar: tqdm[NoReturn] = tqdm(
+            total=min(self.steps, hessian.size), unit=" steps", disable=quiet, dynamic_ncols=True
+        )
+        saved = time.monotonic()
+
+        def on_step(state: LanczosState) -> None:
+            nonlocal saved
+            bar.update(state.steps - bar.n)
+            late = time.monotonic() - saved > _SECONDS_BETWEEN_SAVES or state.steps == bar.total
+            if self.state is not None and late:
+                save_state(state, self.state)
+                saved = time.monotonic()
+
+        with bar:
+            return lanczos_spectrum(
+                hessian,
+                probes=self.probes,
+                steps=self.steps,
+                seed=self.seed,
+                reorthogonalize=not self.little_memory,
+                on_step=on_step,
+                resume=resume,
+            )
+
+    def _sweep(
+        self,
+        problem: Problem,
+        params: dict[str, Tensor],
+        limit: PruningLimit,
+        test: Batches | None,
+        masks: Masks | None,
+    ) -> PruningSweep:
+        # Without held-out data accuracy is that of the training data, as for the spiral.
+        fractions = sorted({*(step / 200 for step in range(201)), limit.predicted.removed})
+        return magnitude_sweep(
+            problem,
+            params,
+            limit.prunable,
+            removed=fractions,
+            test=test or problem.batches,
+            masks=masks,
+        )
+
+
+def _loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy for one output a sample, cross-entropy for several."""
+    if outputs.dim() == targets.dim() + 1 and outputs.shape[-1] == 1:
+        outputs = outputs.squeeze(-1)
+    if outputs.shape == targets.shape:
+        return functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs))
+    return functional.cross_entropy(outputs, targets.long())
+
+
+def _print(limit: PruningLimit, sweep: PruningSweep) -> None:
+    table = Table(title="What magnitude pruning can remove at once", title_justify="left")
+    for column in ("", "removed", "remaining"):
+        table.add_column(column, justify="right" if column else "left")
+
+    def row(label: str, removed: float, style: str | None = None) -> None:
+        table.add_row(label, f"{removed:.2%}", f"{1 - removed:.2%}", style=style)
+
+    predictions: Sequence[tuple[str, Prediction]] = (
+        ("predicted, published formula", limit.predicted),
+        ("predicted, exact dimension", limit.exact),
+        ("predicted, quadratic model at the pruned point", limit.constructive),
+    )
+    for label, prediction in predictions:
+        bold = "bold green" if prediction is limit.predicted else None
+        row(label, prediction.removed, bold)
+    row("predicted, published code's steps", limit.published_removed)
+    table.add_section()
+    row("actual, training loss within epsilon", sweep.removed_within(limit.epsilon))
+    if not bool(sweep.train.accuracy.isnan().any()):
+        row("actual, accuracy above dense (published)", sweep.removed_above_dense())
+        row("actual, accuracy down by at most 1 point", sweep.removed_before_loss_of(0.01))
+    console.print(table)
+    trace = limit.trace
+    error = "" if limit.spectrum.exact else f" ± {trace.error:.2g}"
+    say(
+        f"{limit.weights:,} weights of {limit.parameters:,} parameters; loss {limit.loss:.4g}, "
+        f"epsilon {limit.epsilon:.4g}, gradient {limit.gradient_norm:.2g}, "
+        f"trace of the Hessian {trace.value:.4g}{error}"
+    )
+
+
+def _write(sweep: PruningSweep, path: Path) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(
+        ("removed_weights", "removed", "loss", "accuracy", "test_loss", "test_accuracy")
+    )
+    test = sweep.test or sweep.train
+    columns = (sweep.removed_weights, sweep.removed, sweep.train.loss, sweep.train.accuracy)
+    for row in zip(*(c.tolist() for c in (*columns, test.loss, test.accuracy)), strict=True):
+        writer.writerow(row)
+    write_atomically(text.getvalue().encode(), path)
+    say(f"Wrote {path}")

@@ -1,0 +1,247 @@
+"""The Hessian of a loss over a whole data set, as a linear operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from prunelimits.limits.losses import batch_weights, check_batches, checked_loss
+from prunelimits.masks import check_masks, flatten, unflatten
+from prunelimits.types import Masks, Params, Problem
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
+
+_GRAPH_BYTES = 2**30
+# As many vectors go through a graph side by side as need about this together.
+_BYTES_AT_ONCE = 2**28
+
+
+class Hessian:
+    """The second derivative of the mean loss over all batches, by the named parameters.
+
+    `H = sum_b n_b / n * d^2 L_b / dw^2`, where batch b has `n_b` of the `n` samples. A
+    product with a vector costs about two gradients of the whole data; the batches, their order
+    and so the matrix are the same in every product. A vector holds the entries of the parameters
+    in the order of `names`.
+
+    Args:
+        problem: The task. Its loss is a mean over the samples of a batch.
+        params: Parameters and buffers by name, where to differentiate. They are copied.
+        names: The parameters to differentiate by. None: all of `params`.
+        masks: Entries that are False are no variables: they stay as they are, and the matrix has
+            no row for them.
+        dtype: What to compute in, torch.float32 or torch.float64. None: the parameters' own.
+        keep_graphs: Whether to keep the graph of every batch's gradient from one product to the
+            next: twice as fast, and as much memory as all of the data's activations. None: where
+            that is less than a gigabyte.
+
+    Attributes:
+        names: The parameters to differentiate by, in the order of a vector's entries.
+        size: The number of rows, and of columns.
+        dtype: What it computes in.
+        device: Where the parameters are.
+
+    Raises:
+        ValueError: If there are no batches, a name or a mask fits no parameter, nothing is left
+            to differentiate by, or a loss is NaN or infinite.
+        TypeError: If a parameter to differentiate by or `dtype` is no real floating-point type.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.zeros(2)
+        >>> problem = Problem(lambda p, x: x @ p["w"], torch.nn.functional.mse_loss, [(x, y)])
+        >>> hessian = Hessian(problem, {"w": torch.zeros(2)})
+        >>> hessian.product(torch.tensor([1.0, 0.0]))  # x^T x is ((10, 14), (14, 20))
+        tensor([10., 14.])
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        params: Params,
+        names: Iterable[str] | None = None,
+        *,
+        masks: Masks | None = None,
+        dtype: torch.dtype | None = None,
+        keep_graphs: bool | None = None,
+    ) -> None:
+        check_batches(problem)
+        self.names = tuple(params if names is None else dict.fromkeys(names))
+        unknown = [name for name in self.names if name not in params]
+        if unknown or not self.names:
+            raise ValueError(f"names must be among {sorted(params)}, got {list(self.names)}")
+        if dtype not in (None, torch.float32, torch.float64):
+            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
+        for name in self.names:
+            if not params[name].is_floating_point():
+                kind = params[name].dtype
+                raise TypeError(f"params[{name!r}] must be a floating-point tensor, got {kind}")
+        self.dtype = dtype or params[self.names[0]].dtype
+        self.device = params[self.names[0]].device
+        copies = {name: self._cast(value.detach()).clone() for name, value in params.items()}
+        # The same leaves in every graph: a graph of its own copy each would keep many.
+        self._leaves = [copies[name].requires_grad_() for name in self.names]
+        self._params: Params = copies
+        self._shapes = {name: params[name].shape for name in self.names}
+        batches = [(self._cast(x), self._cast(y)) for x, y in problem.batches]
+        self._problem = problem._replace(batches=batches)
+        self._weights = batch_weights(problem).tolist()
+        self._kept = self._kept_entries(masks or {})
+        self.size = sum(map(_entries, self._shapes.values()))
+        if self._kept is not None:
+            self.size = len(self._kept)
+        if self.size == 0:
+            raise ValueError("masks must keep at least one entry of the named parameters, got none")
+        bytes_each = self._graph_bytes()
+        self._at_once = max(1, _BYTES_AT_ONCE // bytes_each)
+        if keep_graphs is None:
+            keep_graphs = len(batches) * bytes_each <= _GRAPH_BYTES
+        self._graphs = list(self._each_graph()) if keep_graphs else None
+
+    def __repr__(self) -> str:
+        return f"Hessian(size={self.size}, batches={len(self._weights)}, dtype={self.dtype})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.size, self.size
+
+    def product(self, vectors: Tensor) -> Tensor:
+        """`H v` for a vector `(size,)`, or for many at once, `(..., size)`; the same shape.
+
+        Raises:
+            ValueError: If the last axis is not as long as the matrix is wide.
+        """
+        if vectors.dim() == 0 or vectors.shape[-1] != self.size:
+            raise ValueError(f"vectors must be (..., {self.size}), got {tuple(vectors.shape)}")
+        rows = vectors.detach().to(self.device, self.dtype).reshape(-1, self.size)
+        result = torch.zeros_like(rows)
+        graphs = self._each_graph() if self._graphs is None else self._graphs
+        for weight, gradient in zip(self._weights, graphs, strict=True):
+            for part, into in zip(
+                rows.split(self._at_once), result.split(self._at_once), strict=True
+            ):
+                into.add_(self._differentiated(gradient, part), alpha=weight)
+        return result.reshape(vectors.shape)
+
+    __matmul__ = product
+
+    def dense(self) -> Tensor:
+        """The matrix itself, `(size, size)`, symmetric to the last bit; for small networks."""
+        identity = torch.eye(self.size, dtype=self.dtype, device=self.device)
+        matrix = self.product(identity)
+        return (matrix + matrix.T) / 2
+
+    def gradient(self) -> Tensor:
+        """The gradient of the mean loss, `(size,)`."""
+        graphs = self._each_graph() if self._graphs is None else self._graphs
+        result = torch.zeros(self.size, dtype=self.dtype, device=self.device)
+        for weight, gradient in zip(self._weights, graphs, strict=True):
+            row = [part.detach().unsqueeze(0) for part in gradient]
+            result.add_(self._joined(row)[0], alpha=weight)
+        return result
+
+    def vector(self, params: Params) -> Tensor:
+        """What the matrix has rows for, `(size,)`: zero for a name that `params` has not."""
+        whole = {n: params.get(n, self._params[n].new_zeros(s)) for n, s in self._shapes.items()}
+        return self._joined(
+            [value.detach().to(self._params[n])[None] for n, value in whole.items()]
+        )[0]
+
+    def to_scipy(self) -> LinearOperator:
+        """The operator as SciPy's solvers take it, for numpy arrays on the CPU."""
+        # Importing the library does not load SciPy.
+        from prunelimits.limits.scipy_hessian import ScipyHessian
+
+        return ScipyHessian(self)
+
+    def _cast(self, value: Tensor) -> Tensor:
+        return value.to(self.dtype) if value.is_floating_point() else value
+
+    def _kept_entries(self, masks: Masks) -> Tensor | None:
+        check_masks({name: self._params[name] for name in self.names}, masks)
+        if not masks:
+            return None
+        everything = {
+            name: torch.ones(shape, dtype=torch.bool, device=self.device)
+            for name, shape in self._shapes.items()
+        }
+        whole = flatten({n: masks.get(n, one).to(self.device) for n, one in everything.items()})
+        return whole.nonzero().squeeze(1)
+
+    def _each_graph(self) -> Iterator[Sequence[Tensor]]:
+        """The gradient of one batch after the other, to be differentiated once more."""
+        return (self._graph(number) for number in range(len(self._weights)))
+
+    @torch.enable_grad()
+    def _graph(self, number: int) -> Sequence[Tensor]:
+        # Plain reverse mode twice: measured against forward over reverse (`torch.func.jvp` of
+        # `grad`), it takes half the time, and the first half can be kept.
+        x, y = self._problem.batches[number]
+        outputs = self._problem.apply(self._params, x)
+        loss = checked_loss(self._problem.loss(outputs, y), number)
+        if not loss.requires_grad:
+            raise ValueError(
+                "loss must be a differentiable function of the named parameters: "
+                "its value has no gradient"
+            )
+        return torch.autograd.grad(loss, self._leaves, create_graph=True, materialize_grads=True)
+
+    def _graph_bytes(self) -> int:
+        """The memory that the graph of the first batch holds, and a vector's at least."""
+        sizes = {0: self.size * self.dtype.itemsize}
+
+        def note(value: Tensor) -> Tensor:
+            storage = value.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+            self._graph(0)
+        return sum(sizes.values())
+
+    def _differentiated(self, gradient: Sequence[Tensor], vectors: Tensor) -> Tensor:
+        # A gradient that no parameter enters, such as a linear function's, has zero derivative.
+        live = [place for place, part in enumerate(gradient) if part.requires_grad]
+        if not live:
+            return torch.zeros_like(vectors)
+        parts = self._split(vectors)
+        one = len(vectors) == 1
+        products: tuple[Any, ...] = tuple(
+            torch.autograd.grad(
+                [gradient[place] for place in live],
+                self._leaves,
+                [parts[place][0] if one else parts[place] for place in live],
+                retain_graph=True,
+                is_grads_batched=not one,
+                allow_unused=True,
+            )
+        )
+        # Where no gradient depends on a parameter, its rows are zero.
+        rows = [
+            leaf.new_zeros(len(vectors), *leaf.shape)
+            if part is None
+            else (part.unsqueeze(0) if one else part)
+            for leaf, part in zip(self._leaves, products, strict=True)
+        ]
+        return self._joined(rows)
+
+    def _split(self, vectors: Tensor) -> list[Tensor]:
+        """`(vectors, size)` as one tensor `(vectors, *shape)` a name, zero outside the masks."""
+        if self._kept is not None:
+            whole = sum(map(_entries, self._shapes.values()))
+            zeros = vectors.new_zeros(len(vectors), whole)
+            vectors = zeros.index_copy(1, self._kept, vectors)
+        return list(unflatten(vectors, self._shapes).values())
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        """The inverse of `_split`."""
+        flat = torch.cat([part.flatten(1) for part in parts], dim=1)
+        return flat if self._kept is None else flat[:, self._kept]
+
+
+def _entries(shape: torch.Size) -> int:
+    return shape.numel()

@@ -1,0 +1,148 @@
+"""The Lanczos recurrence, for several start vectors side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class LanczosState(NamedTuple):
+    """Where a recurrence is: tensors only, so that it can be saved, and gone on with.
+
+    Attributes:
+        diagonal: The tridiagonal matrix's diagonal, float64 `(probes, steps)`.
+        off_diagonal: Beside it, float64 `(probes, steps)`; the last one leads to the next step.
+        basis: The vectors to be orthogonal to, and the next one: `(probes, steps + 1, size)`, or
+            `(probes, 2, size)` without reorthogonalisation.
+    """
+
+    diagonal: Tensor
+    off_diagonal: Tensor
+    basis: Tensor
+
+    @property
+    def steps(self) -> int:
+        """How many steps are done."""
+        return self.diagonal.shape[1]
+
+    def quadrature(self) -> tuple[Tensor, Tensor]:
+        """Nodes and weights of Gauss's rule for each start vector's spectral measure.
+
+        With `v` the normalised start, `sum_j weight_j f(node_j)` is `v^T f(A) v`, exactly for
+        polynomials of degree below twice the number of steps. Both are float64
+        `(probes, steps)`, nodes ascending; a row of weights sums to 1.
+        """
+        matrix = torch.diag_embed(self.diagonal)
+        matrix += torch.diag_embed(self.off_diagonal[:, :-1], offset=1)
+        matrix += torch.diag_embed(self.off_diagonal[:, :-1], offset=-1)
+        nodes, vectors = torch.linalg.eigh(matrix)
+        return nodes, vectors[:, 0, :].square()
+
+
+def lanczos_start(vectors: Tensor, *, reorthogonalize: bool = True) -> LanczosState:
+    """The state before the first step.
+
+    Args:
+        vectors: Where to start from, `(probes, size)`, none of them zero.
+        reorthogonalize: Whether to keep all vectors and be orthogonal to each. Without, three
+            are enough, and rounding makes copies of the outer eigenvalues appear: the sums of
+            `quadrature` stay right, but it takes more steps, and nodes cannot be counted.
+
+    Raises:
+        ValueError: If a vector is zero or not finite, or `vectors` has other axes.
+    """
+    if vectors.dim() != 2 or not len(vectors):
+        raise ValueError(f"vectors must be (probes, size), got {tuple(vectors.shape)}")
+    norms = vectors.norm(dim=1, keepdim=True)
+    if not ((norms > 0) & norms.isfinite()).all():
+        raise ValueError(f"vectors must be finite and not zero, got norms {norms[:, 0].tolist()}")
+    basis = (vectors / norms).unsqueeze(1)
+    if not reorthogonalize:
+        basis = torch.cat([torch.zeros_like(basis), basis], dim=1)
+    nothing = torch.zeros(len(vectors), 0, dtype=torch.float64, device=vectors.device)
+    return LanczosState(nothing, nothing, basis)
+
+
+def lanczos(
+    product: Callable[[Tensor], Tensor],
+    state: LanczosState,
+    steps: int,
+    *,
+    on_step: Callable[[LanczosState], None] | None = None,
+) -> LanczosState:
+    """The state after `steps` more steps of the three-term recurrence.
+
+    `b_j q_{j+1} = A q_j - a_j q_j - b_{j-1} q_{j-1}`, for a symmetric A. Where a
+    start vector's Krylov space ends earlier, the rest of its row is zero, with weight zero.
+
+    Args:
+        product: `A v` for vectors `(probes, size)`.
+        state: Where to go on from.
+        steps: How many more steps.
+        on_step: Called with the state after every step; its tensors are valid during the call.
+
+    Raises:
+        ValueError: If a product is not finite.
+
+    Example:
+        >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
+        >>> start = lanczos_start(torch.ones(1, 3, dtype=torch.float64))
+        >>> nodes, weights = lanczos(lambda v: v @ matrix, start, 3).quadrature()
+        >>> nodes
+        tensor([[1.0000, 2.0000, 4.0000]], dtype=torch.float64)
+        >>> weights
+        tensor([[0.3333, 0.3333, 0.3333]], dtype=torch.float64)
+    """
+    done = state.steps
+    probes, kept, size = state.basis.shape
+    full = kept == done + 1
+    basis = state.basis
+    if full:
+        # All of it at the start: growing by a vector a step would copy it every time.
+        basis = state.basis.new_empty(probes, done + steps + 1, size)
+        basis[:, : done + 1] = state.basis
+    diagonal = state.diagonal.new_zeros(probes, done + steps)
+    off_diagonal = torch.zeros_like(diagonal)
+    diagonal[:, :done], off_diagonal[:, :done] = state.diagonal, state.off_diagonal
+    for step in range(done, done + steps):
+        current = basis[:, step] if full else basis[:, 1]
+        image = product(current)
+        diagonal[:, step] = _dot(image, current)
+        if not diagonal[:, step].isfinite().all():
+            raise ValueError(f"product must be finite, got a vector that is not in step {step}")
+        if full:
+            image = _orthogonal(image, basis[:, : step + 1])
+        else:
+            image = image - diagonal[:, step, None].to(image) * current
+            if step:
+                image = image - off_diagonal[:, step - 1, None].to(image) * basis[:, 0]
+        norm = _dot(image, image).sqrt()
+        # What rounding leaves of a vector that the earlier ones span is no new direction.
+        scale = torch.maximum(diagonal.abs().amax(1), off_diagonal.amax(1))
+        spanned = norm <= 10 * size**0.5 * torch.finfo(image.dtype).eps * scale
+        off_diagonal[:, step] = norm.masked_fill(spanned, 0.0)
+        following = image / norm.masked_fill(spanned, torch.inf)[:, None].to(image)
+        if full:
+            basis[:, step + 1] = following
+        else:
+            basis = torch.stack([current, following], dim=1)
+        if on_step is not None:
+            vectors = basis[:, : step + 2]
+            on_step(LanczosState(diagonal[:, : step + 1], off_diagonal[:, : step + 1], vectors))
+    return LanczosState(diagonal, off_diagonal, basis)
+
+
+def _orthogonal(vectors: Tensor, basis: Tensor) -> Tensor:
+    """`vectors` less their parts along the basis."""
+    # Once more, since the first subtraction rounds: twice is enough (Kahan and Parlett).
+    for _ in range(2):
+        parts = torch.einsum("pkn,pn->pk", basis, vectors)
+        vectors = vectors - torch.einsum("pk,pkn->pn", parts, basis)
+    return vectors
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum(1, dtype=torch.float64)

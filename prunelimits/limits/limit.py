@@ -1,0 +1,229 @@
+"""The pruning limit of a trained network: how many weights can go before the loss must rise."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.limits.hessian import Hessian
+from prunelimits.limits.lanczos import LanczosState
+from prunelimits.limits.losses import loss_spread, mean_loss
+from prunelimits.limits.magnitudes import sorted_magnitudes
+from prunelimits.limits.predictions import (
+    Prediction,
+    constructive_prediction,
+    exact_prediction,
+    magnitude_offset,
+    published_prediction,
+    published_removed,
+)
+from prunelimits.limits.spectrum import Estimate, Spectrum, exact_spectrum, lanczos_spectrum
+from prunelimits.limits.width import check_curved, check_epsilon
+from prunelimits.problem import problem_of
+from prunelimits.types import Masks
+
+_DENSE_SIZE = 1000
+_DOUBT = 0.05
+_NORMALISATIONS = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+    *(nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
+)
+
+
+@dataclass(frozen=True)
+class PruningLimit:
+    """A pruning limit with everything it was computed from.
+
+    Attributes:
+        predicted: By the published formula: where removing one weight more would make the number
+            removed exceed the statistical dimension from there. The lower bound on what remains.
+        exact: By the exact statistical dimension in high dimension, for a random direction of the
+            pruned point; see `effective_distance`.
+        constructive: By the quadratic model itself: the most weights that magnitude pruning can
+            remove with `1/2 (w - w*)^T H (w - w*) <= epsilon`. An upper bound on what has to
+            remain, where the loss is as its quadratic model.
+        kinematic: By the kinematic formula with its stated probability of 95 %: fewer can be
+            removed surely (first), more surely not (second), if the subspace is random. Wide
+            unless the network is large.
+        published_removed: The fraction removed by the published code's own steps: distances
+            rounded to integers, fractions from a grid of 1,000, and all parameters' mean against
+            the fraction of the weights.
+        sharpness_remaining: The published bound by the trace, `R^2 T / (R^2 T + 2 epsilon D)` with
+            the trace T of |H|: no less than `predicted.remaining`. It bounds that bound from
+            above, so it bounds no network.
+        epsilon: The size of the sublevel set.
+        loss: The network's mean loss.
+        gradient_norm: The length of the gradient, 0 at a minimum.
+        linear_change: What the gradient alone predicts for the loss at `predicted`; the formulas
+            leave it out.
+        spectrum: The Hessian's.
+        trace: Of the Hessian.
+        absolute_trace: Of its absolute value.
+        magnitudes: Of all weights that could be pruned, ascending: float64 `(weights,)`.
+        names: The parameters that the Hessian is taken by.
+        prunable: Those of them that are pruned.
+    """
+
+    predicted: Prediction
+    exact: Prediction
+    constructive: Prediction
+    kinematic: tuple[Prediction, Prediction]
+    published_removed: float
+    sharpness_remaining: float
+    epsilon: float
+    loss: float
+    gradient_norm: float
+    linear_change: float
+    spectrum: Spectrum
+    trace: Estimate
+    absolute_trace: Estimate
+    magnitudes: Tensor
+    names: tuple[str, ...]
+    prunable: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the Hessian is taken by, D."""
+        return self.spectrum.size
+
+    @property
+    def weights(self) -> int:
+        """How many weights could be pruned."""
+        return len(self.magnitudes)
+
+    def rescaled(self, factor: float) -> Prediction:
+        """The published prediction for weights `factor` times as large in the same landscape."""
+        return published_prediction(self.spectrum, factor * self.magnitudes, self.epsilon)
+
+
+def pruning_limit(
+    model: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    epsilon: float | None = None,
+    spectrum: Spectrum | None = None,
+    names: Iterable[str] | None = None,
+    prunable: Iterable[str] | None = None,
+    masks: Masks | None = None,
+    dtype: torch.dtype | None = None,
+    seed: int = 0,
+    on_step: Callable[[LanczosState], None] | None = None,
+) -> PruningLimit:
+    """How far a trained network can be pruned before the loss must rise.
+
+    After [How Sparse Can We Prune A Deep Network](https://arxiv.org/abs/2306.05857). The model,
+    its gradients and its mode stay as they are; it is measured in evaluation mode.
+
+    Args:
+        model: A trained network.
+        loss: The mean loss of a batch, for outputs and targets.
+        batches: All of the training data, in the training's batch size.
+        epsilon: How much the loss may rise. None: `loss_spread`, as published.
+        spectrum: The Hessian's, if it is known. None: exact up to 1,000 parameters, beyond that
+            `lanczos_spectrum` with 4 probes of 100 steps.
+        names: The parameters to take the Hessian by. None: as published, all that require
+            gradients but those of normalisation layers.
+        prunable: The parameters to prune. None: those of `names` with two axes or more.
+        masks: What is pruned already, for a sparse network: no variables of the Hessian, and
+            not counted among the weights.
+        dtype: What to compute the Hessian in.
+        seed: Of the random probes.
+        on_step: See `lanczos_spectrum`.
+
+    Raises:
+        ValueError: If the data is empty, the loss NaN or infinite, epsilon not positive, the
+            spectrum zero or of another size, or a name no parameter.
+
+    Warns:
+        UserWarning: If the gradient is so far from zero that the network is at no minimum.
+
+    Example:
+        >>> model = nn.Linear(4, 1, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.copy_(torch.tensor([[0.1, 0.2, 1.0, 2.0]]))
+        >>> x = 2 * torch.eye(4)
+        >>> batches = [(x, model(x).detach())]
+        >>> limit = pruning_limit(model, nn.functional.mse_loss, batches, epsilon=0.06)
+        >>> limit.constructive.removed_weights  # the Hessian is 2: 0.1^2 + 0.2^2 < 0.06
+        2
+        >>> limit.predicted.remaining
+        0.5
+    """
+    problem, params = problem_of(model, loss, batches)
+    variables = tuple(default_names(model) if names is None else names)
+    hessian = Hessian(problem, params, variables, masks=masks, dtype=dtype)
+    pruned = tuple(n for n in variables if params[n].dim() > 1) if prunable is None else prunable
+    pruned = tuple(pruned)
+    if not pruned or not set(pruned) <= set(variables):
+        raise ValueError(f"prunable must be among {list(variables)}, got {list(pruned)}")
+    weights = {name: params[name] for name in pruned}
+    magnitudes = sorted_magnitudes(weights, masks)
+    value = mean_loss(problem, params)
+    epsilon = check_epsilon(loss_spread(problem, params) if epsilon is None else epsilon)
+    gradient = hessian.gradient()
+    if spectrum is None:
+        spectrum = (
+            exact_spectrum(hessian)
+            if hessian.size <= _DENSE_SIZE
+            else lanczos_spectrum(hessian, seed=seed, on_step=on_step)
+        )
+    if spectrum.size != hessian.size:
+        raise ValueError(f"spectrum must be of size {hessian.size}, got {spectrum.size}")
+    check_curved(spectrum)
+    norm = float(gradient.double().norm())
+    _warn_of_slope(norm, spectrum, epsilon)
+    predicted = published_prediction(spectrum, magnitudes, epsilon)
+    offset = magnitude_offset(hessian, weights, predicted.removed_weights, masks)
+    reach = predicted.distance**2 * spectrum.absolute_trace().value
+    slack = math.sqrt(8 * math.log(4 / _DOUBT) * spectrum.size)
+    return PruningLimit(
+        predicted=predicted,
+        exact=exact_prediction(spectrum, magnitudes, epsilon),
+        constructive=constructive_prediction(hessian, weights, epsilon, masks=masks),
+        kinematic=(
+            exact_prediction(spectrum, magnitudes, epsilon, slack),
+            exact_prediction(spectrum, magnitudes, epsilon, -slack),
+        ),
+        published_removed=published_removed(spectrum, magnitudes, epsilon),
+        sharpness_remaining=reach / (reach + 2 * epsilon * spectrum.size),
+        epsilon=epsilon,
+        loss=value,
+        gradient_norm=norm,
+        linear_change=float(gradient.double() @ offset.double()),
+        spectrum=spectrum,
+        trace=spectrum.trace(),
+        absolute_trace=spectrum.absolute_trace(),
+        magnitudes=magnitudes,
+        names=variables,
+        prunable=pruned,
+    )
+
+
+def default_names(model: nn.Module) -> list[str]:
+    """The parameters that require gradients, but for those of normalisation layers."""
+    left_out = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, _NORMALISATIONS)
+        for parameter in module.parameters(recurse=False)
+    }
+    return [n for n, p in model.named_parameters() if p.requires_grad and id(p) not in left_out]
+
+
+def _warn_of_slope(norm: float, spectrum: Spectrum, epsilon: float) -> None:
+    largest = float(spectrum.nodes.abs().max())
+    gain = norm**2 / (2 * largest)
+    if gain > epsilon:
+        warnings.warn(
+            f"the gradient's norm is {norm:.3g}: one step downhill would lower the loss by about "
+            f"{gain:.3g}, more than epsilon {epsilon:.3g}, so this network is at no minimum and "
+            "its limit says little",
+            stacklevel=3,
+        )

@@ -1,0 +1,90 @@
+"""The loss of every batch, and how far it varies: the size of the sublevel set."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimits.types import Params, Problem
+
+
+def batch_losses(problem: Problem, params: Params) -> Tensor:
+    """The loss of each batch, in order: `(batches,)`, without a graph.
+
+    Raises:
+        ValueError: If there are no batches, one holds no sample, or a loss is NaN or infinite.
+    """
+    check_batches(problem)
+    with torch.no_grad():
+        losses = [
+            checked_loss(problem.loss(problem.apply(params, x), y), number)
+            for number, (x, y) in enumerate(problem.batches)
+        ]
+    return torch.stack(losses)
+
+
+def batch_weights(problem: Problem) -> Tensor:
+    """Each batch's share of all samples: float64 `(batches,)`.
+
+    With them the loss of the whole data is the weighted mean of `batch_losses`, if the loss is a
+    mean over the samples of a batch.
+    """
+    sizes = torch.tensor([len(x) for x, _ in problem.batches], dtype=torch.float64)
+    return sizes / sizes.sum()
+
+
+def mean_loss(problem: Problem, params: Params) -> float:
+    """The mean loss over all samples; raises as `batch_losses` does."""
+    return float(batch_losses(problem, params).double().cpu() @ batch_weights(problem))
+
+
+def loss_spread(problem: Problem, params: Params) -> float:
+    """The published size of the sublevel set: the standard deviation of the batch losses.
+
+    Over the batches, each counted equally, with the divisor
+    `batches`: what minibatch training cannot tell apart ([How Sparse Can We Prune A Deep
+    Network](https://arxiv.org/abs/2306.05857), the published code). It depends on the batch size.
+
+    Raises:
+        ValueError: If there are fewer than two batches, or a loss is NaN or infinite.
+
+    Example:
+        >>> apply, loss = lambda p, x: p["w"] * x, lambda out, y: (out - y).mean()
+        >>> one, three = torch.ones(4), torch.full((4,), 3.0)
+        >>> problem = Problem(apply, loss, [(one, 0 * one), (three, 0 * one)])
+        >>> loss_spread(problem, {"w": torch.tensor(1.0)})
+        1.0
+    """
+    losses = batch_losses(problem, params)
+    if len(losses) < 2:
+        raise ValueError(
+            "epsilon must be given where there is one batch: the standard deviation of the "
+            "batch losses needs at least two"
+        )
+    return float(losses.double().std(correction=0))
+
+
+def checked_loss(loss: Tensor, batch: int) -> Tensor:
+    """`loss`, if it is one finite number.
+
+    Raises:
+        ValueError: If not.
+    """
+    if not isinstance(loss, Tensor) or loss.dim() != 0:
+        kind = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise ValueError(f"loss must be a tensor without axes, got {kind} for batch {batch}")
+    if not loss.isfinite():
+        raise ValueError(
+            f"loss must be finite, got {loss.item()} for batch {batch}: the network has diverged "
+            "or the data holds what is not a number"
+        )
+    return loss
+
+
+def check_batches(problem: Problem) -> None:
+    """Raises `ValueError` if there are no batches or one holds no sample."""
+    if not len(problem.batches):
+        raise ValueError("batches must hold at least one batch, got none")
+    for number, (x, _) in enumerate(problem.batches):
+        if not len(x):
+            raise ValueError(f"batches must hold samples, got none in batch {number}")

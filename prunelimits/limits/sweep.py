@@ -1,0 +1,192 @@
+"""One-shot magnitude pruning in practice: loss and accuracy at every number of removed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunelimits.limits.losses import batch_weights, check_batches
+from prunelimits.limits.magnitudes import magnitude_masks
+from prunelimits.masks import apply
+from prunelimits.types import Masks, Params, Problem
+
+# Pruned copies are measured side by side while weights and activations, taken to be so many
+# times the inputs, are at most so many together.
+_ENTRIES_AT_ONCE = 2**24
+_ACTIVATIONS = 32
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How networks do on some data.
+
+    Attributes:
+        loss: The mean loss, float64 `(networks,)`.
+        accuracy: The share classified right, float64 `(networks,)`; NaN for other tasks.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+
+
+@dataclass(frozen=True)
+class PruningSweep:
+    """A trained network after removing more and more of its smallest weights, none trained again.
+
+    Attributes:
+        removed_weights: How many, ascending from 0: int64 `(networks,)`.
+        weights: Of so many.
+        train: On the training data.
+        test: On data held out; None if there is none.
+    """
+
+    removed_weights: Tensor
+    weights: int
+    train: Measured
+    test: Measured | None
+
+    @property
+    def removed(self) -> Tensor:
+        """The fractions removed, float64 `(networks,)`."""
+        return self.removed_weights.double() / self.weights
+
+    def removed_within(self, epsilon: float) -> float:
+        """The largest fraction up to which the training loss has risen by at most `epsilon`."""
+        rise = self.train.loss - self.train.loss[0]
+        return self._last(rise <= epsilon)
+
+    def removed_above_dense(self) -> float:
+        """The published criterion: the largest fraction with a better accuracy than dense.
+
+        Accuracy on the test data, strictly better, scanned from the sparse end; 0 if there is
+        none. A network that never gets better by pruning has 0 here however far it can go.
+        """
+        better = self._test_accuracy() > self._test_accuracy()[0]
+        return float(self.removed[better.nonzero()[-1]]) if better.any() else 0.0
+
+    def removed_before_loss_of(self, accuracy: float = 0.001) -> float:
+        """The largest fraction up to which the test accuracy has fallen by at most this much.
+
+        Without an argument it is the published code's second number, by a tenth of a point.
+        """
+        return self._last(self._test_accuracy() >= self._test_accuracy()[0] - accuracy)
+
+    def _test_accuracy(self) -> Tensor:
+        if self.test is None:
+            raise ValueError("test is needed by this criterion: the sweep has no test data")
+        return self.test.accuracy
+
+    def _last(self, holds: Tensor) -> float:
+        """The fraction before the first at which a property fails."""
+        return float(self.removed[holds.long().cumprod(0).sum() - 1])
+
+
+def magnitude_sweep(
+    problem: Problem,
+    params: Params,
+    prunable: Sequence[str],
+    *,
+    removed: Sequence[float] = tuple(step / 100 for step in range(100)),
+    test: Sequence[tuple[Tensor, Tensor]] | None = None,
+    masks: Masks | None = None,
+) -> PruningSweep:
+    """Prunes a trained network by magnitude to many sizes, and measures each as it is.
+
+    Args:
+        problem: The task, with the training data.
+        params: Parameters and buffers by name.
+        prunable: The parameters whose entries are pruned, all ranked together.
+        removed: Fractions of these entries to remove, ascending in [0, 1]; 0 is put before them.
+            A fraction is rounded to the nearest number of weights.
+        test: Batches held out.
+        masks: What is pruned already, and not counted.
+
+    Raises:
+        ValueError: If a fraction is outside [0, 1] or they do not ascend, `prunable` is empty, a
+            name is no parameter, or there are no batches.
+    """
+    check_batches(problem)
+    unknown = [name for name in prunable if name not in params]
+    if unknown or not prunable:
+        raise ValueError(f"prunable must be among {sorted(params)}, got {list(prunable)}")
+    fractions = torch.tensor([0.0, *removed], dtype=torch.float64)
+    if not ((fractions >= 0) & (fractions <= 1)).all() or (fractions.diff() < 0).any():
+        raise ValueError(f"removed must be fractions that ascend in [0, 1], got {list(removed)}")
+    weights = {name: params[name] for name in prunable}
+    count = sum(
+        int(masks[n].sum()) if masks and n in masks else w.numel() for n, w in weights.items()
+    )
+    numbers = (fractions * count).round().long().unique()
+    train = _measure(problem, params, weights, numbers, masks)
+    held_out = None
+    if test is not None:
+        testing = problem._replace(batches=test)
+        check_batches(testing)
+        held_out = _measure(testing, params, weights, numbers, masks)
+    return PruningSweep(numbers, count, train, held_out)
+
+
+def total_variation(left: Tensor, right: Tensor, bins: int = 100) -> float:
+    """The total variation distance between the distributions of two sets of weights.
+
+    Half the sum of the differences of two histograms with the same `bins` equal bins over the
+    range of both: 0 for the same distribution, 1 for disjoint ones. It grows with `bins`, by chance
+    alone: with n weights in each set by about the root of `bins / n`.
+
+    Raises:
+        ValueError: If a set is empty or not finite, or `bins` is below 1.
+
+    Example:
+        >>> total_variation(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 1.0, 1.0, 1.0]))
+        0.25
+    """
+    parts = [left.detach().flatten().double().cpu(), right.detach().flatten().double().cpu()]
+    both = torch.cat(parts)
+    if min(len(part) for part in parts) == 0 or not both.isfinite().all() or bins < 1:
+        raise ValueError("left and right must hold finite weights, and bins be at least 1")
+    low, high = float(both.min()), float(both.max())
+    shares = [part.histc(bins, low, high) / len(part) for part in parts]
+    return float((shares[0] - shares[1]).abs().sum()) / 2
+
+
+def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """The share of a batch classified right, or NaN for targets that are no labels.
+
+    One output a sample is a logit of label 1, several are scores of integer labels.
+    """
+    labels = not targets.is_floating_point()
+    scores = outputs.squeeze(-1) if outputs.dim() == targets.dim() + 1 else outputs
+    if scores.shape == targets.shape:
+        binary = (targets == 0) | (targets == 1)
+        # NaN is never right.
+        right = (((scores > 0) == (targets == 1)) & ~scores.isnan()).double().mean()
+        return torch.where(binary.all(), right, torch.nan)
+    if labels and outputs.dim() == targets.dim() + 1:
+        known = ~outputs.isnan().any(-1)
+        return ((outputs.argmax(-1) == targets) & known).double().mean()
+    return torch.full((), torch.nan, dtype=torch.float64, device=outputs.device)
+
+
+def _measure(
+    problem: Problem, params: Params, weights: Params, numbers: Tensor, masks: Masks | None
+) -> Measured:
+    def one(removed: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        pruned = apply(weights, magnitude_masks(weights, removed, masks))
+        outputs = problem.apply({**params, **pruned}, x)
+        return problem.loss(outputs, y).double(), accuracy(outputs, y)
+
+    shares = batch_weights(problem)
+    total = torch.zeros(2, len(numbers), dtype=torch.float64)
+    count = sum(w.numel() for w in weights.values())
+    for share, (x, y) in zip(shares.tolist(), problem.batches, strict=True):
+        at_once = max(1, _ENTRIES_AT_ONCE // (count + _ACTIVATIONS * x.numel()))
+        with torch.no_grad():
+            parts = [
+                torch.stack(torch.vmap(one, in_dims=(0, None, None))(part.to(x.device), x, y))
+                for part in numbers.split(at_once)
+            ]
+        total += share * torch.cat(parts, dim=1).cpu()
+    return Measured(total[0], total[1])

@@ -1,0 +1,131 @@
+"""`prunelimits limit`: what it prints, writes, and says when asked for nonsense."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import prunelimits as pl
+from prunelimits import limits
+from prunelimits.cli.limit import Limit
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def data() -> Path:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(300, 4)).astype(np.float32)
+    np.savez("data.npz", x=x, y=(x[:, 0] > 0).astype(int) + (x[:, 1] > 0))
+    return Path("data.npz")
+
+
+@pytest.fixture
+def network(data: Path) -> Path:
+    with np.load(data) as arrays:
+        x, y = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["y"])
+    ensemble = pl.MLPEnsemble((4, 8, 3), models=1, seed=0)
+    recipe = pl.Recipe(epochs=100, lr=0.1, batch_size=50)
+    pl.save(pl.fit(ensemble, x, y, recipe).ensemble.member(0)[0], None, "net.pt")
+    return Path("net.pt")
+
+
+def test_a_saved_network_s_limit_is_printed_beside_practice(
+    network: Path, data: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert Limit(file=network, data=data, held_out=0.2, csv=Path("sweep.csv")).run() == 0
+    printed = capsys.readouterr().out
+    for label in ("predicted, published formula", "actual, training loss within epsilon"):
+        assert label in printed
+    assert "56 weights of 67 parameters" in printed
+    model, _ = pl.load(network)
+    with np.load(data) as arrays:
+        x, y = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["y"])
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    x, y = x[order], y[order]
+    batches = list(zip(x[:240].split(128), y[:240].split(128), strict=True))
+    limit = limits.pruning_limit(model, torch.nn.functional.cross_entropy, batches)
+    assert f"{limit.predicted.removed:.2%}" in printed
+    assert f"epsilon {limit.epsilon:.4g}" in printed
+    with open("sweep.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["removed"]) == 0
+    assert float(rows[-1]["removed"]) == 1
+    expected = float((model(x[:240]).argmax(1) == y[:240]).double().mean())
+    assert float(rows[0]["accuracy"]) == pytest.approx(expected)
+
+
+def test_the_spiral_is_the_data_without_data(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "prunelimits.cli.limit.cubist_spiral", lambda: pl.datasets.cubist_spiral(400)
+    )
+    masks = {"layers.0.weight": torch.tensor([[True, False], [True, True], [True, True]])}
+    member = pl.MLPEnsemble((2, 3, 1), models=1, masks=masks, seed=0).member(0)
+    pl.save(*member, "net.pt")
+    assert Limit(file=Path("net.pt"), epsilon=10.0).run() == 0
+    assert "8 weights of 12 parameters" in capsys.readouterr().out
+
+
+def test_ones_own_model_and_an_interruption(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    Path("own_models.py").write_text(
+        "from torch import nn\n"
+        "def small():\n"
+        "    return nn.Sequential(nn.Linear(4, 9), nn.Dropout(), nn.ReLU(), nn.Linear(9, 3))\n"
+    )
+    monkeypatch.setattr("prunelimits.cli.limit._DENSE_SIZE", 10)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = {"0.weight": torch.randn(9, 4), "0.bias": torch.zeros(9)}
+        weights |= {"3.weight": torch.randn(3, 9), "3.bias": torch.zeros(3)}
+    torch.save(weights, "weights.pt")
+    command = Limit(
+        model="own_models:small",
+        state_dict=Path("weights.pt"),
+        data=data,
+        epsilon=10.0,
+        steps=20,
+        probes=2,
+        state=Path("state.pt"),
+        double=True,
+    )
+    assert command.run() == 0
+    first = capsys.readouterr().out
+    assert "75 parameters: 20 steps of 2 probes, about" in first
+    assert "±" in first
+    assert limits.load_state("state.pt").steps == 20
+    assert command.run() == 0
+    again = capsys.readouterr().out
+    assert first.splitlines()[1:] == again.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give a FILE that prunelimits saved, or --model"),
+        ({"file": "net.pt", "model": "a:b"}, "give a FILE that prunelimits saved, or --model"),
+        ({"file": "net.pt", "state_dict": "a.pt"}, "--state-dict belongs to --model"),
+        ({"model": "own:small"}, "--state-dict is needed"),
+        ({"model": "own", "state_dict": "a.pt"}, "--model must be MODULE:FACTORY"),
+        ({"file": "none.pt"}, r"none\.pt"),
+        ({"file": "net.pt", "held_out": 1.0}, r"held_out must be in \[0, 1\), got 1\.0"),
+        ({"file": "net.pt", "batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"file": "net.pt", "epsilon": 0.0}, r"epsilon must be positive and finite, got 0\.0"),
+    ],
+)
+def test_bad_input(options: dict, message: str, network: Path, data: Path):
+    paths = {k: Path(v) if k in ("file", "state_dict") else v for k, v in options.items()}
+    with pytest.raises((ValueError, OSError), match=message):
+        Limit(**{"data": data, **paths}).run()
