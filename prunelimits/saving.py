@@ -77,7 +77,7 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
     try:
         loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{source} is damaged or no network file: {error}") from error
+        raise ValueError(f"{source} is damaged or no network file") from error
     try:
         if not isinstance(loaded, dict):
             raise TypeError(f"it holds a {type(loaded).__name__}")
