@@ -5,6 +5,7 @@ from importlib.metadata import version
 from prunelimits import connectivity as connectivity
 from prunelimits import datasets as datasets
 from prunelimits import enumeration as enumeration
+from prunelimits import experiments as experiments
 from prunelimits import limits as limits
 from prunelimits import masks as masks
 from prunelimits import pruners as pruners

@@ -38,6 +38,7 @@ ROOMS = [
     "connectivity",
     "datasets",
     "enumeration",
+    "experiments",
     "limits",
     "models",
     "pruners",

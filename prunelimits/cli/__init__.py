@@ -1,4 +1,4 @@
-"""The command line: `prunelimits search`, `show`, `analyze`, `limit`, `view`."""
+"""The command line: `prunelimits search`, `show`, `gap`, `analyze`, `limit`, `view`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if not all(find_spec(name) for name in ("tyro", "rich", "tqdm")):
 import tyro
 
 from prunelimits.cli.analyze import Analyze
+from prunelimits.cli.gap import Gap
 from prunelimits.cli.limit import Limit
 from prunelimits.cli.report import console, errors
 from prunelimits.cli.search import Search
@@ -23,7 +24,14 @@ _DESCRIPTION = "How sparse can this network be, and how close does your pruning 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit code is 0, 1 for an error, 130 after an interrupt."""
-    commands = {"search": Search, "show": Show, "analyze": Analyze, "limit": Limit, "view": View}
+    commands = {
+        "search": Search,
+        "show": Show,
+        "gap": Gap,
+        "analyze": Analyze,
+        "limit": Limit,
+        "view": View,
+    }
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="prunelimits", description=_DESCRIPTION, args=arguments
     )

@@ -2,6 +2,8 @@
 
 from prunelimits.training.attach import PruningSession as PruningSession
 from prunelimits.training.attach import attach as attach
+from prunelimits.training.cost import Cost as Cost
+from prunelimits.training.cost import training_cost as training_cost
 from prunelimits.training.engine import AbstractEngine as AbstractEngine
 from prunelimits.training.engine import Evaluation as Evaluation
 from prunelimits.training.engine import Loss as Loss

@@ -18,12 +18,14 @@ from prunelimits.viz.pages import playground as playground
 if TYPE_CHECKING:
     from prunelimits.viz.accuracy import accuracy_figure as accuracy_figure
     from prunelimits.viz.disconnection import disconnection_figure as disconnection_figure
+    from prunelimits.viz.gap import gap_figure as gap_figure
     from prunelimits.viz.network import network_figure as network_figure
     from prunelimits.viz.save import save_figure as save_figure
 
 _FIGURES = {
     "accuracy_figure": "accuracy",
     "disconnection_figure": "disconnection",
+    "gap_figure": "gap",
     "network_figure": "network",
     "save_figure": "save",
 }

@@ -197,7 +197,14 @@ def test_ctrl_c_ends_it_politely():
     command = [sys.executable, "-m", "prunelimits.cli", "search", "--shard-size", "12"]
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as process:
+
+    def heed_interrupts() -> None:
+        # What a shell runs in the background ignores them, and so do its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(
+        command, stdout=theirs, stderr=theirs, preexec_fn=heed_interrupts
+    ) as process:
         os.close(theirs)
         screen = b""
         # On a slow machine the rate is told the other way round.

@@ -1,0 +1,258 @@
+"""`prunelimits gap`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated, NoReturn
+
+from rich.table import Table
+from torch import Tensor
+from tqdm import tqdm
+from tyro.conf import FlagCreatePairsOff, arg
+
+from prunelimits import pruners
+from prunelimits.cli.data import read_data
+from prunelimits.cli.executors import open_executor
+from prunelimits.cli.report import console, say
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import (
+    PAPER_BUDGETS,
+    PAPER_COMBINATORIAL,
+    PAPER_METHODS,
+    RunResult,
+    Size,
+    Study,
+    run_study,
+    smallest,
+    summarise,
+)
+from prunelimits.pruners import AbstractPruner
+from prunelimits.saving import load
+from prunelimits.search import make_task
+from prunelimits.training import MLPEnsemble, Recipe, evaluate
+from prunelimits.training.recipe import Schedule
+
+Flag = FlagCreatePairsOff[bool]
+_QUICK_BUDGETS = (20, 26, 33, 44, 55, 65)
+_PAPER_NAMES = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Prune with every method, and see how far each is from the sparsest network.
+
+    Without --data: on the Cubist Spiral. Interrupt it at any time: the same command goes on where
+    it was.
+    """
+
+    methods: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = _PAPER_NAMES
+    """Pruning methods; any of the catalogue."""
+    widths: tuple[int, ...] = (16,)
+    """Hidden widths to prune from."""
+    budgets: tuple[int, ...] = PAPER_BUDGETS
+    """Numbers of weights to keep."""
+    learning_rates: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """Every network is trained by every learning rate ..."""
+    schedules: tuple[Schedule, ...] = ("constant", "cosine", "step")
+    """... with every schedule ..."""
+    repeats: int = 1
+    """... this many times, each from a start and in an order of the batches of its own."""
+    quick: Flag = False
+    """A sketch: budgets 20, 26, 33, 44, 55 and 65 alone, and the cosine schedule alone."""
+    hidden_layers: int = 3
+    """Hidden layers of the networks."""
+    epochs: int = 50
+    """Passes over the data in a training."""
+    batch_size: int = 128
+    """Samples in a step."""
+    seed: int = 0
+    """Decides initialisations and batches."""
+    initial: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A network saved by prunelimits: every run starts from its leading block."""
+    data: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    table: Path = Path("gap.csv")
+    """The file that keeps the results."""
+    size: Size = "nonzeros"
+    """What counts as a network's size: all it keeps, what lies on a path, what trimming leaves."""
+    compare: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")] = ()
+    """Tables of `prunelimits show --csv` and saved networks to draw beside the methods."""
+    minutes: Annotated[float | None, arg(metavar="MINUTES")] = None
+    """Begin nothing new after this time; the same command goes on later."""
+    workers: Annotated[int | None, arg(metavar="N")] = None
+    """Processes on this machine; by default one, or one a core without the native engine."""
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Draw the fronts and the scatter, as .png and .svg files here."""
+    quiet: Flag = False
+    """Print lines instead of a progress bar, as is done where nobody watches."""
+
+    def run(self) -> int:
+        """Runs the study, and prints what it found."""
+        study = self._study()
+        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        initial = None if self.initial is None else load(self.initial)[0]
+        references = {path.stem: read_points(path, x, y) for path in self.compare}
+        if self.data is None:
+            references["the paper's search"] = list(PAPER_COMBINATORIAL)
+        quiet = self.quiet or not sys.stderr.isatty()
+        with (
+            open_executor(self.workers, self.scheduler) as (executor, in_flight),
+            RunBar(quiet=quiet) as bar,
+        ):
+            results = run_study(
+                study,
+                x,
+                y,
+                table=self.table,
+                initial=initial,
+                executor=executor,
+                in_flight=in_flight,
+                time_limit=None if self.minutes is None else 60 * self.minutes,
+                on_progress=bar.update,
+            )
+        print_gap(study, results, self.size)
+        if self.pictures is not None and results:
+            draw_gap(results, self.pictures, size=self.size, references=references)
+        say(f"Kept in {self.table}; the same command goes on and shows it again")
+        return 0
+
+    def _study(self) -> Study:
+        recipes = [
+            Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
+            for lr in self.learning_rates
+            for schedule in (("cosine",) if self.quick else self.schedules)
+        ]
+        return Study(
+            methods=tuple(map(method, self.methods)),
+            widths=self.widths,
+            budgets=_QUICK_BUDGETS if self.quick else self.budgets,
+            recipes=tuple(recipes),
+            repeats=self.repeats,
+            hidden_layers=self.hidden_layers,
+            seed=self.seed,
+        )
+
+
+def method(name: str) -> AbstractPruner:
+    """The pruner of the catalogue with that class name, with the published settings.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    catalogue = {pruner.__name__: pruner for pruner in pruners.all()}
+    if name not in catalogue:
+        raise ValueError(f"--methods must be among {', '.join(catalogue)}, got {name!r}")
+    # Every published method has defaults, which its abstract type cannot say.
+    return catalogue[name]()  # pyright: ignore[reportCallIssue]
+
+
+def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
+    """Sizes and accuracies: of a CSV file with these columns, or of one saved network.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is neither.
+    """
+    if path.suffix == ".csv":
+        with open(path, newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            try:
+                return [(int(row["nonzeros"]), float(row["accuracy"])) for row in rows]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{path} must have columns nonzeros and accuracy: {error}"
+                ) from error
+    model, masks = load(path)
+    task = make_task(x, y)
+    params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
+    network = MLPEnsemble.from_params(model.widths, params, masks)
+    accuracy = evaluate(network, task.x, task.y, loss=task.loss).accuracy
+    return [(int(network.nonzeros()), float(accuracy))]
+
+
+class RunBar:
+    """The progress of a study: a bar, or with `quiet` a line whenever a part is done."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: tqdm[NoReturn] | None = None
+
+    def __enter__(self) -> RunBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, done: int, total: int) -> None:
+        """Shows how many runs are done."""
+        if self._quiet:
+            say(f"{done:,} of {total:,} runs ({100 * done // total} %)")
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=total, initial=done, unit=" runs", dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
+
+
+def print_gap(study: Study, results: Sequence[RunResult], size: Size = "nonzeros") -> None:
+    """Prints, for each width and method, the smallest networks at 95 % and 99.5 %, and the rest."""
+    runs = len(study.recipes) * study.repeats
+    for width in sorted(study.widths):
+        here = [r for r in results if r.run.width == width]
+        if not here:
+            continue
+        table = Table(
+            title=f"Pruned from width {width}: smallest {size} at a target, best of {runs} runs "
+            "for each budget",
+            caption="best and median: accuracy over all runs; connected: median share of the "
+            "nonzeros on a path; trimmed: share that trimming leaves of each budget's best network",
+            title_justify="left",
+            caption_justify="left",
+        )
+        table.add_column("method")
+        for column in ("runs", "95 %", "99.5 %", "best", "median", "connected", "trimmed"):
+            table.add_column(column, justify="right")
+        for name in study.names:
+            own = [r for r in here if r.run.method == name]
+            if not own:
+                continue
+            best = [budget.best for budget in summarise(own)]
+            reaching = [smallest(own, target, size) for target in (0.95, 0.995)]
+            table.add_row(
+                name,
+                f"{len(own):,}",
+                *("-" if r is None else f"{getattr(r, size)}" for r in reaching),
+                f"{max(r.accuracy for r in own):.2%}",
+                f"{median(r.accuracy for r in own):.2%}",
+                f"{median(r.effective / r.nonzeros for r in own):.0%}",
+                f"{sum(r.trimmed for r in best) / sum(r.nonzeros for r in best):.0%}",
+            )
+        console.print(table)
+
+
+def draw_gap(
+    results: Sequence[RunResult],
+    folder: Path,
+    *,
+    size: Size = "nonzeros",
+    references: dict[str, list[tuple[int, float]]] | None = None,
+) -> None:
+    """Draws the fronts and scatters of all widths, `gap.png` and `gap.svg`."""
+    from prunelimits.viz import save_figure
+    from prunelimits.viz.gap import gap_figure
+
+    widths = sorted({r.run.width for r in results})
+    panels = {f"width {width}": [r for r in results if r.run.width == width] for width in widths}
+    figure = gap_figure(panels, references=references, size=size)
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".png", ".svg"):
+        path = (folder / "gap").with_suffix(suffix)
+        save_figure(figure, path)
+        say(f"Wrote {path}")

@@ -1,0 +1,109 @@
+"""A part of a study: runs of one method and width, trained together. Pure, so any process can."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from itertools import groupby
+
+from prunelimits.connectivity import effective_masks
+from prunelimits.experiments.study import Run, Study
+from prunelimits.experiments.table import RunResult
+from prunelimits.experiments.trim import trim
+from prunelimits.models import leading_block, parameter_shapes
+from prunelimits.pruners import AbstractPruner, ProsPr
+from prunelimits.randomness import derive
+from prunelimits.search.task import Task
+from prunelimits.training import MLPEnsemble, Recipe, fit
+from prunelimits.training.live_units import without_dead_units
+
+# Parameters of all networks of a part: bounds the memory, and what an interruption can lose.
+_PART_PARAMETERS = 1 << 21
+# Runs of a part at least, whatever their size: as many as a vector of the native engine holds.
+_SMALLEST_PART = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """All that a worker needs to know.
+
+    Attributes:
+        study: What the runs are of.
+        task: The data, and the network whose leading block every run starts from, if any.
+        runs: Of one method, width, repeat and look-ahead.
+    """
+
+    study: Study
+    task: Task
+    runs: tuple[Run, ...]
+
+
+def parts(study: Study, task: Task, done: Set[Run]) -> Iterator[Part]:
+    """The parts of a study that are left to do, narrow networks first."""
+
+    def together(run: Run) -> tuple[int, int, AbstractPruner]:
+        return run.width, run.repeat, _pruner(study, run)
+
+    left = [run for run in study.runs(task.inputs, task.outputs) if run not in done]
+    for (width, *_), group in groupby(left, together):
+        shapes = parameter_shapes(study.network(width, task.inputs, task.outputs))
+        parameters = sum(math.prod(shape) for shape in shapes.values())
+        runs, size = tuple(group), max(_SMALLEST_PART, _PART_PARAMETERS // parameters)
+        for first in range(0, len(runs), size):
+            yield Part(study, task, runs[first : first + size])
+
+
+def train_part(part: Part) -> list[RunResult]:
+    """Prunes, trains and measures the networks of a part."""
+    study, task, runs = part.study, part.task, part.runs
+    recipes = [study.recipes[run.recipe] for run in runs]
+    result = fit(
+        _start(part),
+        task.x,
+        task.y,
+        recipes,
+        loss=task.loss,
+        # Repeats differ in the order of the batches even where they share a start.
+        seed=_word(study.seed, runs[0].repeat),
+        pruner=_pruner(study, runs[0]),
+        keep=[run.keep for run in runs],
+        pruner_seeds=[_seed(study, run, run.keep, zlib.crc32(run.method.encode())) for run in runs],
+    )
+    # Wide sparse networks are small without what no output depends on.
+    trained = without_dead_units(result.ensemble)
+    trained = trained.replace(masks=effective_masks(trained.masks, keep_constants=True))
+    connected = trained.replace(masks=effective_masks(trained.masks))
+    trimmed = trim(trained, task.x, task.y, loss=task.loss)
+    sizes = [e.nonzeros().tolist() for e in (result.ensemble, connected, trimmed)]
+    measures = [m.tolist() for m in (result.accuracy, result.parameter_samples, result.operations)]
+    return [RunResult(*row) for row in zip(runs, *sizes, *measures, strict=True)]
+
+
+def _start(part: Part) -> MLPEnsemble:
+    study, task, runs = part.study, part.task, part.runs
+    widths = study.network(runs[0].width, task.inputs, task.outputs)
+    if task.initial is not None:
+        block = leading_block(dict(task.initial.named_parameters()), widths)
+        stacked = {n: v.detach().float().expand(len(runs), *v.shape) for n, v in block.items()}
+        return MLPEnsemble.from_params(widths, stacked)
+    return MLPEnsemble(widths, seeds=[_seed(study, run) for run in runs])
+
+
+def _seed(study: Study, run: Run, *more: int) -> int:
+    return _word(study.seed, run.width, run.recipe, run.repeat, *more)
+
+
+def _word(seed: int, *path: int) -> int:
+    return int(derive(seed, *path)[0] >> 1)
+
+
+def _pruner(study: Study, run: Run) -> AbstractPruner:
+    """The run's method; ProsPr looks ahead by the steps of the training to come."""
+    pruner = study.method(run.method)
+    recipe: Recipe = study.recipes[run.recipe]
+    if isinstance(pruner, ProsPr):
+        return dataclasses.replace(pruner, lr=recipe.lr, momentum=recipe.momentum)
+    return pruner

@@ -1,0 +1,91 @@
+"""`prunelimits gap` as a user meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import prunelimits as pl
+from prunelimits.cli.gap import Gap, method, read_points
+from prunelimits.experiments import read_table
+from prunelimits.models import MLP
+
+SMALL: dict[str, Any] = {
+    "methods": ("SNIP", "GMP", "Random"),
+    "widths": (3, 5),
+    "budgets": (8, 20),
+    "learning_rates": (0.1,),
+    "epochs": 1,
+    "batch_size": 50,
+    "data": Path("data.npz"),
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder but for the data."""
+    monkeypatch.chdir(tmp_path)
+    x, y = pl.datasets.cubist_spiral(300)
+    np.savez("data.npz", x=x.numpy(), y=y.numpy())
+    return tmp_path
+
+
+def test_a_study_is_printed_kept_and_drawn(capsys: pytest.CaptureFixture[str]):
+    Path("search.csv").write_text("phase,nonzeros,accuracy\n2,30,0.96\n2,26,0.9\n")
+    pl.save(MLP((2, 3, 1)), None, "net.pt")
+    compare = (Path("search.csv"), Path("net.pt"))
+    command = Gap(**SMALL, pictures=Path("pictures"), compare=compare)
+    assert command.run() == 0
+    printed = capsys.readouterr().out
+    assert "Pruned from width 3: smallest nonzeros at a target, best of 3 runs" in printed
+    assert "Pruned from width 5" in printed
+    assert all(name in printed for name in SMALL["methods"])
+    # 3 methods, 3 recipes, budgets 8 and 20 of 27 and of 65 weights.
+    results, _ = read_table("gap.csv")
+    assert len(results) == 3 * 3 * 4
+    for suffix in ("png", "svg"):
+        assert (Path("pictures") / f"gap.{suffix}").stat().st_size > 10_000
+    before = Path("gap.csv").read_bytes()
+    assert Gap(**SMALL).run() == 0
+    assert "36 of 36 runs (100 %)" in capsys.readouterr().out
+    assert Path("gap.csv").read_bytes() == before
+
+
+def test_quick_and_without_time(capsys: pytest.CaptureFixture[str]):
+    command = Gap(**{**SMALL, "widths": (5,)}, quick=True, minutes=0, table=Path("quick.csv"))
+    assert command.run() == 0
+    # Budgets 20, 26, 33, 44 and 55 of 65 weights, one recipe.
+    assert "0 of 15 runs (0 %)" in capsys.readouterr().out
+    assert not Path("quick.csv").exists()
+
+
+def test_from_a_saved_network():
+    pl.save(MLP((2, 5, 5, 5, 1)), None, "start.pt")
+    assert Gap(**SMALL, initial=Path("start.pt"), repeats=2).run() == 0
+    assert len(read_table("gap.csv")[0]) == 72
+    with pytest.raises(ValueError, match="another study: its data is"):
+        Gap(**SMALL).run()
+
+
+def test_points_of_a_network(folder: Path):
+    x, y = pl.datasets.cubist_spiral(300)
+    pl.save(MLP((2, 3, 1)), None, "net.pt")
+    ((size, accuracy),) = read_points(Path("net.pt"), x, y)
+    model, _ = pl.load("net.pt")
+    assert size == 13
+    assert accuracy == pytest.approx(float(((model(x)[:, 0] > 0) == (y == 1)).double().mean()))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"--methods must be among .*SNIP.*, got 'Snip'"):
+        method("Snip")
+    Path("other.csv").write_text("a,b\n1,2\n")
+    x, y = pl.datasets.cubist_spiral(300)
+    with pytest.raises(ValueError, match=r"other\.csv must have columns nonzeros and accuracy"):
+        read_points(Path("other.csv"), x, y)
+    with pytest.raises(FileNotFoundError):
+        Gap(**SMALL, initial=Path("none.pt")).run()
+    assert not Path("gap.csv").exists()

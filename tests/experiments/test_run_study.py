@@ -1,0 +1,289 @@
+"""A study as a whole: against single trainings, through interruptions, on other data."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from prunelimits import pruners
+from prunelimits.connectivity import effective_masks
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import (
+    Run,
+    RunResult,
+    Study,
+    initial_network,
+    read_table,
+    run_study,
+    trim,
+)
+from prunelimits.masks import count
+from prunelimits.models import MLP, leading_block
+from prunelimits.pruners import AbstractPruner
+from prunelimits.randomness import derive
+from prunelimits.search import SearchConfig, combinatorial_search
+from prunelimits.training import MLPEnsemble, Recipe, fit
+
+Data = tuple[Tensor, Tensor]
+
+
+def alone(study: Study, run: Run, data: Data, initial: MLP | None = None) -> RunResult:
+    """One run, by one `fit` of one network."""
+    widths = (2, *[run.width] * study.hidden_layers, 1)
+    path = (run.width, run.recipe, run.repeat)
+    start = MLPEnsemble(widths, seeds=[int(derive(study.seed, *path)[0]) >> 1])
+    if initial is not None:
+        block = leading_block(dict(initial.named_parameters()), widths)
+        start = start.replace(params={name: value[None] for name, value in block.items()})
+    pruner = study.method(run.method)
+    recipe = study.recipes[run.recipe]
+    if isinstance(pruner, pruners.ProsPr):
+        pruner = dataclasses.replace(pruner, lr=recipe.lr, momentum=recipe.momentum)
+    noise = derive(study.seed, *path, run.keep, zlib.crc32(run.method.encode()))
+    result = fit(
+        start,
+        *data,
+        recipe,
+        seed=int(derive(study.seed, run.repeat)[0]) >> 1,
+        pruner=pruner,
+        keep=run.keep,
+        pruner_seeds=[int(noise[0]) >> 1],
+    )
+    model, masks = result.ensemble.member(0)
+    needed = effective_masks(model, masks, keep_constants=True)
+    return RunResult(
+        run,
+        nonzeros=count(masks),
+        effective=count(effective_masks(model, masks)),
+        trimmed=count(trim(result.ensemble.replace(masks=needed), *data).masks),
+        accuracy=float(result.accuracy),
+        parameter_samples=float(result.parameter_samples),
+        operations=float(result.operations),
+    )
+
+
+def unlike(first: Sequence[RunResult], second: Sequence[RunResult]) -> list[RunResult]:
+    """Results that differ in more than a sample or two on the boundary of float32."""
+    return [
+        one
+        for one, other in zip(first, second, strict=True)
+        if one[:3] != other[:3] or abs(one.accuracy - other.accuracy) > 0.01 or one[5:] != other[5:]
+    ]
+
+
+def test_parts_equal_runs_one_by_one(study: Study, data: Data, tmp_path: Path):
+    results = run_study(study, *data, table=tmp_path / "table.csv")
+    assert [result.run for result in results] == list(study.runs())
+    assert len({result.accuracy for result in results}) > 10
+    some = results[::5]
+    assert not unlike(some, [alone(study, result.run, data) for result in some])
+
+
+def test_from_one_start_repeats_differ_by_the_batches(study: Study, data: Data, tmp_path: Path):
+    study = dataclasses.replace(study, widths=(3,), methods=(pruners.SNIP(), pruners.LTH(rounds=2)))
+    torch.manual_seed(0)
+    initial = MLP((2, 6, 5, 4, 1))
+    results = run_study(study, *data, table=tmp_path / "table.csv", initial=initial)
+    assert not unlike(results, [alone(study, result.run, data, initial) for result in results])
+    first, second = ([r.accuracy for r in results if r.run.repeat == n] for n in (0, 1))
+    assert first != second
+
+
+@pytest.mark.parametrize("order", ["backwards", "in threads", "small parts"])
+def test_the_order_of_the_parts_changes_nothing(
+    study: Study, data: Data, tmp_path: Path, order: str, monkeypatch: pytest.MonkeyPatch
+):
+    study = dataclasses.replace(study, methods=study.methods[:3], repeats=1)
+    whole, other = tmp_path / "whole.csv", tmp_path / "other.csv"
+    expected = run_study(study, *data, table=whole)
+    if order == "backwards":
+        for method in reversed(study.methods):
+            for width in reversed(study.widths):
+                part = dataclasses.replace(study, methods=(method,), widths=(width,))
+                run_study(part, *data, table=other)
+    elif order == "small parts":
+        monkeypatch.setattr("prunelimits.experiments.part._PART_PARAMETERS", 1)
+        monkeypatch.setattr("prunelimits.experiments.part._SMALLEST_PART", 4)
+    with ThreadPoolExecutor(2) as pool:
+        threads = pool if order == "in threads" else None
+        assert run_study(study, *data, table=other, executor=threads, in_flight=3) == expected
+    rows = [path.read_text().splitlines()[1:] for path in (whole, other)]
+    assert rows[0] == rows[1]
+
+
+SCRIPT = """
+import sys
+import torch
+from tests_gap import study
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import run_study
+
+torch.set_num_threads(1)
+run_study(study, *cubist_spiral(300), table=sys.argv[1])
+"""
+STUDY = """
+from prunelimits import pruners
+from prunelimits.experiments import Study
+from prunelimits.training import Recipe
+
+study = Study(
+    methods=(pruners.SNIP(), pruners.GMP(rounds=5), pruners.Random()),
+    widths=(3, 4, 5),
+    budgets=(10, 20),
+    recipes=(Recipe(epochs=30, batch_size=50),),
+    repeats=4,
+)
+"""
+
+
+def test_killed_and_resumed_it_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """`kill -9` as soon as there is something to lose."""
+    (tmp_path / "tests_gap.py").write_text(STUDY)
+    whole, killed = tmp_path / "whole.csv", tmp_path / "killed.csv"
+    command = [sys.executable, "-c", SCRIPT, str(killed)]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
+        while not killed.exists():
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    monkeypatch.syspath_prepend(tmp_path)
+    study: Study = import_module("tests_gap").study
+    assert 0 < len(read_table(killed)[0]) < len(study)
+    results = run_study(study, *cubist_spiral(300), table=killed)
+    assert results == run_study(study, *cubist_spiral(300), table=whole)
+    assert killed.read_text() == whole.read_text()
+
+
+def test_a_time_limit_ends_it_and_progress_tells(study: Study, data: Data, tmp_path: Path):
+    told: list[tuple[int, int]] = []
+    table = tmp_path / "table.csv"
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
+    results = run_study(study, *data, table=table, time_limit=0.0, on_progress=tell)
+    assert (results, told) == ([], [(0, len(study))])
+    study = dataclasses.replace(study, methods=(pruners.Random(),), widths=(3,), repeats=1)
+    results = run_study(study, *data, table=table, on_progress=tell)
+    assert told[1:] == [(0, 4), (4, 4)]
+    assert sorted(results) == read_table(table)[0]
+
+
+class Cubed(pruners.AtInit):
+    """A user's own method."""
+
+    def scores(self, problem, params, masks, noise=None):  # pyright: ignore
+        return {name: params[name].abs() ** 3 for name in masks}
+
+
+def test_own_pruner_depth_and_classes(data: Data, tmp_path: Path):
+    x, _ = data
+    y = (x[:, 0] > 0).long() + (x[:, 1] > 0)
+    study = Study(
+        methods=(Cubed(), pruners.Magnitude()),
+        widths=(4,),
+        budgets=(9,),
+        recipes=(Recipe(epochs=1, batch_size=50),),
+        hidden_layers=1,
+    )
+    cubed, magnitude = run_study(study, x, y, table=tmp_path / "table.csv")
+    # 2 * 4 + 4 * 3 weights; magnitudes and their cubes rank alike.
+    assert cubed.run == Run("Cubed", 4, 9, 0, 0)
+    assert cubed[1:] == magnitude[1:]
+
+
+def refused(message: str, study: Study, data: Data, table: Path, initial: MLP | None = None):
+    before = table.read_bytes() if table.exists() else None
+    with pytest.raises(ValueError, match=message):
+        run_study(study, *data, table=table, initial=initial)
+    assert (table.read_bytes() if table.exists() else None) == before
+
+
+def test_tables_of_other_studies_are_refused(study: Study, data: Data, tmp_path: Path):
+    study = dataclasses.replace(study, methods=(pruners.SNIP(),), widths=(3,), repeats=1)
+    table = tmp_path / "table.csv"
+    run_study(study, *data, table=table)
+    for name, value in {
+        "seed": 1,
+        "hidden_layers": 2,
+        "recipes": study.recipes[:1],
+        "methods": (pruners.SNIP(floor=1),),
+    }.items():
+        named = "SNIP" if name == "methods" else name
+        other = dataclasses.replace(study, **{name: value})
+        refused(f"of another study: its {named} is", other, data, table)
+    refused("another study: its data is", study, cubist_spiral(200), table)
+    refused("another study: its data is", study, data, table, MLP((2, 3, 3, 3, 1)))
+    content = table.read_text().splitlines(keepends=True)
+    for first in ("", "# something\n", "# {}\n", "# []\n"):
+        table.write_text(first + "".join(content[1:]))
+        refused("does not say what study it is of", study, data, table)
+    # More methods, budgets and repeats go into the same table.
+    table.write_text("".join(content))
+    more = dataclasses.replace(study, methods=(pruners.Random(),), budgets=(5,), repeats=2)
+    assert len(run_study(more, *data, table=table)) == 4
+    assert len(read_table(table)[0]) == 4 + 4
+
+
+def test_what_cannot_run_is_refused_first(study: Study, data: Data, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    refused(
+        r"initial must have widths \(2, 5, 5, 5, 1\) or wider .*, got \(2, 5, 5, 4, 1\)",
+        study, data, table, MLP((2, 5, 5, 4, 1)),
+    )  # fmt: skip
+    refused("initial must have widths", study, data, table, MLP((2, 9, 9, 1)))
+    refused("initial must have widths", study, data, table, MLP((3, 9, 9, 9, 1)))
+    refused("initial must have widths", study, data, table, MLP((2, 9, 9, 9, 2)))
+    huge = dataclasses.replace(study, budgets=(10_000,))
+    refused(r"budgets must leave something to prune, got \(10000,\)", huge, data, table)
+    refused("batch_size is 20 but the data has 16 samples", study, cubist_spiral(16), table)
+
+
+@pytest.mark.parametrize("every_widths", [False, True])
+def test_the_start_of_a_found_network(data: Data, every_widths: bool):
+    config = SearchConfig(
+        target=0.99,
+        width=4,
+        widths=None if every_widths else (2, 2, 2, 1),
+        every_widths=every_widths,
+        max_nonzeros=12,
+        hidden_layers=2,
+        recipes=tuple(Recipe(epochs=1, batch_size=50, lr=lr) for lr in (0.05, 0.1)),
+        seeds=2,
+    )
+    result = combinatorial_search(config, *data)
+    for found in result.best:
+        start = initial_network(config, found)
+        assert start.widths == (2, 4, 4, 1)
+        widths = found.model.widths
+        block = leading_block(dict(start.named_parameters()), widths)
+        again = MLPEnsemble.from_params(widths, {n: v[None] for n, v in block.items()}, found.masks)
+        trained = fit(again, *data, found.recipe, seed=config.seed)
+        assert float(trained.accuracy) == pytest.approx(found.accuracy, abs=0.01)
+        for name, value in found.model.named_parameters():
+            torch.testing.assert_close(trained.ensemble.params[name][0], value.detach())
+
+
+def test_a_part_holds_one_kind_of_pruner(study: Study):
+    """What `part` relies on: runs of one method, width and repeat stand together."""
+    seen: list[tuple[str, int, int]] = []
+    for run in study.runs():
+        key = (run.method, run.width, run.repeat)
+        if not seen or seen[-1] != key:
+            seen.append(key)
+    assert len(seen) == len(set(seen))
+    assert isinstance(study.methods[0], AbstractPruner)
