@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 from typing import Literal, TypeAlias
-
-from scipy.stats import binom
 
 from prunelimits.experiments.table import RunResult
 from prunelimits.pareto import pareto_front
@@ -113,9 +112,10 @@ def median_interval(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
     ordered = sorted(values)
-    k = 0
-    while 2 * binom.cdf(k, len(ordered), 0.5) <= 1 - confidence:
+    n, k, below = len(ordered), 0, 1  # `below` / 2^n is P(Binomial(n, 1/2) < k + 1)
+    while 2 * below / 2**n <= 1 - confidence:
         k += 1
+        below += math.comb(n, k)
     return (ordered[k - 1], ordered[-k]) if k else None
 
 
