@@ -101,13 +101,13 @@ def _summary(result: SearchResult) -> str:
 
 def paper_mark(result: SearchResult) -> tuple[int, float] | None:
     """Nonzeros and accuracy that the paper's search found, if this was the paper's problem."""
-    if result.data != _published_fingerprint():
+    if result.data != published_fingerprint():
         return None
     return _PAPER.get(result.config.target)
 
 
 @cache
-def _published_fingerprint() -> str:
+def published_fingerprint() -> str:
     """The fingerprint of the published data, made once."""
     return make_task(*cubist_spiral()).fingerprint()
 
@@ -165,7 +165,7 @@ def draw(
     found = choose(result, nonzeros)
     figures: dict[str, Figure] = {}
     if (found.model.widths[0], found.model.widths[-1]) == (2, 1):
-        if points is None and result.data == _published_fingerprint():
+        if points is None and result.data == published_fingerprint():
             points = cubist_spiral()
         title = f"{found.nonzeros} nonzeros, accuracy {found.accuracy:.2%}"
         figures["network"] = network_figure(

@@ -12,7 +12,7 @@ from prunelimits.cli import report
 from prunelimits.cli.data import read_data
 from prunelimits.datasets import cubist_spiral
 from prunelimits.saving import load
-from prunelimits.search import Store, make_task, read_result
+from prunelimits.search import Store, read_result
 from prunelimits.viz.pages import Page, comparison, gallery, playground
 from prunelimits.viz.pages.content import Data
 
@@ -64,7 +64,7 @@ class View:
     def _gallery(self) -> Page:
         with Store(self.file, write=False) as store:
             result = read_result(store)
-        searched = make_task(*cubist_spiral()).fingerprint() == result.data
+        searched = report.published_fingerprint() == result.data
         data, about = self._data(searched)
         return gallery(result, data, title=self.file.name, about=about)
 

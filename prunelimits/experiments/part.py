@@ -13,7 +13,7 @@ from prunelimits.connectivity import effective_masks
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult
 from prunelimits.experiments.trim import trim
-from prunelimits.models import leading_block, parameter_shapes
+from prunelimits.models import parameter_shapes
 from prunelimits.pruners import AbstractPruner, ProsPr
 from prunelimits.randomness import derive
 from prunelimits.search.task import Task
@@ -85,10 +85,9 @@ def train_part(part: Part) -> list[RunResult]:
 def _start(part: Part) -> MLPEnsemble:
     study, task, runs = part.study, part.task, part.runs
     widths = study.network(runs[0].width, task.inputs, task.outputs)
-    if task.initial is not None:
-        block = leading_block(dict(task.initial.named_parameters()), widths)
-        stacked = {n: v.detach().float().expand(len(runs), *v.shape) for n, v in block.items()}
-        return MLPEnsemble.from_params(widths, stacked)
+    start = task.initial_block(widths, len(runs))
+    if start is not None:
+        return MLPEnsemble.from_params(widths, start)
     return MLPEnsemble(widths, seeds=[_seed(study, run) for run in runs])
 
 

@@ -216,11 +216,9 @@ def initial_ensemble(
     widths, flat = space.batch(ranks)
     members = len(recipes) * config.seeds
     masks = unflatten(flat.repeat_interleave(members, dim=0), parameter_shapes(widths))
-    if job.task.initial is not None:
-        start = leading_block(dict(job.task.initial.named_parameters()), widths)
-        models = len(ranks) * members
-        stacked = {n: v.detach().float().expand(models, *v.shape) for n, v in start.items()}
-        return MLPEnsemble.from_params(widths, stacked, masks)
+    start = job.task.initial_block(widths, len(ranks) * members)
+    if start is not None:
+        return MLPEnsemble.from_params(widths, start, masks)
     # A network's seed comes from what it is, not from where it stands in some space.
     keys = space.keys(ranks)[:, None, None]
     places = np.array(recipes)[:, None], np.arange(config.seeds)

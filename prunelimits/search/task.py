@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prunelimits.models import MLP
+from prunelimits.models import MLP, leading_block
 from prunelimits.randomness import derive
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import Loss
+from prunelimits.types import Params
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,16 @@ class Task:
     def inputs(self) -> int:
         """The number of input variables."""
         return self.x.shape[1]
+
+    def initial_block(self, widths: Sequence[int], models: int) -> Params | None:
+        """The part of `initial` that has these widths, the same for every one of `models`.
+
+        Float32 `(models, *shape)` by name; None if there is no initial network.
+        """
+        if self.initial is None:
+            return None
+        block = leading_block(dict(self.initial.named_parameters()), widths)
+        return {n: v.detach().float().expand(models, *v.shape) for n, v in block.items()}
 
     def fingerprint(self) -> str:
         """SHA-256 over every number of the task, in hexadecimal."""

@@ -27,6 +27,8 @@ from prunelimits.types import Masks, Params, Problem
 # and, with data, the activations of a batch.
 _SCORED_PARAMETERS = 1 << 22
 
+T = TypeVar("T")
+
 
 def train_pruned(
     engine: AbstractEngine,
@@ -164,9 +166,6 @@ class _EnsemblePruner:
             numbers = uniform(self._words ^ places)
             noise[name] = torch.from_numpy(numbers).view(mask.shape).to(mask.device)
         return noise
-
-
-T = TypeVar("T")
 
 
 def _mapped(function: Callable[..., T], ensemble: MLPEnsemble) -> Callable[..., T]:
