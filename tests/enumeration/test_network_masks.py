@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
+from prunelimits.datasets import cubist_spiral
 from prunelimits.enumeration import (
     ModelMasks,
     canonical,
@@ -30,6 +31,7 @@ from prunelimits.enumeration.network_orbits import NetworkOrbits
 from prunelimits.enumeration.orbit_cuts import best_cut, cuts
 from prunelimits.enumeration.uniform_networks import UniformNetworks
 from prunelimits.models import MLP
+from prunelimits.training import MLPEnsemble, Recipe, fit
 from prunelimits.types import Masks
 
 from .orbit_oracle import SMALL, every_relabelling, labelled_networks, orbit_names, relabelled
@@ -195,6 +197,32 @@ def test_relabelling_keeps_the_function() -> None:
         found = outputs(relabelled(weights[None], widths, images)[0], moved)
         assert torch.allclose(found, expected)
         assert network_space(*widths).ranks(moved[None]).equal(network_space(*widths).ranks(rows))
+
+
+def test_relabelled_starts_train_to_the_same_function() -> None:
+    """Why one network of an orbit is enough: from a relabelled start, training only relabels."""
+    widths = (2, 3, 3, 3, 1)
+    layout = MaskLayout(widths)
+    space = network_space(*widths)
+    masks = space.random(20)
+    starts = torch.randn(masks.shape, generator=torch.Generator().manual_seed(1)).double()
+    x, y = cubist_spiral(1_000)
+
+    def trained(starts: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        ensemble = MLPEnsemble.from_params(widths, layout.masks(starts), layout.masks(masks))
+        result = fit(ensemble, x.double(), y, Recipe(epochs=1), seed=3)
+        flat = torch.cat([p.flatten(1) for p in result.ensemble.params.values()], 1)
+        return flat, result.loss
+
+    parameters, losses = trained(starts, masks)
+    images = [(1, 2, 0), (2, 1, 0), (2, 0, 1)]
+    moved = relabelled(masks, widths, images)
+    assert not torch.equal(moved, masks)
+    assert torch.equal(space.ranks(moved), space.ranks(masks))
+    again, losses_again = trained(relabelled(starts, widths, images), moved)
+    assert (parameters - starts * masks).abs().amax(1).min() > 1e-3
+    assert torch.allclose(again, relabelled(parameters, widths, images), atol=1e-9)
+    assert torch.allclose(losses_again, losses, atol=1e-9)
 
 
 @pytest.mark.parametrize("widths", [(2, 3, 3, 3, 1), (1, 3, 3, 3, 3, 1), (3, 3, 3)])
