@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections import Counter
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -37,6 +38,7 @@ from prunelimits.types import Masks
 from .orbit_oracle import SMALL, every_relabelling, labelled_networks, orbit_names, relabelled
 
 
+@cache
 def network_space(*widths: int, **options: int) -> ModelMasks:
     return ModelMasks(widths, symmetry="network", **options)
 
@@ -259,7 +261,7 @@ def test_ranks_do_not_depend_on_how_tables_are_built(monkeypatch: pytest.MonkeyP
     space = network_space(*widths)
     expected = space.take(range(len(space)))
     monkeypatch.setattr(orderly, "CHUNK", 50)
-    again = network_space(*widths)
+    again = ModelMasks(widths, symmetry="network")
     assert torch.equal(again.take(range(len(again))), expected)
 
 
