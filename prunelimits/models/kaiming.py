@@ -1,0 +1,44 @@
+"""How the networks of the papers start."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def kaiming(model: Module, seed: int) -> Module:
+    """A network that was built on the meta device, in memory and with its first parameters.
+
+    Weights of convolutions and linear layers are normal with variance `2 / fan_in`, as in
+    [Delving deep into rectifiers](https://arxiv.org/abs/1502.01852), their biases zero;
+    normalisations start as the identity. They are drawn from a generator of `seed` in the order of
+    the modules, so nothing touches the global random state.
+
+    Args:
+        model: Linear layers, convolutions, batch normalisations and what has no parameters.
+        seed: Any integer.
+
+    Returns:
+        The same module, on the CPU.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     model = nn.Linear(800, 500)
+        >>> weight = kaiming(model, seed=0).weight.detach()
+        >>> round(float(weight.std()), 3), int(model.bias.count_nonzero())
+        (0.05, 0)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    model.to_empty(device="cpu")
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    return model
