@@ -23,6 +23,7 @@ from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import (
     PAPER_BUDGETS,
     PAPER_COMBINATORIAL,
+    PAPER_COMBINATORIAL_FIXED,
     PAPER_METHODS,
     RunResult,
     Size,
@@ -89,7 +90,7 @@ class Gap:
     scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Draw the fronts and the scatter, as .png and .svg files here."""
+    """Draw the fronts and the scatter, and what is on no path, as .png and .svg files here."""
     quiet: Flag = False
     """Print lines instead of a progress bar, as is done where nobody watches."""
 
@@ -99,8 +100,10 @@ class Gap:
         x, y = cubist_spiral() if self.data is None else read_data(self.data)
         initial = None if self.initial is None else load(self.initial)[0]
         references = {path.stem: read_points(path, x, y) for path in self.compare}
-        if self.data is None:
+        if self.data is None and initial is None:
             references["the paper's search"] = list(PAPER_COMBINATORIAL)
+        elif self.data is None:
+            references["the paper's search\n(its own start)"] = list(PAPER_COMBINATORIAL_FIXED)
         quiet = self.quiet or not sys.stderr.isatty()
         with (
             open_executor(self.workers, self.scheduler) as (executor, in_flight),
@@ -244,15 +247,20 @@ def draw_gap(
     size: Size = "nonzeros",
     references: dict[str, list[tuple[int, float]]] | None = None,
 ) -> None:
-    """Draws the fronts and scatters of all widths, `gap.png` and `gap.svg`."""
+    """Draws fronts and scatters of all widths, `gap`, and what is on no path, `disconnected`."""
     from prunelimits.viz import save_figure
+    from prunelimits.viz.disconnected import disconnected_figure
     from prunelimits.viz.gap import gap_figure
 
     widths = sorted({r.run.width for r in results})
     panels = {f"width {width}": [r for r in results if r.run.width == width] for width in widths}
-    figure = gap_figure(panels, references=references, size=size)
+    figures = {
+        "gap": gap_figure(panels, references=references, size=size),
+        "disconnected": disconnected_figure(results),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix in (".png", ".svg"):
-        path = (folder / "gap").with_suffix(suffix)
-        save_figure(figure, path)
-        say(f"Wrote {path}")
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            path = (folder / name).with_suffix(suffix)
+            save_figure(figure, path)
+            say(f"Wrote {path}")

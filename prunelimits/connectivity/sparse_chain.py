@@ -92,7 +92,7 @@ def sparse_reach(chain: SparseChain) -> ChainReach:
     for weight, bias in zip(chain.weights, chain.biases, strict=True):
         # A product of bool arrays is a bool: a logical "or", never a sum.
         live.append(weight @ live[-1])
-        carries.append(weight @ carries[-1] | (True if bias is None else bias))
+        carries.append(np.ones_like(live[-1]) if bias is None else weight @ carries[-1] | bias)
     reaches = [np.ones_like(live[-1])]
     for weight in reversed(chain.weights):
         reaches.append(weight.T @ reaches[-1])
@@ -122,7 +122,8 @@ def effective_matrix(
     per_row = np.diff(weight.indptr)
     kept = source[weight.indices] & np.repeat(reach.reaches[depth + 1], per_row)
     # The number kept in each row, by differences of a running sum: rows may be empty.
-    running = np.concatenate([[0], np.cumsum(kept)])
+    running = np.zeros(len(kept) + 1, dtype=weight.indptr.dtype)
+    np.cumsum(kept, out=running[1:])
     return _scipy_sparse().csr_array(
         (np.ones(int(running[-1]), dtype=np.bool_), weight.indices[kept], running[weight.indptr]),
         shape=weight.shape,
@@ -184,14 +185,16 @@ def _in_layout_of(given: Matrix, rows: Matrix) -> Matrix:
     if not isinstance(given, Tensor):
         return type(given)(rows.asformat(given.format))
     if given.layout is torch.sparse_csr:
-        parts = (rows.indptr, rows.indices, rows.data)
-        return torch.sparse_csr_tensor(*(torch.from_numpy(p) for p in parts), size=given.shape)
+        parts = (torch.from_numpy(part) for part in (rows.indptr, rows.indices, rows.data))
+        # Said aloud, or torch warns that it does not check.
+        return torch.sparse_csr_tensor(*parts, size=given.shape, check_invariants=False)
     if given.layout is torch.strided:
         return torch.from_numpy(rows.toarray())
     coordinates = rows.tocoo()
     indices = torch.from_numpy(np.stack([coordinates.row, coordinates.col]).astype(np.int64))
+    values = torch.from_numpy(coordinates.data)
     coo = torch.sparse_coo_tensor(
-        indices, torch.from_numpy(coordinates.data), given.shape, is_coalesced=True
+        indices, values, given.shape, is_coalesced=True, check_invariants=False
     )
     return coo if given.layout is torch.sparse_coo else coo.to_sparse(layout=given.layout)
 

@@ -17,6 +17,7 @@ from prunelimits.viz.pages import playground as playground
 
 if TYPE_CHECKING:
     from prunelimits.viz.accuracy import accuracy_figure as accuracy_figure
+    from prunelimits.viz.disconnected import disconnected_figure as disconnected_figure
     from prunelimits.viz.disconnection import disconnection_figure as disconnection_figure
     from prunelimits.viz.gap import gap_figure as gap_figure
     from prunelimits.viz.network import network_figure as network_figure
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _FIGURES = {
     "accuracy_figure": "accuracy",
+    "disconnected_figure": "disconnected",
     "disconnection_figure": "disconnection",
     "gap_figure": "gap",
     "network_figure": "network",

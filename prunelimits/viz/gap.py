@@ -88,7 +88,7 @@ def gap_figure(
         (1.8 + 5.0 * columns, 0.6 + 3.0 * rows * stack), facecolor=WHITE, layout="constrained"
     )
     grid = figure.add_gridspec(rows * stack, columns)
-    styles = dict(zip(methods, zip(cycle(_COLOURS), cycle(_MARKERS), strict=False), strict=False))
+    styles = method_styles(methods)
     for place, (name, results) in enumerate(shown.items()):
         row, column = divmod(place, columns)
         for layer in range(stack):
@@ -113,6 +113,11 @@ def gap_figure(
     if title is not None:
         figure.suptitle(title, color=INK)
     return figure
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each method, in this order."""
+    return dict(zip(methods, zip(cycle(_COLOURS), cycle(_MARKERS), strict=False), strict=False))
 
 
 def _frame(axes: Axes, size: Size, targets: list[float]) -> None:

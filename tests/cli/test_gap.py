@@ -46,8 +46,8 @@ def test_a_study_is_printed_kept_and_drawn(capsys: pytest.CaptureFixture[str]):
     # 3 methods, 3 recipes, budgets 8 and 20 of 27 and of 65 weights.
     results, _ = read_table("gap.csv")
     assert len(results) == 3 * 3 * 4
-    for suffix in ("png", "svg"):
-        assert (Path("pictures") / f"gap.{suffix}").stat().st_size > 10_000
+    for name in ("gap.png", "gap.svg", "disconnected.png", "disconnected.svg"):
+        assert (Path("pictures") / name).stat().st_size > 10_000
     before = Path("gap.csv").read_bytes()
     assert Gap(**SMALL).run() == 0
     assert "36 of 36 runs (100 %)" in capsys.readouterr().out
@@ -64,7 +64,8 @@ def test_quick_and_without_time(capsys: pytest.CaptureFixture[str]):
 
 def test_from_a_saved_network():
     pl.save(MLP((2, 5, 5, 5, 1)), None, "start.pt")
-    assert Gap(**SMALL, initial=Path("start.pt"), repeats=2).run() == 0
+    command = Gap(**SMALL, initial=Path("start.pt"), repeats=2, pictures=Path("pictures"))
+    assert command.run() == 0
     assert len(read_table("gap.csv")[0]) == 72
     with pytest.raises(ValueError, match="another study: its data is"):
         Gap(**SMALL).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from itertools import pairwise
 from math import prod
 
@@ -187,6 +188,22 @@ def test_sparse_matrices_give_what_masks_give(kind: str, masks: Masks, keep_cons
         assert np.array_equal(dense(matrix), expected[name].numpy())
     assert analyze(matrices) == analyze(masks)
     assert effective_sparsity(matrices) == effective_sparsity(masks)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_torch_does_not_warn_of_unchecked_tensors(layout: torch.layout):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = torch.eye(3).to_sparse(layout=layout)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            effective_masks({"0.weight": given})
+    finally:
+        torch.set_warn_always(before)
+    assert not [warning for warning in said if "invariant" in str(warning.message)]
 
 
 def test_a_large_sparse_network_is_quick_and_small():

@@ -206,6 +206,29 @@ def test_own_pruner_depth_and_classes(data: Data, tmp_path: Path):
     assert cubed[1:] == magnitude[1:]
 
 
+def test_a_unit_without_inputs_whose_bias_matters_is_not_trimmed(data: Data, tmp_path: Path):
+    """One that no input reaches is on no path, but the network needs the constant it adds."""
+    x, _ = data
+    initial = MLP((2, 2, 1))
+    with torch.no_grad():
+        initial.layers[0].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+        initial.layers[0].bias.copy_(torch.tensor([5.0, 4.0]))
+        initial.layers[1].weight.copy_(torch.tensor([[1.0, 2.0]]))
+        initial.layers[1].bias.fill_(-13.0)
+    study = Study(
+        methods=(pruners.Magnitude(),),
+        widths=(2,),
+        budgets=(3,),
+        recipes=(Recipe(epochs=1, batch_size=50, lr=1e-12),),
+        hidden_layers=1,
+    )
+    # relu(x + 5) + 2 relu(4) - 13 = x: without the constant it is negative everywhere.
+    y = (x[:, 0] > 0).long()
+    (result,) = run_study(study, x, y, table=tmp_path / "table.csv", initial=initial)
+    assert result.accuracy > 0.99
+    assert (result.nonzeros, result.effective, result.trimmed) == (6, 4, 6)
+
+
 def refused(message: str, study: Study, data: Data, table: Path, initial: MLP | None = None):
     before = table.read_bytes() if table.exists() else None
     with pytest.raises(ValueError, match=message):

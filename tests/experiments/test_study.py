@@ -28,9 +28,25 @@ def test_the_published_study_has_18954_runs():
     assert sizes == (9, 11, 23, 9)
 
 
-@pytest.mark.parametrize(("widths", "runs"), [((6, 16), 18_630), ((3, 16), 14_175)])
-def test_the_studies_of_fixed_initialisations(widths: tuple[int, ...], runs: int):
-    assert len(Study(widths=widths, repeats=5)) == runs
+@pytest.mark.parametrize(
+    ("widths", "budgets", "first_phase", "second_phase", "all_of_them"),
+    [
+        # BENCH-995: widths of fewer than 61 nonzeros by six recipes, the subset of (6, 3, 2) by 3.
+        ((6, 16), (16, 18, 20, 22, *range(24, 31), 32, 34, 36), 339 * 6, 23_528 * 3, 83_958),
+        # BENCH-95: widths of fewer than 37 nonzeros, and all masks of (3, 2, 2), by six.
+        ((3, 16), tuple(range(15, 27)), 93 * 6, 416 * 6, 12_774),
+    ],
+)
+def test_the_studies_of_fixed_initialisations(
+    widths: tuple[int, ...],
+    budgets: tuple[int, ...],
+    first_phase: int,
+    second_phase: int,
+    all_of_them: int,
+):
+    """With the searches' trainings they are as many as the paper says."""
+    study = Study(widths=widths, budgets=budgets, repeats=5)
+    assert len(study) + first_phase + second_phase == all_of_them
 
 
 @settings(deadline=None)

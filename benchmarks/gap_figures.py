@@ -1,0 +1,68 @@
+"""The figures of docs/gap.md and docs/connectivity.md, from the results of the gap study.
+
+Run it by `python benchmarks/gap_figures.py`: it draws every width that the study in docs/results
+has. `prunelimits gap --pictures` draws the same and more, from any table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from prunelimits.cli.gap import read_points
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import (
+    PAPER_COMBINATORIAL,
+    PAPER_COMBINATORIAL_FIXED,
+    PAPER_METHODS,
+    RunResult,
+    Size,
+    read_table,
+)
+from prunelimits.viz import disconnection_figure, gap_figure, save_figure
+from prunelimits.viz.disconnected import disconnected_figure
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS, IMAGES = DOCS / "results", DOCS / "images"
+NAMES = [type(pruner).__name__ for pruner in PAPER_METHODS]
+# Search results to compare with: our own, which start from random initialisations.
+SEARCHES = {"search, 2-3-2-2-1": "widths-2-3-2-2-1.csv", "search, 2-7-3-3-1": "appendix-d.csv"}
+
+
+def read(name: str) -> list[RunResult]:
+    """The runs of one table, in the order of the paper's methods."""
+    results, _ = read_table(RESULTS / name)
+    return sorted(results, key=lambda result: NAMES.index(result.run.method))
+
+
+def draw(
+    name: str,
+    results: Iterable[RunResult],
+    widths: Iterable[int],
+    references: Mapping[str, Iterable[tuple[int, float]]],
+    size: Size = "nonzeros",
+) -> None:
+    """One panel for each width that has results."""
+    results = list(results)
+    panels = {f"width {w}": [r for r in results if r.run.width == w] for w in widths}
+    save_figure(gap_figure(panels, references=references, size=size), IMAGES / "gap" / name)
+
+
+def main() -> None:
+    """Draws all of them."""
+    x, y = cubist_spiral()
+    references = {name: read_points(RESULTS / file, x, y) for name, file in SEARCHES.items()}
+    references["the paper's search"] = list(PAPER_COMBINATORIAL)
+    study = read("gap-random.csv")
+    draw("width-16.png", study, (16,), references)
+    draw("widths.png", study, (3, 7, 64, 256), references)
+    draw("trimmed.png", study, (16,), references, size="trimmed")
+    fixed = {"the paper's search\n(its own start)": list(PAPER_COMBINATORIAL_FIXED)}
+    draw("fixed-995.png", read("gap-fixed-995.csv"), (6, 16), fixed)
+    save_figure(disconnected_figure(study), IMAGES / "disconnected.png")
+    theorem = disconnection_figure(3, 12, (8, 11, 16, 20, 24, 32, 45, 64, 91, 128, 181, 256, 512))
+    save_figure(theorem, IMAGES / "disconnection.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The script that writes the tables of the documentation."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from prunelimits.experiments import Run, RunResult, write_table
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = ROOT / "benchmarks" / "gap_tables.py"
+    spec = importlib.util.spec_from_file_location("gap_tables", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def cells(table: str) -> list[list[str]]:
+    """The rows of a table, header first."""
+    header, rule, *rows = (line[2:-2].split(" | ") for line in table.splitlines())
+    assert set("".join(rule)) <= set("-: ")
+    return [header, *rows]
+
+
+def result(run: Run, accuracy: float) -> RunResult:
+    return RunResult(
+        run, run.keep + 10, run.keep, run.keep - run.repeat, accuracy, 1e6 * run.keep, 5e6
+    )
+
+
+def test_the_pages_hold_what_the_results_say(script: ModuleType):
+    known = script.tables(script.DOCS / "results")
+    for page in script.PAGES:
+        text = page.read_text()
+        assert "<!-- table: " in text
+        assert script.refreshed(text, known) == text, "run python benchmarks/gap_tables.py"
+
+
+def test_one_width(script: ModuleType):
+    runs = [
+        result(Run(method, width, keep, recipe, repeat), accuracy)
+        for method, width, keep, recipe, repeat in product(
+            ("SNIP", "RigL"), (8, 16), (42, 50), (0, 1, 2), (0, 1)
+        )
+        for accuracy in [0.96 if (method, keep, recipe) == ("RigL", 42, 1) else 0.5 + 0.1 * recipe]
+    ]
+    header, *rows = cells(script.one_width(runs, 16))
+    by_method = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert list(by_method) == ["RigL", "SNIP"]
+    rigl, snip = by_method["RigL"], by_method["SNIP"]
+    assert rows[0][2:6] == ["52 (96.00%)", "52", "-", "84"]
+    assert (rigl["best of"], rigl["effective"], rigl["trimmed"]) == ("6", "42 / -", "41 / -")
+    assert (rigl["runs at 95 %"], snip["runs at 95 %"]) == ("2 of 12", "0 of 12")
+    assert (rigl["best"], snip["best"]) == ("96.00%", "70.00%")
+    # Three starts of two repeats: 0.5, 0.6 and 0.7; six values reach from the first to the last.
+    assert snip["median start (95 % interval)"] == "60.0% (50.0% to 70.0%)"
+    # Of 42 and 50 weights with ten biases each.
+    assert snip["connected"] == f"{(42 / 52 + 50 / 60) / 2:.0%}"
+    assert snip["left by trimming"] == f"{(42 + 50) / (52 + 60):.0%}"
+
+
+def test_the_chance_of_a_number(script: ModuleType):
+    """Two cells: one of five runs reaches the target in the first, two in the second."""
+    runs = [
+        result(Run("LTH", 16, keep, 0, repeat), 0.96 if repeat < hits else 0.5)
+        for keep, hits in ((20, 1), (30, 2))
+        for repeat in range(5)
+    ]
+    assert script.reaching(runs, 0.95, 40) == f"{1 - 0.8 * 0.6:.0%}"
+    assert script.reaching(runs, 0.95, 30) == "20%"
+    assert script.reaching(runs[:-1], 0.95, 40) == "20%"
+    assert script.reaching(runs[:3], 0.95, 40) == ""
+    _, row = cells(script.luck({"LTH": runs}))
+    assert row == ["LTH", "95 %", "44", "30", "3 of 10", "2 of 5", "52%"]
+
+
+def test_columns_of_widths(script: ModuleType):
+    small = [result(Run("GMP", 3, keep, 0, 0), accuracy) for keep, accuracy in ((9, 0.95), (8, 1))]
+    wide = [result(Run("SNIP", 7, 9, 0, repeat), 0.9) for repeat in (0, 1)]
+    assert cells(script.compact({"3": small, "7": wide})) == [
+        ["method", "3", "7"],
+        ["GMP", "18 / 18", ""],
+        ["SNIP", "", "- / -"],
+        ["*any*", "18 / 18", "- / -"],
+        ["*best of*", "*1*", "*2*"],
+    ]
+
+
+def test_disconnected(script: ModuleType):
+    runs = [
+        RunResult(Run("SNIP", width, 20, recipe, 0), 30, effective, 1, 0.5, 1.0, 1.0)
+        for width, found in ((16, (27, 24, 21)), (256, (1, 1, 15)))
+        for recipe, effective in enumerate(found)
+    ]
+    header, *rows = cells(script.disconnected(runs, (16, 64, 256)))
+    assert header == ["method", "width 16", "no path", "width 256", "no path"]
+    assert ["SNIP", "20%", "0%", "97%", "67%"] in rows
+
+
+def test_refreshing(script: ModuleType, tmp_path: Path):
+    study = [result(Run("SNIP", 16, 55, recipe, 0), 0.5 + 0.05 * recipe) for recipe in range(6)]
+    write_table(study, tmp_path / "gap-random.csv")
+    (tmp_path / "gap-times.csv").write_text(
+        "width,method,seconds,processor_seconds\n16,SNIP,20.1,11.6\n3,LTH,2.0,2.5\n"
+    )
+    known = script.tables(tmp_path)
+    page = "A\n\n<!-- table: cost -->\nold\n<!-- end -->\nB\n<!-- table: times --><!-- end -->\n"
+    filled = script.refreshed(page, known)
+    assert filled.startswith("A\n\n<!-- table: cost -->\n\n| method |")
+    assert "old" not in filled
+    assert "| SNIP | 1.9e8 | 5.50e7 | -71.1% | 5.00e6 | 62.50% | 50.00% to 75.00% |" in filled
+    assert "| dense | 1.5e9 | 1.52e9 | +1.3% | 8.42e9 |  |  |" in filled
+    assert "| 3 | 2 |  |" in filled
+    assert script.refreshed(filled, known) == filled
+    with pytest.raises(ValueError, match=r"table must be one of width-16, .*, got 'other'"):
+        script.refreshed("<!-- table: other --> <!-- end -->", known)
