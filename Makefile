@@ -35,11 +35,14 @@ demo: $(VENV)/.demo
 	@echo "The paper's whole search, six recipes for each of 25,992 masks:"
 	@echo "  $(BIN)/prunelimits search --target 0.95 --widths 2 3 3 3 1"
 
+# A process a core, and so one thread of torch each; whole files, because fixtures are theirs.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

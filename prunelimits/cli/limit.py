@@ -31,6 +31,7 @@ from prunelimits.limits import (
     Spectrum,
     default_names,
     exact_spectrum,
+    lanczos_cost,
     lanczos_spectrum,
     load_state,
     magnitude_sweep,
@@ -83,6 +84,8 @@ class Limit:
     """Decides the batches, the held-out samples and the probes."""
     csv: File = None
     """Write loss and accuracy at every fraction removed to a .csv file."""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Draw the prediction beside practice, as .png and .svg files here."""
     quiet: FlagCreatePairsOff[bool] = False
     """No progress bar."""
 
@@ -108,6 +111,8 @@ class Limit:
         _print(limit, sweep)
         if self.csv is not None:
             _write(sweep, self.csv)
+        if self.pictures is not None:
+            _draw(limit, sweep, self.pictures)
         return 0
 
     def _network(self) -> tuple[nn.Module, Masks | None]:
@@ -146,14 +151,15 @@ class Limit:
     def _spectrum(self, hessian: Hessian) -> Spectrum:
         if hessian.size <= _DENSE_SIZE:
             return exact_spectrum(hessian)
-        began = time.perf_counter()
-        hessian.product(torch.ones(self.probes, hessian.size))
-        seconds = self.steps * (time.perf_counter() - began)
-        kept = 3 if self.little_memory else self.steps + 1
-        gigabytes = self.probes * kept * hessian.size * hessian.dtype.itemsize / 2**30
+        cost = lanczos_cost(
+            hessian,
+            probes=self.probes,
+            steps=self.steps,
+            reorthogonalize=not self.little_memory,
+        )
         say(
             f"{hessian.size:,} parameters: {self.steps} steps of {self.probes} probes, about "
-            f"{seconds:,.0f} s and {gigabytes:.2g} GB"
+            f"{cost.seconds:,.0f} s and {cost.bytes / 1e9:.2g} GB"
         )
         resume = None
         if self.state is not None and self.state.exists():
@@ -256,3 +262,15 @@ def _write(sweep: PruningSweep, path: Path) -> None:
         writer.writerow(row)
     write_atomically(text.getvalue().encode(), path)
     say(f"Wrote {path}")
+
+
+def _draw(limit: PruningLimit, sweep: PruningSweep, folder: Path) -> None:
+    from prunelimits.viz import save_figure
+    from prunelimits.viz.limit import limit_figure
+
+    figure = limit_figure(limit, sweep)
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".png", ".svg"):
+        path = (folder / "limit").with_suffix(suffix)
+        save_figure(figure, path)
+        say(f"Wrote {path}")

@@ -1,6 +1,8 @@
 """How sparse a trained network can be pruned, by the geometry of its loss."""
 
 from prunelimits.limits.cone import cone_statistical_dimension as cone_statistical_dimension
+from prunelimits.limits.cost import LanczosCost as LanczosCost
+from prunelimits.limits.cost import lanczos_cost as lanczos_cost
 from prunelimits.limits.hessian import Hessian as Hessian
 from prunelimits.limits.lanczos import LanczosState as LanczosState
 from prunelimits.limits.lanczos import lanczos as lanczos

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -118,14 +118,15 @@ class Hessian:
         if vectors.dim() == 0 or vectors.shape[-1] != self.size:
             raise ValueError(f"vectors must be (..., {self.size}), got {tuple(vectors.shape)}")
         rows = vectors.detach().to(self.device, self.dtype).reshape(-1, self.size)
-        result = torch.zeros_like(rows)
+        whole = self._with_masked(rows)
+        result = torch.zeros_like(whole)
         graphs = self._each_graph() if self._graphs is None else self._graphs
         for weight, gradient in zip(self._weights, graphs, strict=True):
             for part, into in zip(
-                rows.split(self._at_once), result.split(self._at_once), strict=True
+                whole.split(self._at_once), result.split(self._at_once), strict=True
             ):
-                into.add_(self._differentiated(gradient, part), alpha=weight)
-        return result.reshape(vectors.shape)
+                self._add(self._derivative(gradient, part), weight, into)
+        return self._without_masked(result).reshape(vectors.shape)
 
     __matmul__ = product
 
@@ -141,15 +142,14 @@ class Hessian:
         result = torch.zeros(self.size, dtype=self.dtype, device=self.device)
         for weight, gradient in zip(self._weights, graphs, strict=True):
             row = [part.detach().unsqueeze(0) for part in gradient]
-            result.add_(self._joined(row)[0], alpha=weight)
+            result.add_(self._without_masked(_joined(row))[0], alpha=weight)
         return result
 
     def vector(self, params: Params) -> Tensor:
         """What the matrix has rows for, `(size,)`: zero for a name that `params` has not."""
         whole = {n: params.get(n, self._params[n].new_zeros(s)) for n, s in self._shapes.items()}
-        return self._joined(
-            [value.detach().to(self._params[n])[None] for n, value in whole.items()]
-        )[0]
+        rows = [value.detach().to(self._params[n])[None] for n, value in whole.items()]
+        return self._without_masked(_joined(rows))[0]
 
     def to_scipy(self) -> LinearOperator:
         """The operator as SciPy's solvers take it, for numpy arrays on the CPU."""
@@ -203,44 +203,44 @@ class Hessian:
             self._graph(0)
         return sum(sizes.values())
 
-    def _differentiated(self, gradient: Sequence[Tensor], vectors: Tensor) -> Tensor:
+    def _derivative(self, gradient: Sequence[Tensor], vectors: Tensor) -> Sequence[Tensor | None]:
+        """A batch's Hessian times each vector, by parameter; None is zero."""
         # A gradient that no parameter enters, such as a linear function's, has zero derivative.
         live = [place for place, part in enumerate(gradient) if part.requires_grad]
         if not live:
-            return torch.zeros_like(vectors)
-        parts = self._split(vectors)
+            return [None] * len(gradient)
+        parts = list(unflatten(vectors, self._shapes).values())
         one = len(vectors) == 1
-        products: tuple[Any, ...] = tuple(
-            torch.autograd.grad(
-                [gradient[place] for place in live],
-                self._leaves,
-                [parts[place][0] if one else parts[place] for place in live],
-                retain_graph=True,
-                is_grads_batched=not one,
-                allow_unused=True,
-            )
+        return torch.autograd.grad(
+            [gradient[place] for place in live],
+            self._leaves,
+            [parts[place][0] if one else parts[place] for place in live],
+            retain_graph=True,
+            is_grads_batched=not one,
+            allow_unused=True,
         )
-        # Where no gradient depends on a parameter, its rows are zero.
-        rows = [
-            leaf.new_zeros(len(vectors), *leaf.shape)
-            if part is None
-            else (part.unsqueeze(0) if one else part)
-            for leaf, part in zip(self._leaves, products, strict=True)
-        ]
-        return self._joined(rows)
 
-    def _split(self, vectors: Tensor) -> list[Tensor]:
-        """`(vectors, size)` as one tensor `(vectors, *shape)` a name, zero outside the masks."""
-        if self._kept is not None:
-            whole = sum(map(_entries, self._shapes.values()))
-            zeros = vectors.new_zeros(len(vectors), whole)
-            vectors = zeros.index_copy(1, self._kept, vectors)
-        return list(unflatten(vectors, self._shapes).values())
+    def _add(self, products: Iterable[Tensor | None], weight: float, into: Tensor) -> None:
+        # Views of `into`: joining the products first would copy them once more.
+        targets = unflatten(into, self._shapes).values()
+        for product, target in zip(products, targets, strict=True):
+            if product is not None:
+                target.add_(product, alpha=weight)
 
-    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
-        """The inverse of `_split`."""
-        flat = torch.cat([part.flatten(1) for part in parts], dim=1)
-        return flat if self._kept is None else flat[:, self._kept]
+    def _with_masked(self, rows: Tensor) -> Tensor:
+        """`(vectors, size)` with zeros for the entries that the masks prune."""
+        if self._kept is None:
+            return rows
+        whole = sum(map(_entries, self._shapes.values()))
+        return rows.new_zeros(len(rows), whole).index_copy(1, self._kept, rows)
+
+    def _without_masked(self, rows: Tensor) -> Tensor:
+        """The inverse of `_with_masked`."""
+        return rows if self._kept is None else rows[:, self._kept]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 
 def _entries(shape: torch.Size) -> int:

@@ -113,36 +113,42 @@ def lanczos(
         diagonal[:, step] = _dot(image, current)
         if not diagonal[:, step].isfinite().all():
             raise ValueError(f"product must be finite, got a vector that is not in step {step}")
+        # From here on in place, since large new tensors take as long as what is done with them;
+        # what `product` returned may be somebody else's.
+        image = torch.addcmul(image, diagonal[:, step, None].to(image), current, value=-1)
+        if step:
+            before = basis[:, step - 1] if full else basis[:, 0]
+            image.addcmul_(off_diagonal[:, step - 1, None].to(image), before, value=-1)
         if full:
-            image = _orthogonal(image, basis[:, : step + 1])
-        else:
-            image = image - diagonal[:, step, None].to(image) * current
-            if step:
-                image = image - off_diagonal[:, step - 1, None].to(image) * basis[:, 0]
+            make_orthogonal(image, basis[:, : step + 1])
         norm = _dot(image, image).sqrt()
         # What rounding leaves of a vector that the earlier ones span is no new direction.
         scale = torch.maximum(diagonal.abs().amax(1), off_diagonal.amax(1))
         spanned = norm <= 10 * size**0.5 * torch.finfo(image.dtype).eps * scale
         off_diagonal[:, step] = norm.masked_fill(spanned, 0.0)
-        following = image / norm.masked_fill(spanned, torch.inf)[:, None].to(image)
+        image /= norm.masked_fill(spanned, torch.inf)[:, None].to(image)
         if full:
-            basis[:, step + 1] = following
+            basis[:, step + 1] = image
         else:
-            basis = torch.stack([current, following], dim=1)
+            basis = torch.stack([current, image], dim=1)
         if on_step is not None:
             vectors = basis[:, : step + 2]
             on_step(LanczosState(diagonal[:, : step + 1], off_diagonal[:, : step + 1], vectors))
     return LanczosState(diagonal, off_diagonal, basis)
 
 
-def _orthogonal(vectors: Tensor, basis: Tensor) -> Tensor:
-    """`vectors` less their parts along the basis."""
-    # Once more, since the first subtraction rounds: twice is enough (Kahan and Parlett).
+def make_orthogonal(vectors: Tensor, basis: Tensor) -> None:
+    """Takes from `vectors`, in place, what rounding has left in them along the basis."""
     for _ in range(2):
-        parts = torch.einsum("pkn,pn->pk", basis, vectors)
-        vectors = vectors - torch.einsum("pk,pkn->pn", parts, basis)
-    return vectors
+        lengths = vectors.norm(dim=1)
+        # A probe at a time: batched products with one vector each take five times as long.
+        for vector, earlier in zip(vectors.unbind(), basis.unbind(), strict=True):
+            vector.addmv_(earlier.T, earlier @ vector, alpha=-1)
+        # Once more only where most was taken away, and what is left is inexact: twice is enough
+        # (Kahan and Parlett).
+        if (vectors.norm(dim=1) > 0.7 * lengths).all():
+            break
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return (left * right).sum(1, dtype=torch.float64)
+    return (left * right).sum(1).double()

@@ -141,7 +141,8 @@ def constructive_prediction(
     """The most weights that magnitude pruning removes within the quadratic model's sublevel set.
 
     The largest number up to which `1/2 (w - w*)^T H (w - w*) <= epsilon`, by bisection, with
-    the Hessian's own signs. From inside the set the statistical dimension is that of everything.
+    the Hessian's own signs; where that rises and falls, one of the numbers at which it crosses
+    epsilon. From inside the set the statistical dimension is that of everything.
 
     Args:
         hessian: Of the trained network.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prunelimits.viz.disconnected import disconnected_figure as disconnected_figure
     from prunelimits.viz.disconnection import disconnection_figure as disconnection_figure
     from prunelimits.viz.gap import gap_figure as gap_figure
+    from prunelimits.viz.limit import limit_figure as limit_figure
     from prunelimits.viz.network import network_figure as network_figure
     from prunelimits.viz.save import save_figure as save_figure
 
@@ -28,6 +29,7 @@ _FIGURES = {
     "disconnected_figure": "disconnected",
     "disconnection_figure": "disconnection",
     "gap_figure": "gap",
+    "limit_figure": "limit",
     "network_figure": "network",
     "save_figure": "save",
 }

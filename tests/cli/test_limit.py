@@ -42,8 +42,13 @@ def network(data: Path) -> Path:
 def test_a_saved_network_s_limit_is_printed_beside_practice(
     network: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert Limit(file=network, data=data, held_out=0.2, csv=Path("sweep.csv")).run() == 0
+    pictures = Path("some/pictures")
+    command = Limit(file=network, data=data, held_out=0.2, csv=Path("sweep.csv"), pictures=pictures)
+    assert command.run() == 0
     printed = capsys.readouterr().out
+    for path in (pictures / "limit.png", pictures / "limit.svg"):
+        assert path.stat().st_size > 10_000
+        assert f"Wrote {path}" in printed
     for label in ("predicted, published formula", "actual, training loss within epsilon"):
         assert label in printed
     assert "56 weights of 67 parameters" in printed

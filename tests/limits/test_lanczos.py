@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from prunelimits.limits import LanczosState, lanczos, lanczos_start
+from prunelimits.limits.lanczos import make_orthogonal
 
 
 def matrix_of(eigenvalues: Tensor, seed: int = 0) -> Tensor:
@@ -66,6 +67,42 @@ def test_the_basis_is_orthonormal_and_tridiagonalises():
         small += torch.diag(state.off_diagonal[probe, :-1], 1)
         small += torch.diag(state.off_diagonal[probe, :-1], -1)
         torch.testing.assert_close(basis @ matrix @ basis.T, small, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_basis_is_orthonormal_to_the_last_digits_in_hard_cases(dtype: torch.dtype):
+    # One far eigenvalue that converges at once, and a Krylov space that ends after twenty steps.
+    for eigenvalues in (
+        torch.cat([torch.linspace(0, 1, 99), torch.tensor([1e4])]),
+        torch.cat([torch.zeros(80), 10.0 ** torch.linspace(-3, 1, 20)]),
+    ):
+        matrix = matrix_of(eigenvalues).to(dtype)
+        state = lanczos(lambda v: v @ matrix, lanczos_start(starts(2, 100).to(dtype)), 60)  # noqa: B023
+        for basis in state.basis[:, :60].double():
+            live = basis[basis.norm(dim=1) > 0]
+            errors = live @ live.T - torch.eye(len(live)).double()
+            assert float(errors.abs().max()) < 10 * torch.finfo(dtype).eps
+
+
+def test_what_is_nearly_spanned_is_made_orthogonal_twice():
+    basis, _ = torch.linalg.qr(starts(50, 20).clone())
+    basis = basis.T.expand(2, 20, 50)
+    noise = 1e-8 * starts(2, 50)
+    vectors = torch.einsum("pk,pkn->pn", starts(2, 20), basis) + noise
+    make_orthogonal(vectors, basis)
+    parts = torch.einsum("pkn,pn->pk", basis, vectors).abs().amax(1)
+    assert (parts < 1e-13 * vectors.norm(dim=1)).all()
+    expected = noise - torch.einsum("pk,pkn->pn", torch.einsum("pkn,pn->pk", basis, noise), basis)
+    torch.testing.assert_close(vectors, expected, rtol=1e-6, atol=1e-14)
+
+
+def test_a_product_may_return_what_is_not_its_own():
+    ones = torch.ones(1, 4, dtype=torch.float64)
+    start = lanczos_start(starts(1, 4))
+    for product in (lambda v: v, lambda _: ones):
+        state = lanczos(product, start, 2)
+        assert torch.equal(state.basis[:, 0], start.basis[:, 0])
+    assert torch.equal(ones, torch.ones(1, 4, dtype=torch.float64))
 
 
 def test_without_reorthogonalisation_copies_appear_but_sums_stay_right():

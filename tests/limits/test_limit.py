@@ -39,8 +39,7 @@ def at_minimum() -> Case:
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 6, generator=generator, dtype=torch.float64)
-    layers = nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)
-    model = seeded(lambda: nn.Sequential(*layers))
+    model = seeded(lambda: nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)))
     with torch.no_grad():
         for parameter in model.parameters():
             # Many small weights and some large ones.

@@ -14,6 +14,7 @@ from prunelimits.limits import (
     Spectrum,
     direction_spectrum,
     exact_spectrum,
+    lanczos_cost,
     lanczos_spectrum,
     load_state,
     save_state,
@@ -113,8 +114,11 @@ def test_curvlinops_has_the_same_operator_and_trace():
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(37, 2, 6, 6, generator=generator, dtype=torch.float64)
     y = torch.randint(0, 3, (37,), generator=generator)
-    layers = (nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 3))
-    model = seeded(lambda: nn.Sequential(*layers))
+    model = seeded(
+        lambda: nn.Sequential(
+            *(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 3))
+        )
+    )
     case = Case(model, nn.functional.cross_entropy, batches_of(x, y))
     loss = nn.CrossEntropyLoss()
     params = list(model.parameters())
@@ -124,6 +128,29 @@ def test_curvlinops_has_the_same_operator_and_trace():
     torch.testing.assert_close(ours.product(v), (theirs @ v.T).T, rtol=1e-9, atol=1e-12)
     trace = float(torch.trace(theirs @ torch.eye(ours.size, dtype=torch.float64)))
     assert exact_spectrum(ours).trace().value == pytest.approx(trace, rel=1e-9)
+
+
+@pytest.mark.parametrize(("steps", "reorthogonalize"), [(5, True), (200, True), (5, False)])
+def test_the_cost_is_told_beforehand(mlp: Case, steps: int, reorthogonalize: bool):
+    hessian = mlp.hessian()
+    cost = lanczos_cost(hessian, probes=3, steps=steps, reorthogonalize=reorthogonalize)
+    kept: list[int] = []
+    lanczos_spectrum(
+        hessian,
+        probes=3,
+        steps=steps,
+        reorthogonalize=reorthogonalize,
+        on_step=lambda state: kept.append(state.basis.nbytes),
+    )
+    # Without reorthogonalisation the third vector is the product's.
+    assert cost.bytes == max(kept) * (1 if reorthogonalize else 1.5)
+    assert cost.seconds > 0
+
+
+def test_a_cost_of_nothing_is_refused(mlp: Case):
+    for options in ({"steps": 0}, {"probes": 0}):
+        with pytest.raises(ValueError, match="must be at least 1, got 0"):
+            lanczos_cost(mlp.hessian(), **options)
 
 
 def test_the_density_is_a_density_with_the_spectrums_moments(mlp: Case):

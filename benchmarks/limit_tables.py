@@ -1,0 +1,210 @@
+"""Puts the tables of `limit_study.py` into docs/limits.md, and draws the page's picture.
+
+A table stands between the lines `<!-- table: NAME -->` and `<!-- end -->`, and is made anew from
+the CSV files in docs/results: `python benchmarks/limit_tables.py`. With `picture` behind it, the
+picture is drawn too, for which a network is trained.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "limits.md"
+NAMES = {"mlp": "MLP", "conv": "two convolutions", "digits": "digits", "mnist-5k": "MNIST"}
+PENALTIES = {"none": "none", "l1": "L1", "l2": "L2"}
+Row = dict[str, str]
+
+
+def rows(table: str) -> list[Row]:
+    """A study's table, as far as it is there."""
+    path = ROOT / "docs" / "results" / table
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def setting(row: Row) -> tuple[str, str]:
+    """Network and penalty, as the page names them."""
+    kind, _, strength = row["penalty"].partition(" ")
+    penalty = PENALTIES[kind] + (f" {strength}" if float(strength or 0) else "")
+    return f"{NAMES[row['data']]}, {NAMES[row['model']]}", penalty
+
+
+def in_order(table: list[Row]) -> list[Row]:
+    """Networks together, digits first, and of each the weaker penalty first."""
+
+    def place(row: Row) -> tuple[int, int, int, float, int]:
+        kind, _, strength = row["penalty"].partition(" ")
+        return (
+            ("digits", "mnist-5k").index(row["data"]),
+            ("mlp", "conv").index(row["model"]),
+            list(PENALTIES).index(kind),
+            float(strength or 0),
+            int(row["seed"]),
+        )
+
+    return sorted(table, key=place)
+
+
+def markdown(columns: Sequence[str], cells: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A table whose first columns are text."""
+    rule = ["---"] * left + ["---:"] * (len(columns) - left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *cells))
+
+
+def percent(share: str | float) -> str:
+    """One digit after the point."""
+    return f"{100 * float(share):.1f} %"
+
+
+def shown(row: Row, columns: Iterable[str]) -> list[str]:
+    """Fractions; the published criterion may never be met."""
+    return [
+        "none" if column == "above_dense" and not float(row[column]) else percent(row[column])
+        for column in columns
+    ]
+
+
+def networks() -> str:
+    """Theory beside practice, a row a network."""
+    columns = ("predicted", "published", "exact", "directed", "constructive")
+    measured = ("within", "above_dense", "one_point")
+    table = in_order([row for row in rows("limits.csv") if row["data"] != "spiral"])
+    cells = []
+    for name, own in groupby(table, setting):
+        for place, row in enumerate(own):
+            first = name if place == 0 else ("", "")
+            epsilon = f"{float(row['epsilon']):.4f}"
+            cells.append([*first, row["seed"], epsilon, *shown(row, (*columns, *measured))])
+    titles = ("network", "penalty", "seed", "epsilon", "predicted", "published steps", "exact")
+    titles += ("directed", "constructive", "loss", "above dense", "one point")
+    return markdown(titles, cells, left=2)
+
+
+def scaled() -> str:
+    """What the published formula says for larger weights, the mean of all seeds."""
+    columns = ("predicted", *(f"predicted_times_{scale}" for scale in (2, 3, 4, 5)))
+    table = in_order([row for row in rows("limits.csv") if row["data"] != "spiral"])
+    cells = [[*name, *means(own, columns)] for name, own in groupby(table, setting)]
+    return markdown(
+        ("network", "penalty", "as they are", *(f"times {scale}" for scale in (2, 3, 4, 5))),
+        cells,
+        left=2,
+    )
+
+
+def means(own: Iterable[Row], columns: Iterable[str]) -> list[str]:
+    """The mean fractions of some rows."""
+    table = list(own)
+    return [percent(sum(float(row[c]) for row in table) / len(table)) for c in columns]
+
+
+def iterative() -> str:
+    """Rounds of pruning and training, the mean of all seeds."""
+
+    def group(row: Row) -> tuple[str, str, int]:
+        return row["penalty"], row["start"], int(row["round"])
+
+    def place(row: Row) -> tuple[bool, bool, int]:
+        return not row["penalty"].startswith("none"), row["start"] == "at once", int(row["round"])
+
+    columns = ("predicted", "constructive", "within", "one_point", "accuracy")
+    cells = []
+    for (_, start, number), own in groupby(
+        sorted(rows("limits-iterative.csv"), key=place), key=group
+    ):
+        table = list(own)
+        name = f"{number}" if start == "iterative" else "at once"
+        penalty = setting(table[0])[1] if number == 0 else ""
+        removed = percent(1 - float(table[0]["kept"]))
+        cells.append([penalty, name, f"{len(table)}", removed, *means(table, columns)])
+    titles = ("penalty", "round", "seeds", "removed", "predicted", "constructive", "loss")
+    return markdown((*titles, "one point", "accuracy"), cells)
+
+
+def runs() -> str:
+    """How far runs from different seeds are from one distribution of weights."""
+    cells = [
+        [
+            *setting(row),
+            f"{float(row['variation']):.3f}",
+            f"{float(row['variation_by_chance']):.3f}",
+            f"{float(row['distance']):.3g}",
+            percent(row["distance_spread"]),
+        ]
+        for row in in_order([row | {"seed": "0"} for row in rows("limits-runs.csv")])
+    ]
+    titles = ("network", "penalty", "total variation", "by chance", "R at 90 %", "its spread")
+    return markdown(titles, cells, left=2)
+
+
+def spirals() -> str:
+    """Networks of the Cubist Spiral, the largest first."""
+    columns = ("predicted", "exact", "directed", "constructive", "within", "one_point")
+    table = [row for row in rows("limits.csv") if row["data"] == "spiral"]
+    table.sort(key=lambda row: (-int(row["weights"]), row["model"], row["seed"]))
+    cells = [
+        [
+            f"dense, start {row['seed']}" if row["model"] == "dense" else f"`{row['model']}`",
+            row["weights"],
+            f"{float(row['epsilon']):.4f}",
+            *shown(row, columns),
+        ]
+        for row in table
+    ]
+    titles = ("network", "weights", "epsilon", "predicted", "exact", "directed", "constructive")
+    return markdown((*titles, "loss", "one point"), cells)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "networks": networks,
+    "scaled": scaled,
+    "iterative": iterative,
+    "runs": runs,
+    "spirals": spirals,
+}
+
+
+def filled(page: str) -> str:
+    """The page with its tables made anew."""
+    for name, table in TABLES.items():
+        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if not place.search(page):
+            raise ValueError(
+                f"page must have a line <!-- table: {name} -->, and <!-- end --> after"
+            )
+        text = f"\n{table()}\n"
+        page = place.sub(lambda found, text=text: found[1] + text + found[2], page)
+    return page
+
+
+def draw() -> None:
+    """The page's picture: a network with a penalty."""
+    from limit_networks import split, trained
+    from limit_study import limit_and_sweep
+    from torch import nn
+
+    from prunelimits.viz import save_figure
+    from prunelimits.viz.limit import limit_figure
+
+    model = trained("digits", "mlp", "none", 0.0, 0)
+    found = limit_and_sweep(model, nn.CrossEntropyLoss(), *split("digits"))
+    save_figure(limit_figure(*found), ROOT / "docs" / "images" / "limit.png")
+
+
+def main() -> None:
+    """The tables, and the picture on request."""
+    PAGE.write_text(filled(PAGE.read_text()))
+    if sys.argv[1:] == ["picture"]:
+        draw()
+
+
+if __name__ == "__main__":
+    main()
