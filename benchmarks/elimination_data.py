@@ -1,18 +1,19 @@
-"""Elimination beside magnitude pruning on scikit-learn's breast cancer and digits.
+"""Elimination beside magnitude pruning, LTH and GMP on scikit-learn's breast cancer and digits.
 
-    python benchmarks/elimination_data.py breast_cancer --budgets 10 20 40 80
-    python benchmarks/elimination_data.py digits --budgets 150 250 400 800
+    python benchmarks/elimination_data.py breast_cancer --budgets 6 10 20 40 80
+    python benchmarks/elimination_data.py digits --budgets 150 200 300 500
 
-Both start from the same dense networks, prune on training data (70 %) and choose among what they
-have by accuracy on validation data (15 %); what is printed is accuracy on the test data (15 %) that
-neither has seen. Magnitude pruning keeps the largest weights of each trained network, all layers
-together, and trains on by the recipe of the dense networks; a budget counts weights and biases,
-those of units without a way out being pruned (the paper's rule).
+All have the same dense networks to start from, trained for elimination and for magnitude pruning,
+as they were drawn for LTH and GMP; all prune on training data (70 %) and choose the best of what
+they have by accuracy on validation data (15 %). What is printed is accuracy on the test data (15 %)
+that none of them has seen: a line for every split, then the medians. A budget counts weights and
+biases for elimination, for the others weights alone, by the paper's rule for biases.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Callable
 
 import torch
@@ -20,10 +21,11 @@ from sklearn import datasets
 from torch import Tensor
 
 import prunelimits as pl
-from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination import Elimination, eliminate
+from prunelimits.pruners import GMP, LTH, Magnitude
+from prunelimits.search.elimination import Elimination, EliminationResult, eliminate
 
 HIDDEN = (16, 16, 16)
+NAMES = ("elimination", "magnitude", "LTH", "GMP")
 Split = tuple[Tensor, Tensor]
 
 
@@ -40,84 +42,91 @@ def load(name: str, seed: int) -> tuple[Split, Split, Split]:
     return (x[train], y[train]), (x[validation], y[validation]), (x[test], y[test])
 
 
-def magnitude(
-    ensemble: pl.MLPEnsemble, budget: int, train: Split, validation: Split, recipe: pl.Recipe
-) -> pl.MLPEnsemble:
-    """The best on validation data of all members, pruned to the budget and trained on."""
-    names = [name for name in parameter_shapes(ensemble.widths) if name.endswith("weight")]
-    stacked: dict[str, list[Tensor]] = {name: [] for name in ensemble.params}
-    for index in range(len(ensemble)):
-        scores = {name: ensemble.params[name][index].abs() for name in names}
-        low, high = 1, budget
-        masks = pl.masks.with_biases(pl.masks.top(scores, keep=low))
-        while low < high:  # the most weights whose network, biases included, is in the budget
-            middle = (low + high + 1) // 2
-            tried = pl.masks.with_biases(pl.masks.top(scores, keep=middle))
-            if pl.masks.count(tried) <= budget:
-                low, masks = middle, tried
-            else:
-                high = middle - 1
-        for name, mask in masks.items():
-            stacked[name].append(mask)
-    pruned = ensemble.without_momentum().replace(
-        masks={name: torch.stack(masks) for name, masks in stacked.items()}
-    )
-    trained = pl.fit(pruned, *train, recipe).ensemble
-    best = pl.evaluate(trained, *validation).accuracy.argmax()
-    return trained[best.reshape(1)]
+def chosen(ensemble: pl.MLPEnsemble, validation: Split, test: Split) -> float:
+    """Accuracy on the test data of the member that is best on the validation data."""
+    best = pl.evaluate(ensemble, *validation).accuracy.argmax().reshape(1)
+    return float(pl.evaluate(ensemble[best], *test).accuracy)
+
+
+def pruned(
+    start: pl.MLPEnsemble,
+    pruner: pl.pruners.AbstractPruner,
+    budget: int,
+    recipe: pl.Recipe,
+    splits: tuple[Split, Split, Split],
+) -> float:
+    """What a method of the catalogue comes to, its training included."""
+    train, validation, test = splits
+    start = start.without_momentum()
+    result = pl.fit(start, *train, recipe, pruner=pruner, keep=budget, seed=1)
+    return chosen(result.ensemble, validation, test)
+
+
+def eliminated(result: EliminationResult, budget: int, test: Split) -> float:
+    """What elimination comes to within a budget."""
+    within = [network for network in result.networks if network.nonzeros <= budget]
+    logits = max(within, key=lambda network: network.score).model(test[0])
+    labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    return float((labels == test[1]).double().mean())
 
 
 def main() -> None:
-    """Prints a row for every budget."""
+    """Prints a row for every split and budget, then the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("breast_cancer", "digits"))
     parser.add_argument("--budgets", type=int, nargs="+", required=True)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--networks", type=int, default=64)
     parser.add_argument("--beam", type=int, default=24)
     arguments = parser.parse_args()
-    dense = pl.Recipe(epochs=40, batch_size=32, lr=0.02)
+    recipe = pl.Recipe(epochs=40, batch_size=32, lr=0.02)
     method = Elimination(
         networks=arguments.networks,
-        dense=dense,
         recovery=pl.Recipe(epochs=10, batch_size=32, lr=0.01),
         beam=arguments.beam,
         tries=3,
         step=0.04,
     )
+    budgets = sorted(arguments.budgets, reverse=True)
+    dense: list[float] = []
+    found: dict[int, list[list[float]]] = {budget: [] for budget in budgets}
     for seed in range(arguments.seeds):
-        train, validation, test = load(arguments.name, seed)
-        classes = int(train[1].max()) + 1
-        widths = (train[0].shape[1], *HIDDEN, 1 if classes == 2 else classes)
-        start = pl.fit(
-            pl.MLPEnsemble(widths, method.networks, seed=seed), *train, dense, seed=seed
-        ).ensemble
-        best = pl.evaluate(start, *validation).accuracy.argmax().reshape(1)
-        accuracy = float(pl.evaluate(start[best], *test).accuracy)
-        print(f"{arguments.name}, seed {seed}: dense {int(start.nonzeros()[0])}, {accuracy:.4f}")
+        splits = load(arguments.name, seed)
+        (x, y), validation, test = splits
+        classes = int(y.max()) + 1
+        widths = (x.shape[1], *HIDDEN, 1 if classes == 2 else classes)
+        fresh = pl.MLPEnsemble(widths, method.networks, seed=seed)
+        trained = pl.fit(fresh, x, y, recipe, seed=seed).ensemble
+        dense.append(chosen(trained, validation, test))
+        print(f"{arguments.name}, split {seed}: dense {dense[-1]:.4f}", flush=True)
         result = eliminate(
-            *train,
+            x,
+            y,
             method,
-            nonzeros=min(arguments.budgets),
-            start=start,
+            nonzeros=min(budgets),
+            start=trained,
             trained=True,
             measure=validation,
             seed=seed,
         )
-        for budget in sorted(arguments.budgets, reverse=True):
-            within = [n for n in result.networks if n.nonzeros <= budget]
-            ours = max(within, key=lambda n: n.score)
-            logits = ours.model(test[0])
-            labels = logits.argmax(1) if classes > 2 else (logits[:, 0] > 0).long()
-            found = float((labels == test[1]).double().mean())
-            theirs = magnitude(start, budget, train, validation, dense)
-            beside = float(pl.evaluate(theirs, *test).accuracy)
-            print(
-                f"  budget {budget}: elimination {found:.4f} ({ours.nonzeros} nonzeros), "
-                f"magnitude {beside:.4f}",
-                flush=True,
-            )
+        for budget in budgets:
+            row = [
+                eliminated(result, budget, test),
+                pruned(trained, Magnitude(), budget, recipe, splits),
+                pruned(fresh, LTH(), budget, recipe, splits),
+                pruned(fresh, GMP(), budget, recipe, splits),
+            ]
+            found[budget].append(row)
+            print(f"  {budget}: {_line(row)}", flush=True)
         print(f"  {result.epochs:,} passes, {result.seconds:.0f} s", flush=True)
+    print(f"medians of {arguments.seeds} splits: dense {statistics.median(dense):.4f}")
+    for budget, rows in found.items():
+        medians = [statistics.median(column) for column in zip(*rows, strict=True)]
+        print(f"  {budget}: {_line(medians)}")
+
+
+def _line(accuracies: list[float]) -> str:
+    return ", ".join(f"{n} {a:.4f}" for n, a in zip(NAMES, accuracies, strict=True))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from prunelimits.problem import problem_of
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.model_pruner import ModelPruner
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.prunable import prunable
 from prunelimits.pruners.selection import select
@@ -25,10 +26,12 @@ from prunelimits.types import Masks, Params, Problem, Scores
 
 def prune(
     model: nn.Module,
-    pruner: AbstractPruner,
+    pruner: AbstractPruner | ModelPruner,
     *,
     keep: int | None = None,
     sparsity: float | None = None,
+    nonzeros: int | None = None,
+    target: float | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     batches: Iterable[tuple[Tensor, Tensor]] = (),
     ignore: Iterable[str | nn.Module] = (),
@@ -41,12 +44,17 @@ def prune(
     model stays as it is, with its gradients, mode and the global random state; see `masks.apply`
     and `masks.make_permanent` for what to do with the result. Warns if a layer is left empty.
 
+    `search.Elimination()`, which trains by itself, prunes biases as well, and to another budget:
+    `nonzeros`, `target` or both, instead of `keep` or `sparsity`.
+
     Args:
-        model: Any module.
+        model: Any module; for `Elimination`, an `MLP`.
         pruner: A method, such as `SNIP()`.
         keep: How many weights survive, exactly. Either this or `sparsity`.
         sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
             rounded to the nearest, halves up.
+        nonzeros: How many parameters survive at most, weights and biases, for `Elimination`.
+        target: The score on the batches that what survives must reach, for `Elimination`.
         loss: A scalar for outputs and targets, for methods with data.
         batches: Inputs and targets, for methods with data.
         ignore: Modules, or names of modules or parameters, to leave alone.
@@ -55,12 +63,14 @@ def prune(
         generator: Source of random numbers, for methods that draw. None: a fresh one, seeded 0.
 
     Returns:
-        Name of a weight -> bool tensor of its shape, in the order of the model's parameters.
+        Name of a weight -> bool tensor of its shape, in the order of the model's parameters; from
+        `Elimination` those of biases, too.
 
     Raises:
-        ValueError: If the budget is missing, given twice or out of its range; if the method acts
-            during training; if there is nothing to prune, a batch or the loss is missing or the
-            loss is not one finite number; or if all scores of an unpruned model are zero.
+        ValueError: If the budget is missing, given twice, out of its range or another method's, or
+            `target` is not reached; if the method acts during training; if there is nothing to
+            prune, a batch or the loss is missing or the loss is not one finite number; or if all
+            scores of an unpruned model are zero.
         TypeError: If an argument is of the wrong kind.
 
     Example:
@@ -70,9 +80,18 @@ def prune(
         >>> list(masks), count(masks)
         (['0.weight', '2.weight'], 40)
     """
-    if not isinstance(pruner, AbstractPruner):
+    # A class has the methods of its instances.
+    if isinstance(pruner, type) or not isinstance(pruner, AbstractPruner | ModelPruner):
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
     name = type(pruner).__name__
+    if not isinstance(pruner, AbstractPruner):
+        if (keep, sparsity, tuple(ignore)) != (None, None, ()):
+            raise ValueError(f"keep, sparsity and ignore are not for {name}: nonzeros or target is")
+        return _whole(
+            model, pruner, loss, batches, masks, generator, nonzeros=nonzeros, target=target
+        )
+    if (nonzeros, target) != (None, None):
+        raise ValueError(f"nonzeros and target are not for {name}: keep or sparsity is")
     if pruner.until:
         raise ValueError(
             f"{name} prunes during training: use attach(pruner, model, optimizer, ...) in a loop "
@@ -107,12 +126,6 @@ def prune(
 
 
 def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
-    """How many of `total` weights survive; see `prune`.
-
-    Raises:
-        ValueError: If not exactly one of `keep` and `sparsity` is given, or it is out of its range.
-        TypeError: If it is not a number of the right kind.
-    """
     """How many of `total` weights survive, from the one of both that is given.
 
     Raises:
@@ -129,6 +142,28 @@ def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
         raise ValueError(f"sparsity must be between 0 and 1, got {sparsity}")
     # The decimal the user wrote: 1 - 0.9 is a little less than 0.1 in floating point.
     return math.floor((1 - Fraction(str(float(sparsity)))) * total + Fraction(1, 2))
+
+
+def _whole(
+    model: nn.Module,
+    pruner: ModelPruner,
+    loss: Callable[[Tensor, Tensor], Tensor] | None,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    masks: Masks | None,
+    generator: torch.Generator | None,
+    *,
+    nonzeros: int | None,
+    target: float | None,
+) -> Masks:
+    allowed = _allowed(prunable(model), masks)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    # A data loader draws from the global random state when it starts.
+    with torch.random.fork_rng(_cuda_devices(allowed)):
+        pairs = problem_of(model, loss, batches)[0].batches
+    return pruner.prune_model(
+        model, allowed, pairs, loss=loss, nonzeros=nonzeros, target=target, seed=seed
+    )
 
 
 def _allowed(dense: Masks, masks: Masks | None) -> Masks:

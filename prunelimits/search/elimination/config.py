@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
+from torch import Tensor, nn
+
 from prunelimits.arguments import checked_integer
 from prunelimits.training import Recipe
+from prunelimits.types import Masks
 
 Biases: TypeAlias = Literal["free", "outgoing"]
 
@@ -16,8 +20,9 @@ Biases: TypeAlias = Literal["free", "outgoing"]
 class Elimination:
     """Backward elimination with recovery, over a beam of many different networks.
 
-    Many dense networks are trained; whole units are removed in steps, each followed by a short
-    training, for as long as a network stays near the target. Then parameters go one by one, from
+    Many dense networks are trained; whole units are removed in steps, the others taking over what
+    they can, each step followed by a short training, for as long as a network stays near the
+    target. Then parameters go one by one, from
     the largest networks to the smallest: of every size the best networks are kept, few of one
     origin, each gives rise to candidates that lack a parameter and whatever that disconnects, and
     all candidates are trained together from the weights they have.
@@ -25,7 +30,9 @@ class Elimination:
     The defaults were chosen by measurement on the Cubist Spiral, see the guide.
 
     Attributes:
-        networks: Dense networks to start from.
+        networks: Networks that lose units and then parameters. So many dense ones are trained up to
+            a width of 16; wider ones are fewer, `16 / width` of it but at least 16, and copies
+            that lose different units make up for the others once all are as narrow.
         dense: How they are trained.
         recovery: How networks are trained after something was removed. A small step from where
             they are: a learning rate as large as the dense one throws a small network out of what
@@ -73,3 +80,29 @@ class Elimination:
         if self.biases not in get_args(Biases):
             allowed = ", ".join(map(repr, get_args(Biases)))
             raise ValueError(f"biases must be one of {allowed}, got {self.biases!r}")
+
+    def prune_model(
+        self,
+        model: nn.Module,
+        masks: Masks,
+        batches: Sequence[tuple[Tensor, Tensor]],
+        *,
+        loss: Callable[[Tensor, Tensor], Tensor] | None,
+        nonzeros: int | None,
+        target: float | None,
+        seed: int,
+    ) -> Masks:
+        """What `pruners.prune(model, self, ...)` calls; see there and `pruners.ModelPruner`."""
+        # Not above: that module imports this one.
+        from prunelimits.search.elimination.pruning import prune_mlp
+
+        return prune_mlp(
+            model,
+            masks,
+            batches,
+            self,
+            loss=loss,
+            nonzeros=nonzeros,
+            target=target,
+            seed=seed,
+        )

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from prunelimits.arguments import checked_integer
-from prunelimits.models import MLP
+from prunelimits.models import MLP, check_widths
 from prunelimits.search.elimination.beam import Beam
 from prunelimits.search.elimination.config import Elimination
 from prunelimits.search.elimination.result import (
@@ -22,7 +22,7 @@ from prunelimits.search.elimination.result import (
     EliminationResult,
     Round,
 )
-from prunelimits.search.elimination.rounds import Rounds
+from prunelimits.search.elimination.rounds import NARROW, Rounds
 from prunelimits.search.elimination.state import State, read_state, write_state
 from prunelimits.search.elimination.trainer import Trainer
 from prunelimits.search.store import StoreError
@@ -31,6 +31,8 @@ from prunelimits.training.data import check_data, default_loss
 
 # Hidden widths of the network that is started from where the caller names none.
 _HIDDEN = (16, 16, 16)
+# However wide they are, so many dense networks are trained, if the method wants as many.
+_FEWEST = 16
 
 Start = MLP | MLPEnsemble | Sequence[int]
 
@@ -66,9 +68,9 @@ def eliminate(
             The elimination ends when no network within reach of it is left.
         nonzeros: Weights and biases to get down to; the elimination ends there. At least one of
             `target` and `nonzeros` must be given.
-        start: Widths of the dense networks to train; or networks to start from; or one network,
-            of which `method.networks` copies lose different units. None: three hidden layers of
-            16 units.
+        start: Widths of the dense networks to train; or one or more networks to start from, of
+            which copies make up `method.networks`. Where weights of a network are zero, all that
+            is zero counts as pruned. None: three hidden layers of 16 units.
         trained: Whether the networks of `start` are trained already.
         loss: The training loss. None: binary cross-entropy for one output, cross-entropy for more.
         measure: Other data to measure the score on. None: the training data, as in the paper.
@@ -111,7 +113,7 @@ def eliminate(
         for a, b in ((x, y), *([] if measure is None else [measure]))
     ]
     trainer = Trainer(*data[0], *data[-1], loss=loss, seed=seed, engine=engine)
-    run = Rounds(method, trainer, target, nonzeros, seed, alike=isinstance(start, MLP))
+    run = Rounds(method, trainer, target, nonzeros, seed, starts=len(ensemble))
     description = _describe(method, target, nonzeros, seed, ensemble, trained, data)
     if store is not None and Path(store).exists():
         _resume(run, store, description)
@@ -155,7 +157,9 @@ def _ensemble(
         return MLPEnsemble.from_params(start.widths, params, masks)
     if isinstance(start, MLP):
         one = {n: p.detach().cpu().float()[None] for n, p in start.named_parameters()}
-        masks = {name: value != 0 for name, value in one.items()}
+        # Biases often start at zero: they are not pruned unless weights are.
+        dense = all(bool((value != 0).all()) for n, value in one.items() if n.endswith("weight"))
+        masks = {name: (value != 0) | dense for name, value in one.items()}
         return MLPEnsemble.from_params(start.widths, one, masks)
     if start is None:
         if x.dim() != 2 or y.dim() == 0 or len(y) == 0:
@@ -164,7 +168,11 @@ def _ensemble(
                 f"and {tuple(y.shape)}"
             )
         start = (x.shape[1], *_HIDDEN, _outputs(y, loss))
-    return MLPEnsemble(start, method.networks, seed=seed)
+    # Wide networks are what costs: fewer of them, and copies once they are narrow.
+    widths = check_widths(start)
+    widest = max(widths[1:-1], default=1)
+    few = max(_FEWEST, method.networks * NARROW // widest)
+    return MLPEnsemble(widths, min(method.networks, few), seed=seed)
 
 
 def _outputs(y: Tensor, loss: Loss | None) -> int:

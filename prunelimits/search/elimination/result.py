@@ -23,7 +23,7 @@ class Round:
         nonzeros: Of the smallest network that the round trained.
         trained: How many networks it trained.
         score: The best of them.
-        origins: From how many dense networks they descend.
+        origins: From how many dense networks, or copies of them, they descend.
         smallest: Nonzeros of the smallest network at the target that any round has found, without
             a target the smallest of all; None while there is none.
         epochs: Passes of one network over the training data so far, of all trainings together.
@@ -54,7 +54,7 @@ class EliminatedNetwork:
         score: Accuracy, or the coefficient of determination for squared error.
         model: The network, without units that are not in use.
         masks: What it keeps.
-        origin: Which starting network it descends from.
+        origin: Which starting network it descends from; further numbers are copies of those.
         network: It again, as `placed` wants it.
     """
 

@@ -20,6 +20,8 @@ from prunelimits.training import MLPEnsemble
 
 # Standard deviation of the noise on the units' log scores that makes different networks of one.
 _UNIT_NOISE = 0.5
+NARROW = 16
+"""Networks of layers at most this wide are cheap to train: many dense ones, or many copies."""
 # A network that has so many times the smallest one's parameters is left behind: it would take many
 # rounds to come down to the others.
 _LEFT_BEHIND = 4
@@ -36,7 +38,8 @@ class Rounds:
         target: Score to reach, or None.
         nonzeros: Parameters to get down to, or None.
         seed: Decides the noise.
-        alike: Whether all networks start as the same one, so that noise must make them differ.
+        starts: How many networks it starts from. Where those are fewer than `method.networks`,
+            copies that lose different units make up for the others.
     """
 
     def __init__(
@@ -47,10 +50,10 @@ class Rounds:
         nonzeros: int | None,
         seed: int,
         *,
-        alike: bool,
+        starts: int,
     ) -> None:
         self.method, self.trainer, self.seed = method, trainer, seed
-        self.target, self.nonzeros, self.alike = target, nonzeros, alike
+        self.target, self.nonzeros, self.starts = target, nonzeros, starts
         self.state = State(Beam(method.beam, method.per_origin))
         self._last: tuple[Stage, Networks] | None = None
 
@@ -104,11 +107,10 @@ class Rounds:
         """Removes units from all; who falls out of reach stays as it was before."""
         method, generator = self.method, self._generator()
         noise = None
-        if self.alike:
-            if len(networks) == 1:
-                networks = networks[torch.zeros(method.networks, dtype=torch.long)]
-                networks = dataclasses.replace(networks, origin=torch.arange(method.networks))
-            shape = (len(networks), sum(networks.widths[1:-1]))
+        if self.starts < method.networks and max(networks.widths[1:-1]) <= NARROW:
+            if not (networks.origin >= self.starts).all():
+                networks = self._copies(networks)
+            shape = (len(networks), len(networks.units), max(networks.widths[1:-1]))
             noise = _UNIT_NOISE * torch.randn(shape, generator=generator)
         smaller = remove_units(
             networks, self.trainer.sample, method.unit_share, method.biases, noise
@@ -148,6 +150,14 @@ class Rounds:
         self._record("parameters", found)
         self.state.beam.offer(found)
         return True
+
+    def _copies(self, networks: Networks) -> Networks:
+        """As many as the method wants, each an origin of its own from now on."""
+        copy = torch.arange(max(self.method.networks, len(networks)))
+        copies = networks[copy % len(networks)]
+        # From `starts` on, so that copies are told from what they are copies of.
+        origin = copies.origin + self.starts * (1 + copy // len(networks))
+        return dataclasses.replace(copies, origin=origin)
 
     def _record(self, stage: Stage, networks: Networks) -> None:
         self._last = (stage, networks)

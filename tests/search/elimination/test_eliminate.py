@@ -249,6 +249,24 @@ def test_under_the_outgoing_rule_every_network_found_obeys_it():
         assert network.nonzeros == network.with_biases
 
 
+def test_wide_networks_are_fewer_and_copied_once_they_are_narrow(tmp_path: Path):
+    method = dataclasses.replace(QUICK, networks=40)
+    options = {"start": (2, 32, 12, 1), "store": tmp_path / "spiral.pt"}
+    result = run(method, **options, target=0.8, time_limit=1e9)
+    units = [r for r in result.rounds if r.stage == "units"]
+    # 40 * 16 / 32 dense networks. While a layer is wide, no more are trained; then 40 are, each of
+    # them an origin of its own.
+    assert result.rounds[0].trained == 20
+    assert units[0].trained <= 20
+    assert max(r.trained for r in units) == max(r.origins for r in units) == 40
+    # What falls out of reach then is not made up for.
+    assert units[-1].trained < 40
+    assert all(n.origin >= 20 for n in result.networks if n.nonzeros < 30)
+    # Few are not copied where few are wanted.
+    few = run(dataclasses.replace(QUICK, networks=3), start=(2, 32, 1), target=0.8)
+    assert max(r.trained for r in few.rounds if r.stage != "parameters") == 3
+
+
 def test_other_data_can_measure_the_score():
     other_x, other_y = cubist_spiral(150)
     result = run(measure=(other_x, 1 - other_y))

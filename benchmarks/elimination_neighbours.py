@@ -1,0 +1,81 @@
+"""Whether any part of a network found does as well: all of them, from many starts.
+
+    python benchmarks/elimination_neighbours.py network.pt --fewer 1 2
+
+Takes every set of `--fewer` parameters away from a saved network, with what that disconnects, and
+trains what is left from `--starts` starts: half from the network's own weights, each times one plus
+normal noise (the first without), half from random ones. Prints for every number of parameters left
+how many networks there are and the best accuracy of any.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import torch
+
+import prunelimits as pl
+from prunelimits.masks import flatten, unflatten
+from prunelimits.models import parameter_shapes
+from prunelimits.search.elimination.beam import first_of_each, identities
+from prunelimits.search.elimination.networks import Networks, settle
+
+NOISE = 0.5
+
+
+def parts(model: pl.MLP, masks: pl.Masks, fewer: int) -> Networks:
+    """All distinct networks that lack `fewer` parameters or more, with the weights they had."""
+    kept = flatten(masks)
+    places = kept.nonzero().squeeze(1).tolist()
+    rows = kept.repeat(len(list(combinations(places, fewer))), 1)
+    for row, gone in zip(rows, combinations(places, fewer), strict=True):
+        row[list(gone)] = False
+    shapes = parameter_shapes(model.widths)
+    params = {n: p.detach().expand(len(rows), *p.shape) for n, p in model.named_parameters()}
+    ensemble = pl.MLPEnsemble.from_params(model.widths, params, unflatten(rows, shapes))
+    found = settle(Networks.unmeasured(ensemble), "free")
+    found = replace(found, origin=torch.zeros_like(found.origin))
+    return found[first_of_each(identities(found))]
+
+
+def main() -> None:
+    """Prints a line for every number of parameters left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", type=Path)
+    parser.add_argument("--fewer", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--starts", type=int, default=48)
+    parser.add_argument("--epochs", type=int, default=10)
+    arguments = parser.parse_args()
+    model, masks = pl.load(arguments.network)
+    x, y = pl.datasets.cubist_spiral()
+    generator = torch.Generator().manual_seed(0)
+    recipe = pl.Recipe(epochs=arguments.epochs, batch_size=32, lr=0.02)
+    best: dict[int, float] = {}
+    count: dict[int, int] = {}
+    for fewer in arguments.fewer:
+        found = parts(model, masks, fewer)
+        for size in found.nonzeros().unique().tolist():
+            count[size] = count.get(size, 0) + int((found.nonzeros() == size).sum())
+        for start in range(arguments.starts):
+            if start % 2:
+                fresh = pl.MLPEnsemble(found.widths, len(found), seed=start, masks=found.masks)
+                params = fresh.params
+            else:
+                params = {
+                    name: value
+                    * (1 + (start > 0) * NOISE * torch.randn(value.shape, generator=generator))
+                    for name, value in found.params.items()
+                }
+            ensemble = pl.MLPEnsemble.from_params(found.widths, params, found.masks)
+            accuracy = pl.fit(ensemble, x, y, recipe, seed=start).accuracy
+            for size, value in zip(found.nonzeros().tolist(), accuracy.tolist(), strict=True):
+                best[size] = max(best.get(size, 0.0), value)
+    for size in sorted(best):
+        print(f"{size} parameters: {count[size]} networks, at best {best[size]:.4f}")
+
+
+if __name__ == "__main__":
+    main()
