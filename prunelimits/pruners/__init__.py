@@ -33,6 +33,7 @@ from prunelimits.pruners.catalogue import all as all
 from prunelimits.pruners.drop_grow import DropGrow as DropGrow
 from prunelimits.pruners.gradual import Gradual as Gradual
 from prunelimits.pruners.learned_mask import LearnedMask as LearnedMask
+from prunelimits.pruners.model_pruner import ModelPruner as ModelPruner
 from prunelimits.pruners.noise import draw_noise as draw_noise
 from prunelimits.pruners.prunable import prunable as prunable
 from prunelimits.pruners.prune import prune as prune
