@@ -68,7 +68,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         )
         contexts.append(context)
         tab = context.new_page()
-        tab.set_default_timeout(10_000)
+        tab.set_default_timeout(30_000)
         tab.on("console", lambda message: _listen(message, complaints))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
