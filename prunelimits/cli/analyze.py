@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from torch import nn
 from tyro.conf import Positional, arg
 
-from prunelimits.cli.network import load_state_dict, made
+from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console
 from prunelimits.connectivity import analyze
-from prunelimits.saving import load, write_atomically
-from prunelimits.types import Masks
+from prunelimits.saving import write_atomically
 
 
 @dataclass(frozen=True)
@@ -35,25 +33,10 @@ class Analyze:
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
-        model, masks = self._network()
+        model, masks = read_network(self.file, self.model, self.state_dict)
         inputs = None if self.input_shape is None else torch.zeros(1, *self.input_shape)
         report = analyze(model, masks, inputs=inputs)
         console.print(str(report), markup=False, soft_wrap=True)
         if self.json is not None:
             write_atomically(json.dumps(report.to_dict(), indent=1).encode(), self.json)
         return 0
-
-    def _network(self) -> tuple[nn.Module, Masks | None]:
-        if (self.file is None) == (self.model is None):
-            raise ValueError("give a FILE that prunelimits saved, or --model MODULE:FACTORY")
-        if self.file is not None:
-            if self.state_dict is not None:
-                raise ValueError("--state-dict belongs to --model, and FILE holds its own")
-            model, masks = load(self.file)
-            # A file without masks: zeros are the mask.
-            return model, masks or None
-        assert self.model is not None
-        model = made(self.model)
-        if self.state_dict is not None:
-            load_state_dict(model, self.state_dict)
-        return model, None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,9 +11,8 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
-from prunelimits.cli.report import console, say
+from prunelimits.cli.report import console, say, write_model, write_pictures, write_rows
 from prunelimits.datasets import cubist_spiral
-from prunelimits.saving import save, write_atomically
 from prunelimits.search import make_task
 from prunelimits.search.elimination import (
     EliminatedNetwork,
@@ -127,7 +124,8 @@ def show_elimination(
     if csv_file is not None:
         write_elimination_csv(result, csv_file)
     if model is not None:
-        write_eliminated(choose_eliminated(result, nonzeros), model)
+        found = choose_eliminated(result, nonzeros)
+        write_model(found.model, found.masks, model)
     if pictures is not None:
         draw_elimination(result, pictures, nonzeros=nonzeros, points=points)
     return 0
@@ -205,21 +203,14 @@ def choose_eliminated(result: EliminationResult, nonzeros: int | None) -> Elimin
     return found
 
 
-def write_eliminated(network: EliminatedNetwork, path: Path) -> None:
-    """Writes a network to a file that `prunelimits.load` reads."""
-    save(network.model, network.masks, path)
-    say(f"Wrote {path}")
-
-
 def write_elimination_csv(result: EliminationResult, path: Path) -> None:
     """Writes the best network of every size to a CSV file."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("nonzeros", "with_biases", "widths", "score"))
-    for n in result.networks:
-        writer.writerow((n.nonzeros, n.with_biases, "-".join(map(str, n.model.widths)), n.score))
-    write_atomically(text.getvalue().encode(), path)
-    say(f"Wrote {path}")
+    header = ("nonzeros", "with_biases", "widths", "score")
+    rows = (
+        (n.nonzeros, n.with_biases, "-".join(map(str, n.model.widths)), n.score)
+        for n in result.networks
+    )
+    write_rows([header, *rows], path)
 
 
 def draw_elimination(
@@ -230,7 +221,7 @@ def draw_elimination(
     points: tuple[Tensor, Tensor] | None = None,
 ) -> None:
     """Draws a network, where it has a plane to draw, and the score of every size."""
-    from prunelimits.viz import accuracy_figure, network_figure, save_figure
+    from prunelimits.viz import accuracy_figure, network_figure
 
     found = choose_eliminated(result, nonzeros)
     figures: dict[str, Figure] = {}
@@ -241,9 +232,4 @@ def draw_elimination(
         )
     scores = [(n.nonzeros, n.score) for n in result.networks]
     figures["accuracy"] = accuracy_figure(scores, target=result.target)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        for suffix in (".png", ".svg"):
-            path = (folder / name).with_suffix(suffix)
-            save_figure(figure, path)
-            say(f"Wrote {path}")
+    write_pictures(figures, folder)

@@ -18,7 +18,7 @@ from tyro.conf import FlagCreatePairsOff, arg
 from prunelimits import pruners
 from prunelimits.cli.data import read_data
 from prunelimits.cli.executors import open_executor
-from prunelimits.cli.report import console, say
+from prunelimits.cli.report import console, say, write_pictures
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import (
     PAPER_BUDGETS,
@@ -248,7 +248,6 @@ def draw_gap(
     references: dict[str, list[tuple[int, float]]] | None = None,
 ) -> None:
     """Draws fronts and scatters of all widths, `gap`, and what is on no path, `disconnected`."""
-    from prunelimits.viz import save_figure
     from prunelimits.viz.disconnected import disconnected_figure
     from prunelimits.viz.gap import gap_figure
 
@@ -258,9 +257,4 @@ def draw_gap(
         "gap": gap_figure(panels, references=references, size=size),
         "disconnected": disconnected_figure(results),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        for suffix in (".png", ".svg"):
-            path = (folder / name).with_suffix(suffix)
-            save_figure(figure, path)
-            say(f"Wrote {path}")
+    write_pictures(figures, folder)

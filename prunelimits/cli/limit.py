@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 import time
 from collections.abc import Sequence
@@ -13,14 +11,14 @@ from typing import Annotated, NoReturn
 
 import torch
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.cli.data import read_data
-from prunelimits.cli.network import load_state_dict, made
-from prunelimits.cli.report import console, say
+from prunelimits.cli.network import read_network
+from prunelimits.cli.report import console, say, write_pictures, write_rows
 from prunelimits.datasets import cubist_spiral
 from prunelimits.limits import (
     Hessian,
@@ -39,7 +37,6 @@ from prunelimits.limits import (
     save_state,
 )
 from prunelimits.problem import problem_of
-from prunelimits.saving import load, write_atomically
 from prunelimits.types import Masks, Problem
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -91,7 +88,9 @@ class Limit:
 
     def run(self) -> int:
         """Prints the limit, and what pruning really does."""
-        model, masks = self._network()
+        if self.file is None and self.model is not None and self.state_dict is None:
+            raise ValueError("--state-dict is needed: the limit is that of a trained network")
+        model, masks = read_network(self.file, self.model, self.state_dict)
         train, test = self._batches()
         problem, params = problem_of(model, _loss, train)
         names = default_names(model)
@@ -114,20 +113,6 @@ class Limit:
         if self.pictures is not None:
             _draw(limit, sweep, self.pictures)
         return 0
-
-    def _network(self) -> tuple[nn.Module, Masks | None]:
-        if (self.file is None) == (self.model is None):
-            raise ValueError("give a FILE that prunelimits saved, or --model MODULE:FACTORY")
-        if self.file is not None:
-            if self.state_dict is not None:
-                raise ValueError("--state-dict belongs to --model, and FILE holds its own")
-            model, masks = load(self.file)
-            return model, masks or None
-        if self.model is None or self.state_dict is None:
-            raise ValueError("--state-dict is needed: the limit is that of a trained network")
-        model = made(self.model)
-        load_state_dict(model, self.state_dict)
-        return model, None
 
     def _batches(self) -> tuple[Batches, Batches | None]:
         x, y = cubist_spiral() if self.data is None else read_data(self.data)
@@ -251,26 +236,14 @@ def _print(limit: PruningLimit, sweep: PruningSweep) -> None:
 
 
 def _write(sweep: PruningSweep, path: Path) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(
-        ("removed_weights", "removed", "loss", "accuracy", "test_loss", "test_accuracy")
-    )
+    header = ("removed_weights", "removed", "loss", "accuracy", "test_loss", "test_accuracy")
     test = sweep.test or sweep.train
     columns = (sweep.removed_weights, sweep.removed, sweep.train.loss, sweep.train.accuracy)
-    for row in zip(*(c.tolist() for c in (*columns, test.loss, test.accuracy)), strict=True):
-        writer.writerow(row)
-    write_atomically(text.getvalue().encode(), path)
-    say(f"Wrote {path}")
+    rows = zip(*(c.tolist() for c in (*columns, test.loss, test.accuracy)), strict=True)
+    write_rows([header, *rows], path)
 
 
 def _draw(limit: PruningLimit, sweep: PruningSweep, folder: Path) -> None:
-    from prunelimits.viz import save_figure
-    from prunelimits.viz.limit import limit_figure
+    from prunelimits.viz import limit_figure
 
-    figure = limit_figure(limit, sweep)
-    folder.mkdir(parents=True, exist_ok=True)
-    for suffix in (".png", ".svg"):
-        path = (folder / "limit").with_suffix(suffix)
-        save_figure(figure, path)
-        say(f"Wrote {path}")
+    write_pictures({"limit": limit_figure(limit, sweep)}, folder)

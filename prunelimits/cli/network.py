@@ -1,4 +1,4 @@
-"""A user's own network: made by a function of theirs, with weights from a file."""
+"""The network that a command is about: a saved one, or one that a user's function makes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,36 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from prunelimits.saving import load
+from prunelimits.types import Masks
+
+
+def read_network(
+    file: Path | None, model: str | None, state_dict: Path | None
+) -> tuple[nn.Module, Masks | None]:
+    """A saved network and its masks, or what MODULE:FACTORY makes, with its weights if given.
+
+    The masks are None where zeros are the mask.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If not exactly one of `file` and `model` is given, `state_dict` is given with a
+            file, or one of them does not hold what it should.
+        TypeError: If what the function makes is no module.
+    """
+    if (file is None) == (model is None):
+        raise ValueError("give a FILE that prunelimits saved, or --model MODULE:FACTORY")
+    if file is not None:
+        if state_dict is not None:
+            raise ValueError("--state-dict belongs to --model, and FILE holds its own")
+        saved, masks = load(file)
+        return saved, masks or None
+    assert model is not None
+    network = made(model)
+    if state_dict is not None:
+        load_state_dict(network, state_dict)
+    return network, None
 
 
 def made(name: str) -> nn.Module:

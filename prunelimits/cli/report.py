@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ from prunelimits.search import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from prunelimits.models import MLP
+    from prunelimits.types import Masks
 
 console = Console(highlight=False)
 errors = Console(highlight=False, stderr=True, soft_wrap=True)
@@ -129,22 +133,19 @@ def choose(result: SearchResult, nonzeros: int | None) -> FoundNetwork:
 
 def write_csv(result: SearchResult, path: Path) -> None:
     """Writes the tables of all phases to one CSV file."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     columns = ("nonzeros", "networks", "trainings", "reached", "diverged", "stopped", "accuracy")
-    writer.writerow(("phase", "widths", *columns))
+    rows: list[tuple[object, ...]] = [("phase", "widths", *columns)]
     for phase in result.phases:
         for size in phase.sizes:
             numbers = (getattr(size, column) for column in columns)
             widths = "-".join(map(str, phase.widths or ("any",)))
-            writer.writerow((phase.phase, widths, *numbers))
-    write_atomically(text.getvalue().encode(), path)
-    say(f"Wrote {path}")
+            rows.append((phase.phase, widths, *numbers))
+    write_rows(rows, path)
 
 
-def write_model(found: FoundNetwork, path: Path) -> None:
+def write_model(model: MLP, masks: Masks, path: Path) -> None:
     """Writes a network to a file that `prunelimits.load` reads."""
-    save(found.model, found.masks, path)
+    save(model, masks, path)
     say(f"Wrote {path}")
 
 
@@ -160,7 +161,7 @@ def draw(
     Writes `network` and `accuracy`, each as .png and .svg. The network is left out where there is
     no plane to draw: it needs two inputs and one output.
     """
-    from prunelimits.viz import accuracy_figure, network_figure, save_figure
+    from prunelimits.viz import accuracy_figure, network_figure
 
     found = choose(result, nonzeros)
     figures: dict[str, Figure] = {}
@@ -177,6 +178,21 @@ def draw(
         paper=None if mark is None else {"the paper's search": mark},
         target=result.config.target,
     )
+    write_pictures(figures, folder)
+
+
+def write_rows(rows: Iterable[Iterable[object]], path: Path) -> None:
+    """Writes rows, the first of which names the columns, to a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_atomically(text.getvalue().encode(), path)
+    say(f"Wrote {path}")
+
+
+def write_pictures(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Writes each figure to `folder`, by its name, as .png and .svg."""
+    from prunelimits.viz import save_figure
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         for suffix in (".png", ".svg"):

@@ -52,7 +52,8 @@ class Show:
         if self.csv is not None:
             report.write_csv(result, self.csv)
         if self.model is not None:
-            report.write_model(report.choose(result, self.nonzeros), self.model)
+            found = report.choose(result, self.nonzeros)
+            report.write_model(found.model, found.masks, self.model)
         if self.pictures is not None:
             report.draw(result, self.pictures, nonzeros=self.nonzeros, points=points)
         return 0

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from prunelimits.pareto import check_points, pareto_front
-from prunelimits.viz.palette import BLUE, FAINT, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.frame import draw_frame
+from prunelimits.viz.palette import BLUE, GREY, INK, ORANGE, WHITE
 
 _MARKERS = "Ds^vPX<>ph"
 
@@ -96,11 +97,7 @@ def accuracy_figure(
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.set_xlabel("nonzero parameters", color=INK)
     axes.set_ylabel("accuracy", color=INK)
-    axes.grid(color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=INK)
+    draw_frame(axes)
     # Beside the axes, where it hides no network.
     figure.legend(loc="outside right upper", frameon=False, labelcolor=INK)
     if title is not None:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from prunelimits.experiments.table import RunResult
+from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.gap import method_styles
-from prunelimits.viz.palette import FAINT, GREY, INK, WHITE
+from prunelimits.viz.palette import INK, WHITE
 
 
 def disconnected_figure(results: Iterable[RunResult], *, title: str | None = None) -> Figure:
@@ -67,11 +68,7 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
     axes.set_xlim(-0.5, len(every) - 0.5)
     axes.set_xlabel("width of the network that was pruned", color=INK)
     axes.set_ylabel("share of nonzeros on no path", color=INK)
-    axes.grid(color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=INK)
+    draw_frame(axes)
     figure.legend(loc="outside right upper", frameon=False, labelcolor=INK)
     if title is not None:
         axes.set_title(title, color=INK)

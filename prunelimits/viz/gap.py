@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from prunelimits.experiments.summary import Size, front
 from prunelimits.experiments.table import RunResult
 from prunelimits.pareto import check_points, pareto_front
-from prunelimits.viz.palette import FAINT, GREY, INK, WHITE
+from prunelimits.viz.frame import draw_frame
+from prunelimits.viz.palette import GREY, INK, WHITE
 
 # Paul Tol's "muted" scheme, which the colour-blind can tell apart, and a marker each beside it.
 _COLOURS = (
@@ -127,11 +128,7 @@ def _frame(axes: Axes, size: Size, targets: list[float]) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set_xlabel(_AXES[size], color=INK)
     axes.set_ylabel("accuracy", color=INK)
-    axes.grid(color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=INK)
+    draw_frame(axes)
 
 
 def _draw(

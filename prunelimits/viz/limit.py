@@ -17,7 +17,8 @@ from prunelimits.limits import (
     pruning_distances,
     statistical_dimension,
 )
-from prunelimits.viz.palette import BLUE, FAINT, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.frame import draw_frame
+from prunelimits.viz.palette import BLUE, GREY, INK, ORANGE, WHITE
 
 # Paul Tol's "muted" scheme, as for the methods of a study.
 _CONSTRUCTIVE = "#cc6677"
@@ -96,7 +97,7 @@ def limit_figure(
         axes.yaxis.set_major_formatter(_SHARE)
         axes.set_ylim(bottom=0)
     for axes in (*panels, *sizes):
-        _frame(axes)
+        draw_frame(axes)
     named = {
         label: handle
         for axes in (*panels, *sizes)
@@ -239,11 +240,3 @@ def _heights(sizes: Tensor, shares: Tensor, edges: Tensor) -> Tensor:
     inside = sizes.clamp(min=float(edges[0]), max=float(edges[-1]))
     places = torch.bucketize(inside, edges).clamp(1, len(edges) - 1) - 1
     return torch.zeros(len(edges) - 1, dtype=torch.float64).index_add(0, places, shares)
-
-
-def _frame(axes: Axes) -> None:
-    axes.grid(color=FAINT, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(which="both", color=GREY, labelcolor=INK)
