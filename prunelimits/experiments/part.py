@@ -20,8 +20,8 @@ from prunelimits.search.task import Task
 from prunelimits.training import MLPEnsemble, Recipe, fit
 from prunelimits.training.live_units import without_dead_units
 
-# Parameters of all networks of a part: bounds the memory, and what an interruption can lose.
-_PART_PARAMETERS = 1 << 21
+# Parameters of all networks of a part: bounds the memory. Each takes about 50 bytes.
+_PART_PARAMETERS = 1 << 25
 # Runs of a part at least, whatever their size: as many as a vector of the native engine holds.
 _SMALLEST_PART = 16
 
@@ -51,9 +51,12 @@ def parts(study: Study, task: Task, done: Set[Run]) -> Iterator[Part]:
     for (width, *_), group in groupby(left, together):
         shapes = parameter_shapes(study.network(width, task.inputs, task.outputs))
         parameters = sum(math.prod(shape) for shape in shapes.values())
-        runs, size = tuple(group), max(_SMALLEST_PART, _PART_PARAMETERS // parameters)
+        # Runs of one start keep much the same weights, which the native engine is quick with where
+        # they share a vector; and LTH trains them as one until its first round.
+        runs = sorted(group, key=lambda run: (run.recipe, run.keep))
+        size = max(_SMALLEST_PART, _PART_PARAMETERS // parameters)
         for first in range(0, len(runs), size):
-            yield Part(study, task, runs[first : first + size])
+            yield Part(study, task, tuple(runs[first : first + size]))
 
 
 def train_part(part: Part) -> list[RunResult]:

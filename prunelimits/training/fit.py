@@ -17,6 +17,7 @@ from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
 from prunelimits.training.engines import default_engine
 from prunelimits.training.ensemble import MLPEnsemble, member_seeds
+from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.pruned import train_pruned
 from prunelimits.training.recipe import Recipe
 
@@ -132,7 +133,7 @@ def fit(
     if pruner is None:
         if keep is not None:
             raise ValueError(f"keep is given, {keep}, without a pruner")
-        trained = engine.train(ensemble, x, y, plan)
+        trained = reduced = engine.train(ensemble, x, y, plan)
         cost = training_cost(ensemble, stop - start, plan.batch_size)
     else:
         if not isinstance(pruner, AbstractPruner):
@@ -151,7 +152,8 @@ def fit(
             "pruner_seeds", pruner_seeds or member_seeds(seed, models), models
         )
         trained, cost = train_pruned(engine, ensemble, x, y, plan, pruner, keeps, seeds)
-    measured = engine.evaluate(trained, x, y, loss)
+        reduced = without_dead_units(trained)
+    measured = engine.evaluate(reduced, x, y, loss)
     diverged = diverged_members(trained) | ~measured.loss.isfinite()
     return FitResult(
         ensemble=trained,

@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from prunelimits.models import parameter_shapes
+from prunelimits.training.engine import Plan
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.types import Masks, Params
 
-Train = Callable[[MLPEnsemble], MLPEnsemble]
+# Leaving out units costs a copy, worth it where at most this share of the parameters is left.
+_WORTHWHILE = 0.75
 
 
-def train_live_units(ensemble: MLPEnsemble, train: Train) -> MLPEnsemble:
+def train_live_units(
+    ensemble: MLPEnsemble, plan: Plan, train: Callable[[MLPEnsemble], MLPEnsemble]
+) -> MLPEnsemble:
     """`train(ensemble)`, computed without the hidden units from which no output can be reached.
 
-    Their gradient is zero. The parameters of such units are returned as they were, where training
-    would have let them decay; all others come out as if every unit had been there, because what is
-    left out only ever adds zero. A unit without inputs that reaches an output stays: its bias
-    learns.
+    Their gradient is zero, so their parameters do nothing but decay, which takes no samples; all
+    others come out as if every unit had been there, because what is left out only ever adds zero.
+    A unit without inputs that reaches an output stays: its bias learns.
 
     Args:
         ensemble: Where to start from.
-        train: Any training of an ensemble that keeps its members and masks.
+        plan: The training.
+        train: The plan's training of an ensemble that keeps its members and masks.
     """
     live = _live_units(ensemble.masks)
-    if all(bool(units.all()) for units in live):
-        return train(ensemble)
     places = _places(live)
+    hidden = [place.shape[1] for place in places]
+    if _parameters(ensemble.widths, hidden) > _WORTHWHILE * _parameters(
+        ensemble.widths, ensemble.widths[1:-1]
+    ):
+        return train(ensemble)
     trained = train(_part(ensemble, places))
+    params, momentum = _decayed(ensemble, plan)
     return ensemble.replace(
-        params=_scattered(ensemble.params, trained.params, places, live),
-        momentum=_scattered(ensemble.momentum, trained.momentum, places, live),
+        params=_scattered(params, trained.params, places, live),
+        momentum=_scattered(momentum, trained.momentum, places, live),
     )
+
+
+def _parameters(widths: Sequence[int], hidden: Sequence[int]) -> int:
+    shapes = parameter_shapes((widths[0], *hidden, widths[-1]))
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _decayed(ensemble: MLPEnsemble, plan: Plan) -> tuple[Params, Params]:
+    """Parameters and momentum after the plan's steps, were all gradients zero."""
+    one = torch.ones_like(plan.momentum)
+    # (p, v) after any number of steps is a matrix times (p, v) before.
+    total = torch.eye(2, dtype=one.dtype).expand(len(one), 2, 2)
+    for epoch in range(len(plan.lr)):
+        first, stop = (
+            min(max(step - epoch * plan.steps_per_epoch, 0), plan.steps_per_epoch)
+            for step in (plan.start, plan.stop)
+        )
+        lr, decay, momentum = plan.lr[epoch], plan.weight_decay, plan.momentum
+        step = torch.stack([one - lr * decay, -lr * momentum, decay, momentum], -1).view(-1, 2, 2)
+        total = torch.linalg.matrix_power(step, stop - first) @ total
+    total = total.to(ensemble.device, ensemble.dtype)
+
+    def combined(row: int) -> Params:
+        result: Params = {}
+        for name, value in ensemble.params.items():
+            factors = total[:, row].view(len(one), 2, *(1 for _ in value.shape[1:]))
+            result[name] = factors[:, 0] * value + factors[:, 1] * ensemble.momentum[name]
+        return result
+
+    return combined(0), combined(1)
 
 
 def without_dead_units(ensemble: MLPEnsemble) -> MLPEnsemble:
@@ -76,28 +116,28 @@ def _live_units(masks: Masks) -> list[Tensor]:
     return live
 
 
-def _index(name: str, shape: torch.Size, places: list[Tensor]) -> tuple[Tensor, ...]:
+def _index(name: str, value: Tensor, places: list[Tensor]) -> tuple[Tensor, ...]:
     """Where the live part of a stacked parameter is."""
     layer, is_bias = int(name.split(".")[1]), name.endswith("bias")
-    models = torch.arange(shape[0], device=places[0].device).unsqueeze(1)
-    everything = torch.arange(shape[1], device=models.device).unsqueeze(0)
+    models = torch.arange(value.shape[0], device=value.device).unsqueeze(1)
+    everything = torch.arange(value.shape[1], device=value.device).unsqueeze(0)
     rows = places[layer] if layer < len(places) else everything
     if is_bias:
         return models, rows
-    columns = torch.arange(shape[2], device=models.device).unsqueeze(0)
+    columns = torch.arange(value.shape[2], device=value.device).unsqueeze(0)
     columns = places[layer - 1] if layer else columns
     return models.unsqueeze(2), rows.unsqueeze(2), columns.unsqueeze(1)
 
 
 def _gathered(values: Params, places: list[Tensor]) -> Params:
-    return {name: value[_index(name, value.shape, places)] for name, value in values.items()}
+    return {name: value[_index(name, value, places)] for name, value in values.items()}
 
 
 def _scattered(values: Params, parts: Params, places: list[Tensor], live: list[Tensor]) -> Params:
     """`values` with the parts in their places, but for dead units that filled up a member."""
     result: Params = {}
     for name, value in values.items():
-        index = _index(name, value.shape, places)
+        index = _index(name, value, places)
         result[name] = value.clone()
         result[name][index] = parts[name]
         layer = int(name.split(".")[1])

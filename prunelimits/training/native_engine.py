@@ -109,9 +109,10 @@ class NativeEngine(AbstractEngine):
     def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
         params, velocity = self._pack(ensemble.params), self._pack(ensemble.momentum)
         masks = self._pack(ensemble.masks).to(torch.int32).neg_()
+        kept = masks.any(2)
         x, y = x.contiguous(), y.float().contiguous()
         momentum, decay = self._spread(plan.momentum), self._spread(plan.weight_decay)
-        per_step = 3 * plan.batch_size * params.numel()
+        per_step = 3 * plan.batch_size * self._lanes * int(kept.sum().clamp(min=1))
         bytes_per_step = 4 * plan.batch_size * (x.shape[1] + y[0].numel())
         most = max(1, min(_CALL_MULTIPLY_ADDS // per_step, _CALL_SAMPLE_BYTES // bytes_per_step))
         for first in range(plan.start, plan.stop, most):
@@ -131,6 +132,7 @@ class NativeEngine(AbstractEngine):
                 [plan.order(epoch).contiguous() for epoch in epochs],
                 (self._spread(plan.lr[epochs.start : epochs.stop]), momentum, decay),
                 masks,
+                kept,
                 params,
                 velocity,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
@@ -59,7 +60,7 @@ def train_pruned(
 
     cost = training_cost(ensemble, 0, plan.batch_size)
 
-    def train(ensemble: MLPEnsemble, start: int, *, stop: int, last: bool = False) -> MLPEnsemble:
+    def train(ensemble: MLPEnsemble, start: int, *, stop: int) -> MLPEnsemble:
         nonlocal cost
         segment = dataclasses.replace(plan, start=start, stop=stop)
         cost = cost.plus(training_cost(ensemble, stop - start, plan.batch_size))
@@ -70,14 +71,13 @@ def train_pruned(
                 return _train_distinct(engine, part, x, y, segment)
             return engine.train(part, x, y, segment)
 
-        # Dead weights may matter to rounds that rank them, but after the last one to nothing.
-        return train_live_units(ensemble, run) if last else run(ensemble)
+        return train_live_units(ensemble, segment, run)
 
     if isinstance(pruner, Rewind):
         for _ in range(pruner.rounds):
             trained = train(ensemble, 0, stop=plan.stop)
             ensemble, state = work.update(trained.without_momentum(), state)
-        return train(ensemble, 0, stop=plan.stop, last=True), cost
+        return train(ensemble, 0, stop=plan.stop), cost
     done = 0
     for step, rounds in sorted(Counter(pruner.update_steps(plan.stop)).items()):
         ensemble, grads = train(ensemble, done, stop=step), None
@@ -91,23 +91,23 @@ def train_pruned(
             break
         for _ in range(rounds):
             ensemble, state = work.update(ensemble, state, grads)
-    return train(ensemble, done, stop=plan.stop, last=True), cost
+    return train(ensemble, done, stop=plan.stop), cost
 
 
 def _train_distinct(
     engine: AbstractEngine, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan
 ) -> MLPEnsemble:
     """`engine.train`, with members that are the same in everything trained once."""
-    numbers = [*ensemble.params.values(), *ensemble.momentum.values(), *ensemble.masks.values()]
-    rows = torch.cat(
-        [
-            *(number.flatten(1).cpu().double() for number in numbers),
-            torch.cat([plan.lr, plan.momentum[None], plan.weight_decay[None]]).T,
-        ],
-        dim=1,
-    )
+    states = (ensemble.params, ensemble.momentum, ensemble.masks)
+    numbers = [value.cpu() for state in states for value in state.values()]
+    numbers += [plan.lr.T, plan.momentum, plan.weight_decay]
     places: dict[bytes, int] = {}
-    group = [places.setdefault(row.numpy().tobytes(), len(places)) for row in rows]
+    group: list[int] = []
+    for member in range(len(ensemble)):
+        digest = blake2b()
+        for value in numbers:
+            digest.update(value[member].numpy().tobytes())
+        group.append(places.setdefault(digest.digest(), len(places)))
     if len(places) == len(group):
         return engine.train(ensemble, x, y, plan)
     first = torch.tensor([group.index(place) for place in range(len(places))])

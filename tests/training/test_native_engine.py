@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import dataclasses
 import threading
 import time
 import warnings
@@ -161,6 +162,8 @@ class TestTraining:
         )
         assert_agrees(engine, ensemble, x, y, plan)
 
+    # With one in fifty kept the engine works on what three members keep, with four in five on all.
+    @pytest.mark.parametrize("density", [0.8, 0.02])
     @pytest.mark.parametrize(
         ("widths", "loss"),
         [
@@ -170,11 +173,44 @@ class TestTraining:
             ((300, 20, 40), "cross_entropy"),
         ],
     )
-    def test_agrees_where_layers_are_wide(self, engine, widths, loss):
-        ensemble = random_ensemble(widths, models=3)
+    def test_agrees_where_layers_are_wide(self, engine, widths, loss, density):
+        ensemble = random_ensemble(widths, models=3, density=density)
         x, y = random_data(widths[0], widths[-1], loss, samples=256)
         plan = make_plan(ensemble, 256, loss, batch_size=128, epochs=1, lr=0.05)
         assert_agrees(engine, ensemble, x, y, plan)
+
+    @settings(derandomize=True, max_examples=150, deadline=None)
+    @given(
+        widths=st.lists(st.integers(25, 75), min_size=3, max_size=4),
+        density=st.floats(0.02, 0.3),
+        batch_size=st.integers(1, 60),
+        kernel=st.sampled_from(KERNELS or [""]),
+        seed=st.integers(0, 1000),
+    )
+    def test_sparse_loops_give_the_same_bits(self, widths, density, batch_size, kernel, seed):
+        """A sparse member beside dense ones, where all of a layer is worked on, and without."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PRUNELIMITS_ISA", kernel)
+            engine = NativeEngine(threads=1)
+        ensemble = random_ensemble(widths, models=2, seed=seed, density=density)
+        masks = {name: mask.clone() for name, mask in ensemble.masks.items()}
+        for mask in masks.values():
+            mask[1] = True
+        x, y = random_data(widths[0], widths[-1], "mse", samples=60, seed=seed)
+        plan = make_plan(ensemble, 60, "mse", batch_size=batch_size, epochs=1, stop=1, lr=0.01)
+        beside = engine.train(ensemble.replace(masks=masks), x, y, plan)
+        alone = engine.train(
+            ensemble[:1],
+            x,
+            y,
+            dataclasses.replace(
+                plan,
+                lr=plan.lr[:, :1],
+                momentum=plan.momentum[:1],
+                weight_decay=plan.weight_decay[:1],
+            ),
+        )
+        assert_same(alone, beside[:1])
 
     @pytest.mark.parametrize("models", [1, 15, 16, 17, 33])
     def test_a_member_does_not_depend_on_its_neighbours(self, engine, models):

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "float_mode.hpp"
+#include "keeper.hpp"
 #include "kernel.hpp"
 
 #if defined(_WIN32)
@@ -154,7 +155,7 @@ bool share(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Wor
 using namespace prunelimits;
 
 // Counts the changes of this interface; library.py expects the same number.
-EXPORT int prunelimits_interface() { return 2; }
+EXPORT int prunelimits_interface() { return 3; }
 
 // Names of the machine's instruction sets, fastest first; null past the last.
 EXPORT const char* prunelimits_kernel(int index) {
@@ -171,18 +172,27 @@ EXPORT int prunelimits_lanes(const char* kernel_name) {
 // (groups, lanes), x is (samples, inputs) and y (samples, targets). Non-zero: out of memory.
 
 // Takes `steps` steps, the first of them the `first` of its epoch, whose order of the samples and
-// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next.
+// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next. `kept` is
+// (groups, parameters): whether any network of the group keeps the parameter.
 EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* widths, int layers,
                              int loss, int64_t groups, const float* x, const float* y,
                              int64_t batch_size, int64_t first, int64_t steps,
                              int64_t steps_per_epoch, const int64_t* const* orders,
                              const float* rates, const float* momentum, const float* decay,
-                             const int32_t* masks, float* parameters, float* velocity) try {
+                             const int32_t* masks, const uint8_t* kept, float* parameters,
+                             float* velocity) try {
   const Kernel& kernel = *find_kernel(kernel_name);
   const Network network{widths, layers, Loss(loss)};
   const int64_t size = network.parameters() * kernel.lanes;
+  std::vector<Keeper> keepers;
+  int64_t largest = 1;
+  for (int64_t group = 0; group < groups; ++group) {
+    keepers.emplace_back(network, kept + group * network.parameters());
+    largest = std::max(largest, keepers.back().count());
+  }
   // The steps are cut into parts within an epoch, which threads share out.
-  const int64_t most = std::max<int64_t>(1, PART_MULTIPLY_ADDS / (3 * batch_size * size));
+  const int64_t work = 3 * batch_size * largest * kernel.lanes;
+  const int64_t most = std::max<int64_t>(1, PART_MULTIPLY_ADDS / work);
   std::vector<int64_t> starts;
   for (int64_t t = 0, take; t < steps; t += take) {
     starts.push_back(t);
@@ -201,7 +211,8 @@ EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* wi
     const int64_t lane = group * kernel.lanes, start = group * size, t = starts[part];
     const float* rate = rates + (first + t) / steps_per_epoch * groups * kernel.lanes;
     kernel.train(network, samples.batch(t), starts[part + 1] - t, rate + lane, momentum + lane,
-                 decay + lane, masks + start, parameters + start, velocity + start, scratch);
+                 decay + lane, masks + start, keepers[group].get(), parameters + start,
+                 velocity + start, scratch);
   };
   const int64_t scratch_bytes = kernel.scratch_bytes(network, batch_size);
   return !share(parts, 1, threads, 1, fill) ||

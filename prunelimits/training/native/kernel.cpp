@@ -38,13 +38,13 @@ class Worker {
            Program::most_steps(network) * int64_t(sizeof(Step));
   }
 
-  Worker(const Network& network, int64_t count, void* scratch)
+  Worker(const Network& network, int64_t count, void* scratch, const Kept* kept = nullptr)
       : network_(network),
         chunk_blocks_(chunk_blocks(network, count)),
         gradients_((Vector*)scratch),
         sums_(gradients_ + network.parameters()),
         activations_(sums_ + SUMS),
-        program_(network,
+        program_(network, kept,
                  (Step*)(activations_ + chunk_blocks_ * Program::activation_vectors(network)),
                  chunk_blocks_) {}
 
@@ -107,22 +107,23 @@ void gradients(const Network& network, Batch batch, const float* parameters, flo
 }
 
 void train(const Network& network, Batch batch, int64_t steps, const float* rate,
-           const float* momentum, const float* decay, const int32_t* masks, float* parameters,
-           float* velocity, void* scratch) {
-  const Worker worker(network, batch.count, scratch);
-  const int64_t size = network.parameters(), blocks = blocks_of(batch.count);
+           const float* momentum, const float* decay, const int32_t* masks, const Kept& kept,
+           float* parameters, float* velocity, void* scratch) {
+  const Worker worker(network, batch.count, scratch, &kept);
+  const int64_t blocks = blocks_of(batch.count);
   const Vector lr = *(const Vector*)rate, inertia = *(const Vector*)momentum;
   const Vector shrink = *(const Vector*)decay;
-  const Bits* kept = (const Bits*)masks;
+  const Bits* mask = (const Bits*)masks;
   Vector* weights = (Vector*)parameters;
   Vector* speed = (Vector*)velocity;
   Vector* gradients = worker.gradients();
-  for (int64_t i = 0; i < size; ++i) gradients[i] = zero();
+  for (int64_t i = 0; i < network.parameters(); ++i) gradients[i] = zero();
   for (int64_t t = 0; t < steps; ++t) {
     worker.add_gradients(batch, parameters, gradients);
-    for (int64_t i = 0; i < size; ++i) {
+    for (int64_t n = 0; n < kept.count; ++n) {
+      const int64_t i = kept.parameters[n];
       const Vector next = inertia * speed[i] + (gradients[i] + shrink * weights[i]);
-      speed[i] = (Vector)((Bits)next & kept[i]);
+      speed[i] = (Vector)((Bits)next & mask[i]);
       weights[i] -= lr * speed[i];
       gradients[i] = zero();
     }

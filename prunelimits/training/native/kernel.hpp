@@ -24,6 +24,25 @@ struct Network {
   }
 };
 
+// Which weights of a layer any network of a group keeps, for the layer's rows or for those of its
+// transpose. The columns of row r within panel p, which is PANEL of them wide, are
+// columns[starts[p * rows + r]] up to columns[starts[p * rows + r + 1]], ascending.
+struct Pattern {
+  const int32_t* starts;  // null: all, and a layer that is worked on as a dense one
+  const int32_t* columns;
+};
+constexpr int PANEL = 64;
+// Smaller layers are dense whatever they keep: their loops are faster than their gaps are worth.
+constexpr int64_t LEAST_SPARSE = 1024;
+
+// What the networks of a group keep, all of them together.
+struct Kept {
+  const int32_t* parameters;  // ascending
+  int64_t count;
+  const Pattern* rows;     // of each layer
+  const Pattern* columns;  // of each layer's transpose
+};
+
 // Samples in blocks of the kernel's `samples`, x as (blocks, inputs, samples) and y as
 // (blocks, targets, samples). What fills up the last block repeats a sample and counts nothing.
 struct Batch {
@@ -43,9 +62,10 @@ struct Kernel {
   int64_t (*scratch_bytes)(const Network&, int64_t count);
 
   // One step of SGD for each batch, which follow one another: v = momentum v + g + decay p,
-  // zero outside the mask (-1 is kept, 0 is pruned); p = p - rate v.
+  // zero outside the mask (-1 is kept, 0 is pruned); p = p - rate v. What no network keeps is zero
+  // and stays so.
   void (*train)(const Network&, Batch first, int64_t steps, const float* rate,
-                const float* momentum, const float* decay, const int32_t* masks,
+                const float* momentum, const float* decay, const int32_t* masks, const Kept&,
                 float* parameters, float* velocity, void* scratch);
 
   // Gradients of the mean loss by all parameters.

@@ -13,7 +13,7 @@ from torch import Tensor
 from prunelimits.training.engine import Loss
 
 # Counts the changes of the C interface: a library built before the last one is left alone.
-_INTERFACE = 2
+_INTERFACE = 3
 _LOSSES: dict[Loss, int] = {"binary_cross_entropy": 0, "cross_entropy": 1, "mse": 2}
 
 
@@ -44,7 +44,7 @@ class Library:
         self._lanes = library.prunelimits_lanes
         self._lanes.argtypes = [c_char_p]
         self._train = library.prunelimits_train
-        self._train.argtypes = [*problem, *[c_int64] * 4, *[c_void_p] * 7]
+        self._train.argtypes = [*problem, *[c_int64] * 4, *[c_void_p] * 8]
         self._gradients = library.prunelimits_gradients
         self._gradients.argtypes = [*problem, c_int64, *[c_void_p] * 2]
         self._evaluate = library.prunelimits_evaluate
@@ -77,6 +77,7 @@ class Library:
         orders: Sequence[Tensor],
         numbers: tuple[Tensor, Tensor, Tensor],
         masks: Tensor,
+        kept: Tensor,
         params: Tensor,
         velocity: Tensor,
     ) -> None:
@@ -85,12 +86,13 @@ class Library:
         `steps` counts from the start of the first epoch. `orders` are the int64 orders of the
         samples in that epoch and the following ones; `numbers` are the learning rates
         `(epochs, groups, lanes)`, the momenta and the weight decays; `masks` is int32, -1 where a
-        parameter is kept and 0 elsewhere.
+        parameter is kept and 0 elsewhere; `kept` is bool `(groups, parameters)`, whether any model
+        of the group keeps it.
         """
         problem = _problem(kernel, threads, widths, loss, x, y, params)
         batches = (batch_size, steps.start, len(steps), steps_per_epoch)
         order = (c_void_p * len(orders))(*(tensor.data_ptr() for tensor in orders))
-        pointers = (tensor.data_ptr() for tensor in (*numbers, masks, params, velocity))
+        pointers = (tensor.data_ptr() for tensor in (*numbers, masks, kept, params, velocity))
         _check(self._train(*problem, *batches, order, *pointers))
 
     def gradients(

@@ -24,6 +24,8 @@ struct Step {
   int64_t weights, row, column;
   int64_t in, in_block;
   int64_t out, out_block;
+  Pattern pattern;  // where the rectangle is sparse
+  int64_t bias;     // from a row's first weight, there
 };
 
 // How many of `left` the next part takes, so that parts of at most `most` are about equally large.
@@ -57,7 +59,7 @@ void run_product(const Step& step, const Memory& memory, int blocks) {
 
 // Units and inputs of a wide layer that are worked on together: a block's inputs stay in the first
 // cache for all the units, whose weights stay in the second for all blocks.
-constexpr int WIDE_ROWS = 24, WIDE_COUNT = 64;
+constexpr int WIDE_ROWS = 24, WIDE_COUNT = PANEL;
 
 template <int ROWS, Finish FINISH>
 void run_wide_product(const Step& step, const Memory& memory, int blocks) {
@@ -88,14 +90,79 @@ void run_wide_product(const Step& step, const Memory& memory, int blocks) {
   }
 }
 
-template <int ROWS, int COLUMNS, bool BIAS, class In>
+// The same for a sparse layer: unit by unit, with the inputs that it has in each panel.
+template <Finish FINISH, class In>
+void run_sparse_product(const Step& step, const Memory& memory, int blocks) {
+  const int panels = (step.count + PANEL - 1) / PANEL;
+  for (int first = 0; first < step.rows; first += WIDE_ROWS) {
+    const int end = first + WIDE_ROWS < step.rows ? first + WIDE_ROWS : step.rows;
+    for (int b = 0; b < blocks; ++b) {
+      const In* in = input<In>(memory) + step.in + b * step.in_block;
+      Vector* out = memory.activations + step.out + b * step.out_block;
+      for (int p = 0; p < panels; ++p) {
+        for (int r = first; r < end; ++r) {
+          const Vector* weights = memory.weights + step.weights + r * step.row;
+          const Vector& bias = weights[step.bias];
+          const int32_t* start = step.pattern.starts + p * step.rows + r;
+          const int32_t* columns = step.pattern.columns + start[0];
+          const int count = start[1] - start[0];
+          Vector* sums = memory.sums + (r - first) * SAMPLES;
+          Vector* to = out + r * SAMPLES;
+          if (panels == 1) {
+            sparse_product<FINISH, false>(weights, step.column, bias, in, columns, count, sums, to);
+          } else if (p == 0) {
+            sparse_product<Finish::partial, false>(weights, step.column, bias, in, columns, count,
+                                                   sums, sums);
+          } else if (p + 1 < panels) {
+            sparse_product<Finish::partial, true>(weights, step.column, bias, in, columns, count,
+                                                  sums, sums);
+          } else {
+            sparse_product<FINISH, true>(weights, step.column, bias, in, columns, count, sums, to);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class In>
+void run_sparse_gradient(const Step& step, const Memory& memory, int blocks) {
+  const int panels = (step.count + PANEL - 1) / PANEL;
+  const In* in = input<In>(memory) + step.in;
+  for (int p = 0; p < panels; ++p) {
+    for (int r = 0; r < step.rows; ++r) {
+      const Vector* delta = memory.activations + step.out + r * SAMPLES;
+      Vector* row = memory.gradients + step.weights + r * step.row;
+      const int32_t* start = step.pattern.starts + p * step.rows + r;
+      const int32_t* columns = step.pattern.columns + start[0];
+      const int32_t* end = step.pattern.columns + start[1];
+      for (; end - columns >= 8; columns += 8) {
+        sparse_gradient<8>(delta, step.out_block, in, step.in_block, blocks, columns, row);
+      }
+      for (; end - columns >= 3; columns += 3) {
+        sparse_gradient<3>(delta, step.out_block, in, step.in_block, blocks, columns, row);
+      }
+      for (; columns < end; ++columns) {
+        sparse_gradient<1>(delta, step.out_block, in, step.in_block, blocks, columns, row);
+      }
+      if (p > 0) continue;
+      Vector sum = zero();
+      for (int b = 0; b < blocks; ++b) {
+        UNROLL for (int s = 0; s < SAMPLES; ++s) sum += delta[b * step.out_block + s];
+      }
+      row[step.count] += sum;
+    }
+  }
+}
+
+template <int ROWS, int COLUMNS, bool BIAS, int PARTS, class In>
 void run_gradient(const Step& step, const Memory& memory, int blocks) {
   for (int c = 0; c < step.columns; c += COLUMNS) {
     const In* in = input<In>(memory) + step.in + c * SAMPLES;
     for (int r = 0; r < step.rows; r += ROWS) {
       const Vector* delta = memory.activations + step.out + r * SAMPLES;
       Vector* row = memory.gradients + step.weights + r * step.row;
-      gradient_tile<ROWS, COLUMNS, BIAS>(delta, step.out_block, in, step.in_block, blocks, row + c,
+      gradient_tile<ROWS, COLUMNS, BIAS, PARTS>(delta, step.out_block, in, step.in_block, blocks, row + c,
                                          row + step.count, step.row);
     }
   }
@@ -121,14 +188,18 @@ Run find_product(int rows, int count) {
 }
 
 template <bool BIAS, class In, int COLUMNS = GRADIENT_COLUMNS, int ROWS = gradient_rows(COLUMNS)>
-Run find_gradient(int rows, int columns) {
+Run find_gradient(int rows, int columns, bool wide) {
   if constexpr (COLUMNS > 1) {
-    if (columns < COLUMNS) return find_gradient<BIAS, In, COLUMNS - 1>(rows, columns);
+    if (columns < COLUMNS) return find_gradient<BIAS, In, COLUMNS - 1>(rows, columns, wide);
   }
   if constexpr (ROWS > 1) {
-    if (rows < ROWS) return find_gradient<BIAS, In, COLUMNS, ROWS - 1>(rows, columns);
+    if (rows < ROWS) return find_gradient<BIAS, In, COLUMNS, ROWS - 1>(rows, columns, wide);
   }
-  return run_gradient<ROWS, COLUMNS, BIAS, In>;
+  // Layers that may be sparse take their sums in the order of the sparse loops.
+  if constexpr (ROWS * COLUMNS < 8) {
+    if (!wide) return run_gradient<ROWS, COLUMNS, BIAS, 2, In>;
+  }
+  return run_gradient<ROWS, COLUMNS, BIAS, 1, In>;
 }
 
 // Cuts `size` into tiles of at most `most`, all about equally large, and calls
@@ -171,12 +242,15 @@ class Program {
   // Layers have up to 2 steps forward, 6 for their gradients and 2 back.
   static int64_t most_steps(const Network& network) { return int64_t(10) * network.layers; }
 
-  // `steps` has room for the most steps, `blocks` is the largest chunk.
-  Program(const Network& network, Step* steps, int blocks) : steps_(steps) {
+  // `steps` has room for the most steps, `blocks` is the largest chunk. Without `kept` all is dense.
+  Program(const Network& network, const Kept* kept, Step* steps, int blocks) : steps_(steps) {
+    const auto rows_of = [&](int l) { return kept ? kept->rows[l] : Pattern{}; };
+    const auto columns_of = [&](int l) { return kept ? kept->columns[l] : Pattern{}; };
     const int last = network.layers - 1;
     int64_t weights = 0, out = 0, in = 0;
     for (int l = 0; l <= last; ++l) {
-      const Layer layer{network.widths[l], network.widths[l + 1], weights, in, out};
+      const Layer layer{network.widths[l], network.widths[l + 1], weights, in, out,
+                        rows_of(l), columns_of(l)};
       if (l == last) output_ = size_;
       if (l == 0 && l == last) add_forward<Finish::linear, float>(layer);
       if (l == 0 && l != last) add_forward<Finish::relu, float>(layer);
@@ -192,7 +266,7 @@ class Program {
       weights -= (columns + 1) * int64_t(rows);
       out -= blocks * block_vectors(rows);
       in = out - (l ? blocks * block_vectors(columns) : 0);
-      const Layer layer{columns, rows, weights, in, out};
+      const Layer layer{columns, rows, weights, in, out, rows_of(l), columns_of(l)};
       if (l == 0) {
         add_gradient<float>(layer);
       } else {
@@ -225,6 +299,7 @@ class Program {
   struct Layer {
     int columns, rows;
     int64_t weights, in, out;
+    Pattern by_row, by_column;
   };
 
   void run(int first, int end, const Memory& memory, int blocks) const {
@@ -240,37 +315,52 @@ class Program {
   template <Finish FINISH, class In>
   void add_forward(const Layer& layer) {
     const int64_t row = layer.columns + 1;
+    const auto add = [&](Run run, int start, int end) {
+      steps_[size_++] = {run, end - start, 0, layer.columns, layer.weights + start * row, row, 1,
+                         layer.in, in_block<In>(layer), layer.out + start * SAMPLES,
+                         block_vectors(layer.rows), layer.by_row, layer.columns};
+    };
+    if (layer.by_row.starts) return add(run_sparse_product<FINISH, In>, 0, layer.rows);
     for_product_tiles(layer.rows, [&](int start, int end, int tile) {
-      steps_[size_++] = {find_product<FINISH, In>(tile, layer.columns), end - start, 0,
-                         layer.columns, layer.weights + start * row, row, 1, layer.in,
-                         in_block<In>(layer), layer.out + start * SAMPLES,
-                         block_vectors(layer.rows)};
+      add(find_product<FINISH, In>(tile, layer.columns), start, end);
     });
   }
 
   // Units of the layer below are rows here: its weights are read down the columns.
   void add_back(const Layer& layer) {
     const int64_t row = layer.columns + 1;
-    for_product_tiles(layer.columns, [&](int start, int end, int tile) {
-      steps_[size_++] = {find_product<Finish::gate, Vector>(tile, layer.rows), end - start, 0,
-                         layer.rows, layer.weights + start, 1, row, layer.out,
+    const auto add = [&](Run run, int start, int end) {
+      steps_[size_++] = {run, end - start, 0, layer.rows, layer.weights + start, 1, row, layer.out,
                          block_vectors(layer.rows), layer.in + start * SAMPLES,
-                         block_vectors(layer.columns)};
+                         block_vectors(layer.columns), layer.by_column, 0};
+    };
+    if (layer.by_column.starts) {
+      return add(run_sparse_product<Finish::gate, Vector>, 0, layer.columns);
+    }
+    for_product_tiles(layer.columns, [&](int start, int end, int tile) {
+      add(find_product<Finish::gate, Vector>(tile, layer.rows), start, end);
     });
   }
 
   template <class In>
   void add_gradient(const Layer& layer) {
     const int64_t row = layer.columns + 1;
+    const auto add = [&](Run run, int left, int right, int top, int bottom) {
+      steps_[size_++] = {run, bottom - top, right - left, layer.columns,
+                         layer.weights + top * row + left, row, 1, layer.in + left * SAMPLES,
+                         in_block<In>(layer), layer.out + top * SAMPLES,
+                         block_vectors(layer.rows), layer.by_row, 0};
+    };
+    if (layer.by_row.starts) {
+      return add(run_sparse_gradient<In>, 0, layer.columns, 0, layer.rows);
+    }
+    const bool wide = layer.columns * int64_t(layer.rows) >= LEAST_SPARSE;
     for_tiles(layer.columns, GRADIENT_COLUMNS, true, [&](int left, int right, int columns) {
       for_tiles(layer.rows, gradient_rows(columns), false, [&](int top, int bottom, int rows) {
-        const Run run = left == 0 ? find_gradient<true, In>(rows, columns)
-                                  : find_gradient<false, In>(rows, columns);
         // Biases are found from the row's first weight: the first tile's own.
-        steps_[size_++] = {run, bottom - top, right - left, layer.columns,
-                           layer.weights + top * row + left, row, 1, layer.in + left * SAMPLES,
-                           in_block<In>(layer), layer.out + top * SAMPLES,
-                           block_vectors(layer.rows)};
+        add(left == 0 ? find_gradient<true, In>(rows, columns, wide)
+                      : find_gradient<false, In>(rows, columns, wide),
+            left, right, top, bottom);
       });
     });
   }

@@ -21,6 +21,15 @@ constexpr int PRODUCT_ROWS = 3;
 constexpr int GRADIENT_COLUMNS = REGISTERS == 32 ? 7 : 4;
 constexpr int gradient_rows(int columns) { return (REGISTERS - 1) / (columns + 2); }
 
+// What becomes of a unit's sum; `out` is what stands in its place.
+template <Finish FINISH>
+ALWAYS_INLINE Vector finished(Vector sum, Vector bias, const Vector& out) {
+  if constexpr (FINISH == Finish::linear) return sum + bias;
+  if constexpr (FINISH == Finish::relu) return maximum(zero(), sum + bias);
+  if constexpr (FINISH == Finish::gate) return out <= 0.0f ? zero() : sum;
+  return sum;
+}
+
 // ROWS units for one block of samples: sums over k < count of weights[r * row + k * column] *
 // in[k], and where FINISH wants it the bias, which is what the row holds next. RESUME goes on from
 // `before`. A count that the compiler knows, COUNT, leaves it no loop; 0 stands for any.
@@ -58,22 +67,18 @@ ALWAYS_INLINE void product_tile(const Vector* weights, int64_t row, int64_t colu
     }
     UNROLL for (int s = 0; s < SAMPLES; ++s) {
       Vector& to = out[r * SAMPLES + s];
-      if constexpr (FINISH == Finish::linear) to = sum[r][s] + bias;
-      if constexpr (FINISH == Finish::relu) to = maximum(zero(), sum[r][s] + bias);
-      if constexpr (FINISH == Finish::partial) to = sum[r][s];
-      if constexpr (FINISH == Finish::gate) to = to <= 0.0f ? zero() : sum[r][s];
+      to = finished<FINISH>(sum[r][s], bias, to);
     }
   }
 }
 
 // Adds to the gradients of ROWS x COLUMNS weights the products of delta and input over all samples,
-// and with BIAS the deltas alone to the gradients of the biases.
-template <int ROWS, int COLUMNS, bool BIAS, class In>
+// and with BIAS the deltas alone to the gradients of the biases. Few sums would wait for one another:
+// with PARTS of 2 the two halves of the samples get sums of their own.
+template <int ROWS, int COLUMNS, bool BIAS, int PARTS, class In>
 ALWAYS_INLINE void gradient_tile(const Vector* delta, int64_t delta_block, const In* in,
                                  int64_t in_block, int blocks, Vector* weights, Vector* bias,
                                  int64_t row) {
-  // Few sums would wait for one another: the two halves of the samples get sums of their own.
-  constexpr int PARTS = ROWS * COLUMNS < 8 ? 2 : 1;
   Vector sum[ROWS][COLUMNS][PARTS] = {}, bias_sum[ROWS][PARTS] = {};
   for (int b = 0; b < blocks; ++b) {
     for (int s = 0; s < SAMPLES; s += PARTS) {
@@ -98,6 +103,39 @@ ALWAYS_INLINE void gradient_tile(const Vector* delta, int64_t delta_block, const
       if constexpr (BIAS) bias[r * row] += bias_sum[r][p];
     }
   }
+}
+
+// The same as product_tile to the last bit for one unit whose weights are zero but for the `count`
+// that `columns` names.
+template <Finish FINISH, bool RESUME, class In>
+ALWAYS_INLINE void sparse_product(const Vector* weights, int64_t column, const Vector& bias,
+                                  const In* in, const int32_t* columns, int count,
+                                  const Vector* before, Vector* out) {
+  Vector sum[SAMPLES];
+  UNROLL for (int s = 0; s < SAMPLES; ++s) sum[s] = RESUME ? before[s] : zero();
+  for (int n = 0; n < count; ++n) {
+    const Vector weight = weights[columns[n] * column];
+    const In* from = in + columns[n] * SAMPLES;
+    UNROLL for (int s = 0; s < SAMPLES; ++s) sum[s] += weight * load(from + s);
+  }
+  UNROLL for (int s = 0; s < SAMPLES; ++s) out[s] = finished<FINISH>(sum[s], bias, out[s]);
+}
+
+// The same as gradient_tile with one part, for one unit and the COUNT inputs that `columns` names.
+template <int COUNT, class In>
+ALWAYS_INLINE void sparse_gradient(const Vector* delta, int64_t delta_block, const In* in,
+                                   int64_t in_block, int blocks, const int32_t* columns,
+                                   Vector* weights) {
+  Vector sum[COUNT] = {};
+  for (int b = 0; b < blocks; ++b) {
+    UNROLL for (int s = 0; s < SAMPLES; ++s) {
+      const Vector step = load(delta + s);
+      UNROLL for (int n = 0; n < COUNT; ++n) sum[n] += step * load(in + columns[n] * SAMPLES + s);
+    }
+    delta += delta_block;
+    in += in_block;
+  }
+  UNROLL for (int n = 0; n < COUNT; ++n) weights[columns[n]] += sum[n];
 }
 
 }  // namespace
