@@ -47,6 +47,7 @@ def smallest(result: EliminationResult, target: float) -> EliminatedNetwork | No
 
 def main() -> None:
     """Runs the seeds one after the other."""
+    method = Elimination()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=float)
     parser.add_argument("--width", type=int, default=16)
@@ -55,20 +56,21 @@ def main() -> None:
     parser.add_argument("--biases", choices=("free", "outgoing"), default="free")
     parser.add_argument("--change", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--one", action="store_true")
-    parser.add_argument("--dense-epochs", type=int, default=None)
+    parser.add_argument("--dense-epochs", type=int, default=method.dense.epochs)
+    parser.add_argument("--recovery-epochs", type=int, default=method.recovery.epochs)
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=None)
     parser.add_argument("--figure", type=Path, default=None)
     parser.add_argument("--minutes", type=float, default=None)
     arguments = parser.parse_args()
-    method = Elimination(biases=arguments.biases)
     changes = dict(change.split("=") for change in arguments.change)
     method = dataclasses.replace(
-        method, **{name: ast.literal_eval(value) for name, value in changes.items()}
+        method,
+        biases=arguments.biases,
+        dense=dataclasses.replace(method.dense, epochs=arguments.dense_epochs),
+        recovery=dataclasses.replace(method.recovery, epochs=arguments.recovery_epochs),
+        **{name: ast.literal_eval(value) for name, value in changes.items()},
     )
-    if arguments.dense_epochs is not None:
-        dense = dataclasses.replace(method.dense, epochs=arguments.dense_epochs)
-        method = dataclasses.replace(method, dense=dense)
     x, y = pl.datasets.cubist_spiral()
     width = arguments.width
     widths = (2, width, width, width, 1)
