@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 if not all(find_spec(name) for name in ("tyro", "rich", "tqdm")):
@@ -23,7 +26,10 @@ _DESCRIPTION = "How sparse can this network be, and how close does your pruning 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; the exit code is 0, 1 for an error, 130 after an interrupt."""
+    """Runs the command line.
+
+    The exit code is 0, 1 for an error, 130 after Ctrl-C or the SIGTERM of a job scheduler.
+    """
     commands = {
         "search": Search,
         "show": Show,
@@ -36,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands, prog="prunelimits", description=_DESCRIPTION, args=arguments
     )
     try:
-        return command.run()
+        with _terminated_like_ctrl_c():
+            return command.run()
     except KeyboardInterrupt:
         console.print(
             "\nInterrupted. What is finished is kept: the same command goes on from here."
@@ -45,3 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, StoreError) as error:
         errors.print(f"prunelimits: {error}", markup=False)
         return 1
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Generator[None]:
+    """By itself SIGTERM ends this process alone, and the workers that it started go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

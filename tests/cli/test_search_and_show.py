@@ -221,5 +221,32 @@ def test_ctrl_c_ends_it_politely():
     assert time.monotonic() - began < 30
     assert b"Interrupted. What is finished is kept" in screen
     assert b"Traceback" not in screen
+    assert shards_done() >= 1
+
+
+def test_sigterm_ends_it_and_its_workers():
+    command = [sys.executable, "-m", "prunelimits.cli", "search", "--workers", "2", "--quiet"]
+    with subprocess.Popen(
+        [*command, "--shard-size", "12"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        while not shards_done():
+            assert process.poll() is None
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        # Ends when the last worker has closed its end of the pipe.
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 130
+    assert b"Interrupted. What is finished is kept" in output
+    assert b"Traceback" not in output
+    assert shards_done()
+
+
+def shards_done() -> int:
+    """How many shards the store holds; 0 as long as there is none."""
+    if not Path("search.sqlite").exists():
+        return 0
     with contextlib.closing(sqlite3.connect("search.sqlite")) as database:
-        assert database.execute("SELECT count(*) FROM shards").fetchone()[0] >= 1
+        try:
+            return int(database.execute("SELECT count(*) FROM shards").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
