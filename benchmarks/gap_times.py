@@ -1,8 +1,9 @@
 """How long each part of the gap study takes: one method, one width, all budgets and recipes once.
 
 Run it by `python benchmarks/gap_times.py --widths 3 16`. Each part is trained into a table of its
-own, which is thrown away; seconds by the clock and of the processor (all threads together) are
-added to docs/results/gap-times.csv. What stands there is not measured again.
+own, which is thrown away, or with `--table FILE` into that one, where a part of which some runs are
+there already is gone on with but not timed. Seconds by the clock and of the processor (all threads
+together) are added to docs/results/gap-times.csv. What stands there is not measured again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=PAPER_WIDTHS)
     names = [type(pruner).__name__ for pruner in PAPER_METHODS]
     parser.add_argument("--methods", nargs="+", choices=names, default=names)
+    parser.add_argument("--table", type=Path, metavar="FILE")
     parser.add_argument("--times", type=Path, default=TIMES, metavar="FILE")
     arguments = parser.parse_args()
     rows: dict[tuple[int, str], tuple[float, float]] = {}
@@ -42,8 +44,17 @@ def main() -> None:
                 continue
             study = Study(methods=(pruner,), widths=(width,))
             began = time.perf_counter(), time.process_time()
+            done: list[int] = []
             with TemporaryDirectory() as folder:
-                run_study(study, x, y, table=Path(folder) / "gap.csv")
+                run_study(
+                    study,
+                    x,
+                    y,
+                    table=arguments.table or Path(folder) / "gap.csv",
+                    on_progress=lambda now, _, done=done: done.append(now),
+                )
+            if done[0] > 0:
+                continue
             rows[key] = (
                 round(time.perf_counter() - began[0], 1),
                 round(time.process_time() - began[1], 1),
