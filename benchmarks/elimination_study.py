@@ -3,6 +3,7 @@
     python benchmarks/elimination_study.py 0.95 --width 16 --seeds 5
     python benchmarks/elimination_study.py 0.95 --biases outgoing
     python benchmarks/elimination_study.py 0.95 --change tries=12   # one choice, another way
+    python benchmarks/elimination_study.py 0.95 --widths 2 4 1 4 1   # from a network with a waist
     python benchmarks/elimination_study.py 0.95 --one   # copies of one network, as for `prune`
 
 Prints a line a seed: the smallest networks at 95 % and at 99.5 %, each as nonzeros, with a bias for
@@ -51,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=float)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--widths", type=int, nargs="+", default=None)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--biases", choices=("free", "outgoing"), default="free")
@@ -72,8 +74,8 @@ def main() -> None:
         **{name: ast.literal_eval(value) for name, value in changes.items()},
     )
     x, y = pl.datasets.cubist_spiral()
-    width = arguments.width
-    widths = (2, width, width, width, 1)
+    widths = tuple(arguments.widths or (2, *3 * [arguments.width], 1))
+    width = "-".join(map(str, widths[1:-1])) if arguments.widths else str(arguments.width)
     points: list[tuple[int, float]] = []
     sizes: dict[float, list[int]] = {target: [] for target in TARGETS}
     for seed in range(arguments.first, arguments.first + arguments.seeds):
