@@ -16,6 +16,9 @@ and in processor time, in which other work does not count and neither do threads
   every step, on one thread;
 - tuned loop: one model, batches sliced from shuffled tensors, a fused optimizer, on one thread.
 
+Then what sparse wide networks cost beside dense ones: a vector of them a thread, all with the same
+random weights kept.
+
 Run it by `make benchmark`, or `python benchmarks/engine.py [rounds]`.
 """
 
@@ -34,7 +37,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from prunelimits.datasets import cubist_spiral
-from prunelimits.models import MLP
+from prunelimits.models import MLP, parameter_shapes
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, TorchEngine
 from prunelimits.training.engine import Plan
 from prunelimits.training.fit import sample_order
@@ -43,6 +46,8 @@ from prunelimits.training.native_engine import NativeEngine
 
 RECIPE = Recipe()
 SIZES = [(2, 3, 3, 3, 1), (2, 7, 3, 3, 1), (2, 16, 16, 16, 1)]
+WIDE = (2, 256, 256, 256, 1)
+KEPT_SHARES = (1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 GPU_MODELS = 16384
 PARTIAL_STEPS = 200
 PAIRS = 10
@@ -204,6 +209,33 @@ def measure(
     print()
 
 
+def measure_sparse(
+    engine: NativeEngine, loaded: library.Library, x: Tensor, y: Tensor, rounds: int
+) -> None:
+    """Measures and prints wide networks with shares of their weights."""
+    kernel = engine.name.removeprefix("native ")
+    models = engine.threads * loaded.lanes(kernel)
+    ensembles: dict[float, MLPEnsemble] = {}
+    for share in KEPT_SHARES:
+        generator = torch.Generator().manual_seed(0)
+        masks = {
+            name: torch.rand(shape, generator=generator) < share
+            for name, shape in parameter_shapes(WIDE).items()
+        }
+        ensembles[share] = MLPEnsemble(WIDE, models, masks=masks)
+    times = dict.fromkeys(KEPT_SHARES, float("inf"))
+    for _ in range(rounds):
+        for share, ensemble in ensembles.items():
+            times[share] = min(times[share], batched(engine, ensemble, x, y, 100))
+    print(f"{WIDE}, {models} networks")
+    for share, value in times.items():
+        rate = share * multiply_adds(WIDE) * RECIPE.batch_size / value
+        print(
+            f"  {share:4.0%} kept: {1e3 * models * value:6.2f} ms a step, "
+            f"{value / times[1.0]:4.0%} of dense, {rate / 1e9:5.1f} billion multiply-adds a second"
+        )
+
+
 def main() -> None:
     """Measures and prints."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 6
@@ -216,6 +248,7 @@ def main() -> None:
     print(f"{RECIPE.epochs} epochs, batches of {RECIPE.batch_size}; best of {rounds} rounds\n")
     for widths in SIZES:
         measure(engine, loaded, widths, x, y, rounds)
+    measure_sparse(engine, loaded, x, y, rounds)
 
 
 if __name__ == "__main__":
