@@ -62,6 +62,7 @@ def main() -> None:
     study = read("gap-random.csv")
     draw("width-16.png", study, (16,), references)
     draw("widths.png", study, (3, 7, 64, 256), references)
+    draw("other-widths.png", study, (4, 5, 6, 8, 32, 128), references)
     draw("trimmed.png", study, (16,), references, size="trimmed")
     fixed = {"the paper's search\n(its own start)": list(PAPER_COMBINATORIAL_FIXED)}
     draw("fixed-995.png", read("gap-fixed-995.csv"), (6, 16), fixed)
