@@ -172,8 +172,8 @@ EXPORT int prunelimits_lanes(const char* kernel_name) {
 // (groups, lanes), x is (samples, inputs) and y (samples, targets). Non-zero: out of memory.
 
 // Takes `steps` steps, the first of them the `first` of its epoch, whose order of the samples and
-// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next. `kept` is
-// (groups, parameters): whether any network of the group keeps the parameter.
+// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next. `kept`
+// is (groups, parameters): whether any network of the group keeps the parameter.
 EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* widths, int layers,
                              int loss, int64_t groups, const float* x, const float* y,
                              int64_t batch_size, int64_t first, int64_t steps,

@@ -162,8 +162,8 @@ void run_gradient(const Step& step, const Memory& memory, int blocks) {
     for (int r = 0; r < step.rows; r += ROWS) {
       const Vector* delta = memory.activations + step.out + r * SAMPLES;
       Vector* row = memory.gradients + step.weights + r * step.row;
-      gradient_tile<ROWS, COLUMNS, BIAS, PARTS>(delta, step.out_block, in, step.in_block, blocks, row + c,
-                                         row + step.count, step.row);
+      gradient_tile<ROWS, COLUMNS, BIAS, PARTS>(delta, step.out_block, in, step.in_block, blocks,
+                                                row + c, row + step.count, step.row);
     }
   }
 }
@@ -242,7 +242,7 @@ class Program {
   // Layers have up to 2 steps forward, 6 for their gradients and 2 back.
   static int64_t most_steps(const Network& network) { return int64_t(10) * network.layers; }
 
-  // `steps` has room for the most steps, `blocks` is the largest chunk. Without `kept` all is dense.
+  // `steps` has room for the most steps, `blocks` is the largest chunk; without `kept` all is dense.
   Program(const Network& network, const Kept* kept, Step* steps, int blocks) : steps_(steps) {
     const auto rows_of = [&](int l) { return kept ? kept->rows[l] : Pattern{}; };
     const auto columns_of = [&](int l) { return kept ? kept->columns[l] : Pattern{}; };

@@ -73,8 +73,8 @@ ALWAYS_INLINE void product_tile(const Vector* weights, int64_t row, int64_t colu
 }
 
 // Adds to the gradients of ROWS x COLUMNS weights the products of delta and input over all samples,
-// and with BIAS the deltas alone to the gradients of the biases. Few sums would wait for one another:
-// with PARTS of 2 the two halves of the samples get sums of their own.
+// and with BIAS the deltas alone to the gradients of the biases. Few sums would wait for one
+// another: with PARTS of 2 the two halves of the samples get sums of their own.
 template <int ROWS, int COLUMNS, bool BIAS, int PARTS, class In>
 ALWAYS_INLINE void gradient_tile(const Vector* delta, int64_t delta_block, const In* in,
                                  int64_t in_block, int blocks, Vector* weights, Vector* bias,
