@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import dataclasses
+import signal
 import threading
 import time
 import warnings
@@ -118,6 +119,14 @@ def assert_agrees(engine, ensemble, x, y, plan) -> None:
     for name in native.params:
         torch.testing.assert_close(native.params[name].double(), oracle.params[name], **CLOSE)
         torch.testing.assert_close(native.momentum[name].double(), oracle.momentum[name], **CLOSE)
+
+
+@pytest.fixture
+def heeded_interrupts():
+    """What a shell runs in the background ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @needs_library
@@ -293,7 +302,7 @@ class TestTraining:
             for together, ensemble in zip(pool.map(train, ensembles), ensembles, strict=True):
                 assert_same(together, train(ensemble))
 
-    def test_is_interrupted(self):
+    def test_is_interrupted(self, heeded_interrupts):
         engine = NativeEngine(threads=2)
         ensemble = MLPEnsemble((2, 64, 64, 1), models=512)
         x, y = random_data(2, 1, "mse", samples=50_000)

@@ -242,7 +242,8 @@ class Program {
   // Layers have up to 2 steps forward, 6 for their gradients and 2 back.
   static int64_t most_steps(const Network& network) { return int64_t(10) * network.layers; }
 
-  // `steps` has room for the most steps, `blocks` is the largest chunk; without `kept` all is dense.
+  // `steps` has room for the most steps, `blocks` is the largest chunk; without `kept` all is
+  // dense.
   Program(const Network& network, const Kept* kept, Step* steps, int blocks) : steps_(steps) {
     const auto rows_of = [&](int l) { return kept ? kept->rows[l] : Pattern{}; };
     const auto columns_of = [&](int l) { return kept ? kept->columns[l] : Pattern{}; };
