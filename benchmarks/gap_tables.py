@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from statistics import median
+
+from page_tables import markdown, refreshed
 
 from prunelimits.experiments import (
     PAPER_METHODS,
@@ -42,12 +43,6 @@ def read(folder: Path, name: str) -> Results:
     """The runs of one table; none where it is missing."""
     path = folder / f"{name}.csv"
     return read_table(path)[0] if path.exists() else []
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose columns but the first are aligned to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def of_methods(results: Results) -> dict[str, Results]:
@@ -275,22 +270,6 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "cost": lambda: costs(study),
         "times": lambda: times(folder / "gap-times.csv"),
     }
-
-
-def refreshed(page: str, known: Mapping[str, Callable[[], str]]) -> str:
-    """The page with every table that it has a place for as it is now.
-
-    Raises:
-        ValueError: If it names an unknown one.
-    """
-
-    def fill(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in known:
-            raise ValueError(f"table must be one of {', '.join(known)}, got {name!r}")
-        return f"<!-- table: {name} -->\n\n{known[name]()}\n\n<!-- end -->"
-
-    return re.sub(r"<!-- table: ([\w-]+) -->.*?<!-- end -->", fill, page, flags=re.DOTALL)
 
 
 def main() -> None:

@@ -8,11 +8,12 @@ picture is drawn too, for which a network is trained.
 from __future__ import annotations
 
 import csv
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
+
+from page_tables import markdown, places, refreshed
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "limits.md"
@@ -51,12 +52,6 @@ def in_order(table: list[Row]) -> list[Row]:
         )
 
     return sorted(table, key=place)
-
-
-def markdown(columns: Sequence[str], cells: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table whose first columns are text."""
-    rule = ["---"] * left + ["---:"] * (len(columns) - left)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *cells))
 
 
 def percent(share: str | float) -> str:
@@ -174,15 +169,12 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def filled(page: str) -> str:
     """The page with its tables made anew."""
-    for name, table in TABLES.items():
-        place = re.compile(rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        if not place.search(page):
+    for name in TABLES:
+        if name not in places(page):
             raise ValueError(
                 f"page must have a line <!-- table: {name} -->, and <!-- end --> after"
             )
-        text = f"\n{table()}\n"
-        page = place.sub(lambda found, text=text: found[1] + text + found[2], page)
-    return page
+    return refreshed(page, TABLES)
 
 
 def draw() -> None:

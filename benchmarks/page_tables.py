@@ -1,0 +1,38 @@
+"""Tables in the pages of the documentation: what the scripts that write them share.
+
+Each stands between `<!-- table: its-name -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_PLACE = re.compile(r"<!-- table: ([\w-]+) -->.*?<!-- end -->", re.DOTALL)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A table whose first columns are text; the others are aligned to the right."""
+    lines = [header, [*["---"] * left, *["---:"] * (len(header) - left)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def places(page: str) -> list[str]:
+    """The names of the tables that a page has a place for."""
+    return _PLACE.findall(page)
+
+
+def refreshed(page: str, known: Mapping[str, Callable[[], str]]) -> str:
+    """The page with every table that it has a place for as it is now.
+
+    Raises:
+        ValueError: If it names an unknown one.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in known:
+            raise ValueError(f"table must be one of {', '.join(known)}, got {name!r}")
+        return f"<!-- table: {name} -->\n\n{known[name]()}\n\n<!-- end -->"
+
+    return _PLACE.sub(fill, page)
