@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from torch import Tensor
@@ -48,6 +48,15 @@ class Plan:
     start: int
     stop: int
     order: Callable[[int], Tensor]
+
+    def of(self, members: slice | Tensor) -> Plan:
+        """The plan for some of the members: a slice or indices."""
+        return replace(
+            self,
+            lr=self.lr[:, members],
+            momentum=self.momentum[members],
+            weight_decay=self.weight_decay[members],
+        )
 
 
 @dataclass(frozen=True)

@@ -111,13 +111,7 @@ def _train_distinct(
     if len(places) == len(group):
         return engine.train(ensemble, x, y, plan)
     first = torch.tensor([group.index(place) for place in range(len(places))])
-    distinct = dataclasses.replace(
-        plan,
-        lr=plan.lr[:, first],
-        momentum=plan.momentum[first],
-        weight_decay=plan.weight_decay[first],
-    )
-    trained = engine.train(ensemble[first.to(ensemble.device)], x, y, distinct)
+    trained = engine.train(ensemble[first.to(ensemble.device)], x, y, plan.of(first))
     return trained[torch.tensor(group, device=ensemble.device)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import dataclasses
 import signal
 import threading
 import time
@@ -208,17 +207,7 @@ class TestTraining:
         x, y = random_data(widths[0], widths[-1], "mse", samples=60, seed=seed)
         plan = make_plan(ensemble, 60, "mse", batch_size=batch_size, epochs=1, stop=1, lr=0.01)
         beside = engine.train(ensemble.replace(masks=masks), x, y, plan)
-        alone = engine.train(
-            ensemble[:1],
-            x,
-            y,
-            dataclasses.replace(
-                plan,
-                lr=plan.lr[:, :1],
-                momentum=plan.momentum[:1],
-                weight_decay=plan.weight_decay[:1],
-            ),
-        )
+        alone = engine.train(ensemble[:1], x, y, plan.of(slice(1)))
         assert_same(alone, beside[:1])
 
     @pytest.mark.parametrize("models", [1, 15, 16, 17, 33])
@@ -228,14 +217,7 @@ class TestTraining:
         plan = make_plan(ensemble, 70, "binary_cross_entropy")
         whole = engine.train(ensemble, x, y, plan)
         chosen = torch.randperm(40, generator=torch.Generator().manual_seed(1))[:models]
-        part = Plan(
-            **{
-                **plan.__dict__,
-                "lr": plan.lr[:, chosen],
-                "momentum": plan.momentum[chosen],
-                "weight_decay": plan.weight_decay[chosen],
-            }
-        )
+        part = plan.of(chosen)
         assert_same(engine.train(ensemble[chosen], x, y, part), whole[chosen])
         loss = "binary_cross_entropy"
         alone = engine.evaluate(ensemble[chosen], x, y, loss)
@@ -408,14 +390,7 @@ class TestNumbers:
         finite = torch.stack([v.flatten(1).isfinite().all(1) for v in trained.params.values()])
         assert not finite.all(0)[::2].any()
         # Neighbours in the same vector train on as if alone.
-        alone = Plan(
-            **{
-                **plan.__dict__,
-                "lr": plan.lr[:, 1::2],
-                "momentum": plan.momentum[1::2],
-                "weight_decay": plan.weight_decay[1::2],
-            }
-        )
+        alone = plan.of(slice(1, None, 2))
         assert_same(engine.train(ensemble[1::2], x, y, alone), trained[1::2])
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
