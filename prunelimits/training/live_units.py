@@ -33,10 +33,8 @@ def train_live_units(
     """
     live = _live_units(ensemble.masks)
     places = _places(live)
-    hidden = [place.shape[1] for place in places]
-    if _parameters(ensemble.widths, hidden) > _WORTHWHILE * _parameters(
-        ensemble.widths, ensemble.widths[1:-1]
-    ):
+    narrow, wide = (_parameters(w) for w in (_widths(ensemble, places), ensemble.widths))
+    if narrow > _WORTHWHILE * wide:
         return train(ensemble)
     trained = train(_part(ensemble, places))
     params, momentum = _decayed(ensemble, plan)
@@ -46,9 +44,13 @@ def train_live_units(
     )
 
 
-def _parameters(widths: Sequence[int], hidden: Sequence[int]) -> int:
-    shapes = parameter_shapes((widths[0], *hidden, widths[-1]))
-    return sum(math.prod(shape) for shape in shapes.values())
+def _parameters(widths: Sequence[int]) -> int:
+    return sum(math.prod(shape) for shape in parameter_shapes(widths).values())
+
+
+def _widths(ensemble: MLPEnsemble, places: list[Tensor]) -> tuple[int, ...]:
+    """Of the narrow network."""
+    return (ensemble.widths[0], *(place.shape[1] for place in places), ensemble.widths[-1])
 
 
 def _decayed(ensemble: MLPEnsemble, plan: Plan) -> tuple[Params, Params]:
@@ -97,9 +99,8 @@ def _places(live: list[Tensor]) -> list[Tensor]:
 
 
 def _part(ensemble: MLPEnsemble, places: list[Tensor]) -> MLPEnsemble:
-    hidden = [place.shape[1] for place in places]
     return MLPEnsemble.from_params(
-        (ensemble.widths[0], *hidden, ensemble.widths[-1]),
+        _widths(ensemble, places),
         _gathered(ensemble.params, places),
         _gathered(ensemble.masks, places),
     ).replace(momentum=_gathered(ensemble.momentum, places))

@@ -14,11 +14,9 @@ from prunelimits.search import StoreError
 from prunelimits.search.elimination import Elimination, EliminationResult, Round, eliminate
 from prunelimits.training import MLPEnsemble, Recipe
 
+from .circle import X, Y
 from .oracle import outputs
 
-X = cubist_spiral(400)[0]
-# Easier than the spiral: which points lie inside a circle.
-Y = (X.square().sum(1) < 1.5).float()
 QUICK = Elimination(
     networks=8,
     dense=Recipe(epochs=12, batch_size=20, lr=0.1),

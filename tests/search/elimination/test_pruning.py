@@ -11,15 +11,13 @@ from torch.nn import functional
 
 from prunelimits import MLP, masks, prune
 from prunelimits.connectivity import effective_masks
-from prunelimits.datasets import cubist_spiral
 from prunelimits.pruners import SNIP, prunable
 from prunelimits.search.elimination import Elimination, eliminate
 from prunelimits.training import MLPEnsemble, Recipe, fit
 from prunelimits.types import Masks
 
-X = cubist_spiral(400)[0]
-# Easier than the spiral: which points lie inside a circle.
-Y = (X.square().sum(1) < 1.5).float()
+from .circle import X, Y
+
 BATCHES = list(zip(X.split(150), Y.split(150), strict=True))
 WIDTHS = (2, 5, 4, 1)
 QUICK = Elimination(
