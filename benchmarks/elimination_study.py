@@ -9,13 +9,15 @@
 Prints a line a seed: the smallest networks at 95 % and at 99.5 %, each as nonzeros, with a bias for
 every unit in brackets, and accuracy; then passes of one network over the data, and seconds, of the
 clock and of all cores together, and the paper's cost, kept parameters times samples. With --keep,
-writes these networks into a folder, with --figure draws what all seeds found.
+writes these networks into a folder; with --table, the front of every seed into a CSV file, which
+gap_figures.py draws beside the pruners.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import dataclasses
 import statistics
 import time
@@ -30,15 +32,8 @@ from prunelimits.search.elimination import (
 )
 
 TARGETS = (0.95, 0.995)
-# The pruners' accuracies are not published.
-PAPER = {
-    "the paper's search, 95 %": (30, 0.9604),
-    "the paper's search, 99.5 %": (45, 0.9959),
-    "the same, best initialisation": (26, 0.9647),
-    "and at 99.5 %": (38, 0.9970),
-    "LTH, best pruner at 95 %, width 16": (44, 0.95),
-    "GMP, best pruner at 99.5 %": (61, 0.995),
-}
+# Larger networks are of no interest at these targets.
+LARGEST = 60
 
 
 def smallest(result: EliminationResult, target: float) -> EliminatedNetwork | None:
@@ -62,7 +57,7 @@ def main() -> None:
     parser.add_argument("--recovery-epochs", type=int, default=method.recovery.epochs)
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=None)
-    parser.add_argument("--figure", type=Path, default=None)
+    parser.add_argument("--table", type=Path, default=None)
     parser.add_argument("--minutes", type=float, default=None)
     arguments = parser.parse_args()
     changes = dict(change.split("=") for change in arguments.change)
@@ -76,7 +71,7 @@ def main() -> None:
     x, y = pl.datasets.cubist_spiral()
     widths = tuple(arguments.widths or (2, *3 * [arguments.width], 1))
     width = "-".join(map(str, widths[1:-1])) if arguments.widths else str(arguments.width)
-    points: list[tuple[int, float]] = []
+    fronts: list[tuple[int, int, int, float]] = []
     sizes: dict[float, list[int]] = {target: [] for target in TARGETS}
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         store = arguments.store
@@ -91,9 +86,10 @@ def main() -> None:
             store=None if store is None else store.with_stem(f"{store.stem}-{seed}"),
             time_limit=None if arguments.minutes is None else 60 * arguments.minutes,
         )
-        # Larger ones than these are of no interest at these targets.
-        points += [
-            (n.nonzeros, n.score) for n in result.front if n.nonzeros <= 40 and n.score > 0.9
+        fronts += [
+            (seed, n.nonzeros, n.with_biases, n.score)
+            for n in result.front
+            if n.nonzeros <= LARGEST
         ]
         parts = [f"seed {seed}, width {width}, target {arguments.target:g}:"]
         for target in TARGETS:
@@ -117,9 +113,11 @@ def main() -> None:
         if found:
             median = statistics.median(found)
             print(f"at {target:g}: median {median}, best {min(found)}, of {sorted(found)}")
-    if arguments.figure is not None:
-        figure = pl.viz.accuracy_figure(points, paper=PAPER, target=arguments.target)
-        pl.viz.save_figure(figure, arguments.figure)
+    if arguments.table is not None:
+        with open(arguments.table, "w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("seed", "nonzeros", "with_biases", "accuracy"))
+            writer.writerows(fronts)
 
 
 if __name__ == "__main__":

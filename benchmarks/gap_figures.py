@@ -1,4 +1,4 @@
-"""The figures of docs/gap.md and docs/connectivity.md, from the results of the gap study.
+"""The figures that draw the gap study: those of docs/gap.md, connectivity.md, closing-the-gap.md.
 
 Run it by `python benchmarks/gap_figures.py`: it draws every width that the study in docs/results
 has. `prunelimits gap --pictures` draws the same and more, from any table.
@@ -29,6 +29,10 @@ NAMES = [type(pruner).__name__ for pruner in PAPER_METHODS]
 SEARCHES = {
     "search, 2-3-2-2-1": ("widths-2-3-2-2-1.csv",),
     "search, 2-7-3-3-1": ("below-45.csv", "appendix-d.csv"),
+}
+ELIMINATIONS = {
+    "elimination": "elimination.csv",
+    "elimination, paper's\nbias rule": "elimination-outgoing.csv",
 }
 
 
@@ -66,6 +70,16 @@ def main() -> None:
     draw("trimmed.png", study, (16,), references, size="trimmed")
     fixed = {"the paper's search\n(its own start)": list(PAPER_COMBINATORIAL_FIXED)}
     draw("fixed-995.png", read("gap-fixed-995.csv"), (6, 16), fixed)
+    closing = {name: read_points(RESULTS / file, x, y) for name, file in ELIMINATIONS.items()}
+    both = {"our search": [point for name in SEARCHES for point in references[name]]}
+    closing |= both | {"the paper's search": list(PAPER_COMBINATORIAL)}
+    figure = gap_figure(
+        {"from width 16": [r for r in study if r.run.width == 16]},
+        references=closing,
+        scatter=False,
+    )
+    figure.set_size_inches(9, 5)
+    save_figure(figure, IMAGES / "closing-the-gap.png")
     save_figure(disconnected_figure(study), IMAGES / "disconnected.png")
     theorem = disconnection_figure(3, 12, (8, 11, 16, 20, 24, 32, 45, 64, 91, 128, 181, 256, 512))
     save_figure(theorem, IMAGES / "disconnection.png")
