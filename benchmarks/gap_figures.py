@@ -68,8 +68,12 @@ def main() -> None:
     draw("widths.png", study, (3, 7, 64, 256), references)
     draw("other-widths.png", study, (4, 5, 6, 8, 32, 128), references)
     draw("trimmed.png", study, (16,), references, size="trimmed")
-    fixed = {"the paper's search\n(its own start)": list(PAPER_COMBINATORIAL_FIXED)}
-    draw("fixed-995.png", read("gap-fixed-995.csv"), (6, 16), fixed)
+    for target, widths in {"995": (6, 16), "95": (3, 16)}.items():
+        fixed = {
+            "search from\nthe same start": read_points(RESULTS / f"search-at-{target}.csv", x, y),
+            "the paper's search\n(its own start)": list(PAPER_COMBINATORIAL_FIXED),
+        }
+        draw(f"fixed-{target}.png", read(f"gap-fixed-{target}.csv"), widths, fixed)
     closing = {name: read_points(RESULTS / file, x, y) for name, file in ELIMINATIONS.items()}
     both = {"our search": [point for name in SEARCHES for point in references[name]]}
     closing |= both | {"the paper's search": list(PAPER_COMBINATORIAL)}

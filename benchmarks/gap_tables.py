@@ -1,4 +1,4 @@
-"""The tables of docs/gap.md and docs/connectivity.md, from the results of the gap study.
+"""The tables of the gap study, which the pages of the documentation hold, from its results.
 
 Prints every table as Markdown and writes it into the pages, between `<!-- table: its-name -->` and
 `<!-- end -->`. Run it by `python benchmarks/gap_tables.py` whenever a table in docs/results has
@@ -32,7 +32,7 @@ from prunelimits.training import MLPEnsemble
 from prunelimits.training.cost import training_cost
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "gap.md", DOCS / "connectivity.md")
+PAGES = (DOCS / "gap.md", DOCS / "connectivity.md", DOCS / "results.md")
 METHODS = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 TARGETS = (0.95, 0.995)
 STARTS = {"gap-fixed-995": "at-995.pt", "gap-fixed-95": "at-95.pt"}
@@ -100,6 +100,23 @@ def typical(results: Results) -> str:
     return shown if interval is None else f"{shown} ({interval[0]:.1%} to {interval[1]:.1%})"
 
 
+def beside_the_paper(name: str, results: Results) -> list[str]:
+    """A method's smallest networks at 95 % and 99.5 %, each with the paper's number behind it."""
+    sizes: list[str] = []
+    for target, paper in zip(TARGETS, PAPER_SMALLEST.get(name, (None, None)), strict=True):
+        found = smallest(results, target)
+        sizes.append("-" if found is None else f"{found.nonzeros} ({found.accuracy:.2%})")
+        sizes.append("-" if paper is None else str(paper))
+    return sizes
+
+
+def smallest_sizes(results: Results, width: int) -> str:
+    """Method by method, the smallest networks of one width beside the paper's."""
+    header = ("method", "95 %", "paper", "99.5 %", "paper")
+    own = of_methods(at_width(results, width))
+    return markdown(header, [[name, *beside_the_paper(name, runs)] for name, runs in own.items()])
+
+
 def one_width(results: Results, width: int) -> str:
     """Method by method, all that one width has to say."""
     header = (
@@ -108,17 +125,12 @@ def one_width(results: Results, width: int) -> str:
     )  # fmt: skip
     rows: list[list[str]] = []
     for name, own in of_methods(at_width(results, width)).items():
-        sizes: list[str] = []
-        for target, paper in zip(TARGETS, PAPER_SMALLEST.get(name, (None, None)), strict=True):
-            found = smallest(own, target)
-            sizes.append("-" if found is None else f"{found.nonzeros} ({found.accuracy:.2%})")
-            sizes.append("-" if paper is None else str(paper))
         best = [summary.best for summary in summarise(own)]
         rows.append(
             [
                 name,
                 best_of(own),
-                *sizes,
+                *beside_the_paper(name, own),
                 " / ".join(at_targets(own, "effective")),
                 " / ".join(at_targets(own, "trimmed")),
                 f"{sum(result.accuracy >= TARGETS[0] for result in own)} of {len(own)}",
@@ -262,6 +274,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         for width in widths(results)
     }
     return {
+        "smallest": lambda: smallest_sizes(study, 16),
         "width-16": lambda: one_width(study, 16),
         "luck": lambda: luck(repeated),
         "widths": lambda: compact({str(width): at_width(study, width) for width in widths(study)}),

@@ -56,6 +56,10 @@ def test_one_width(script: ModuleType):
         )
         for accuracy in [0.96 if (method, keep, recipe) == ("RigL", 42, 1) else 0.5 + 0.1 * recipe]
     ]
+    assert cells(script.smallest_sizes(runs, 16))[1:] == [
+        ["RigL", "52 (96.00%)", "52", "-", "84"],
+        ["SNIP", "-", "-", "-", "-"],
+    ]
     header, *rows = cells(script.one_width(runs, 16))
     by_method = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert list(by_method) == ["RigL", "SNIP"]
@@ -124,5 +128,7 @@ def test_refreshing(script: ModuleType, tmp_path: Path):
     assert "| dense | 1.5e9 | 1.52e9 | +1.3% | 8.42e9 |  |  |" in filled
     assert "| 3 | 2 |  |" in filled
     assert script.refreshed(filled, known) == filled
-    with pytest.raises(ValueError, match=r"table must be one of width-16, .*, got 'other'"):
+    with pytest.raises(
+        ValueError, match=r"table must be one of smallest, width-16, .*, got 'other'"
+    ):
         script.refreshed("<!-- table: other --> <!-- end -->", known)
