@@ -4,8 +4,9 @@
 
 Takes every set of `--fewer` parameters away from a saved network, with what that disconnects, and
 trains what is left from `--starts` starts: half from the network's own weights, each times one plus
-normal noise (the first without), half from random ones. Prints for every number of parameters left
-how many networks there are and the best accuracy of any.
+normal noise (the first without), half from random ones. Every network's best is then evolved.
+Prints for every number of parameters left how many networks there are and the best accuracy of any,
+trained and evolved.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import torch
 import prunelimits as pl
 from prunelimits.masks import flatten, unflatten
 from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination.beam import first_of_each, identities
+from prunelimits.search.elimination.beam import by_size, first_of_each, identities
 from prunelimits.search.elimination.networks import Networks, settle
+from prunelimits.training import evaluate, evolve
 
 NOISE = 0.5
 
@@ -53,12 +55,8 @@ def main() -> None:
     x, y = pl.datasets.cubist_spiral()
     generator = torch.Generator().manual_seed(0)
     recipe = pl.Recipe(epochs=arguments.epochs, batch_size=32, lr=0.02)
-    best: dict[int, float] = {}
-    count: dict[int, int] = {}
-    for fewer in arguments.fewer:
-        found = parts(model, masks, fewer)
-        for size in found.nonzeros().unique().tolist():
-            count[size] = count.get(size, 0) + int((found.nonzeros() == size).sum())
+    for found in (parts(model, masks, fewer) for fewer in arguments.fewer):
+        best, score = found.params, torch.zeros(len(found), dtype=torch.float64)
         for start in range(arguments.starts):
             if start % 2:
                 fresh = pl.MLPEnsemble(found.widths, len(found), seed=start, masks=found.masks)
@@ -70,11 +68,22 @@ def main() -> None:
                     for name, value in found.params.items()
                 }
             ensemble = pl.MLPEnsemble.from_params(found.widths, params, found.masks)
-            accuracy = pl.fit(ensemble, x, y, recipe, seed=start).accuracy
-            for size, value in zip(found.nonzeros().tolist(), accuracy.tolist(), strict=True):
-                best[size] = max(best.get(size, 0.0), value)
-    for size in sorted(best):
-        print(f"{size} parameters: {count[size]} networks, at best {best[size]:.4f}")
+            result = pl.fit(ensemble, x, y, recipe, seed=start)
+            better = result.accuracy > score
+            score = torch.where(better, result.accuracy, score)
+            best = {
+                name: torch.where(better.view(-1, *(1 for _ in value.shape[1:])), value, best[name])
+                for name, value in result.ensemble.params.items()
+            }
+        trained = pl.MLPEnsemble.from_params(found.widths, best, found.masks)
+        evolved = evaluate(evolve(trained, x, y), x, y).accuracy
+        for size, _ in by_size(found):
+            same = found.nonzeros() == size
+            print(
+                f"{size} parameters: {int(same.sum())} networks, at best {score[same].max():.4f}"
+                f" trained, {evolved[same].max():.4f} evolved",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -227,8 +227,25 @@ def flatten(masks: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([mask.flatten() for mask in masks.values()])
 
 
+def rows(stacked: Mapping[str, Tensor]) -> Tensor:
+    """All entries of each model in a row, in the order of the names: `flatten` for stacks.
+
+    Args:
+        stacked: Name -> tensor `(models, *shape)`.
+
+    Returns:
+        `(models, entries)`; `unflatten` is the inverse.
+
+    Example:
+        >>> rows({"a": torch.tensor([[1, 2], [3, 4]]), "b": torch.tensor([[[5]], [[6]]])})
+        tensor([[1, 2, 5],
+                [3, 4, 6]])
+    """
+    return torch.cat([value.flatten(1) for value in stacked.values()], 1)
+
+
 def unflatten(flat: Tensor, shapes: Mapping[str, Sequence[int]]) -> Masks:
-    """The inverse of `flatten`: `(..., entries)` to name -> `(..., *shape)`.
+    """The inverse of `flatten` and `rows`: `(..., entries)` to name -> `(..., *shape)`.
 
     Raises:
         ValueError: If the last axis is not as long as the shapes need.

@@ -9,6 +9,7 @@ from prunelimits.training.engine import Evaluation as Evaluation
 from prunelimits.training.engine import Loss as Loss
 from prunelimits.training.engines import default_engine as default_engine
 from prunelimits.training.ensemble import MLPEnsemble as MLPEnsemble
+from prunelimits.training.evolution import evolve as evolve
 from prunelimits.training.fit import FitResult as FitResult
 from prunelimits.training.fit import evaluate as evaluate
 from prunelimits.training.fit import fit as fit

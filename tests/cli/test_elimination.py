@@ -26,6 +26,7 @@ QUICK = Elimination(
     beam=6,
     tries=3,
     slack=0.05,
+    evolved=0,
 )
 X = pl.datasets.cubist_spiral(300)[0]
 Y = (X.square().sum(1) < 1.5).float()

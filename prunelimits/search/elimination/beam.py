@@ -14,13 +14,18 @@ from prunelimits.search.elimination.signatures import signatures
 class Beam:
     """Networks by size, and the best of every size ever seen.
 
+    Args:
+        width: How many networks of a size wait.
+        per_origin: How many of them may be of one origin.
+        remembered: How many of a size are remembered, each of another origin.
+
     Attributes:
         waiting: Nonzeros -> networks of this size to go on from, the best first.
-        front: Nonzeros -> the best network of this size, one member each.
+        front: Nonzeros -> the best networks of this size, the best first.
     """
 
-    def __init__(self, width: int, per_origin: int) -> None:
-        self.width, self.per_origin = width, per_origin
+    def __init__(self, width: int, per_origin: int, remembered: int = 1) -> None:
+        self.width, self.per_origin, self.remembered = width, per_origin, remembered
         self.waiting: dict[int, Networks] = {}
         self.front: dict[int, Networks] = {}
 
@@ -31,11 +36,18 @@ class Beam:
             self.waiting[size] = best(join([*known, same]), self.width, self.per_origin)
 
     def remember(self, networks: Networks) -> None:
-        """Notes the best network of each size, without keeping it to go on from."""
+        """Notes the best networks of each size, without keeping them to go on from."""
         for size, same in by_size(networks):
-            champion = same[same.score.argmax().reshape(1)]
-            if size not in self.front or champion.score > self.front[size].score:
-                self.front[size] = champion
+            chosen = self._best_of_origins(same)
+            if size in self.front:
+                known = self.front[size]
+                if len(known) == self.remembered and chosen.score[0] <= known.score[-1]:
+                    continue
+                chosen = self._best_of_origins(join([known, chosen]))
+            self.front[size] = chosen
+
+    def _best_of_origins(self, networks: Networks) -> Networks:
+        return networks[best_of_each(networks.origin, networks.score, 1)[: self.remembered]]
 
     def take(self, step: float) -> Networks | None:
         """The networks to go on from, which no longer wait: the largest.

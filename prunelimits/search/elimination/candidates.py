@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from prunelimits.masks import unflatten
+from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
 from prunelimits.search.elimination.beam import best_of_each, first_of_each, identities
 from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.networks import Networks, rows, settle
+from prunelimits.search.elimination.networks import Networks, settle
 from prunelimits.search.elimination.trainer import Trainer
 from prunelimits.search.elimination.units import activations
 

@@ -188,7 +188,7 @@ def _result(method: Elimination, description: dict[str, Any], state: State) -> E
         method=method,
         target=description["target"],
         budget=description["nonzeros"],
-        networks=tuple(EliminatedNetwork.of(front[size]) for size in sorted(front)),
+        networks=tuple(EliminatedNetwork.of(front[size][:1]) for size in sorted(front)),
         rounds=tuple(state.rounds),
         seed=description["seed"],
         samples=description["samples"],

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from prunelimits.connectivity import fold_constants
-from prunelimits.masks import with_biases
+from prunelimits.masks import rows, with_biases
 from prunelimits.models import MLP, parameter_shapes
 from prunelimits.search.elimination.config import Biases
 from prunelimits.training import MLPEnsemble
@@ -93,11 +93,6 @@ class Networks:
         own = tuple(self.widths if widths is None else widths)
         model = MLP.from_params(own, {name: value[0] for name, value in params.items()})
         return model, {name: mask[0].clone() for name, mask in masks.items()}
-
-
-def rows(named: Params | Masks) -> Tensor:
-    """All entries of each model in a row, `(models, entries)`, in the order of the names."""
-    return torch.cat([value.flatten(1) for value in named.values()], 1)
 
 
 def join(parts: Sequence[Networks]) -> Networks:

@@ -11,7 +11,7 @@ from prunelimits.search.elimination.config import Elimination
 from prunelimits.search.elimination.networks import Networks, narrowed
 from prunelimits.types import Masks
 
-Stage: TypeAlias = Literal["dense", "units", "parameters"]
+Stage: TypeAlias = Literal["dense", "units", "parameters", "evolution"]
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,17 @@ class Round:
     """One finished round: everything that was trained together.
 
     Attributes:
-        stage: `"dense"` (before anything was removed), `"units"` or `"parameters"`.
+        stage: `"dense"` (before anything was removed), `"units"`, `"parameters"` or `"evolution"`
+            (of the smallest networks, at the end).
         nonzeros: Of the smallest network that the round trained.
-        trained: How many networks it trained.
+        trained: How many networks it trained, or evolved.
         score: The best of them.
         origins: From how many dense networks, or copies of them, they descend.
         smallest: Nonzeros of the smallest network at the target that any round has found, without
             a target the smallest of all; None while there is none.
-        epochs: Passes of one network over the training data so far, of all trainings together.
-        work: Kept parameters times samples so far, summed over all trainings.
+        epochs: Passes of one network over the training data so far, of all trainings together and
+            of all that evolution measured.
+        work: Kept parameters times samples so far, summed over all these passes.
         seconds: Time so far, earlier runs included.
     """
 
@@ -138,7 +140,7 @@ class EliminationResult:
 
     @property
     def epochs(self) -> int:
-        """Passes of one network over the training data, of all trainings together."""
+        """Passes of one network over the training data, see `Round`."""
         return self.rounds[-1].epochs if self.rounds else 0
 
     @property

@@ -27,6 +27,8 @@ NARROW = 16
 _LEFT_BEHIND = 4
 # Without a target, units are removed for as long as a network has this many times the budget.
 _UNITS_UNTIL = 3
+# Evolution works on networks of a few dozen parameters.
+_EVOLVED_BELOW = 64
 
 
 class Rounds:
@@ -54,7 +56,7 @@ class Rounds:
     ) -> None:
         self.method, self.trainer, self.seed = method, trainer, seed
         self.target, self.nonzeros, self.starts = target, nonzeros, starts
-        self.state = State(Beam(method.beam, method.per_origin))
+        self.state = State(Beam(method.beam, method.per_origin, max(1, method.evolved)))
         self._last: tuple[Stage, Networks] | None = None
 
     @property
@@ -64,6 +66,11 @@ class Rounds:
 
     def next(self, start: MLPEnsemble, trained: bool) -> bool:
         """Does the next round; False if there is none."""
+        done = not self.state.finished and self._next(start, trained)
+        self.state.finished = not done
+        return done
+
+    def _next(self, start: MLPEnsemble, trained: bool) -> bool:
         if not self.state.rounds:
             networks = settle(Networks.unmeasured(start), self.method.biases)
             if trained:
@@ -78,7 +85,7 @@ class Rounds:
             return True
         if self.state.whole is not None:
             return self._unit_round(self.state.whole)
-        return self._parameter_round()
+        return self._parameter_round() or self._evolution_round()
 
     def note(self, seconds: float) -> None:
         """Writes down the round that was done."""
@@ -87,7 +94,7 @@ class Rounds:
         reaching = [
             size
             for size, network in self.state.beam.front.items()
-            if self.target is None or float(network.score) >= self.target
+            if self.target is None or float(network.score[0]) >= self.target
         ]
         self.state.rounds.append(
             Round(
@@ -149,6 +156,19 @@ class Rounds:
         found = self.trainer.train(found, self.method.recovery, len(self.state.rounds))
         self._record("parameters", found)
         self.state.beam.offer(found)
+        return True
+
+    def _evolution_round(self) -> bool:
+        """Evolves the best of the small networks, but for those that a smaller one matches."""
+        if self.trainer.loss == "mse" or self.state.rounds[-1].stage == "evolution":
+            return False
+        small = {size: n for size, n in self.state.beam.front.items() if size < _EVOLVED_BELOW}
+        best = max((float(networks.score[0]) for networks in small.values()), default=0.0)
+        enough = min((s for s, n in small.items() if float(n.score[0]) == best), default=0)
+        found = [n[: self.method.evolved] for s, n in small.items() if s <= enough]
+        if not any(map(len, found)):
+            return False
+        self._record("evolution", self.trainer.evolved(join(found), len(self.state.rounds)))
         return True
 
     def _copies(self, networks: Networks) -> Networks:

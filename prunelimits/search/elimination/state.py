@@ -19,7 +19,7 @@ from prunelimits.search.elimination.networks import Networks
 from prunelimits.search.elimination.result import Round
 from prunelimits.search.store import StoreError
 
-FORMAT = "prunelimits elimination 1"
+FORMAT = "prunelimits elimination 2"
 """Changed when the meaning of the file's content changes."""
 
 
@@ -32,17 +32,14 @@ class State:
         whole: Networks that still lose units; None once the beam has been filled.
         shrunk: Networks that have lost all the units they could, waiting for the others.
         rounds: What was done.
+        finished: Whether nothing is left to do.
     """
 
     beam: Beam
     whole: Networks | None = None
     shrunk: Networks | None = None
     rounds: list[Round] = field(default_factory=list[Round])
-
-    @property
-    def finished(self) -> bool:
-        """Whether no network is left to go on from."""
-        return bool(self.rounds) and self.whole is None and not self.beam.waiting
+    finished: bool = False
 
 
 def write_state(path: str | os.PathLike[str], description: Mapping[str, Any], state: State) -> None:
@@ -61,6 +58,7 @@ def write_state(path: str | os.PathLike[str], description: Mapping[str, Any], st
             "whole": None if state.whole is None else _plain(state.whole),
             "shrunk": None if state.shrunk is None else _plain(state.shrunk),
             "rounds": [dataclasses.astuple(round_) for round_ in state.rounds],
+            "finished": state.finished,
         },
         buffer,
     )
@@ -88,6 +86,7 @@ def read_state(path: str | os.PathLike[str], state: State) -> dict[str, Any]:
             plain = loaded[name]
             setattr(state, name, None if plain is None else Networks(**plain))
         state.rounds = [Round(*values) for values in loaded["rounds"]]
+        state.finished = bool(loaded["finished"])
         return json.loads(loaded["description"])
     except Exception as error:
         raise StoreError(

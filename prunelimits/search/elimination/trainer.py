@@ -9,11 +9,14 @@ from torch import Tensor
 
 from prunelimits.randomness import derive
 from prunelimits.search.elimination.networks import Networks
-from prunelimits.training import AbstractEngine, Loss, Recipe, evaluate, fit
+from prunelimits.training import AbstractEngine, Loss, Recipe, evaluate, evolve, fit
 
 # Samples on which removals are compared before training, and activations are measured.
 _SCREENED = 4096
 _ACTIVATIONS = 2048
+# What the smallest networks of the Cubist Spiral need.
+_GENERATIONS = 400
+_POPULATION = 32
 
 
 class Trainer:
@@ -29,8 +32,8 @@ class Trainer:
         engine: Who computes. None: the fastest.
 
     Attributes:
-        epochs: Passes of one network over the training data so far, trainings only.
-        work: Kept parameters times samples, summed over all trainings so far.
+        epochs: Passes of one network over the training data so far, in trainings and evolution.
+        work: Kept parameters times samples, summed over all these passes.
     """
 
     def __init__(
@@ -79,6 +82,24 @@ class Trainer:
         else:
             trained = self._measured(trained)
         return trained[~result.diverged]
+
+    def evolved(self, networks: Networks, round_: int) -> Networks:
+        """The networks after an evolution of their parameters for the training score itself."""
+        seed = int(derive(self.seed, round_)[0] >> 1)
+        ensemble = evolve(
+            networks.ensemble(),
+            self.x,
+            self.y,
+            generations=_GENERATIONS,
+            population=_POPULATION,
+            loss=self.loss,
+            seed=seed,
+            engine=self.engine,
+        )
+        passes = _GENERATIONS * _POPULATION
+        self.epochs += len(networks) * passes
+        self.work += int(networks.nonzeros().sum()) * passes * len(self.x)
+        return self.measured(replace(networks, params=ensemble.params))
 
     def measured(self, networks: Networks) -> Networks:
         """The networks as they are, with their loss and score."""

@@ -95,5 +95,15 @@ def test_the_front_remembers_the_best_of_each_size():
     assert not beam.waiting
 
 
+def test_the_front_remembers_several_of_other_origins():
+    beam, networks = Beam(1, 1, remembered=2), scored(5, 60)
+    for start in range(0, 60, 7):
+        beam.remember(networks[start : start + 7])
+    for size, same in by_size(networks):
+        best_of = {o: float(same.score[same.origin == o].max()) for o in same.origin.unique()}
+        expected = sorted(best_of.values(), reverse=True)[:2]
+        assert beam.front[size].score.tolist() == expected
+
+
 def test_at_least_one_parameter_is_removed():
     assert [removed(size, 0.02) for size in (1, 99, 100, 1000)] == [1, 1, 2, 20]

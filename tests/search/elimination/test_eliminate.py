@@ -11,7 +11,13 @@ import torch
 from prunelimits.datasets import cubist_spiral
 from prunelimits.masks import count, nonzero_masks, with_biases
 from prunelimits.search import StoreError
-from prunelimits.search.elimination import Elimination, EliminationResult, Round, eliminate
+from prunelimits.search.elimination import (
+    Elimination,
+    EliminationResult,
+    Round,
+    eliminate,
+    read_elimination,
+)
 from prunelimits.training import MLPEnsemble, Recipe
 
 from .circle import X, Y
@@ -24,8 +30,15 @@ QUICK = Elimination(
     beam=6,
     tries=3,
     slack=0.05,
+    evolved=0,
 )
+EVOLVED = dataclasses.replace(QUICK, evolved=1)
 START = (2, 5, 4, 1)
+
+
+@pytest.fixture(autouse=True)
+def few_generations(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("prunelimits.search.elimination.trainer._GENERATIONS", 40)
 
 
 def run(method: Elimination = QUICK, **options) -> EliminationResult:
@@ -125,13 +138,42 @@ def test_the_same_seed_gives_the_same_and_another_seed_something_else():
     assert content(run()) != content(run(seed=1))
 
 
+def test_evolution_ends_it_and_makes_no_size_worse():
+    plain, evolved = run(), run(EVOLVED)
+    *rounds, last = evolved.rounds
+    assert [dataclasses.replace(r, seconds=0.0) for r in plain.rounds] == [
+        dataclasses.replace(r, seconds=0.0) for r in rounds
+    ]
+    assert last.stage == "evolution"
+    before = {n.nonzeros: n.score for n in plain.networks}
+    after = {n.nonzeros: n.score for n in evolved.networks}
+    assert before.keys() == after.keys()
+    assert all(after[size] >= score for size, score in before.items())
+    assert sum(after[size] > score for size, score in before.items()) >= 3
+    # One network of every size, but for sizes beyond the smallest of the best score.
+    small = {size: score for size, score in before.items() if size < 64}
+    enough = min(size for size, score in small.items() if score == max(small.values()))
+    assert last.trained == sum(size <= enough for size in small)
+    assert last.epochs - rounds[-1].epochs == last.trained * 40 * 32
+    more = run(dataclasses.replace(QUICK, evolved=3))
+    assert last.trained < more.rounds[-1].trained <= 3 * last.trained
+
+
+def test_squared_error_is_not_evolved():
+    y = (X[:, 0] - 2 * X[:, 1]).clamp_min(0)
+    result = eliminate(X, y, EVOLVED, start=(2, 4, 3, 1), loss="mse", target=0.9)
+    assert result.finished
+    assert result.rounds[-1].stage == "parameters"
+
+
 class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 7])
+@pytest.mark.parametrize("after", [1, 2, 3, 7, -2, -1])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, after: int):
-    store, undisturbed = tmp_path / "spiral.pt", run()
+    store, undisturbed = tmp_path / "spiral.pt", run(EVOLVED)
+    after %= len(undisturbed.rounds) + 1
     seen: list[Round] = []
 
     def kill(round_: Round) -> None:
@@ -140,12 +182,13 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, after: 
             raise Killed
 
     with pytest.raises(Killed):
-        run(store=store, on_round=kill)
-    resumed = run(store=store, on_round=seen.append)
+        run(EVOLVED, store=store, on_round=kill)
+    assert not read_elimination(store).finished
+    resumed = run(EVOLVED, store=store, on_round=seen.append)
     assert content(resumed) == content(undisturbed)
     # No round was done twice.
     assert len(seen) == len(undisturbed.rounds)
-    assert content(run(store=store)) == content(undisturbed)
+    assert content(run(EVOLVED, store=store)) == content(undisturbed)
 
 
 def test_noise_is_the_same_after_an_interruption(tmp_path: Path):
@@ -324,6 +367,7 @@ def test_what_cannot_be_is_refused(options, message):
     ("options", "error", "message"),
     [
         ({"beam": 0}, ValueError, "beam must be at least 1, got 0"),
+        ({"evolved": -1}, ValueError, "evolved must be at least 0, got -1"),
         ({"tries": 1.5}, TypeError, "tries must be an integer"),
         ({"unit_share": 1.0}, ValueError, r"unit_share must be in \(0, 1\)"),
         ({"step": 0}, ValueError, r"step must be in \(0, 1\)"),

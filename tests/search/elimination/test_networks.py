@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimits.connectivity import effective_masks
-from prunelimits.masks import count, with_biases
-from prunelimits.search.elimination.networks import join, rows, settle
+from prunelimits.masks import count, rows, with_biases
+from prunelimits.search.elimination.networks import join, settle
 from prunelimits.search.elimination.signatures import signatures
 
 from .oracle import one, outputs, pruned, random_networks, same_up_to_order

@@ -27,6 +27,7 @@ QUICK = Elimination(
     beam=6,
     tries=3,
     slack=0.05,
+    evolved=0,
 )
 
 
