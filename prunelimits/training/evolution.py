@@ -151,7 +151,7 @@ class _Strategy:
         zero = torch.zeros_like(mean)
         return cls(
             mean=mean,
-            step=torch.full_like(mean[:, 0], step),
+            step=mean.new_full(mean.shape[:1], step),
             covariance=identity,
             deviations=torch.ones_like(mean),
             axes=identity,

@@ -184,6 +184,17 @@ def test_no_generations_change_nothing_and_diverged_members_are_no_harm():
     assert bool(evolved.params["layers.2.bias"][[0, 2, 3]].isfinite().all())
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_networks_that_keep_next_to_nothing(kept: int):
+    masks = {name: torch.zeros_like(v, dtype=torch.bool) for name, v in sparse().params.items()}
+    masks["layers.2.bias"][:, 0] = kept > 0
+    start = MLPEnsemble.from_params(sparse().widths, sparse().params, masks)
+    evolved = evolve(start, X, Y, generations=30)
+    inside = float(Y.mean())
+    expected = max(inside, 1 - inside) if kept else 1 - inside
+    assert evaluate(evolved, X, Y).accuracy.max() == pytest.approx(expected)
+
+
 def test_float64_and_the_torch_engine_serve_too():
     start = MLPEnsemble((2, 3, 1), 2, dtype=torch.float64)
     x, y = X.double(), Y
