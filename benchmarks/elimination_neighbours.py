@@ -21,7 +21,7 @@ import torch
 import prunelimits as pl
 from prunelimits.masks import flatten, unflatten
 from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination.beam import by_size, first_of_each, identities
+from prunelimits.search.elimination.beam import first_of_each, identities
 from prunelimits.search.elimination.networks import Networks, settle
 from prunelimits.training import evaluate, evolve
 
@@ -77,7 +77,7 @@ def main() -> None:
             }
         trained = pl.MLPEnsemble.from_params(found.widths, best, found.masks)
         evolved = evaluate(evolve(trained, x, y), x, y).accuracy
-        for size, _ in by_size(found):
+        for size in found.nonzeros().unique().tolist():
             same = found.nonzeros() == size
             print(
                 f"{size} parameters: {int(same.sum())} networks, at best {score[same].max():.4f}"

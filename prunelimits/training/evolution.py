@@ -79,7 +79,7 @@ def evolve(
     def networks(values: Tensor) -> MLPEnsemble:
         """Kept parameters `(members, copies, most)` as an ensemble."""
         flat = values.new_zeros((*values.shape[:2], masks.shape[1]))
-        flat.scatter_(2, place.unsqueeze(1).expand_as(values), values * kept.unsqueeze(1))
+        flat.scatter_(2, place.unsqueeze(1).expand_as(values), values)
         params = unflatten(flat.flatten(0, 1).to(ensemble.dtype), shapes)
         copied = unflatten(masks.repeat_interleave(values.shape[1], 0), shapes)
         return MLPEnsemble.from_params(ensemble.widths, params, copied)

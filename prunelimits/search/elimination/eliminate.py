@@ -120,6 +120,7 @@ def eliminate(
     earlier, began = run.seconds, time.monotonic()
     while time_limit is None or time.monotonic() < began + time_limit:
         if not run.next(ensemble, trained):
+            run.state.finished = True
             break
         run.note(earlier + time.monotonic() - began)
         if store is not None:

@@ -66,11 +66,6 @@ class Rounds:
 
     def next(self, start: MLPEnsemble, trained: bool) -> bool:
         """Does the next round; False if there is none."""
-        done = not self.state.finished and self._next(start, trained)
-        self.state.finished = not done
-        return done
-
-    def _next(self, start: MLPEnsemble, trained: bool) -> bool:
         if not self.state.rounds:
             networks = settle(Networks.unmeasured(start), self.method.biases)
             if trained:
@@ -160,14 +155,15 @@ class Rounds:
 
     def _evolution_round(self) -> bool:
         """Evolves the best of the small networks, but for those that a smaller one matches."""
-        if self.trainer.loss == "mse" or self.state.rounds[-1].stage == "evolution":
+        done = self.state.rounds[-1].stage == "evolution"
+        if done or not self.method.evolved or self.trainer.loss == "mse":
             return False
         small = {size: n for size, n in self.state.beam.front.items() if size < _EVOLVED_BELOW}
-        best = max((float(networks.score[0]) for networks in small.values()), default=0.0)
-        enough = min((s for s, n in small.items() if float(n.score[0]) == best), default=0)
-        found = [n[: self.method.evolved] for s, n in small.items() if s <= enough]
-        if not any(map(len, found)):
+        if not small:
             return False
+        best = max(float(networks.score[0]) for networks in small.values())
+        enough = min(size for size, n in small.items() if float(n.score[0]) == best)
+        found = [networks for size, networks in small.items() if size <= enough]
         self._record("evolution", self.trainer.evolved(join(found), len(self.state.rounds)))
         return True
 

@@ -63,14 +63,13 @@ class Trainer:
     def train(self, networks: Networks, recipe: Recipe, round_: int) -> Networks:
         """The networks trained and measured; those that diverged are left out."""
         recipe = replace(recipe, batch_size=min(recipe.batch_size, len(self.x)))
-        seed = int(derive(self.seed, round_)[0] >> 1)
         result = fit(
             networks.ensemble(),
             self.x,
             self.y,
             recipe,
             loss=self.loss,
-            seed=seed,
+            seed=self._round_seed(round_),
             engine=self.engine,
         )
         self.epochs += len(networks) * recipe.epochs
@@ -85,7 +84,6 @@ class Trainer:
 
     def evolved(self, networks: Networks, round_: int) -> Networks:
         """The networks after an evolution of their parameters for the training score itself."""
-        seed = int(derive(self.seed, round_)[0] >> 1)
         ensemble = evolve(
             networks.ensemble(),
             self.x,
@@ -93,7 +91,7 @@ class Trainer:
             generations=_GENERATIONS,
             population=_POPULATION,
             loss=self.loss,
-            seed=seed,
+            seed=self._round_seed(round_),
             engine=self.engine,
         )
         passes = _GENERATIONS * _POPULATION
@@ -110,6 +108,10 @@ class Trainer:
         """The networks as they are, with their loss on some samples."""
         result = evaluate(networks.ensemble(), *self._screened, loss=self.loss, engine=self.engine)
         return replace(networks, loss=result.loss.nan_to_num(nan=torch.inf))
+
+    def _round_seed(self, round_: int) -> int:
+        """What decides the random numbers of one round."""
+        return int(derive(self.seed, round_)[0] >> 1)
 
     def _measured(self, networks: Networks) -> Networks:
         result = evaluate(
