@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits.exchange import from_json, to_json
@@ -23,7 +23,6 @@ def network(widths: tuple[int, ...], seed: int = 0) -> tuple[MLP, Masks]:
     return MLP.from_params(widths, params), masks
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=5), st.integers(0, 2**32))
 def test_what_is_written_is_read_bit_for_bit(widths: list[int], seed: int):
     model, masks = network(tuple(widths), seed)

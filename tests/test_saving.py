@@ -139,7 +139,7 @@ def test_a_truncated_file_is_told_at_every_length(tmp_path: Path) -> None:
             pl.load(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "net.pt"
@@ -148,7 +148,7 @@ def test_arbitrary_bytes_are_told(tmp_path: Path, content: bytes) -> None:
         pl.load(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_flipped_byte_is_told_or_harmless_but_never_another_error(
     tmp_path: Path, data: st.DataObject

@@ -218,7 +218,7 @@ def test_ctrl_c_ends_it_politely():
                 screen += part
         assert process.wait() == 130
     os.close(ours)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert b"Interrupted. What is finished is kept" in screen
     assert b"Traceback" not in screen
     assert shards_done() >= 1
@@ -234,7 +234,7 @@ def test_sigterm_ends_it_and_its_workers():
             time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
         # Ends when the last worker has closed its end of the pipe.
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
         assert process.returncode == 130
     assert b"Interrupted. What is finished is kept" in output
     assert b"Traceback" not in output

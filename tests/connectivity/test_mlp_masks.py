@@ -89,7 +89,7 @@ def test_all_masks_of_tiny_networks(widths: tuple[int, ...], keep_constants: boo
         assert equal({name: mask[model] for name, mask in together.items()}, alone)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(mlp_masks(), st.booleans())
 def test_random_masks(masks: Masks, keep_constants: bool):
     found = effective_masks(masks, keep_constants=keep_constants)
@@ -99,7 +99,6 @@ def test_random_masks(masks: Masks, keep_constants: bool):
     assert all(not (found[name] & ~mask).any() for name, mask in masks.items())
 
 
-@settings(deadline=None)
 @given(mlp_masks(models=(3, 2)), st.booleans())
 def test_leading_axes_equal_the_loop(masks: Masks, keep_constants: bool):
     together = effective_masks(masks, keep_constants=keep_constants)
@@ -137,7 +136,6 @@ def random_params(masks: Masks, generator: torch.Generator) -> Params:
     }
 
 
-@settings(deadline=None)
 @given(mlp_masks(models=(4,)), st.integers(0, 2**31))
 def test_what_keeps_constants_computes_the_same(masks: Masks, seed: int):
     generator = torch.Generator().manual_seed(seed)
@@ -148,7 +146,6 @@ def test_what_keeps_constants_computes_the_same(masks: Masks, seed: int):
     torch.testing.assert_close(after, before, rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(mlp_masks(models=(4,)), st.integers(0, 2**31))
 def test_without_biases_what_is_effective_computes_the_same(masks: Masks, seed: int):
     generator = torch.Generator().manual_seed(seed)
@@ -161,7 +158,6 @@ def test_without_biases_what_is_effective_computes_the_same(masks: Masks, seed: 
 
 
 @pytest.mark.parametrize("activation", [torch.relu, torch.sigmoid])
-@settings(deadline=None)
 @given(mlp_masks(models=(4,)), st.integers(0, 2**31))
 def test_folded_constants_compute_the_same(activation, masks: Masks, seed: int):
     generator = torch.Generator().manual_seed(seed)

@@ -42,7 +42,6 @@ def unit_graph(masks: Masks) -> nx.DiGraph:
     return graph
 
 
-@settings(deadline=None)
 @given(mlp_masks())
 def test_an_mlp_against_networkx(masks: Masks):
     graph = unit_graph(masks)
@@ -175,7 +174,7 @@ def dense(matrix: object) -> np.ndarray:
     "kind",
     ["torch_coo", "torch_csr", "csr_array", "coo_matrix", "csc_array", "explicit_zeros"],
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(mlp_masks(), st.booleans())
 def test_sparse_matrices_give_what_masks_give(kind: str, masks: Masks, keep_constants: bool):
     matrices = as_matrices(masks, kind)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
@@ -93,7 +93,6 @@ CHECKSUM = "4bee84e8986969bacd3d17ea3ebc623610dfc879a8a361ec53c43c35040758ba"
 
 @pytest.mark.parametrize("data", [cubist_spiral, spiral])
 @given(n=st.integers(2, 3000))
-@settings(deadline=None)
 def test_exactly_n_points_in_two_halves(data: Callable[..., tuple], n: int) -> None:
     x, y = data(n)
     assert x.shape == (n, 2)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits.enumeration.chains import Chains, Level
@@ -60,7 +60,6 @@ def as_tuples(columns: list[np.ndarray]) -> list[tuple[int, ...]]:
     return [tuple(int(x) for x in row) for row in zip(*columns, strict=True)]
 
 
-@settings(deadline=None)
 @given(levels=random_levels(), least=st.integers(0, 9), span=st.integers(0, 9), big=st.booleans())
 def test_ranks_follow_the_sorted_list(
     levels: list[list[Cell]], least: int, span: int, big: bool

@@ -85,7 +85,7 @@ def test_published_counts(d_in: int, d_out: int, count: int) -> None:
     assert sum(space.counts_by_nonzeros().values()) == count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(d_in=st.integers(1, 12), d_out=st.integers(1, 12), data=st.data())
 def test_round_trip_and_order(d_in: int, d_out: int, data: st.DataObject) -> None:
     space = EligibleMasks(d_in, d_out)
@@ -104,7 +104,7 @@ def test_round_trip_and_order(d_in: int, d_out: int, data: st.DataObject) -> Non
     assert torch.equal(space.take(ranks), torch.stack(masks))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_tables_and_exact_unranking_agree(data: st.DataObject) -> None:
     space = EligibleMasks(7, 3)

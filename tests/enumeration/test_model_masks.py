@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import time
 from collections import Counter
 
 import pytest
@@ -120,7 +119,7 @@ def test_published_subsets() -> None:
     assert ModelMasks((2, 6, 3, 2, 1), max_nonzeros=44, first_per_count={1: 6}).count == 23_528
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(widths=st.lists(st.integers(1, 6), min_size=2, max_size=6), data=st.data())
 def test_round_trip_and_order(widths: list[int], data: st.DataObject) -> None:
     nets = ModelMasks(widths)
@@ -171,15 +170,6 @@ def test_ranks_beyond_int64() -> None:
     few = ModelMasks((2, 16, 16, 16, 1), max_nonzeros=116)
     assert few.count < 2**63
     assert few.index(few[few.count // 2]) == few.count // 2
-
-
-def test_an_element_of_the_middle_is_quick() -> None:
-    nets = ModelMasks((2, 7, 3, 3, 1))
-    nets[200_000_000]
-    start = time.perf_counter()
-    for rank in range(200_000_000, 200_000_100):
-        nets[rank]
-    assert (time.perf_counter() - start) / 100 < 0.01
 
 
 def test_slices_are_lazy_views() -> None:

@@ -119,7 +119,7 @@ def test_tables_hold_as_many_as_burnside_counts(widths: tuple[int, ...], count: 
     assert count is None or chains.count == count
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     widths=st.sampled_from(
         [(2, 7, 3, 3, 1), (2, 4, 4, 4, 1), (3, 5, 4, 2), (2, 3, 4, 3, 3, 1), (2, 3, 3, 3, 3, 3, 1)]

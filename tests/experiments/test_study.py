@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits import pruners
@@ -49,7 +49,6 @@ def test_the_studies_of_fixed_initialisations(
     assert len(study) + first_phase + second_phase == all_of_them
 
 
-@settings(deadline=None)
 @given(
     widths=st.sets(st.integers(1, 6), min_size=1),
     budgets=st.sets(st.integers(1, 40), min_size=1),

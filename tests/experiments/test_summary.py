@@ -6,7 +6,7 @@ from math import comb
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits.experiments import (
@@ -33,7 +33,6 @@ RESULTS = st.lists(
 SIZES: tuple[Size, ...] = ("nonzeros", "effective", "trimmed")
 
 
-@settings(deadline=None)
 @given(results=RESULTS)
 def test_summaries(results: list[RunResult]):
     groups: dict[tuple[str, int, int], list[RunResult]] = {}
@@ -54,7 +53,6 @@ def test_summaries(results: list[RunResult]):
         )
 
 
-@settings(deadline=None)
 @given(results=RESULTS, target=st.sampled_from([0.5, 0.91, 0.95, 1.0]))
 @pytest.mark.parametrize("size", SIZES)
 def test_the_smallest_is_the_front_s_first_at_the_target(

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits.experiments import Run, RunResult, read_table, write_table
@@ -18,7 +18,6 @@ COST = st.integers(0, 2**60).map(float)
 RESULTS = st.builds(RunResult, RUNS, COUNT, COUNT, COUNT, st.floats(0, 1), COST, COST)
 
 
-@settings(deadline=None)
 @given(results=st.lists(RESULTS, unique_by=lambda r: r.run), study=st.text("ab {}:,\"'"))
 def test_what_is_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, results: list[RunResult], study: str

@@ -25,7 +25,7 @@ def starts(probes: int, size: int) -> Tensor:
     return torch.randn(probes, size, generator=generator, dtype=torch.float64)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(size=st.integers(1, 12), probes=st.integers(1, 3), seed=st.integers(0, 2**20))
 def test_all_steps_give_all_eigenvalues_and_the_start_s_measure(size: int, probes: int, seed: int):
     generator = torch.Generator().manual_seed(seed)

@@ -65,7 +65,6 @@ def test_the_exact_one_for_a_ball(radius: float, distance: float, size: int):
     assert found**2 == pytest.approx(expected, rel=1e-9, abs=1e-9 * distance**2)
 
 
-@settings(deadline=None)
 @given(
     exponents=st.lists(st.floats(-6, 2), min_size=1, max_size=20),
     distance=st.floats(0.01, 100),
@@ -127,7 +126,7 @@ def test_a_circular_cone_s_dimension(distance: float, angle: float):
     assert found.error < 0.2
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**20), size=st.integers(2, 8), distance=st.floats(0.5, 5))
 def test_projections_satisfy_moreaus_conditions(seed: int, size: int, distance: float):
     """They are in the cone, and the rest is orthogonal to them and in the polar cone."""

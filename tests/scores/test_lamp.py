@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -33,7 +33,6 @@ def scored(*layers: list[int]) -> dict[str, torch.Tensor]:
     return lamp(problem_of(nn.Linear(1, 1))[0], params, masks)
 
 
-@settings(deadline=None)
 @given(LAYER, LAYER)
 def test_lamp_by_definition(first: list[int], second: list[int]) -> None:
     found = scored(first, second)
@@ -43,7 +42,6 @@ def test_lamp_by_definition(first: list[int], second: list[int]) -> None:
         torch.testing.assert_close(value, wanted, rtol=1e-14, atol=0)
 
 
-@settings(deadline=None)
 @given(st.lists(LAYER.filter(any), min_size=1, max_size=4), st.data())
 def test_a_layer_s_ranking_is_that_of_magnitude_and_none_empties(
     layers: list[list[int]], data: st.DataObject

@@ -49,7 +49,7 @@ def network(widths: tuple[int, ...], seed: int) -> tuple[MLP, Masks]:
     return model, some_masks(model, generator, 0.6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 3), min_size=2, max_size=5).map(tuple),
     st.integers(0, 2**32),

@@ -154,7 +154,7 @@ def test_the_torch_engine_stops_as_many(halved: SearchConfig, data: Data):
     assert ((correct <= STOPPED).sum(), (correct >= 0).sum()) == (41, 7)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(-1, 5), min_size=1, max_size=30),
     st.floats(0.0, 1.0, exclude_min=True),

@@ -233,7 +233,7 @@ def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path: Path, contents: Co
     alone = run(whole, None)
     assert alone is not None
     generator = random.Random(phase)
-    runs = [run(killed, generator.uniform(0.01, 0.09) * alone) for _ in range(10)]
+    runs = [run(killed, generator.uniform(0.01, 0.06) * alone) for _ in range(10)]
     assert runs.count(None) >= 5, "most runs must have been killed in the middle"
     assert run(killed, None) is not None
     assert contents(killed) == contents(whole)

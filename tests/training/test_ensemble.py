@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -63,7 +63,6 @@ def test_all_parameters_of_all_members_are_distinct_and_uncorrelated() -> None:
     assert correlations.abs().max() < 5 / math.sqrt(500)
 
 
-@settings(deadline=None)
 @given(
     wide=st.lists(st.integers(1, 9), min_size=1, max_size=3),
     narrow=st.data(),

@@ -210,9 +210,7 @@ def test_every_step_of_every_recipe_is_that_of_a_plain_loop(
 # --- segments ---------------------------------------------------------------------------------
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 12), max_size=4), dtype=st.sampled_from([4, 8]))
 def test_segments_are_the_whole_to_the_last_bit(
     engine: AbstractEngine, cuts: list[int], dtype: int

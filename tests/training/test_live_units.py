@@ -50,7 +50,7 @@ def moving(ensemble: MLPEnsemble) -> MLPEnsemble:
     return ensemble.replace(momentum={n: 0.1 * p.flip(0) for n, p in ensemble.params.items()})
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([0.02, 0.1, 0.2, 0.5, 1.0]))
 def test_everything_is_as_if_all_were_there(seed: int, density: float):
     masks = random_masks(seed, density, 3)

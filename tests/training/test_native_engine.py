@@ -140,7 +140,7 @@ class TestTraining:
         x, y = random_data(2, outputs, loss, samples=70)
         assert_agrees(engine, ensemble, x, y, make_plan(ensemble, 70, loss))
 
-    @settings(derandomize=True, max_examples=60, deadline=None)
+    @settings(derandomize=True, max_examples=60)
     @given(
         widths=st.lists(st.integers(1, 11), min_size=2, max_size=6),
         models=st.integers(1, 35),
@@ -187,7 +187,7 @@ class TestTraining:
         plan = make_plan(ensemble, 256, loss, batch_size=128, epochs=1, lr=0.05)
         assert_agrees(engine, ensemble, x, y, plan)
 
-    @settings(derandomize=True, max_examples=150, deadline=None)
+    @settings(derandomize=True, max_examples=150)
     @given(
         widths=st.lists(st.integers(25, 75), min_size=3, max_size=4),
         density=st.floats(0.02, 0.3),
@@ -294,7 +294,7 @@ class TestTraining:
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             engine.train(ensemble, x, y, plan)
-        assert time.perf_counter() - begin < 10
+        assert time.perf_counter() - begin < 60
 
 
 @needs_library
@@ -470,9 +470,13 @@ class TestSettings:
     @pytest.mark.parametrize("kernel", KERNELS)
     def test_peak_counts_multiply_adds(self, kernel):
         assert LOADED is not None
+        begin = time.perf_counter()
         rate = LOADED.peak(kernel, threads=1, rounds=100_000)
-        # Not less than a number a cycle at 1 GHz, not more than 64 at 10 GHz.
-        assert 1e9 < rate < 64e10
+        seconds = time.perf_counter() - begin
+        # Twelve vectors a round, and calling it takes a moment too.
+        assert rate * seconds >= 12 * LOADED.lanes(kernel) * 100_000
+        # Not more than 64 numbers a cycle at 10 GHz.
+        assert rate < 64e10
 
 
 def test_without_the_library(monkeypatch):

@@ -24,7 +24,7 @@ def scored(seed: int, models: int = 30) -> Networks:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 1000), most=st.integers(1, 30), per_origin=st.integers(1, 8))
 def test_the_best_are_what_a_plain_loop_keeps(seed, most, per_origin):
     networks = scored(seed)
@@ -40,7 +40,7 @@ def test_the_best_are_what_a_plain_loop_keeps(seed, most, per_origin):
     assert torch.equal(best(networks, most, per_origin).score, expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     groups=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=30),
     most=st.integers(1, 4),

@@ -33,7 +33,7 @@ def test_joining_nothing_is_refused():
         join([])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), density=st.floats(0.2, 1))
 def test_settled_networks_give_the_same_outputs_and_all_of_them_is_effective(seed, density):
     networks = random_networks((2, 4, 3, 3, 2), 5, seed, density)
@@ -64,7 +64,7 @@ def test_units_stand_where_they_stood():
     assert torch.equal(model.layers[0].weight[2], networks.params["layers.0.weight"][0, 2])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_with_the_outgoing_rule_exactly_the_units_in_use_have_biases(seed):
     settled = settle(random_networks((2, 4, 3, 1), 4, seed), "outgoing")
@@ -76,7 +76,7 @@ def test_with_the_outgoing_rule_exactly_the_units_in_use_have_biases(seed):
     assert not values[~rows(settled.masks)].any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000))
 def test_signatures_do_not_depend_on_the_order_of_hidden_units(seed):
     networks = random_networks((2, 4, 3, 1), 1, seed)
