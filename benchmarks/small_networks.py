@@ -32,6 +32,11 @@ FINISHED = 2
 FINISH = pl.Recipe(epochs=20)
 
 
+def name(space: ModelMasks) -> str:
+    """What the table calls a space."""
+    return " ".join(map(str, space.widths))
+
+
 def best(accuracy: Tensor, starts: int) -> Tensor:
     """The indices of every network's best starts, `(networks * FINISHED,)`."""
     each = accuracy.view(-1, starts)
@@ -55,10 +60,9 @@ def measured(
         evolved[promising] = evaluate(evolve(trained.ensemble[promising], x, y), x, y).accuracy
     stages = (early.accuracy[chosen], trained.accuracy, evolved)
     tops = [accuracy.view(-1, FINISHED).max(1).values.tolist() for accuracy in stages]
-    widths = " ".join(map(str, space.widths))
     sizes = space.nonzeros(ranks).tolist()
     for rank, size, *accuracies in zip(ranks, sizes, *tops, strict=True):
-        yield widths, rank, size, *(f"{accuracy:.5f}" for accuracy in accuracies)
+        yield name(space), rank, size, *(f"{accuracy:.5f}" for accuracy in accuracies)
 
 
 def missing(table: Path, nonzeros: int, at_once: int) -> Iterator[tuple[ModelMasks, range]]:
@@ -66,7 +70,7 @@ def missing(table: Path, nonzeros: int, at_once: int) -> Iterator[tuple[ModelMas
     with table.open(newline="") as file:
         done = Counter(row["widths"] for row in csv.DictReader(file))
     for space in networks(nonzeros):
-        first = done[" ".join(map(str, space.widths))]
+        first = done[name(space)]
         for start in range(first, space.count, at_once):
             yield space, range(start, min(start + at_once, space.count))
 
