@@ -1,17 +1,245 @@
-"""Checks of arguments that several parts of the library take."""
+"""Checks of arguments that several parts of the library take.
+
+One rule for each kind of argument, so that every public function refuses alike: a `TypeError` for
+another kind of value, a `ValueError` for one out of its range. Both name the argument, the value
+and what is allowed.
+"""
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
-def checked_integer(name: str, value: object, least: int) -> int:
-    """`value`, if it is an integer of at least `least`.
+import torch
+from torch import Tensor
+
+Kind = TypeVar("Kind")
+
+
+def checked_integer(
+    name: str, value: object, least: int | None = None, most: int | None = None
+) -> int:
+    """`value` as an int, if it is an integer from `least` to `most`; either may be absent.
+
+    NumPy's integers are integers; a bool, a float and a tensor are not.
 
     Raises:
         TypeError: If `value` is not an integer.
-        ValueError: If it is less than `least`.
+        ValueError: If it is out of its range.
+
+    Examples:
+        >>> checked_integer("keep", 5, 0)
+        5
     """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+    if isinstance(value, bool | Tensor):
+        raise TypeError(f"{name} must be an integer, got {shown(value)}")
+    try:
+        number = operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {shown(value)}") from None
+    if least is not None and most is not None and not least <= number <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, got {number}")
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
+    if most is not None and number > most:
+        raise ValueError(f"{name} must be at most {most}, got {number}")
+    return number
+
+
+def checked_integers(
+    name: str, values: object, least: int | None = None, *, length: int | None = None
+) -> tuple[int, ...]:
+    """`values` as a tuple of ints: a list, tuple, range or one-dimensional NumPy array of integers.
+
+    Args:
+        name: Of the argument.
+        values: What the caller gave.
+        least: The smallest integer allowed; None: any.
+        length: How many there must be; None: any number, none too.
+
+    Raises:
+        TypeError: If `values` is no such sequence, or holds something that is not an integer.
+        ValueError: If an integer is too small, or their number is another.
+
+    Examples:
+        >>> checked_integers("widths", [2, 3, 1], 1)
+        (2, 3, 1)
+    """
+    items = checked_sequence(name, values, "integers")
+    if length is not None and len(items) != length:
+        raise ValueError(f"{name} must hold {length} integers, got {len(items)}: {shown(values)}")
+    return tuple(checked_integer(f"{name}[{n}]", item, least) for n, item in enumerate(items))
+
+
+def checked_sequence(name: str, values: object, of_what: str) -> tuple[Any, ...]:
+    """`values` as a tuple, if it is a finite sequence; text and tensors are not.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    is_array = hasattr(values, "__array__") and getattr(values, "ndim", None) == 1
+    if isinstance(values, str | bytes | Tensor) or not (isinstance(values, Sequence) or is_array):
+        raise TypeError(f"{name} must be a sequence of {of_what}, got {shown(values)}")
+    return tuple(values)  # pyright: ignore[reportArgumentType]
+
+
+def checked_number(
+    name: str,
+    value: object,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """`value` as a float, if it is a finite real number within the bounds that are given.
+
+    Args:
+        name: Of the argument.
+        value: What the caller gave: an int or a float, NumPy's too.
+        least: Smallest value allowed.
+        most: Largest value allowed.
+        above: A value that is too small itself.
+        below: A value that is too large itself.
+
+    Raises:
+        TypeError: If `value` is not a real number.
+        ValueError: If it is NaN, infinite or out of its range.
+
+    Examples:
+        >>> checked_number("share", 0.5, above=0, most=1)
+        0.5
+    """
+    numeric = isinstance(value, int | float) or hasattr(value, "__array_interface__")
+    if isinstance(value, bool | Tensor | str | bytes) or not numeric:
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
+    if getattr(value, "shape", ()) or isinstance(getattr(value, "item", float)(), complex | bool):
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
+    number = float(value)  # pyright: ignore[reportArgumentType]
+    low = [(above is None or number > above), (least is None or number >= least)]
+    high = [(below is None or number < below), (most is None or number <= most)]
+    if math.isfinite(number) and all(low + high):
+        return number
+    bounds = [
+        text
+        for text, bound in (
+            (f"at least {least}", least),
+            (f"above {above}", above),
+            (f"at most {most}", most),
+            (f"below {below}", below),
+        )
+        if bound is not None
+    ]
+    allowed = " and ".join(bounds) if bounds else "finite"
+    raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
+
+
+def checked_choice(name: str, value: Kind, allowed: Iterable[Kind]) -> Kind:
+    """`value`, if it is one of those allowed, such as `get_args` of a `Literal`.
+
+    Raises:
+        ValueError: If it is not.
+
+    Examples:
+        >>> checked_choice("order", "fewest", ("fewest", "shuffled"))
+        'fewest'
+    """
+    options = list(allowed)
+    # Not `in`: a tensor or an array beside a text compares to something that is no bool.
+    if any(type(value) is type(option) and value == option for option in options):
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {shown(value)}")
+
+
+def checked_flag(name: str, value: object) -> bool:
+    """`value`, if it is True or False.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return value
+
+
+def checked_instance(name: str, value: object, kind: type[Kind], what: str) -> Kind:
+    """`value`, if it is an instance of `kind`; `what` tells the caller what that is.
+
+    Raises:
+        TypeError: If it is not.
+
+    Examples:
+        >>> checked_instance("model", torch.nn.ReLU(), torch.nn.Module, "a torch.nn.Module")
+        ReLU()
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {what}, got {shown(value)}")
+    return value
+
+
+def checked_callable(name: str, value: object, what: str) -> Callable[..., Any]:
+    """`value`, if it can be called; `what` tells the caller what it should be.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    if not callable(value):
+        raise TypeError(f"{name} must be {what}, got {shown(value)}")
+    return value
+
+
+def checked_generator(name: str, value: object) -> torch.Generator | None:
+    """`value`, if it is a `torch.Generator` or None.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(f"{name} must be a torch.Generator or None, got {shown(value)}")
+    return value
+
+
+def checked_tensor(name: str, value: object, *, finite: bool = False) -> Tensor:
+    """`value`, if it is a dense tensor of real numbers or bools that holds data.
+
+    Args:
+        name: Of the argument.
+        value: What the caller gave.
+        finite: Whether NaN and infinities are refused too.
+
+    Raises:
+        TypeError: If `value` is not a tensor, or a sparse, quantised or complex one.
+        ValueError: If it is on the meta device, or holds NaN or infinities where it may not.
+
+    Examples:
+        >>> checked_tensor("x", torch.ones(2))
+        tensor([1., 1.])
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {shown(value)}")
+    if value.layout != torch.strided or value.is_quantized or value.is_complex():
+        raise TypeError(
+            f"{name} must be a dense tensor of real numbers, got {value.dtype}, {value.layout}"
+        )
+    if value.is_meta:
+        raise ValueError(f"{name} must hold data, got a tensor on the meta device")
+    if finite and value.is_floating_point() and not bool(value.isfinite().all()):
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+    return value
+
+
+def shown(value: object) -> str:
+    """A value for an error message: its `repr` where that is short, else what kind of thing it is.
+
+    Examples:
+        >>> shown(torch.zeros(2, 3))
+        'a tensor (2, 3) of torch.float32'
+    """
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)} of {value.dtype}"
+    if hasattr(value, "__array_interface__") and getattr(value, "ndim", 0):
+        return f"an array {getattr(value, 'shape', '')} of {getattr(value, 'dtype', '')}"
+    text = repr(value)
+    return text if len(text) <= 80 else f"a {type(value).__name__}"

@@ -26,7 +26,7 @@ def to_json(model: MLP, masks: Masks | None) -> str:
             JSON has no NaN.
         TypeError: If `model` is no `MLP` or a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> params = {"layers.0.weight": torch.ones(1, 1), "layers.0.bias": torch.tensor([-0.5])}
         >>> text = to_json(MLP.from_params((1, 1), params), None)
         >>> text[text.index('"parameters"') :]
@@ -56,7 +56,7 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
     Raises:
         ValueError: If the text is not JSON or no network that `to_json` or a page wrote.
 
-    Example:
+    Examples:
         >>> model, masks = from_json(to_json(MLP((2, 3, 1)), None), "here")
         >>> model.widths, masks
         ((2, 3, 1), {})

@@ -34,7 +34,7 @@ def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
         ValueError: If `keep` is out of its range or a tensor with axes, or `scores` is empty.
         TypeError: If `keep` is not an integer.
 
-    Example:
+    Examples:
         >>> top({"a": torch.tensor([1.0, 3.0]), "b": torch.tensor([[3.0, 2.0]])}, keep=2)
         {'a': tensor([False,  True]), 'b': tensor([[ True, False]])}
     """
@@ -86,7 +86,7 @@ def with_biases(masks: Masks, rule: BiasRule = "outgoing") -> Masks:
         ValueError: If the rule is unknown or the masks are not those of an MLP.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> first, last = torch.tensor([[True], [False]]), torch.tensor([[False, True]])
         >>> with_biases({"0.weight": first, "2.weight": last})["0.bias"]
         tensor([False,  True])
@@ -112,7 +112,7 @@ def with_biases(masks: Masks, rule: BiasRule = "outgoing") -> Masks:
 def count(masks: Masks) -> int:
     """How many parameters the masks keep, those of all models together.
 
-    Example:
+    Examples:
         >>> count({"weight": torch.tensor([[True, False], [True, True]])})
         3
     """
@@ -124,7 +124,7 @@ def nonzero_masks(params: nn.Module | Params) -> Masks:
 
     Takes parameters by name or a module, also one in `torch.nn.utils.prune` form.
 
-    Example:
+    Examples:
         >>> nonzero_masks({"weight": torch.tensor([0.0, -2.0])})
         {'weight': tensor([False,  True])}
     """
@@ -141,7 +141,7 @@ def apply(params: Mapping[str, Tensor], masks: Masks) -> Params:
         ValueError: If a mask names no parameter or has another shape.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> apply({"bias": torch.tensor([1.0, -2.0])}, {"bias": torch.tensor([True, False])})
         {'bias': tensor([1., 0.])}
     """
@@ -200,7 +200,7 @@ def to_torch_prune(model: nn.Module, masks: Masks) -> None:
 def from_torch_prune(model: nn.Module) -> Masks:
     """The masks of a model in `torch.nn.utils.prune` form, by plain parameter name.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Linear(2, 2))
         >>> to_torch_prune(model, {"0.weight": torch.eye(2, dtype=torch.bool)})
         >>> from_torch_prune(model)["0.weight"].tolist()
@@ -218,7 +218,7 @@ def flatten(masks: Mapping[str, Tensor]) -> Tensor:
     Raises:
         ValueError: If there is no mask.
 
-    Example:
+    Examples:
         >>> flatten({"a": torch.tensor([True, False]), "b": torch.tensor([[True]])})
         tensor([ True, False,  True])
     """
@@ -236,7 +236,7 @@ def rows(stacked: Mapping[str, Tensor]) -> Tensor:
     Returns:
         `(models, entries)`; `unflatten` is the inverse.
 
-    Example:
+    Examples:
         >>> rows({"a": torch.tensor([[1, 2], [3, 4]]), "b": torch.tensor([[[5]], [[6]]])})
         tensor([[1, 2, 5],
                 [3, 4, 6]])
@@ -250,7 +250,7 @@ def unflatten(flat: Tensor, shapes: Mapping[str, Sequence[int]]) -> Masks:
     Raises:
         ValueError: If the last axis is not as long as the shapes need.
 
-    Example:
+    Examples:
         >>> unflatten(torch.tensor([True, False, True]), {"a": (2,), "b": (1, 1)})
         {'a': tensor([ True, False]), 'b': tensor([[True]])}
     """

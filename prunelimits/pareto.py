@@ -34,7 +34,7 @@ def pareto_front(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]
         TypeError: If a number of nonzeros is not an integer.
         ValueError: If a number of nonzeros is negative or an accuracy is not in [0, 1].
 
-    Example:
+    Examples:
         >>> pareto_front([(30, 0.96), (33, 0.94), (45, 0.99), (30, 0.90), (26, 0.94)])
         [(26, 0.94), (30, 0.96), (45, 0.99)]
     """

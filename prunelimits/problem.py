@@ -35,7 +35,7 @@ def problem_of(
         ValueError: If the module has no parameters.
         TypeError: If a batch is not a pair.
 
-    Example:
+    Examples:
         >>> model = nn.Linear(2, 1, bias=False)
         >>> problem, params = problem_of(model, nn.functional.mse_loss)
         >>> problem.apply({"weight": torch.tensor([[1.0, 2.0]])}, torch.ones(1, 2))

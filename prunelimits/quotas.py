@@ -28,7 +28,7 @@ def uniform(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
             between 0 and the number of weights.
         TypeError: If `keep` or a size is not an integer.
 
-    Example:
+    Examples:
         >>> uniform({"a": (3, 2), "b": (1, 3)}, keep=5)
         {'a': 3, 'b': 2}
     """
@@ -53,7 +53,7 @@ def erk(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
         ValueError: As for `uniform`.
         TypeError: As for `uniform`.
 
-    Example:
+    Examples:
         >>> erk({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
         {'a': 15, 'b': 26, 'c': 14}
     """
@@ -92,7 +92,7 @@ def igq(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
         ValueError: As for `uniform`.
         TypeError: As for `uniform`.
 
-    Example:
+    Examples:
         >>> igq({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
         {'a': 16, 'b': 28, 'c': 11}
     """
@@ -132,7 +132,7 @@ def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int
         ValueError: As for `uniform`.
         TypeError: As for `uniform`.
 
-    Example:
+    Examples:
         >>> smart_ratio({"a": (8, 8), "b": (8, 8), "c": (1, 8)}, keep=20)
         {'a': 12, 'b': 6, 'c': 2}
     """

@@ -37,7 +37,7 @@ def derive(seed: int, *path: int | NDArray[np.int64]) -> Words:
     Raises:
         TypeError: If `seed` is not an integer.
 
-    Example:
+    Examples:
         >>> derive(0, 1, np.arange(2))
         array([4964578127960768432, 5067554077270220563], dtype=uint64)
     """

@@ -54,7 +54,7 @@ def analyze(
         ValueError: As for `effective_masks`, or if masks have leading axes.
         TypeError: As for `effective_masks`.
 
-    Example:
+    Examples:
         Of four kept weights only two lie on the path through the second hidden unit.
 
         >>> report = analyze({
@@ -96,7 +96,7 @@ def effective_sparsity(
         ValueError: As for `analyze`.
         TypeError: As for `analyze`.
 
-    Example:
+    Examples:
         >>> effective_sparsity({
         ...     "0.weight": torch.tensor([[True, True], [True, False]]),
         ...     "2.weight": torch.tensor([[False, True]]),

@@ -54,7 +54,7 @@ def compact(
         ValueError: As for `effective_masks`.
         TypeError: As for `effective_masks`.
 
-    Example:
+    Examples:
         >>> model = MLP((2, 16, 16, 1))
         >>> masks = {n: torch.zeros_like(p).bool() for n, p in model.named_parameters()}
         >>> for name in masks:

@@ -49,7 +49,7 @@ def fold_constants(
             kept parameter is not finite, or a model cannot be followed.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         The second hidden unit has no input, and its bias 3 reaches the output by a weight of 2.
 
         >>> params = {

@@ -34,7 +34,7 @@ def disconnection_probability(widths: Sequence[int], kept: Iterable[int]) -> Fra
             number of its weights.
         TypeError: If a number is not an integer.
 
-    Example:
+    Examples:
         One weight into one of two hidden units, one weight out of one of them.
 
         >>> disconnection_probability((1, 2, 1), (1, 1))
@@ -83,7 +83,7 @@ def disconnection_bounds(width: int, kept: int, kept_next: int) -> Disconnection
         ValueError: If a number is below 1, or `width` is not above `kept + kept_next`.
         TypeError: If a number is not an integer.
 
-    Example:
+    Examples:
         The exact probability lies between: the printed number is no bound.
 
         >>> disconnection_bounds(50, 1, 5)

@@ -31,7 +31,7 @@ def simulate_disconnection(
         ValueError: As `disconnection_probability`, or if `models` is below 1.
         TypeError: If a number is not an integer.
 
-    Example:
+    Examples:
         >>> 0.45 < simulate_disconnection((1, 2, 1), (1, 1)) < 0.55
         True
     """

@@ -55,7 +55,7 @@ def effective_masks(
             be followed, which the message names.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> import torch
         >>> first = torch.tensor([[True, True], [False, False]])
         >>> last = torch.tensor([[True, True]])

@@ -39,7 +39,7 @@ def prune_to_effective(
             `weights` is missing or superfluous, or masks do not fit.
         TypeError: If `weights` is not an integer or `inputs` comes without a model.
 
-    Example:
+    Examples:
         The largest weight of the first layer leads nowhere until the third largest is kept.
 
         >>> import torch

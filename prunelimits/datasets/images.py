@@ -18,7 +18,7 @@ def normalised(
 ) -> Tensor:
     """`(pixels / white - mean) / deviation` for each channel, float32 `(n, channels, *size)`.
 
-    Example:
+    Examples:
         >>> images = np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1)
         >>> normalised(images, [0.5], [0.25]).flatten().tolist()
         [-2.0, 2.0]

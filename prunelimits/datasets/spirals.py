@@ -47,7 +47,7 @@ def cubist_spiral(
     Raises:
         ValueError: If `n` is below 2, `noise` is negative or `dtype` is no floating-point type.
 
-    Example:
+    Examples:
         >>> x, y = cubist_spiral()
         >>> x.shape, int(y.sum())
         (torch.Size([49982, 2]), 24991)
@@ -69,7 +69,7 @@ def spiral(
 
     Arguments, returned tensors and errors are those of `cubist_spiral`.
 
-    Example:
+    Examples:
         >>> x, y = spiral(1001)
         >>> x.shape, int(y.sum())
         (torch.Size([1001, 2]), 500)

@@ -29,7 +29,7 @@ def identity_cycles(units: int) -> CycleType:
 def cycle_classes(units: int) -> tuple[tuple[CycleType, int], ...]:
     """The cycle types of permutations of `units` things, and how many permutations have each.
 
-    Example:
+    Examples:
         >>> cycle_classes(3)
         ((((3, 1),), 2), (((1, 1), (2, 1)), 3), (((1, 3),), 1))
     """
@@ -130,7 +130,7 @@ def count_networks(widths: Sequence[int]) -> int:
         TypeError: If a width is not an integer.
         ValueError: If there are fewer than two widths or one is below 1.
 
-    Example:
+    Examples:
         >>> count_networks((2, 3, 3, 3, 1)), count_networks((2, 7, 3, 3, 1))
         (12400, 8338343)
     """
@@ -153,7 +153,7 @@ def count_networks_by_nonzeros(
         TypeError: If a width is not an integer.
         ValueError: If there are fewer than two widths or one is below 1.
 
-    Example:
+    Examples:
         >>> count_networks_by_nonzeros((2, 3, 3, 3, 1), max_nonzeros=24)
         {22: 2, 23: 23, 24: 158}
     """

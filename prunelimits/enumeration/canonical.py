@@ -25,7 +25,7 @@ def canonical(masks: Masks) -> Masks:
         ValueError: If a weight mask has a zero row or column, a bias is pruned, the names and
             shapes are not an MLP's, or too many permutations would have to be compared.
 
-    Example:
+    Examples:
         >>> import torch
         >>> masks = {"layers.0.weight": torch.tensor([[True, True], [True, False]]),
         ...          "layers.0.bias": torch.tensor([True, True]),

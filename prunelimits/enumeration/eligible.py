@@ -49,7 +49,7 @@ class EligibleMasks(LazySequence[Tensor]):
         ValueError: If a width is below 1; and by whatever needs more than `count`, if `d_in` times
             `d_out` is more than 1,024.
 
-    Example:
+    Examples:
         >>> space = EligibleMasks(3, 2)
         >>> len(space)
         13

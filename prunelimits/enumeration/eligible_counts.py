@@ -13,7 +13,7 @@ MOST_ENTRIES = 1024
 def multisets(kinds: int, size: int) -> int:
     """The number of multisets of `size` members out of `kinds` kinds.
 
-    Example:
+    Examples:
         >>> multisets(3, 2)
         6
     """

@@ -71,7 +71,7 @@ class ModelMasks(LazySequence[Masks]):
             elements or ranks are asked for and finding them would take too long.
         MemoryError: Likewise, if their tables would take more than 512 MiB.
 
-    Example:
+    Examples:
         >>> nets = ModelMasks((2, 3, 3, 3, 1))
         >>> len(nets), len(ModelMasks((2, 3, 3, 3, 1), symmetry="network"))
         (25992, 12400)

@@ -28,7 +28,7 @@ def networks(
         ValueError: If there are fewer than one input or output or a negative number of hidden
             layers or nonzeros.
 
-    Example:
+    Examples:
         >>> spaces = networks(28)
         >>> len(spaces), sum(space.count for space in spaces)
         (120, 80578)
@@ -48,7 +48,7 @@ def networks(
 def fewest_nonzeros(widths: tuple[int, ...]) -> int:
     """The fewest nonzeros of a network that uses every unit: sum of max(d_in, d_out) + d_out.
 
-    Example:
+    Examples:
         >>> fewest_nonzeros((2, 7, 3, 3, 1))
         34
     """

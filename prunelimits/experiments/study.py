@@ -79,7 +79,7 @@ class Study:
             class, or recipes differ in epochs or batch size.
         TypeError: If a number is not an integer or a method no pruner.
 
-    Example:
+    Examples:
         >>> len(Study())
         18954
         >>> len(Study(widths=(16,), methods=(pruners.LTH(),)))
@@ -134,7 +134,7 @@ class Study:
     def network(self, width: int, inputs: int = 2, outputs: int = 1) -> tuple[int, ...]:
         """The widths of the networks of one hidden width.
 
-        Example:
+        Examples:
             >>> Study().network(16)
             (2, 16, 16, 16, 1)
         """

@@ -52,7 +52,7 @@ class BudgetSummary:
 def summarise(results: Iterable[RunResult]) -> list[BudgetSummary]:
     """One summary for each method, width and budget, in the order of these.
 
-    Example:
+    Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> (summary,) = summarise(
@@ -105,7 +105,7 @@ def median_interval(
     Raises:
         ValueError: If `confidence` is out of its range.
 
-    Example:
+    Examples:
         >>> median_interval([5, 1, 4, 2, 3, 9, 6, 8, 7])  # 96 % between the 2nd and the 8th of 9
         (2, 8)
     """
@@ -122,7 +122,7 @@ def median_interval(
 def front(results: Iterable[RunResult], size: Size = "nonzeros") -> list[tuple[int, float]]:
     """The Pareto front of size and accuracy: the best of all runs, whatever their recipe.
 
-    Example:
+    Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> front([RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)], "effective")
@@ -143,7 +143,7 @@ def smallest(
         target: Accuracy to reach, at least.
         size: What counts as the size.
 
-    Example:
+    Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> smallest([RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)], 0.95) is None

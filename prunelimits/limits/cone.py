@@ -35,7 +35,7 @@ def cone_statistical_dimension(
     Raises:
         ValueError: If `epsilon` is not positive or the shapes differ.
 
-    Example:
+    Examples:
         >>> ball = torch.ones(100)  # of radius 1, for epsilon 1/2
         >>> offset = torch.zeros(100)
         >>> offset[0] = 2.0

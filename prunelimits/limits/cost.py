@@ -35,7 +35,7 @@ def lanczos_cost(
         ValueError: If `probes` or `steps` is below 1.
         TypeError: If they are not integers.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from prunelimits.types import Problem
         >>> x, y = torch.ones(3, 1000), torch.zeros(3)

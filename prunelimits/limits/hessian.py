@@ -50,7 +50,7 @@ class Hessian:
             to differentiate by, or a loss is NaN or infinite.
         TypeError: If a parameter to differentiate by or `dtype` is no real floating-point type.
 
-    Example:
+    Examples:
         >>> x, y = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.zeros(2)
         >>> problem = Problem(lambda p, x: x @ p["w"], torch.nn.functional.mse_loss, [(x, y)])
         >>> hessian = Hessian(problem, {"w": torch.zeros(2)})

@@ -87,7 +87,7 @@ def lanczos(
     Raises:
         ValueError: If a product is not finite.
 
-    Example:
+    Examples:
         >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
         >>> start = lanczos_start(torch.ones(1, 3, dtype=torch.float64))
         >>> nodes, weights = lanczos(lambda v: v @ matrix, start, 3).quadrature()

@@ -144,7 +144,7 @@ def pruning_limit(
     Warns:
         UserWarning: If the gradient is so far from zero that the network is at no minimum.
 
-    Example:
+    Examples:
         >>> model = nn.Linear(4, 1, bias=False)
         >>> with torch.no_grad():
         ...     _ = model.weight.copy_(torch.tensor([[0.1, 0.2, 1.0, 2.0]]))

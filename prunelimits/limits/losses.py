@@ -48,7 +48,7 @@ def loss_spread(problem: Problem, params: Params) -> float:
     Raises:
         ValueError: If there are fewer than two batches, or a loss is NaN or infinite.
 
-    Example:
+    Examples:
         >>> apply, loss = lambda p, x: p["w"] * x, lambda out, y: (out - y).mean()
         >>> one, three = torch.ones(4), torch.full((4,), 3.0)
         >>> problem = Problem(apply, loss, [(one, 0 * one), (three, 0 * one)])

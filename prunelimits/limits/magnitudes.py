@@ -38,7 +38,7 @@ def pruning_distances(magnitudes: Tensor) -> Tensor:
     Returns:
         For every number of removed weights from 0 to all: `(weights + 1,)`, ascending.
 
-    Example:
+    Examples:
         >>> pruning_distances(torch.tensor([0.0, 3.0, 4.0]))
         tensor([0., 0., 3., 5.])
     """

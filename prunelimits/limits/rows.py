@@ -21,7 +21,7 @@ def magnitude_percentiles(weights: Tensor, count: int = _ROWS) -> Tensor:
     Raises:
         ValueError: If there is no weight.
 
-    Example:
+    Examples:
         >>> magnitude_percentiles(torch.tensor([3.0, -1.0, 2.0, -4.0]), count=2)
         tensor([1, 0])
     """

@@ -34,7 +34,7 @@ class Spectrum:
         size: How many eigenvalues there are.
         exact: Whether `nodes` are the eigenvalues themselves.
 
-    Example:
+    Examples:
         >>> spectrum = Spectrum.of_eigenvalues(torch.tensor([-1.0, 0.0, 4.0]))
         >>> spectrum.trace()
         Estimate(value=3.0, error=0.0)
@@ -131,7 +131,7 @@ class Spectrum:
 def exact_spectrum(hessian: Hessian) -> Spectrum:
     """All eigenvalues of the dense matrix, for small networks: `size` squared numbers.
 
-    Example:
+    Examples:
         >>> from prunelimits.types import Problem
         >>> x, y = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.zeros(2)
         >>> problem = Problem(lambda p, x: x @ p["w"], torch.nn.functional.mse_loss, [(x, y)])

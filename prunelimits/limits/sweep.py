@@ -139,7 +139,7 @@ def total_variation(left: Tensor, right: Tensor, bins: int = 100) -> float:
     Raises:
         ValueError: If a set is empty or not finite, or `bins` is below 1.
 
-    Example:
+    Examples:
         >>> total_variation(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 1.0, 1.0, 1.0]))
         0.25
     """

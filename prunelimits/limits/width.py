@@ -50,7 +50,7 @@ def statistical_dimension(spectrum: Spectrum, distance: float, epsilon: float) -
     Raises:
         ValueError: If `epsilon` is not positive or `distance` is negative.
 
-    Example:
+    Examples:
         >>> ball = Spectrum.of_eigenvalues(torch.ones(100))  # of radius 1, for epsilon 1/2
         >>> statistical_dimension(ball, 2.0, 0.5).value
         20.0
@@ -120,7 +120,7 @@ def gaussian_width(
     Raises:
         ValueError: If `epsilon` is not positive or an eigenvalue is zero: then it is infinite.
 
-    Example:
+    Examples:
         >>> width = gaussian_width(torch.ones(400), 0.5)  # the unit ball's is 20 - 1/80
         >>> abs(width.value - 19.9875) < 3 * width.error
         True

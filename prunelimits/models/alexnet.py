@@ -32,7 +32,7 @@ def alexnet(
         ValueError: If a number is too small.
         TypeError: If it is not an integer.
 
-    Example:
+    Examples:
         >>> with torch.no_grad():
         ...     alexnet(classes=7, channels=1, image_size=65)(torch.zeros(2, 1, 65, 65)).shape
         torch.Size([2, 7])

@@ -31,7 +31,7 @@ def fc5(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.Se
         ValueError: If a number is below 1.
         TypeError: If it is not an integer.
 
-    Example:
+    Examples:
         >>> fc5(8 * 8)(torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 10])
     """
@@ -55,7 +55,7 @@ def mlpnet(inputs: int = 28 * 28, classes: int = 10, *, seed: int = 0) -> nn.Seq
     ends in a log-softmax for a negative log-likelihood; this one returns what goes into it, for
     cross-entropy, which is the same loss. Arguments and errors are those of `fc5`.
 
-    Example:
+    Examples:
         >>> sum(p.numel() for p in mlpnet().parameters())
         32360
     """

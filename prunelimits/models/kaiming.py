@@ -25,7 +25,7 @@ def kaiming(model: Module, seed: int) -> Module:
     Returns:
         The same module, on the CPU.
 
-    Example:
+    Examples:
         >>> with torch.device("meta"):
         ...     model = nn.Linear(800, 500)
         >>> weight = kaiming(model, seed=0).weight.detach()

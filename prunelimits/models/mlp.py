@@ -32,7 +32,7 @@ def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
 def parameter_shapes(widths: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter of `MLP(widths)`, in the order of its state dict.
 
-    Example:
+    Examples:
         >>> parameter_shapes((2, 3, 1))  # doctest: +NORMALIZE_WHITESPACE
         {'layers.0.weight': (3, 2), 'layers.0.bias': (3,),
          'layers.1.weight': (1, 3), 'layers.1.bias': (1,)}
@@ -55,7 +55,7 @@ def leading_block(params: Mapping[str, Tensor], widths: Sequence[int]) -> Params
     Raises:
         ValueError: If the MLP has another depth or is too narrow.
 
-    Example:
+    Examples:
         >>> wide = dict(MLP((2, 16, 16, 1)).named_parameters())
         >>> leading_block(wide, (2, 4, 3, 1))["layers.1.weight"].shape
         torch.Size([3, 4])
@@ -110,7 +110,7 @@ class MLP(nn.Module):
         widths: Inputs, hidden units of each layer, outputs: `(2, 16, 16, 16, 1)` is the network
             of [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075).
 
-    Example:
+    Examples:
         >>> model = MLP((2, 16, 16, 16, 1))
         >>> sum(p.numel() for p in model.parameters())
         609

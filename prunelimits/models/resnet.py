@@ -71,7 +71,7 @@ def resnet18(
         ValueError: If a number is below 1.
         TypeError: If it is not an integer.
 
-    Example:
+    Examples:
         >>> resnet18(10, channels=1, width=2)(torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3, 10])
     """
@@ -117,7 +117,7 @@ def resnet20(
         ValueError: If a number is below 1.
         TypeError: If it is not an integer.
 
-    Example:
+    Examples:
         >>> sum(p.numel() for p in resnet20().parameters())
         269722
     """

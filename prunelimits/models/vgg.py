@@ -33,7 +33,7 @@ def vgg16(classes: int = 10, *, channels: int = 3, width: int = 64, seed: int = 
         ValueError: If a number is below 1.
         TypeError: If it is not an integer.
 
-    Example:
+    Examples:
         >>> vgg16(width=4, channels=1)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """

@@ -48,7 +48,7 @@ def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) 
         ValueError: If `keep` is more than the masks allow, or less than the floors together.
         TypeError: If `keep` is not an integer.
 
-    Example:
+    Examples:
         >>> masks = {"a": torch.ones(16, 2).bool(), "b": torch.ones(1, 16).bool()}
         >>> divide(masks, 12), divide(masks, 12, scope="uniform")
         (tensor([12]), tensor([8, 4]))
@@ -81,7 +81,7 @@ def share_out(total: Tensor, weights: Tensor, room: Tensor) -> Tensor:
         weights: Not negative, `(layers,)`.
         room: Integers, `(layers,)`.
 
-    Example:
+    Examples:
         >>> share_out(torch.tensor(7), torch.tensor([4.0, 1.0, 1.0]), torch.tensor([2, 9, 9]))
         tensor([2, 3, 2])
     """

@@ -11,7 +11,7 @@ from prunelimits.types import Params, Problem
 def cosine_rates(lr: float, epochs: int) -> list[float]:
     """The learning rate of every epoch e (from 0) of E: `lr (1 + cos(pi e / E)) / 2`.
 
-    Example:
+    Examples:
         >>> cosine_rates(0.4, 2)
         [0.4, 0.2]
     """

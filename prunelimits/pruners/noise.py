@@ -14,7 +14,7 @@ def draw_noise(masks: Masks, generator: torch.Generator | None = None) -> Params
         masks: Name -> bool tensor.
         generator: Where they come from. None: a fresh one, seeded 0.
 
-    Example:
+    Examples:
         >>> masks = {"weight": torch.ones(2, 3, dtype=torch.bool)}
         >>> noise = draw_noise(masks, torch.Generator().manual_seed(1))
         >>> noise["weight"].shape, bool((noise["weight"] < 1).all())

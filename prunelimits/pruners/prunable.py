@@ -34,7 +34,7 @@ def prunable(model: nn.Module, ignore: Iterable[str | nn.Module] = ()) -> Masks:
             have, or the model keeps its weights in another form.
         TypeError: If `model` is not a module, or `ignore` holds something else.
 
-    Example:
+    Examples:
         >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
         >>> {name: mask.shape for name, mask in prunable(model, ignore=["2"]).items()}
         {'0.weight': torch.Size([2, 3])}

@@ -73,7 +73,7 @@ def prune(
             scores of an unpruned model are zero.
         TypeError: If an argument is of the wrong kind.
 
-    Example:
+    Examples:
         >>> from prunelimits.pruners import Magnitude
         >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
         >>> masks = prune(model, Magnitude(floor=1), keep=40)

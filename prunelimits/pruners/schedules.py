@@ -16,7 +16,7 @@ def exponential(start: Tensor, budget: Tensor, progress: Tensor | float) -> Tens
         budget: k, how many survive in the end, int64 of the same shape.
         progress: t, the share of the rounds that are done, 0 to 1.
 
-    Example:
+    Examples:
         >>> n, k = torch.tensor([800]), torch.tensor([100])
         >>> [int(exponential(n, k, t / 3)) for t in range(4)]
         [800, 400, 200, 100]
@@ -31,7 +31,7 @@ def cubic(start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
     From [To prune, or not to prune](https://arxiv.org/abs/1710.01878), with arguments as in
     `exponential`.
 
-    Example:
+    Examples:
         >>> n, k = torch.tensor([560]), torch.tensor([60])
         >>> [int(cubic(n, k, t / 4)) for t in range(5)]
         [560, 271, 122, 68, 60]
@@ -43,7 +43,7 @@ def cubic(start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
 def cosine(progress: Tensor | float) -> Tensor:
     """The factor that falls from 1 to 0 along half a cosine: `(1 + cos(pi t)) / 2`, float64.
 
-    Example:
+    Examples:
         >>> [float(cosine(t)) for t in (0.0, 0.5, 1.0)]
         [1.0, 0.5, 0.0]
     """

@@ -25,7 +25,7 @@ def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) ->
     Raises:
         ValueError: If scores are missing for a name or have another shape.
 
-    Example:
+    Examples:
         >>> scores = {"a": torch.tensor([5.0, 4.0]), "b": torch.tensor([3.0, 9.0, 2.0])}
         >>> allowed = {"a": torch.tensor([True, True]), "b": torch.tensor([True, False, True])}
         >>> select(scores, allowed, torch.tensor([2]))

@@ -45,7 +45,7 @@ def grasp(
             or the temperature is not positive.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> batch = (torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0]]))
         >>> model, mse = torch.nn.Linear(2, 1, bias=False), torch.nn.functional.mse_loss

@@ -21,7 +21,7 @@ def magnitude(
         ValueError: If the masks do not fit the parameters.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> problem, params = problem_of(torch.nn.Linear(3, 1))
         >>> params["weight"] = torch.tensor([[1.0, -3.0, 2.0]])

@@ -50,7 +50,7 @@ def obd(
             or `probes` is not in 0 to 24.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> batch = (torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0]]))
         >>> model, mse = torch.nn.Linear(2, 1, bias=False), torch.nn.functional.mse_loss

@@ -49,7 +49,7 @@ def obs(
             `damping` is negative or there are too many weights.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> x, y = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.zeros(2, 1)
         >>> model, mse = torch.nn.Linear(2, 1, bias=False), torch.nn.functional.mse_loss
@@ -96,7 +96,7 @@ def obs_correction(
         ValueError: As for `obs`.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> x, y = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.zeros(2, 1)
         >>> model, mse = torch.nn.Linear(2, 1, bias=False), torch.nn.functional.mse_loss

@@ -49,7 +49,7 @@ def prospr(
             `steps` is negative.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> batch = (torch.tensor([[1.0]]), torch.tensor([[0.0]]))
         >>> model, mse = torch.nn.Linear(1, 1, bias=False), torch.nn.functional.mse_loss

@@ -23,7 +23,7 @@ def random(problem: Problem, params: Params, masks: Masks, noise: Params | None 
         ValueError: If noise is missing, or masks or noise do not fit.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> noise = {"weight": torch.tensor([[0.25, 0.75]])}
         >>> problem, params = problem_of(torch.nn.Linear(2, 1))

@@ -37,7 +37,7 @@ def snip(
         ValueError: If there are no batches, the loss is not one number, masks or noise do not fit.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> batch = (torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0]]))
         >>> model, mse = torch.nn.Linear(2, 1, bias=False), torch.nn.functional.mse_loss

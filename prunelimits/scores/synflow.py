@@ -42,7 +42,7 @@ def synflow(
         ValueError: If there are no batches, or the masks do not fit the parameters.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> from prunelimits.problem import problem_of
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Linear(1, 1))
         >>> problem, params = problem_of(model, batches=[(torch.zeros(5, 2), torch.zeros(5))])

@@ -35,7 +35,7 @@ def xavier_normal(params: Params, masks: Masks, noise: Params | None) -> Params:
         ValueError: If masks or noise do not fit, or a weight has fewer than two axes.
         TypeError: If a mask is not a bool tensor.
 
-    Example:
+    Examples:
         >>> params = {"weight": torch.zeros(1, 3), "bias": torch.ones(1)}
         >>> noise = {"weight": torch.tensor([[0.5, 0.8413447, 0.1586553]])}
         >>> xavier_normal(params, {"weight": torch.ones(1, 3, dtype=torch.bool)}, noise)

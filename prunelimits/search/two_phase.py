@@ -105,7 +105,7 @@ def combinatorial_search(
         ValueError: If data, widths and options do not fit each other.
         StoreError: If the store is damaged, in use, or belongs to another search.
 
-    Example:
+    Examples:
         >>> from prunelimits.datasets import cubist_spiral
         >>> from prunelimits.training import Recipe
         >>> config = SearchConfig(target=0.6, widths=(2, 2, 1), recipes=(Recipe(epochs=1),))

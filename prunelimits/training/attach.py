@@ -67,7 +67,7 @@ def attach(
             belongs to another model.
         TypeError: If an argument is of the wrong kind.
 
-    Example:
+    Examples:
         >>> from prunelimits.pruners import GMP
         >>> model = nn.Linear(4, 4)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

@@ -48,7 +48,7 @@ def training_cost(ensemble: MLPEnsemble, steps: int, batch_size: int) -> Cost:
         steps: Updates.
         batch_size: Samples in each.
 
-    Example:
+    Examples:
         >>> dense = MLPEnsemble((2, 16, 16, 16, 1), models=1)
         >>> cost = training_cost(dense, steps=50 * 390, batch_size=128)
         >>> [f"{number.item():.4g}" for number in cost]  # 609 parameters, 560 of them weights

@@ -16,7 +16,7 @@ def default_engine(ensemble: MLPEnsemble) -> AbstractEngine:
 
     Warns once a process, with a `UserWarning`, where the native engine is not installed.
 
-    Example:
+    Examples:
         >>> import torch
         >>> ensemble = MLPEnsemble((2, 3, 1), models=4, dtype=torch.float64)
         >>> default_engine(ensemble).name.split()[0]  # float64: only the torch engine has it

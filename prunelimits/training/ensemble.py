@@ -91,7 +91,7 @@ class MLPEnsemble:
             `init_width` is below the widest hidden layer.
         TypeError: If `dtype` is another one or something counted is not an integer.
 
-    Example:
+    Examples:
         >>> ensemble = MLPEnsemble((2, 3, 3, 3, 1), models=512, seed=0)
         >>> ensemble.params["layers.1.weight"].shape
         torch.Size([512, 3, 3])

@@ -57,7 +57,7 @@ def evolve(
         ValueError: If data do not fit the ensemble or a number is out of its range.
         TypeError: If something counted is not an integer.
 
-    Example:
+    Examples:
         >>> from prunelimits.datasets import cubist_spiral
         >>> from prunelimits.training import evaluate
         >>> x, y = cubist_spiral(1000)

@@ -94,7 +94,7 @@ def fit(
         ValueError: If data, loss, recipes, steps, engine or budgets do not fit.
         TypeError: If data are not tensors or a recipe is not a `Recipe`.
 
-    Example:
+    Examples:
         >>> from prunelimits.datasets import cubist_spiral
         >>> x, y = cubist_spiral(1000)
         >>> ensemble = MLPEnsemble((2, 16, 16, 16, 1), models=4, seed=0)

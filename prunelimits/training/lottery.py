@@ -49,7 +49,7 @@ def lottery_ticket(
             to prune.
         TypeError: If `pruner` is no pruner that rewinds.
 
-    Example:
+    Examples:
         >>> def train(model: nn.Module, masks: Masks) -> None:
         ...     model.weight.data = torch.tensor([[1.0, 5.0, 3.0]])
         >>> model = nn.Linear(3, 1)

@@ -31,7 +31,7 @@ class Recipe:
         ValueError: If a number is out of its range or the schedule is unknown.
         TypeError: If `lr`, `momentum` or `weight_decay` is not a number.
 
-    Example:
+    Examples:
         >>> Recipe(epochs=4, lr=0.1, schedule="cosine").learning_rates()
         [0.1, 0.08535533905932738, 0.05, 0.014644660940672627]
     """
@@ -78,7 +78,7 @@ class Recipe:
 def search_recipes() -> tuple[Recipe, ...]:
     """The six recipes of the combinatorial search: two learning rates, three schedules.
 
-    Example:
+    Examples:
         >>> [(recipe.lr, recipe.schedule) for recipe in search_recipes()][:2]
         [(0.05, 'constant'), (0.05, 'cosine')]
     """

@@ -39,7 +39,7 @@ def accuracy_figure(
         ValueError: If there are no points, a number of nonzeros is negative, or an accuracy or the
             target is not in [0, 1].
 
-    Example:
+    Examples:
         >>> figure = accuracy_figure([(26, 0.91), (30, 0.96), (34, 0.95)], target=0.95)
         >>> [text.get_text() for text in figure.legends[0].get_texts()][2:]
         ['target 95 %', 'smallest at the target:\n30 nonzeros, 96.00 %']

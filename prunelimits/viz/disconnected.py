@@ -27,7 +27,7 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
     Raises:
         ValueError: If there is no result.
 
-    Example:
+    Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> figure = disconnected_figure([RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)])

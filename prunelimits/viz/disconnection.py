@@ -43,7 +43,7 @@ def disconnection_figure(
         ValueError: If there are no widths, or a number is out of its range.
         TypeError: If a number is not an integer.
 
-    Example:
+    Examples:
         >>> figure = disconnection_figure(3, 5, [10, 20, 40], models=100)
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['exact', 'simulated', 'bound, corrected', 'bound, as printed (not a bound)']

@@ -65,7 +65,7 @@ def gap_figure(
         ValueError: If there is no result, an accuracy or a target is not in [0, 1], or `columns`
             is below 1.
 
-    Example:
+    Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> figure = gap_figure({"width 16": [RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)]})

@@ -57,7 +57,7 @@ def place(units: Sequence[Sequence[int]]) -> Layout:
     Columns are centred on one horizontal axis. The taller they are, the further apart they stand
     and the larger the last layer's square: a third of the tallest, within 4 to 12 units.
 
-    Example:
+    Examples:
         >>> layout = place([[0, 1], [0, 2, 3], [0]])
         >>> layout.columns[1][0].middle > layout.columns[1][2].middle == layout.columns[2][0].middle
         True

@@ -59,7 +59,7 @@ def limit_figure(
     Raises:
         ValueError: If the sweep is of another number of weights.
 
-    Example:
+    Examples:
         >>> from prunelimits.limits import pruning_limit
         >>> model = torch.nn.Linear(4, 1, bias=False)
         >>> batches = [(2 * torch.eye(4), torch.zeros(4, 1))]

@@ -67,7 +67,7 @@ def network_figure(
     Source:
         [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), Figure 1, Appendix I.
 
-    Example:
+    Examples:
         >>> network_figure(MLP((2, 3, 1)), resolution=8).get_suptitle()
         '2-3-1  ·  13 nonzeros'
     """

@@ -27,7 +27,7 @@ _METHODS: tuple[type[AbstractPruner], ...] = (
 def all() -> tuple[type[AbstractPruner], ...]:
     """The classes of the published methods; each can be made without arguments.
 
-    Example:
+    Examples:
         >>> [method.__name__ for method in all() if method.category == "sparse to sparse"][0]
         'RigL'
     """

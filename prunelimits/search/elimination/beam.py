@@ -92,7 +92,7 @@ def by_size(networks: Networks) -> Iterator[tuple[int, Networks]]:
 def first_of_each(keys: Tensor) -> Tensor:
     """Where each key occurs first, ascending.
 
-    Example:
+    Examples:
         >>> first_of_each(torch.tensor([7, 5, 7, 5, 1]))
         tensor([0, 1, 4])
     """
@@ -107,7 +107,7 @@ def best_of_each(group: Tensor, score: Tensor, most: int) -> Tensor:
         score: `(n,)`.
         most: How many of each group.
 
-    Example:
+    Examples:
         >>> best_of_each(torch.tensor([0, 0, 1, 0]), torch.tensor([1.0, 3.0, 0.0, 2.0]), 2)
         tensor([1, 3, 2])
     """

@@ -57,7 +57,7 @@ class Elimination:
         ValueError: If a number is out of its range.
         TypeError: If a number that must be an integer is not.
 
-    Example:
+    Examples:
         >>> Elimination(beam=200).recovery.epochs
         5
     """

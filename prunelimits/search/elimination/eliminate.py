@@ -85,7 +85,7 @@ def eliminate(
         TypeError: If something counted is not an integer.
         StoreError: If the store is damaged or belongs to something else.
 
-    Example:
+    Examples:
         >>> from prunelimits.datasets import cubist_spiral
         >>> from prunelimits.training import Recipe
         >>> quick = Elimination(networks=4, dense=Recipe(epochs=1), recovery=Recipe(epochs=1))

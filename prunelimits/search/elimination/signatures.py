@@ -29,7 +29,7 @@ def signatures(masks: Masks) -> Tensor:
     Returns:
         int64 `(models,)`.
 
-    Example:
+    Examples:
         >>> first = torch.tensor([[[True, True], [False, True]], [[False, True], [True, True]]])
         >>> bias = torch.tensor([[True, False], [False, True]])
         >>> last = torch.ones(2, 1, 2, dtype=torch.bool)

@@ -93,7 +93,7 @@ def checked(model: MLP, data: Data | None) -> Data | None:
 def extent_of(data: Data | None, inputs: int) -> float:
     """Half the side of the plane to show: the paper's, or what the points need.
 
-    Example:
+    Examples:
         >>> extent_of((torch.tensor([[1.0, -2.0]]), torch.zeros(1)), inputs=2)
         2.25
         >>> round(extent_of((torch.tensor([[1.0, -20.0]]), torch.zeros(1)), inputs=2), 6)

@@ -58,7 +58,7 @@ def playground(
             if masks or data do not fit it, or if the page would have over 2 MB.
         TypeError: If `model` is no `MLP`, a mask no bool tensor, or data are no tensors.
 
-    Example:
+    Examples:
         >>> page = playground(MLP((2, 3, 1)), title="Three units")
         >>> page.save("three-units.html")  # doctest: +SKIP
     """
@@ -110,7 +110,7 @@ def film(
         ValueError: As `playground`; or if there are no frames or they have different widths.
         TypeError: As `playground`.
 
-    Example:
+    Examples:
         >>> model = MLP((2, 3, 1))
         >>> page = film([(f"round {i}", model, None) for i in range(3)])
     """
