@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint types docs benchmark growth ci clean
+.PHONY: demo test test-all lint types docs serve benchmark growth ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -52,7 +52,11 @@ types: $(VENV)/.dev
 	$(BIN)/pyright
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet
+# Quietly it would drop the warnings that --strict is to count.
+	$(BIN)/mkdocs build --strict
+
+serve: $(VENV)/.docs
+	$(BIN)/mkdocs serve --livereload
 
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/engine.py

@@ -14,6 +14,7 @@ from prunelimits.pruners.budgets import Scope, check_scope, divide
 from prunelimits.types import Masks, Params, Problem
 
 Category: TypeAlias = Literal["at initialisation", "dense to sparse", "sparse to sparse"]
+"""When a method prunes: before training, during it, or by moving the few weights there are."""
 
 
 class State(NamedTuple):

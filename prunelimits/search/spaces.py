@@ -21,6 +21,7 @@ from prunelimits.randomness import derive
 from prunelimits.search.config import SearchConfig
 
 Phase: TypeAlias = Literal[1, 2]
+"""1 searches structured widths, 2 the masks within widths."""
 
 # Phase one holds all its widths in memory; ten million of them take about 300 MB.
 _MOST_WIDTHS = 10_000_000
