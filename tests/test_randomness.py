@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from prunelimits.randomness import derive, mix, seed_words, uniform
+from prunelimits.randomness import Permutation, derive, mix, seed_words, uniform
 
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -100,3 +101,107 @@ def test_nothing_is_drawn_from_global_random_states() -> None:
     assert before[0] == after[0]
     assert torch.equal(before[1], after[1])
     assert before[2] == after[2]
+
+
+def plain_feistel(count: int, seed: int, position: int) -> int:
+    """One entry of a `Permutation` in Python's integers, walking the grid one cell at a time."""
+    rows = next(n for n in range(1, count + 1) if n * n >= count)
+    sides = rows, next(n for n in range(1, count + 1) if n * rows >= count)
+    while True:
+        at = [position // sides[1], position % sides[1]]
+        for number in range(8):
+            moved, still = number % 2, 1 - number % 2
+            shift = plain_mix(plain_derive(seed, number) ^ at[still]) % sides[moved]
+            at[moved] = (at[moved] + shift) % sides[moved]
+        position = at[0] * sides[1] + at[1]
+        if position < count:
+            return position
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 12, 100])
+def test_a_permutation_walks_a_feistel_network_through_a_grid(count: int) -> None:
+    expected = [plain_feistel(count, 5, position) for position in range(count)]
+    assert Permutation(count, 5).at(range(count)).tolist() == expected
+
+
+@pytest.mark.parametrize("seed", [0, 1, -3, 2**70])
+def test_every_number_comes_once_in_a_permutation_of_any_length(seed: int) -> None:
+    for count in [*range(1, 70), 1000, 1023, 1024, 1025, 65_537]:
+        shuffled = Permutation(count, seed)
+        numbers = shuffled.at(range(count))
+        assert sorted(numbers.tolist()) == list(range(count))
+        assert shuffled.positions(numbers).tolist() == list(range(count))
+
+
+@given(st.integers(1, 2**300), st.integers(), st.data())
+def test_positions_is_the_inverse_of_a_permutation_of_any_length(
+    count: int, seed: int, data: st.DataObject
+) -> None:
+    shuffled = Permutation(count, seed)
+    positions = data.draw(st.lists(st.integers(0, count - 1), max_size=5))
+    numbers = shuffled.at(positions)
+    assert all(0 <= number < count for number in numbers)
+    assert shuffled.positions(numbers.tolist()).tolist() == positions
+    assert len(set(numbers.tolist())) == len(set(positions))
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 11])
+def test_every_number_is_at_every_position_of_as_many_permutations(count: int) -> None:
+    repeats = 500 * count
+    found = np.zeros((count, count))
+    for seed in range(repeats):
+        found[np.arange(count), Permutation(count, seed).at(range(count))] += 1
+    statistic = ((found - 500) ** 2 / 500).sum()
+    # Rows and columns have fixed sums; one in 10^5 permutations would be refused.
+    assert statistic < stats.chi2.isf(1e-5, (count - 1) ** 2)
+
+
+@pytest.mark.parametrize("count", [10**6, 2**63 + 11, 2**130 + 1, 2**200 - 3])
+def test_a_stretch_of_a_long_permutation_is_spread_evenly_and_in_no_order(count: int) -> None:
+    numbers = Permutation(count, seed=1).at(range(count // 3, count // 3 + 4000))
+    places = np.array([number / count for number in numbers.tolist()])
+    assert stats.kstest(places, "uniform").pvalue > 1e-4
+    assert abs(np.corrcoef(places[:-1], places[1:])[0, 1]) < 0.07
+    assert len(set(numbers.tolist())) == 4000
+
+
+def test_another_seed_gives_another_permutation() -> None:
+    found = {tuple(Permutation(4, seed).at(range(4)).tolist()) for seed in range(500)}
+    assert len(found) == 24
+    large = [Permutation(2**201, seed).at([0, 1, 2]).tolist() for seed in range(50)]
+    assert len({tuple(numbers) for numbers in large}) == 50
+
+
+def test_a_permutation_takes_positions_as_numpy_arrays_lists_and_ranges() -> None:
+    shuffled = Permutation(np.int64(10), np.int32(3))  # pyright: ignore[reportArgumentType]
+    assert shuffled == Permutation(10, 3)
+    expected = shuffled.at([4, 5]).tolist()
+    assert shuffled.at(range(4, 6)).tolist() == expected
+    assert shuffled.at(np.array([4, 5], dtype=np.uint8)).tolist() == expected
+    assert shuffled.at([]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: Permutation(0), ValueError, "count must be at least 1, got 0"),
+        (lambda: Permutation(2.0), TypeError, "count must be an integer, got 2.0"),
+        (lambda: Permutation(2, "a"), TypeError, "seed must be an integer, got 'a'"),
+        (lambda: Permutation(2).at([2]), IndexError, "positions must lie in 0 to 1, got 2"),
+        (lambda: Permutation(2).at(np.array([-1])), IndexError, "must lie in 0 to 1, got -1"),
+        (lambda: Permutation(2).at([0.0]), TypeError, "positions.0. must be an integer, got 0.0"),
+        (lambda: Permutation(2).at(0), TypeError, "positions must be a sequence of integers"),
+        (lambda: Permutation(2).at(np.array([0.5])), TypeError, "must be an integer"),
+        (lambda: Permutation(2).positions([5]), IndexError, "numbers must lie in 0 to 1, got 5"),
+        (lambda: derive(1.5), TypeError, "seed must be an integer, got 1.5"),
+        (lambda: derive(1, 1.5), TypeError, "path.0. must be an integer, got 1.5"),
+        (lambda: derive(1, 0, np.ones(2)), TypeError, "path.1. must be integers, got an array"),
+        (lambda: derive(1, 2**63), ValueError, "path.0. must be from -9223372036854775808 to"),
+        (lambda: seed_words("12"), TypeError, "seeds must be a sequence of integers, got '12'"),
+    ],
+)
+def test_randomness_names_the_argument_it_refuses(
+    call: Callable[[], object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        call()
