@@ -21,8 +21,8 @@ from sklearn import datasets
 from torch import Tensor
 
 import prunelimits as pl
+from prunelimits.elimination import Elimination, EliminationResult, eliminate
 from prunelimits.pruners import GMP, LTH, Magnitude
-from prunelimits.search.elimination import Elimination, EliminationResult, eliminate
 
 HIDDEN = (16, 16, 16)
 NAMES = ("elimination", "magnitude", "LTH", "GMP")

@@ -19,16 +19,17 @@ from pathlib import Path
 import torch
 
 import prunelimits as pl
+from prunelimits.elimination.beam import first_of_each, identities
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import settle
 from prunelimits.masks import flatten, unflatten
 from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination.beam import first_of_each, identities
-from prunelimits.search.elimination.networks import Networks, settle
 from prunelimits.training import evaluate, evolve
 
 NOISE = 0.5
 
 
-def parts(model: pl.MLP, masks: pl.Masks, fewer: int) -> Networks:
+def parts(model: pl.MLP, masks: pl.Masks, fewer: int) -> NetworkStack:
     """All distinct networks that lack `fewer` parameters or more, with the weights they had."""
     kept = flatten(masks)
     places = kept.nonzero().squeeze(1).tolist()
@@ -38,7 +39,7 @@ def parts(model: pl.MLP, masks: pl.Masks, fewer: int) -> Networks:
     shapes = parameter_shapes(model.widths)
     params = {n: p.detach().expand(len(rows), *p.shape) for n, p in model.named_parameters()}
     ensemble = pl.MLPEnsemble.from_params(model.widths, params, unflatten(rows, shapes))
-    found = settle(Networks.unmeasured(ensemble), "free")
+    found = settle(NetworkStack.unmeasured(ensemble), "free")
     found = replace(found, origin=torch.zeros_like(found.origin))
     return found[first_of_each(identities(found))]
 

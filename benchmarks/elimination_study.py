@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import prunelimits as pl
-from prunelimits.search.elimination import (
+from prunelimits.elimination import (
     EliminatedNetwork,
     Elimination,
     EliminationResult,

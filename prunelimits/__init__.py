@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from prunelimits import connectivity as connectivity
 from prunelimits import datasets as datasets
+from prunelimits import elimination as elimination
 from prunelimits import enumeration as enumeration
 from prunelimits import experiments as experiments
 from prunelimits import limits as limits

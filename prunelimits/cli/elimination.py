@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from prunelimits.cli.report import console, say, write_model, write_pictures, write_rows
 from prunelimits.datasets import cubist_spiral
-from prunelimits.search import make_task
-from prunelimits.search.elimination import (
+from prunelimits.elimination import (
     EliminatedNetwork,
     Elimination,
     EliminationResult,
@@ -22,6 +21,7 @@ from prunelimits.search.elimination import (
     eliminate,
     read_elimination,
 )
+from prunelimits.search import make_task
 from prunelimits.training.engine import Loss
 
 if TYPE_CHECKING:

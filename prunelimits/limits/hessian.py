@@ -154,9 +154,9 @@ class Hessian:
     def to_scipy(self) -> LinearOperator:
         """The operator as SciPy's solvers take it, for numpy arrays on the CPU."""
         # Importing the library does not load SciPy.
-        from prunelimits.limits.scipy_hessian import ScipyHessian
+        from prunelimits.limits.scipy_operator import SymmetricOperator
 
-        return ScipyHessian(self)
+        return SymmetricOperator(self.product, self.size, self.dtype)
 
     def _cast(self, value: Tensor) -> Tensor:
         return value.to(self.dtype) if value.is_floating_point() else value

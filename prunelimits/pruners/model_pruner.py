@@ -12,17 +12,17 @@ from prunelimits.types import Masks
 
 @runtime_checkable
 class ModelPruner(Protocol):
-    """What `prune` accepts beside pruners, such as `search.Elimination`."""
+    """What `prune` accepts beside pruners, such as `elimination.EliminationPruner`.
+
+    Its budget is its own: `prune` passes none on.
+    """
 
     def prune_model(
         self,
         model: nn.Module,
         masks: Masks,
         batches: Sequence[tuple[Tensor, Tensor]],
-        *,
         loss: Callable[[Tensor, Tensor], Tensor] | None,
-        nonzeros: int | None,
-        target: float | None,
         seed: int,
     ) -> Masks:
         """What is left of a model; the model stays as it is.
@@ -32,8 +32,6 @@ class ModelPruner(Protocol):
             masks: The weights that may be kept.
             batches: Inputs and targets.
             loss: A scalar for outputs and targets; None: the method's own choice.
-            nonzeros: How many parameters may survive, weights and biases, or None.
-            target: The score that must be reached, or None.
             seed: Decides everything random.
 
         Returns:

@@ -30,8 +30,6 @@ def prune(
     *,
     keep: int | None = None,
     sparsity: float | None = None,
-    nonzeros: int | None = None,
-    target: float | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     batches: Iterable[tuple[Tensor, Tensor]] = (),
     ignore: Iterable[str | nn.Module] = (),
@@ -44,17 +42,15 @@ def prune(
     model stays as it is, with its gradients, mode and the global random state; see `masks.apply`
     and `masks.make_permanent` for what to do with the result. Warns if a layer is left empty.
 
-    `search.Elimination()`, which trains by itself, prunes biases as well, and to another budget:
-    `nonzeros`, `target` or both, instead of `keep` or `sparsity`.
+    A `ModelPruner`, such as `elimination.EliminationPruner(nonzeros=30)`, trains by itself, may
+    prune biases as well, and has a budget of its own instead of `keep` or `sparsity`.
 
     Args:
-        model: Any module; for `Elimination`, an `MLP`.
+        model: Any module; for elimination, an `MLP`.
         pruner: A method, such as `SNIP()`.
         keep: How many weights survive, exactly. Either this or `sparsity`.
         sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
             rounded to the nearest, halves up.
-        nonzeros: How many parameters survive at most, weights and biases, for `Elimination`.
-        target: The score on the batches that what survives must reach, for `Elimination`.
         loss: A scalar for outputs and targets, for methods with data.
         batches: Inputs and targets, for methods with data.
         ignore: Modules, or names of modules or parameters, to leave alone.
@@ -64,13 +60,13 @@ def prune(
 
     Returns:
         Name of a weight -> bool tensor of its shape, in the order of the model's parameters; from
-        `Elimination` those of biases, too.
+        a `ModelPruner` those of whatever else it prunes, too.
 
     Raises:
-        ValueError: If the budget is missing, given twice, out of its range or another method's, or
-            `target` is not reached; if the method acts during training; if there is nothing to
-            prune, a batch or the loss is missing or the loss is not one finite number; or if all
-            scores of an unpruned model are zero.
+        ValueError: If the budget is missing, given twice, out of its range or the method's own; if
+            the method acts during training; if there is nothing to prune, a batch or the loss is
+            missing or the loss is not one finite number; or if all scores of an unpruned model are
+            zero.
         TypeError: If an argument is of the wrong kind.
 
     Examples:
@@ -86,12 +82,10 @@ def prune(
     name = type(pruner).__name__
     if not isinstance(pruner, AbstractPruner):
         if (keep, sparsity, tuple(ignore)) != (None, None, ()):
-            raise ValueError(f"keep, sparsity and ignore are not for {name}: nonzeros or target is")
-        return _whole(
-            model, pruner, loss, batches, masks, generator, nonzeros=nonzeros, target=target
-        )
-    if (nonzeros, target) != (None, None):
-        raise ValueError(f"nonzeros and target are not for {name}: keep or sparsity is")
+            raise ValueError(
+                f"keep, sparsity and ignore are not for {name}, which has a budget of its own"
+            )
+        return _whole(model, pruner, loss, batches, masks, generator)
     if pruner.until:
         raise ValueError(
             f"{name} prunes during training: use attach(pruner, model, optimizer, ...) in a loop "
@@ -151,9 +145,6 @@ def _whole(
     batches: Iterable[tuple[Tensor, Tensor]],
     masks: Masks | None,
     generator: torch.Generator | None,
-    *,
-    nonzeros: int | None,
-    target: float | None,
 ) -> Masks:
     allowed = _allowed(prunable(model), masks)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -161,9 +152,7 @@ def _whole(
     # A data loader draws from the global random state when it starts.
     with torch.random.fork_rng(_cuda_devices(allowed)):
         pairs = problem_of(model, loss, batches)[0].batches
-    return pruner.prune_model(
-        model, allowed, pairs, loss=loss, nonzeros=nonzeros, target=target, seed=seed
-    )
+    return pruner.prune_model(model, allowed, pairs, loss, seed)
 
 
 def _allowed(dense: Masks, masks: Masks | None) -> Masks:

@@ -1,12 +1,13 @@
 """The search for the sparsest network: two phases, resumable, on one machine or many."""
 
+from prunelimits.elimination import EliminatedNetwork as EliminatedNetwork
+from prunelimits.elimination import Elimination as Elimination
+from prunelimits.elimination import EliminationResult as EliminationResult
+from prunelimits.elimination import Round as Round
+from prunelimits.elimination import eliminate as eliminate
+from prunelimits.elimination import read_elimination as read_elimination
+from prunelimits.resuming import StoreError as StoreError
 from prunelimits.search.config import SearchConfig as SearchConfig
-from prunelimits.search.elimination import EliminatedNetwork as EliminatedNetwork
-from prunelimits.search.elimination import Elimination as Elimination
-from prunelimits.search.elimination import EliminationResult as EliminationResult
-from prunelimits.search.elimination import Round as Round
-from prunelimits.search.elimination import eliminate as eliminate
-from prunelimits.search.elimination import read_elimination as read_elimination
 from prunelimits.search.results import FoundNetwork as FoundNetwork
 from prunelimits.search.results import PhaseSummary as PhaseSummary
 from prunelimits.search.results import SearchResult as SearchResult
@@ -14,7 +15,6 @@ from prunelimits.search.results import SizeSummary as SizeSummary
 from prunelimits.search.results import read_result as read_result
 from prunelimits.search.spaces import Phase as Phase
 from prunelimits.search.store import Store as Store
-from prunelimits.search.store import StoreError as StoreError
 from prunelimits.search.task import make_task as make_task
 from prunelimits.search.two_phase import Progress as Progress
 from prunelimits.search.two_phase import combinatorial_search as combinatorial_search

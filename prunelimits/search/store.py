@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimits.resuming import StoreError
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase
 
@@ -35,10 +36,6 @@ CREATE TABLE best (
     PRIMARY KEY (phase, nonzeros)
 );
 """
-
-
-class StoreError(RuntimeError):
-    """A store cannot be read, written or continued; the message says why and what to do."""
 
 
 class Store:

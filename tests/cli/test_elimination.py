@@ -16,8 +16,8 @@ from prunelimits.cli.elimination import (
     search_by_elimination,
     show_elimination,
 )
+from prunelimits.elimination import Elimination, read_elimination
 from prunelimits.search import Store
-from prunelimits.search.elimination import Elimination, read_elimination
 
 QUICK = Elimination(
     networks=8,

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from prunelimits.datasets import cubist_spiral
-from prunelimits.search.elimination.candidates import candidates, magnitudes
-from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.networks import Networks, settle
-from prunelimits.search.elimination.trainer import Trainer
-from prunelimits.search.elimination.units import remove_units
+from prunelimits.elimination.candidates import candidates, magnitudes
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import settle
+from prunelimits.elimination.trainer import Trainer
+from prunelimits.elimination.units import remove_units
 
 from .oracle import one, outputs, pruned, random_networks
 
@@ -24,7 +25,7 @@ def trainer() -> Trainer:
     return Trainer(X, Y, X, Y, loss="binary_cross_entropy", seed=0, engine=None)
 
 
-def dense(widths=(2, 6, 4, 1), models: int = 5, seed: int = 0) -> Networks:
+def dense(widths=(2, 6, 4, 1), models: int = 5, seed: int = 0) -> NetworkStack:
     return random_networks(widths, models, seed, 1.0)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from prunelimits.search.elimination.networks import Networks, join
-from prunelimits.search.elimination.signatures import signatures
+from prunelimits.elimination.network_stack import NetworkStack, join
+from prunelimits.elimination.signatures import signatures
 
 
 class Beam:
@@ -26,16 +26,16 @@ class Beam:
 
     def __init__(self, width: int, per_origin: int, remembered: int = 1) -> None:
         self.width, self.per_origin, self.remembered = width, per_origin, remembered
-        self.waiting: dict[int, Networks] = {}
-        self.front: dict[int, Networks] = {}
+        self.waiting: dict[int, NetworkStack] = {}
+        self.front: dict[int, NetworkStack] = {}
 
-    def offer(self, networks: Networks) -> None:
+    def offer(self, networks: NetworkStack) -> None:
         """Takes in networks of any sizes; what falls behind is dropped."""
         for size, same in by_size(networks):
             known = [self.waiting[size]] if size in self.waiting else []
             self.waiting[size] = best(join([*known, same]), self.width, self.per_origin)
 
-    def remember(self, networks: Networks) -> None:
+    def remember(self, networks: NetworkStack) -> None:
         """Notes the best networks of each size, without keeping them to go on from."""
         for size, same in by_size(networks):
             chosen = self._best_of_origins(same)
@@ -46,10 +46,10 @@ class Beam:
                 chosen = self._best_of_origins(join([known, chosen]))
             self.front[size] = chosen
 
-    def _best_of_origins(self, networks: Networks) -> Networks:
+    def _best_of_origins(self, networks: NetworkStack) -> NetworkStack:
         return networks[best_of_each(networks.origin, networks.score, 1)[: self.remembered]]
 
-    def take(self, step: float) -> Networks | None:
+    def take(self, step: float) -> NetworkStack | None:
         """The networks to go on from, which no longer wait: the largest.
 
         Sizes that one candidate's removals span are taken together. None: nothing waits.
@@ -66,7 +66,7 @@ def removed(size: int, step: float) -> int:
     return max(1, int(step * size))
 
 
-def best(networks: Networks, most: int, per_origin: int) -> Networks:
+def best(networks: NetworkStack, most: int, per_origin: int) -> NetworkStack:
     """At most `most` of the networks by descending score, of each origin its `per_origin` best.
 
     Networks of one origin that are the same up to the order of hidden units count once.
@@ -77,12 +77,12 @@ def best(networks: Networks, most: int, per_origin: int) -> Networks:
     return ordered[best_of_each(ordered.origin, ordered.score, per_origin)[:most]]
 
 
-def identities(networks: Networks) -> Tensor:
+def identities(networks: NetworkStack) -> Tensor:
     """Equal numbers for equal networks of one origin, int64 `(models,)`."""
     return signatures(networks.masks) * 1_000_003 + networks.origin
 
 
-def by_size(networks: Networks) -> Iterator[tuple[int, Networks]]:
+def by_size(networks: NetworkStack) -> Iterator[tuple[int, NetworkStack]]:
     """The networks of each number of nonzeros, sizes ascending."""
     sizes = networks.nonzeros()
     for size in sizes.unique().tolist():

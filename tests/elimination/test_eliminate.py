@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from prunelimits.datasets import cubist_spiral
-from prunelimits.masks import count, nonzero_masks, with_biases
-from prunelimits.search import StoreError
-from prunelimits.search.elimination import (
+from prunelimits.elimination import (
     Elimination,
     EliminationResult,
     Round,
     eliminate,
     read_elimination,
 )
+from prunelimits.masks import count, nonzero_masks, with_biases
+from prunelimits.search import StoreError
 from prunelimits.training import MLPEnsemble, Recipe
 
 from .circle import X, Y
@@ -38,7 +38,7 @@ START = (2, 5, 4, 1)
 
 @pytest.fixture(autouse=True)
 def few_generations(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("prunelimits.search.elimination.trainer._GENERATIONS", 40)
+    monkeypatch.setattr("prunelimits.elimination.trainer._GENERATIONS", 40)
 
 
 def run(method: Elimination = QUICK, **options) -> EliminationResult:
@@ -218,7 +218,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_round_before(tmp_path: Path,
             raise OSError("no space left")
         Path(str(path)).write_bytes(content)
 
-    monkeypatch.setattr("prunelimits.search.elimination.state.write_atomically", failing)
+    monkeypatch.setattr("prunelimits.elimination.state.write_atomically", failing)
     with pytest.raises(OSError, match="no space"):
         run(store=store)
     monkeypatch.undo()

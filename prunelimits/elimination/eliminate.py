@@ -13,19 +13,19 @@ from typing import Any
 
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
-from prunelimits.models import MLP, check_widths
-from prunelimits.search.elimination.beam import Beam
-from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.result import (
+from prunelimits.elimination.beam import Beam
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.goal import check_goal
+from prunelimits.elimination.result import (
     EliminatedNetwork,
     EliminationResult,
     Round,
 )
-from prunelimits.search.elimination.rounds import NARROW, Rounds
-from prunelimits.search.elimination.state import State, read_state, write_state
-from prunelimits.search.elimination.trainer import Trainer
-from prunelimits.search.store import StoreError
+from prunelimits.elimination.rounds import NARROW, Rounds
+from prunelimits.elimination.state import State, read_state, write_state
+from prunelimits.elimination.trainer import Trainer
+from prunelimits.models import MLP, check_widths
+from prunelimits.resuming import StoreError
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble, Recipe
 from prunelimits.training.data import check_data, default_loss
 
@@ -94,12 +94,7 @@ def eliminate(
         True
     """
     method = method or Elimination()
-    if target is None and nonzeros is None:
-        raise ValueError("target or nonzeros must be given, got neither")
-    if target is not None and not target <= 1:
-        raise ValueError(f"target must be at most 1, got {target!r}")
-    if nonzeros is not None:
-        checked_integer("nonzeros", nonzeros, 1)
+    target, nonzeros = check_goal(target, nonzeros)
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit must be positive, got {time_limit}")
     if trained and not isinstance(start, MLP | MLPEnsemble):

@@ -7,13 +7,13 @@ from itertools import permutations, product
 import torch
 from torch import Tensor
 
+from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination.networks import Networks
 from prunelimits.training import MLPEnsemble
 from prunelimits.types import Masks, Params
 
 
-def random_networks(widths, models: int, seed: int, density: float = 0.6) -> Networks:
+def random_networks(widths, models: int, seed: int, density: float = 0.6) -> NetworkStack:
     generator = torch.Generator().manual_seed(seed)
     masks = {
         name: torch.rand((models, *shape), generator=generator) < density
@@ -22,7 +22,7 @@ def random_networks(widths, models: int, seed: int, density: float = 0.6) -> Net
     ensemble = MLPEnsemble(widths, models, seed=seed, masks=masks)
     # Larger than at an initialisation, so that no two outputs are close by chance.
     params = {name: 3 * value for name, value in ensemble.params.items()}
-    return Networks.unmeasured(ensemble.replace(params=params))
+    return NetworkStack.unmeasured(ensemble.replace(params=params))
 
 
 def outputs(params: Params, x: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def one(named: Params, index: int) -> Params:
     return {name: value[index] for name, value in named.items()}
 
 
-def pruned(networks: Networks, index: int) -> Params:
+def pruned(networks: NetworkStack, index: int) -> Params:
     params, masks = one(networks.params, index), one(networks.masks, index)
     return {name: value * masks[name] for name, value in params.items()}
 

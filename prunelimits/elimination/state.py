@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from prunelimits.elimination.beam import Beam
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.result import Round
+from prunelimits.resuming import StoreError
 from prunelimits.saving import write_atomically
-from prunelimits.search.elimination.beam import Beam
-from prunelimits.search.elimination.networks import Networks
-from prunelimits.search.elimination.result import Round
-from prunelimits.search.store import StoreError
 
 FORMAT = "prunelimits elimination 2"
 """Changed when the meaning of the file's content changes."""
@@ -28,16 +28,16 @@ class State:
     """All that decides how the elimination goes on.
 
     Attributes:
-        beam: Networks that lose parameters.
-        whole: Networks that still lose units; None once the beam has been filled.
-        shrunk: Networks that have lost all the units they could, waiting for the others.
+        beam: NetworkStack that lose parameters.
+        whole: NetworkStack that still lose units; None once the beam has been filled.
+        shrunk: NetworkStack that have lost all the units they could, waiting for the others.
         rounds: What was done.
         finished: Whether nothing is left to do.
     """
 
     beam: Beam
-    whole: Networks | None = None
-    shrunk: Networks | None = None
+    whole: NetworkStack | None = None
+    shrunk: NetworkStack | None = None
     rounds: list[Round] = field(default_factory=list[Round])
     finished: bool = False
 
@@ -80,11 +80,13 @@ def read_state(path: str | os.PathLike[str], state: State) -> dict[str, Any]:
         loaded: Any = torch.load(io.BytesIO(content), weights_only=True)
         if loaded["format"] != FORMAT:
             raise ValueError(f"its format is {loaded['format']!r}, not {FORMAT!r}")
-        state.beam.waiting = {size: Networks(**plain) for size, plain in loaded["waiting"].items()}
-        state.beam.front = {size: Networks(**plain) for size, plain in loaded["front"].items()}
+        state.beam.waiting = {
+            size: NetworkStack(**plain) for size, plain in loaded["waiting"].items()
+        }
+        state.beam.front = {size: NetworkStack(**plain) for size, plain in loaded["front"].items()}
         for name in ("whole", "shrunk"):
             plain = loaded[name]
-            setattr(state, name, None if plain is None else Networks(**plain))
+            setattr(state, name, None if plain is None else NetworkStack(**plain))
         state.rounds = [Round(*values) for values in loaded["rounds"]]
         state.finished = bool(loaded["finished"])
         return json.loads(loaded["description"])
@@ -94,7 +96,7 @@ def read_state(path: str | os.PathLike[str], state: State) -> dict[str, Any]:
         ) from error
 
 
-def _plain(networks: Networks) -> dict[str, Any]:
+def _plain(networks: NetworkStack) -> dict[str, Any]:
     # Not dataclasses.asdict: it copies every tensor. Clones, because a slice would be written
     # with all that it is a slice of.
     return {

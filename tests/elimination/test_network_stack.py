@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimits.connectivity import effective_masks
+from prunelimits.elimination.network_stack import join
+from prunelimits.elimination.settling import settle
+from prunelimits.elimination.signatures import signatures
 from prunelimits.masks import count, rows, with_biases
-from prunelimits.search.elimination.networks import join, settle
-from prunelimits.search.elimination.signatures import signatures
 
 from .oracle import one, outputs, pruned, random_networks, same_up_to_order
 

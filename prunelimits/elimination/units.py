@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunelimits.search.elimination.config import Biases
-from prunelimits.search.elimination.networks import Networks, settle
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import Biases, settle
 
 # Added to every unit's variance, as a share of the layer's mean: units that are almost a function
 # of each other would take each other's place with weights beyond all bounds.
@@ -17,8 +17,8 @@ _RIDGE = 1e-3
 
 
 def remove_units(
-    networks: Networks, x: Tensor, share: float, biases: Biases, noise: Tensor | None = None
-) -> Networks:
+    networks: NetworkStack, x: Tensor, share: float, biases: Biases, noise: Tensor | None = None
+) -> NetworkStack:
     """The networks without a share of their hidden units, every layer keeping at least one.
 
     One after the other goes the unit that the others of its layer can best stand for: what they
@@ -76,7 +76,7 @@ def remove_units(
     return settle(replace(networks, params=params, masks=masks), biases)
 
 
-def activations(networks: Networks, x: Tensor) -> list[Tensor]:
+def activations(networks: NetworkStack, x: Tensor) -> list[Tensor]:
     """Each hidden layer after its ReLU, `(models, units, n)`, for inputs `(n, inputs)`."""
     result: list[Tensor] = []
     h = x.T.expand(len(networks), *x.T.shape)
@@ -87,7 +87,7 @@ def activations(networks: Networks, x: Tensor) -> list[Tensor]:
     return result
 
 
-def _layers(networks: Networks, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _layers(networks: NetworkStack, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """All hidden layers side by side, padded to the widest with units that are not in use.
 
     Returns:

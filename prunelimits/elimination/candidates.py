@@ -7,25 +7,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from prunelimits.elimination.beam import best_of_each, first_of_each, identities
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import settle
+from prunelimits.elimination.trainer import Trainer
+from prunelimits.elimination.units import activations
 from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
-from prunelimits.search.elimination.beam import best_of_each, first_of_each, identities
-from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.networks import Networks, settle
-from prunelimits.search.elimination.trainer import Trainer
-from prunelimits.search.elimination.units import activations
 
 # Standard deviation of the noise on log scores that makes several candidates of one ranking.
 _NOISE = 0.5
 
 
 def candidates(
-    networks: Networks,
+    networks: NetworkStack,
     removed: int,
     method: Elimination,
     trainer: Trainer,
     generator: torch.Generator,
-) -> Networks:
+) -> NetworkStack:
     """Untrained networks that lack `removed` parameters or more, `tries` of each network.
 
     What the removal disconnects goes with it, and units without inputs become part of the next
@@ -47,7 +48,7 @@ def candidates(
     return found[best_of_each(parent, -found.loss, method.tries)]
 
 
-def magnitudes(networks: Networks, x: Tensor) -> Tensor:
+def magnitudes(networks: NetworkStack, x: Tensor) -> Tensor:
     """Scores of all parameters, `(models, entries)`: what they add, beside what a unit receives.
 
     A weight's is `|w|` times the standard deviation of what comes in, over the standard deviation
@@ -65,7 +66,7 @@ def magnitudes(networks: Networks, x: Tensor) -> Tensor:
     return torch.cat(result, 1)
 
 
-def _removable(networks: Networks, method: Elimination) -> Tensor:
+def _removable(networks: NetworkStack, method: Elimination) -> Tensor:
     """Which parameters may go, bool `(models, entries)`."""
     biases = method.biases == "free"
     parts = {
@@ -75,7 +76,7 @@ def _removable(networks: Networks, method: Elimination) -> Tensor:
     return rows(parts)
 
 
-def _each_removal(networks: Networks, method: Elimination) -> tuple[Tensor, dict[str, Tensor]]:
+def _each_removal(networks: NetworkStack, method: Elimination) -> tuple[Tensor, dict[str, Tensor]]:
     parent, entry = _removable(networks, method).nonzero(as_tuple=True)
     kept = rows(networks.masks)[parent]
     kept[torch.arange(len(entry)), entry] = False
@@ -83,7 +84,7 @@ def _each_removal(networks: Networks, method: Elimination) -> tuple[Tensor, dict
 
 
 def _least_removals(
-    networks: Networks, removed: int, method: Elimination, x: Tensor, generator: torch.Generator
+    networks: NetworkStack, removed: int, method: Elimination, x: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
     parent = torch.arange(len(networks)).repeat_interleave(method.tries)
     scores = magnitudes(networks, x)[parent].log()

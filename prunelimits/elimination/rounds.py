@@ -7,15 +7,16 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from prunelimits.elimination.beam import Beam, removed
+from prunelimits.elimination.candidates import candidates
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.network_stack import NetworkStack, join
+from prunelimits.elimination.result import Round, Stage
+from prunelimits.elimination.settling import settle
+from prunelimits.elimination.state import State
+from prunelimits.elimination.trainer import Trainer
+from prunelimits.elimination.units import remove_units
 from prunelimits.randomness import derive
-from prunelimits.search.elimination.beam import Beam, removed
-from prunelimits.search.elimination.candidates import candidates
-from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.networks import Networks, join, settle
-from prunelimits.search.elimination.result import Round, Stage
-from prunelimits.search.elimination.state import State
-from prunelimits.search.elimination.trainer import Trainer
-from prunelimits.search.elimination.units import remove_units
 from prunelimits.training import MLPEnsemble
 
 # Standard deviation of the noise on the units' log scores that makes different networks of one.
@@ -57,7 +58,7 @@ class Rounds:
         self.method, self.trainer, self.seed = method, trainer, seed
         self.target, self.nonzeros, self.starts = target, nonzeros, starts
         self.state = State(Beam(method.beam, method.per_origin, max(1, method.evolved)))
-        self._last: tuple[Stage, Networks] | None = None
+        self._last: tuple[Stage, NetworkStack] | None = None
 
     @property
     def seconds(self) -> float:
@@ -67,7 +68,7 @@ class Rounds:
     def next(self, start: MLPEnsemble, trained: bool) -> bool:
         """Does the next round; False if there is none."""
         if not self.state.rounds:
-            networks = settle(Networks.unmeasured(start), self.method.biases)
+            networks = settle(NetworkStack.unmeasured(start), self.method.biases)
             if trained:
                 networks = self.trainer.measured(networks)
             else:
@@ -105,7 +106,7 @@ class Rounds:
             )
         )
 
-    def _unit_round(self, networks: Networks) -> bool:
+    def _unit_round(self, networks: NetworkStack) -> bool:
         """Removes units from all; who falls out of reach stays as it was before."""
         method, generator = self.method, self._generator()
         noise = None
@@ -167,7 +168,7 @@ class Rounds:
         self._record("evolution", self.trainer.evolved(join(found), len(self.state.rounds)))
         return True
 
-    def _copies(self, networks: Networks) -> Networks:
+    def _copies(self, networks: NetworkStack) -> NetworkStack:
         """As many as the method wants, each an origin of its own from now on."""
         copy = torch.arange(max(self.method.networks, len(networks)))
         copies = networks[copy % len(networks)]
@@ -175,7 +176,7 @@ class Rounds:
         origin = copies.origin + self.starts * (1 + copy // len(networks))
         return dataclasses.replace(copies, origin=origin)
 
-    def _record(self, stage: Stage, networks: Networks) -> None:
+    def _record(self, stage: Stage, networks: NetworkStack) -> None:
         self._last = (stage, networks)
         self.state.beam.remember(networks)
 
@@ -184,7 +185,7 @@ class Rounds:
         goal = self.state.rounds[0].score if self.target is None else self.target
         return goal - self.method.slack
 
-    def _can_lose_units(self, networks: Networks) -> Tensor:
+    def _can_lose_units(self, networks: NetworkStack) -> Tensor:
         """Which members have a layer of several units, and are not near the budget yet."""
         used = [
             networks.masks[f"layers.{n}.weight"].any(2).sum(1) for n in range(len(networks.units))

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
-
-from torch import Tensor, nn
+from typing import get_args
 
 from prunelimits.arguments import checked_integer
+from prunelimits.elimination.settling import Biases
 from prunelimits.training import Recipe
-from prunelimits.types import Masks
-
-Biases: TypeAlias = Literal["free", "outgoing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,29 +81,3 @@ class Elimination:
         if self.biases not in get_args(Biases):
             allowed = ", ".join(map(repr, get_args(Biases)))
             raise ValueError(f"biases must be one of {allowed}, got {self.biases!r}")
-
-    def prune_model(
-        self,
-        model: nn.Module,
-        masks: Masks,
-        batches: Sequence[tuple[Tensor, Tensor]],
-        *,
-        loss: Callable[[Tensor, Tensor], Tensor] | None,
-        nonzeros: int | None,
-        target: float | None,
-        seed: int,
-    ) -> Masks:
-        """What `pruners.prune(model, self, ...)` calls; see there and `pruners.ModelPruner`."""
-        # Not above: that module imports this one.
-        from prunelimits.search.elimination.pruning import prune_mlp
-
-        return prune_mlp(
-            model,
-            masks,
-            batches,
-            self,
-            loss=loss,
-            nonzeros=nonzeros,
-            target=target,
-            seed=seed,
-        )

@@ -1,4 +1,4 @@
-"""`prune(model, Elimination(), ...)`: the laws of pruners, as far as they apply."""
+"""`prune(model, EliminationPruner(...))`: the laws of pruners, as far as they apply."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from prunelimits import MLP, masks, prune
 from prunelimits.connectivity import effective_masks
+from prunelimits.elimination import Elimination, EliminationPruner, eliminate
 from prunelimits.pruners import SNIP, prunable
-from prunelimits.search.elimination import Elimination, eliminate
 from prunelimits.training import MLPEnsemble, Recipe, fit
 from prunelimits.types import Masks
 
@@ -36,7 +36,9 @@ def model(seed: int = 9) -> MLP:
 
 
 def pruned(**options) -> Masks:
-    return prune(options.pop("model", None) or model(), QUICK, **{"batches": BATCHES, **options})
+    goal = {name: options.pop(name) for name in ("nonzeros", "target") if name in options}
+    pruner = EliminationPruner(method=QUICK, **goal)
+    return prune(options.pop("model", None) or model(), pruner, **{"batches": BATCHES, **options})
 
 
 @pytest.mark.parametrize("nonzeros", [9, 20, 40, 1000])
@@ -151,7 +153,7 @@ def test_trained_and_zero_initialised_networks_are_pruned_too():
 )
 def test_losses_of_torch_are_known(loss, y: torch.Tensor, outputs: int):
     net = MLPEnsemble((2, 5, 4, outputs), 1, seed=2).member(0)[0].double()
-    found = prune(net, QUICK, target=0.85, loss=loss, batches=[(X, y)])
+    found = prune(net, EliminationPruner(target=0.85, method=QUICK), loss=loss, batches=[(X, y)])
     assert 0 < masks.count(found) < 40
 
 
@@ -159,10 +161,9 @@ def test_losses_of_torch_are_known(loss, y: torch.Tensor, outputs: int):
     ("options", "error", "message"),
     [
         ({}, ValueError, "target or nonzeros must be given"),
-        ({"keep": 20}, ValueError, "keep, sparsity and ignore are not for Elimination"),
+        ({"nonzeros": 9, "keep": 20}, ValueError, "are not for EliminationPruner, which has a bud"),
         ({"nonzeros": 9, "sparsity": 0.5}, ValueError, "keep, sparsity and ignore"),
         ({"nonzeros": 9, "ignore": ["layers.0"]}, ValueError, "keep, sparsity and ignore"),
-        ({"nonzeros": 0}, ValueError, "nonzeros must be at least 1, got 0"),
         ({"nonzeros": 9, "batches": []}, ValueError, r"batches must hold at least one pair \(x, y"),
         ({"nonzeros": 9, "loss": _squeezed}, ValueError, "loss must be one of .*got <function"),
         (
@@ -179,12 +180,25 @@ def test_what_cannot_be_is_refused(options, error: type[Exception], message: str
         pruned(**options)
 
 
-def test_budgets_of_other_methods_and_classes_are_refused():
-    with pytest.raises(ValueError, match="nonzeros and target are not for SNIP"):
-        prune(model(), SNIP(), nonzeros=9)
-    with pytest.raises(ValueError, match="nonzeros and target are not for SNIP"):
-        prune(model(), SNIP(), keep=9, target=0.9)
-    for method in (SNIP, Elimination):
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ValueError, "target or nonzeros must be given, got neither"),
+        ({"nonzeros": 0}, ValueError, "nonzeros must be at least 1, got 0"),
+        ({"nonzeros": 9.0}, TypeError, "nonzeros must be an integer, got 9.0"),
+        ({"target": 1.5}, ValueError, "target must be at most 1, got 1.5"),
+        ({"target": torch.nan}, ValueError, "target must be at most 1, got nan"),
+        ({"target": "0.9"}, TypeError, "target must be a number, got '0.9'"),
+        ({"target": 0.9, "method": 5}, TypeError, "method must be an Elimination, got 5"),
+    ],
+)
+def test_budgets_are_checked(options, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        EliminationPruner(**options)
+
+
+def test_methods_and_classes_are_no_pruners():
+    for method in (SNIP, Elimination, EliminationPruner, Elimination()):
         with pytest.raises(TypeError, match="pruner must be a pruner, such as SNIP"):
             prune(model(), method, keep=9)  # pyright: ignore[reportArgumentType]
 
@@ -192,6 +206,7 @@ def test_budgets_of_other_methods_and_classes_are_refused():
 def test_only_its_own_classes_are_pruners_of_models():
     from prunelimits.pruners.model_pruner import ModelPruner
 
-    assert isinstance(QUICK, ModelPruner)
+    assert isinstance(EliminationPruner(nonzeros=9), ModelPruner)
+    assert not isinstance(QUICK, ModelPruner)
     assert not isinstance(SNIP(), ModelPruner)
     assert list(prunable(model())) == [f"layers.{n}.weight" for n in range(3)]

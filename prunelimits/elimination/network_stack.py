@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunelimits.connectivity import fold_constants
-from prunelimits.masks import rows, with_biases
+from prunelimits.masks import rows
 from prunelimits.models import MLP, parameter_shapes
-from prunelimits.search.elimination.config import Biases
 from prunelimits.training import MLPEnsemble
 from prunelimits.types import Masks, Params
 
 
 @dataclass(frozen=True, eq=False)
-class Networks:
+class NetworkStack:
     """Sparse MLPs stacked along a leading axis.
 
     Attributes:
@@ -42,7 +39,7 @@ class Networks:
     loss: Tensor
 
     @classmethod
-    def unmeasured(cls, ensemble: MLPEnsemble) -> Networks:
+    def unmeasured(cls, ensemble: MLPEnsemble) -> NetworkStack:
         """The members of an ensemble, each its own origin, of score and loss NaN."""
         models = len(ensemble)
         nan = torch.full((models,), torch.nan, dtype=torch.float64)
@@ -59,8 +56,8 @@ class Networks:
     def __len__(self) -> int:
         return len(self.origin)
 
-    def __getitem__(self, members: Tensor | slice) -> Networks:
-        return Networks(
+    def __getitem__(self, members: Tensor | slice) -> NetworkStack:
+        return NetworkStack(
             self.widths,
             {name: value[members] for name, value in self.params.items()},
             {name: mask[members] for name, mask in self.masks.items()},
@@ -95,7 +92,7 @@ class Networks:
         return model, {name: mask[0].clone() for name, mask in masks.items()}
 
 
-def join(parts: Sequence[Networks]) -> Networks:
+def join(parts: Sequence[NetworkStack]) -> NetworkStack:
     """All members of several stacks of the same depth, padded to the widest with pruned units.
 
     Raises:
@@ -106,7 +103,7 @@ def join(parts: Sequence[Networks]) -> Networks:
     widths = tuple(max(sizes) for sizes in zip(*(part.widths for part in parts), strict=True))
     padded = [_padded(part, widths) for part in parts]
     first = padded[0]
-    return Networks(
+    return NetworkStack(
         widths,
         {name: torch.cat([part.params[name] for part in padded]) for name in first.params},
         {name: torch.cat([part.masks[name] for part in padded]) for name in first.masks},
@@ -117,51 +114,7 @@ def join(parts: Sequence[Networks]) -> Networks:
     )
 
 
-def settle(networks: Networks, biases: Biases) -> Networks:
-    """The same networks without constants and what lies on no path, as narrow as they can be.
-
-    Outputs change by rounding only, except where `biases` is `"outgoing"`, which keeps exactly the
-    biases of units that have a way out.
-    """
-    params, masks = fold_constants(networks.params, networks.masks)
-    if biases == "outgoing":
-        weights = {name: mask for name, mask in masks.items() if name.endswith("weight")}
-        masks = with_biases(weights, "outgoing")
-    return narrowed(replace(networks, params=params, masks=masks))
-
-
-def narrowed(networks: Networks) -> Networks:
-    """Units that are in use moved to the front of their layers, and the layers cut behind them."""
-    orders: list[Tensor] = [torch.arange(networks.widths[0]).repeat(len(networks), 1)]
-    for layer in range(len(networks.units)):
-        used = networks.masks[f"layers.{layer + 1}.weight"].any(1)
-        width = max(1, int(used.sum(1).max()))
-        orders.append((~used).int().argsort(dim=1, stable=True)[:, :width])
-    orders.append(torch.arange(networks.widths[-1]).repeat(len(networks), 1))
-    return Networks(
-        tuple(order.shape[1] for order in orders),
-        _reordered(networks.params, orders),
-        _reordered(networks.masks, orders),
-        tuple(unit.gather(1, o) for unit, o in zip(networks.units, orders[1:-1], strict=True)),
-        networks.origin,
-        networks.score,
-        networks.loss,
-    )
-
-
-def _reordered(named: Params, orders: list[Tensor]) -> Params:
-    """Rows and columns in these orders, `(models, new width)` for every layer of units."""
-    result: Params = {}
-    for layer, (columns, order) in enumerate(pairwise(orders)):
-        weight, bias = named[f"layers.{layer}.weight"], named[f"layers.{layer}.bias"]
-        weight = weight.gather(1, order[:, :, None].expand(-1, -1, weight.shape[2]))
-        weight = weight.gather(2, columns[:, None].expand(-1, weight.shape[1], -1))
-        result[f"layers.{layer}.weight"] = weight
-        result[f"layers.{layer}.bias"] = bias.gather(1, order)
-    return result
-
-
-def _padded(networks: Networks, widths: tuple[int, ...]) -> Networks:
+def _padded(networks: NetworkStack, widths: tuple[int, ...]) -> NetworkStack:
     shapes = parameter_shapes(widths)
 
     def pad(named: Params) -> Params:

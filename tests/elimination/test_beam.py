@@ -8,13 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunelimits.search.elimination.beam import Beam, best, best_of_each, by_size, removed
-from prunelimits.search.elimination.networks import Networks, settle
+from prunelimits.elimination.beam import Beam, best, best_of_each, by_size, removed
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import settle
 
 from .oracle import one, random_networks, same_up_to_order
 
 
-def scored(seed: int, models: int = 30) -> Networks:
+def scored(seed: int, models: int = 30) -> NetworkStack:
     generator = torch.Generator().manual_seed(seed)
     networks = settle(random_networks((2, 2, 2, 1), models, seed, 0.8), "free")
     return replace(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.settling import narrowed
 from prunelimits.masks import count, with_biases
 from prunelimits.models import MLP
-from prunelimits.search.elimination.config import Elimination
-from prunelimits.search.elimination.networks import Networks, narrowed
 from prunelimits.types import Masks
 
 Stage: TypeAlias = Literal["dense", "units", "parameters", "evolution"]
@@ -66,10 +67,10 @@ class EliminatedNetwork:
     model: MLP
     masks: Masks
     origin: int
-    network: Networks
+    network: NetworkStack
 
     @classmethod
-    def of(cls, network: Networks) -> EliminatedNetwork:
+    def of(cls, network: NetworkStack) -> EliminatedNetwork:
         """The description of one network."""
         network = narrowed(network)
         model, masks = network.member(0)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.randomness import derive
-from prunelimits.search.elimination.networks import Networks
 from prunelimits.training import AbstractEngine, Loss, Recipe, evaluate, evolve, fit
 
 # Samples on which removals are compared before training, and activations are measured.
@@ -60,7 +60,7 @@ class Trainer:
         spread = measure_y.double().var(0, correction=0).mean() if loss == "mse" else None
         self._variance = spread
 
-    def train(self, networks: Networks, recipe: Recipe, round_: int) -> Networks:
+    def train(self, networks: NetworkStack, recipe: Recipe, round_: int) -> NetworkStack:
         """The networks trained and measured; those that diverged are left out."""
         recipe = replace(recipe, batch_size=min(recipe.batch_size, len(self.x)))
         result = fit(
@@ -82,7 +82,7 @@ class Trainer:
             trained = self._measured(trained)
         return trained[~result.diverged]
 
-    def evolved(self, networks: Networks, round_: int) -> Networks:
+    def evolved(self, networks: NetworkStack, round_: int) -> NetworkStack:
         """The networks after an evolution of their parameters for the training score itself."""
         ensemble = evolve(
             networks.ensemble(),
@@ -99,12 +99,12 @@ class Trainer:
         self.work += int(networks.nonzeros().sum()) * passes * len(self.x)
         return self.measured(replace(networks, params=ensemble.params))
 
-    def measured(self, networks: Networks) -> Networks:
+    def measured(self, networks: NetworkStack) -> NetworkStack:
         """The networks as they are, with their loss and score."""
         result = evaluate(networks.ensemble(), self.x, self.y, loss=self.loss, engine=self.engine)
         return self._measured(replace(networks, loss=result.loss))
 
-    def screened(self, networks: Networks) -> Networks:
+    def screened(self, networks: NetworkStack) -> NetworkStack:
         """The networks as they are, with their loss on some samples."""
         result = evaluate(networks.ensemble(), *self._screened, loss=self.loss, engine=self.engine)
         return replace(networks, loss=result.loss.nan_to_num(nan=torch.inf))
@@ -113,7 +113,7 @@ class Trainer:
         """What decides the random numbers of one round."""
         return int(derive(self.seed, round_)[0] >> 1)
 
-    def _measured(self, networks: Networks) -> Networks:
+    def _measured(self, networks: NetworkStack) -> NetworkStack:
         result = evaluate(
             networks.ensemble(),
             self.measure_x,
