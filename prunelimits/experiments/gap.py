@@ -16,7 +16,7 @@ from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult, read_table, write_table
 from prunelimits.models import MLP
 from prunelimits.search.runner import run_jobs
-from prunelimits.search.task import Task, make_task
+from prunelimits.training.task import Task, make_task
 
 
 def run_study(

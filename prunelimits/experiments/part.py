@@ -16,9 +16,9 @@ from prunelimits.experiments.trim import trim
 from prunelimits.models import parameter_shapes
 from prunelimits.pruners import AbstractPruner, ProsPr
 from prunelimits.randomness import derive
-from prunelimits.search.task import Task
 from prunelimits.training import MLPEnsemble, Recipe, fit
 from prunelimits.training.live_units import without_dead_units
+from prunelimits.training.task import Task
 
 # Parameters of all networks of a part: bounds the memory. Each takes about 50 bytes.
 _PART_PARAMETERS = 1 << 25

@@ -15,6 +15,6 @@ from prunelimits.search.results import SizeSummary as SizeSummary
 from prunelimits.search.results import read_result as read_result
 from prunelimits.search.spaces import Phase as Phase
 from prunelimits.search.store import Store as Store
-from prunelimits.search.task import make_task as make_task
 from prunelimits.search.two_phase import Progress as Progress
 from prunelimits.search.two_phase import combinatorial_search as combinatorial_search
+from prunelimits.training.task import make_task as make_task

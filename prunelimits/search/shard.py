@@ -17,7 +17,6 @@ from prunelimits.randomness import derive
 from prunelimits.saving import to_bytes
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.spaces import AbstractSpace, Phase, make_space
-from prunelimits.search.task import Task
 from prunelimits.training import (
     AbstractEngine,
     FitResult,
@@ -27,6 +26,7 @@ from prunelimits.training import (
     evaluate,
     fit,
 )
+from prunelimits.training.task import Task
 
 DIVERGED = -1
 """Stands for the number of correct samples of a network whose training diverged."""

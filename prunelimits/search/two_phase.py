@@ -29,8 +29,8 @@ from prunelimits.search.shard import (
 )
 from prunelimits.search.spaces import Phase, make_space
 from prunelimits.search.store import Store
-from prunelimits.search.task import Task, make_task
 from prunelimits.training import AbstractEngine
+from prunelimits.training.task import Task, make_task
 
 Order: TypeAlias = Literal["fewest", "shuffled"]
 

@@ -326,7 +326,7 @@ X, Y = torch.zeros(300, 2), torch.arange(300) % 2
     [
         ({}, X[:0], Y[:0], {}, "at least one sample"),
         ({}, X * torch.nan, Y, {}, "x must be finite, got nan"),
-        ({}, X, Y[:7], {}, "300 samples, got shape"),
+        ({}, X, Y[:7], {}, r"got \(300, 2\) and \(7,\)"),
         ({}, X, Y - 1, {}, "y must be labels 0 and 1"),
         ({}, X, Y + 0.5, {}, "y must be"),
         ({}, X[:, 0], Y, {}, r"x must have shape \(n, inputs\)"),

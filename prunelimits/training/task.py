@@ -1,0 +1,159 @@
+"""A classification task for MLPs: what is trained on, where accuracy is measured, from where."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
+from prunelimits.models import MLP, leading_block
+from prunelimits.randomness import derive
+from prunelimits.training.data import check_data, default_loss
+from prunelimits.training.engine import Loss
+from prunelimits.types import Params
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A classification task, checked: `make_task` makes it. All tensors are on the CPU.
+
+    Attributes:
+        x: Training inputs, float32 `(n, inputs)`.
+        y: Their labels, as `loss` wants them.
+        measure_x: Inputs on which accuracy is measured.
+        measure_y: Their labels.
+        outputs: One for two classes, otherwise the number of classes.
+        loss: Binary or multi-class cross-entropy.
+        initial: The network from whose leading block every training starts, or None.
+    """
+
+    x: Tensor
+    y: Tensor
+    measure_x: Tensor
+    measure_y: Tensor
+    outputs: int
+    loss: Loss
+    initial: MLP | None
+
+    @property
+    def inputs(self) -> int:
+        """The number of input variables."""
+        return self.x.shape[1]
+
+    def initial_block(self, widths: Sequence[int], models: int) -> Params | None:
+        """The part of `initial` that has these widths, the same for every one of `models`.
+
+        Float32 `(models, *shape)` by name; None if there is no initial network.
+        """
+        if self.initial is None:
+            return None
+        block = leading_block(dict(self.initial.named_parameters()), widths)
+        return {n: v.detach().cpu().float().expand(models, *v.shape) for n, v in block.items()}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every number of the task, in hexadecimal."""
+        data = [self.x, self.y, self.measure_x, self.measure_y]
+        return _digest([*data, *_numbers(self.initial)])
+
+    def initial_fingerprint(self) -> str | None:
+        """SHA-256 over every number of `initial`; None if there is none."""
+        return None if self.initial is None else _digest(_numbers(self.initial))
+
+
+def make_task(
+    x: Tensor, y: Tensor, *, held_out: float = 0.0, seed: int = 0, initial: MLP | None = None
+) -> Task:
+    """The task of classifying `x` as `y`, some of it held out to measure accuracy on.
+
+    Args:
+        x: Inputs, `(n, inputs)`.
+        y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes, each of which occurs.
+        held_out: Share of the samples to hold out, rounded down but at least one; 0 measures on
+            the training data.
+        seed: Decides which samples are held out.
+        initial: See `Task`.
+
+    Raises:
+        TypeError: If `x` or `y` is not a tensor of real numbers, or `initial` is no `MLP`.
+        ValueError: If data and labels do not fit each other, a class has no sample, `initial` is
+            not finite, or a number is out of its range.
+
+    Examples:
+        >>> x = torch.arange(8.0).reshape(8, 1)
+        >>> task = make_task(x, torch.arange(8) % 3, held_out=0.25)
+        >>> len(task.x), len(task.measure_x), task.outputs, task.loss
+        (6, 2, 3, 'cross_entropy')
+    """
+    x, y = checked_tensor("x", x), checked_tensor("y", y)
+    held_out = checked_number("held_out", held_out, least=0, below=1)
+    seed = checked_integer("seed", seed)
+    _check_initial(initial)
+    if x.dim() != 2 or y.dim() != 1 or len(x) != len(y):
+        raise ValueError(
+            f"x must have shape (n, inputs) and y (n,), got {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    if x.numel() == 0:
+        raise ValueError(
+            f"x must hold at least one sample of at least one input, got shape {tuple(x.shape)}"
+        )
+    classes = _checked_classes(y)
+    outputs = 1 if classes == 2 else classes
+    loss = default_loss(outputs)
+    x, y = check_data(x, y.long(), inputs=x.shape[1], outputs=outputs, loss=loss)
+    if not held_out:
+        return Task(x, y, x, y, outputs, loss, initial)
+    if len(x) < 2:
+        raise ValueError(f"held_out needs at least 2 samples, got {len(x)}")
+    generator = torch.Generator("cpu").manual_seed(int(derive(seed, -1)[0] >> 1))
+    order = torch.randperm(len(x), generator=generator, device="cpu")
+    measured = max(1, int(held_out * len(x)))
+    train, test = order[measured:].sort().values, order[:measured].sort().values
+    return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
+
+
+def _check_initial(initial: object) -> None:
+    if initial is None:
+        return
+    network = checked_instance("initial", initial, MLP, "an MLP or None")
+    for name, value in network.named_parameters():
+        checked_tensor(f"initial's {name}", value, finite=True)
+
+
+def _checked_classes(y: Tensor) -> int:
+    """How many classes the labels have, if these are 0, 1 and so on without a gap.
+
+    A stray label would otherwise ask for as many outputs as its value says.
+    """
+    labels = checked_tensor("y", y if y.is_floating_point() else y.long(), finite=True).unique()
+    smallest, largest = labels[0].item(), labels[-1].item()
+    if smallest < 0 or not bool((labels == labels.round()).all()):
+        raise ValueError(
+            "y must be labels 0 and 1, or integers from 0 up for more classes, "
+            f"got {labels.dtype} from {smallest:g} to {largest:g}"
+        )
+    if len(labels) == 1:
+        raise ValueError(f"y must hold at least two classes, got only label {smallest:g}")
+    if largest != len(labels) - 1:
+        gap = next(n for n, label in enumerate(labels.tolist()) if n != label)
+        raise ValueError(
+            f"y must hold every label from 0 to {largest:.12g}, but none of {len(y)} samples has "
+            f"label {gap}: number the classes from 0 without gaps, as "
+            "torch.unique(y, return_inverse=True)[1] does"
+        )
+    return len(labels)
+
+
+def _numbers(initial: MLP | None) -> list[Tensor]:
+    return [] if initial is None else [value.float() for value in initial.state_dict().values()]
+
+
+def _digest(tensors: Iterable[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
