@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 import prunelimits as pl
-from prunelimits.enumeration import ModelMasks, networks
+from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import unflatten
 from prunelimits.randomness import derive
 from prunelimits.training import evaluate, evolve
@@ -69,7 +69,7 @@ def missing(table: Path, nonzeros: int, at_once: int) -> Iterator[tuple[ModelMas
     """Parts of the spaces that the table does not have, in its order."""
     with table.open(newline="") as file:
         done = Counter(row["widths"] for row in csv.DictReader(file))
-    for space in networks(nonzeros):
+    for space in every_widths(nonzeros):
         first = done[name(space)]
         for start in range(first, space.count, at_once):
             yield space, range(start, min(start + at_once, space.count))

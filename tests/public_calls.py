@@ -438,7 +438,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.enumeration.canonical": lambda _: {"masks": eligible_masks()},
     "prunelimits.enumeration.count_networks": lambda _: {"widths": (2, 3, 1)},
     "prunelimits.enumeration.count_networks_by_nonzeros": lambda _: {"widths": (2, 3, 1)},
-    "prunelimits.enumeration.networks": lambda _: {"max_nonzeros": 8, "hidden_layers": 1},
+    "prunelimits.enumeration.every_widths": lambda _: {"max_nonzeros": 8, "hidden_layers": 1},
     "prunelimits.enumeration.same_network": lambda _: {
         "first": eligible_masks(),
         "second": eligible_masks(),

@@ -7,6 +7,6 @@ from prunelimits.enumeration.burnside import (
 from prunelimits.enumeration.canonical import canonical as canonical
 from prunelimits.enumeration.canonical import same_network as same_network
 from prunelimits.enumeration.eligible import EligibleMasks as EligibleMasks
+from prunelimits.enumeration.every_widths import every_widths as every_widths
 from prunelimits.enumeration.lazy_sequence import SequenceSlice as SequenceSlice
 from prunelimits.enumeration.model_masks import ModelMasks as ModelMasks
-from prunelimits.enumeration.networks import networks as networks

@@ -13,7 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, product
+from typing import get_args
 
+from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.models import check_widths
 
 CycleType = tuple[tuple[int, int], ...]
@@ -70,8 +73,16 @@ class FixedMasks:
     x: int = 1
     modulus: int | None = None
 
-    def between(self, columns: CycleType, rows: CycleType) -> int:
-        """The fixed masks whose columns and rows move in these cycles."""
+    def between(self, columns: CycleType, rows: CycleType, used: Used = "all") -> int:
+        """The fixed masks whose columns and rows move in these cycles.
+
+        Args:
+            columns: The cycle type of the columns' permutation.
+            rows: The cycle type of the rows' permutation.
+            used: `"all"`: no column is zero. `"any"`: columns may be zero.
+        """
+        if used == "any":
+            return self._with_nonzero_rows(list(columns), rows)
         # The count is symmetric; inclusion-exclusion runs over the side with fewer subsets.
         subsets = [math.prod(number + 1 for _, number in side) for side in (columns, rows)]
         if subsets[0] > subsets[1]:
@@ -81,30 +92,39 @@ class FixedMasks:
             sign = (-1) ** sum(n - k for (_, n), k in zip(columns, kept, strict=True))
             ways = math.prod(math.comb(n, k) for (_, n), k in zip(columns, kept, strict=True))
             lengths = [(length, k) for (length, _), k in zip(columns, kept, strict=True) if k]
-            term = sign * ways
-            for row_length, number in rows:
-                free = 1
-                for length, k in lengths:
-                    base = 1 + self.x ** math.lcm(length, row_length)
-                    free = self._reduced(free * base ** (math.gcd(length, row_length) * k))
-                for _ in range(number):
-                    term = self._reduced(term * (free - 1))
-            total += term
+            total += sign * ways * self._with_nonzero_rows(lengths, rows)
         return self._reduced(total)
 
-    def chains(self, widths: Sequence[int]) -> int:
+    def _with_nonzero_rows(self, columns: Sequence[tuple[int, int]], rows: CycleType) -> int:
+        """The fixed masks without zero rows, whatever their columns."""
+        masks = 1
+        for row_length, number in rows:
+            free = 1
+            for length, k in columns:
+                base = 1 + self.x ** math.lcm(length, row_length)
+                free = self._reduced(free * base ** (math.gcd(length, row_length) * k))
+            for _ in range(number):
+                masks = self._reduced(masks * (free - 1))
+        return masks
+
+    def chains(self, widths: Sequence[int], inputs: Used = "all") -> int:
         """The sum over all hidden permutations of the masks of all layers that they fix."""
         sums = {identity_cycles(widths[0]): 1}
+        used = inputs
         for units in widths[1:-1]:
             sums = {
                 rows: self._reduced(
-                    size * sum(value * self.between(cycles, rows) for cycles, value in sums.items())
+                    size
+                    * sum(
+                        value * self.between(cycles, rows, used) for cycles, value in sums.items()
+                    )
                 )
                 for rows, size in cycle_classes(units)
             }
+            used = "all"
         last = identity_cycles(widths[-1])
         return self._reduced(
-            sum(value * self.between(cycles, last) for cycles, value in sums.items())
+            sum(value * self.between(cycles, last, used) for cycles, value in sums.items())
         )
 
     def _reduced(self, value: int) -> int:
@@ -116,7 +136,7 @@ def group_order(widths: Sequence[int]) -> int:
     return math.prod(math.factorial(units) for units in widths[1:-1])
 
 
-def count_networks(widths: Sequence[int]) -> int:
+def count_networks(widths: Sequence[int], *, inputs: Used = "all") -> int:
     """The number of networks of these widths that use every unit, up to hidden-unit permutation.
 
     Networks are masks without zero rows or columns; the count is that of the orbits of
@@ -125,21 +145,26 @@ def count_networks(widths: Sequence[int]) -> int:
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
+        inputs: `"all"`: every input is used, as every hidden unit is. `"any"`: inputs may be
+            unused.
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If there are fewer than two widths or one is below 1.
+        ValueError: If there are fewer than two widths, one is below 1 or `inputs` is unknown.
 
     Examples:
         >>> count_networks((2, 3, 3, 3, 1)), count_networks((2, 7, 3, 3, 1))
         (12400, 8338343)
+        >>> count_networks((2, 3, 3, 3, 1), inputs="any")
+        13658
     """
     widths = check_widths(widths)
-    return FixedMasks().chains(widths) // group_order(widths)
+    checked_choice("inputs", inputs, get_args(Used))
+    return FixedMasks().chains(widths, inputs) // group_order(widths)
 
 
 def count_networks_by_nonzeros(
-    widths: Sequence[int], *, max_nonzeros: int | None = None
+    widths: Sequence[int], *, max_nonzeros: int | None = None, inputs: Used = "all"
 ) -> dict[int, int]:
     """The number of networks of these widths for each number of nonzeros, ascending and exact.
 
@@ -148,16 +173,21 @@ def count_networks_by_nonzeros(
     Args:
         widths: Inputs, hidden units of each layer, outputs.
         max_nonzeros: Only up to this many, which saves work.
+        inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
 
     Raises:
-        TypeError: If a width is not an integer.
-        ValueError: If there are fewer than two widths or one is below 1.
+        TypeError: If a width or `max_nonzeros` is not an integer.
+        ValueError: If there are fewer than two widths, one is below 1, `max_nonzeros` is negative
+            or `inputs` is unknown.
 
     Examples:
         >>> count_networks_by_nonzeros((2, 3, 3, 3, 1), max_nonzeros=24)
         {22: 2, 23: 23, 24: 158}
     """
     widths = check_widths(widths)
+    checked_choice("inputs", inputs, get_args(Used))
+    if max_nonzeros is not None:
+        max_nonzeros = checked_integer("max_nonzeros", max_nonzeros, 0)
     weights = sum(d_in * d_out for d_in, d_out in pairwise(widths))
     biases = sum(widths[1:])
     most = weights if max_nonzeros is None else min(weights, max_nonzeros - biases)
@@ -165,7 +195,7 @@ def count_networks_by_nonzeros(
         return {}
     order = group_order(widths)
     width = weights + order.bit_length() + 1
-    packed = FixedMasks(2**width, 2 ** (width * (most + 1))).chains(widths)
+    packed = FixedMasks(2**width, 2 ** (width * (most + 1))).chains(widths, inputs)
     counts: dict[int, int] = {}
     for ones in range(most + 1):
         count = ((packed >> (ones * width)) & (2**width - 1)) // order

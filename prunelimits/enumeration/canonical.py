@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from torch import Tensor
 
+from prunelimits.arguments import checked_choice
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.mask_layout import MaskLayout
 from prunelimits.enumeration.orbit_cuts import best_cut
 from prunelimits.types import Masks
 
 
-def canonical(masks: Masks) -> Masks:
+def canonical(masks: Masks, *, inputs: Used = "all") -> Masks:
     """The masks that represent all relabellings of the hidden units of `masks`.
 
     A permutation of a hidden layer's units moves the rows of the matrix below and the columns of
@@ -19,11 +23,13 @@ def canonical(masks: Masks) -> Masks:
     Args:
         masks: The masks of an MLP by parameter name, with every row and column of the weight masks
             nonzero and every bias kept.
+        inputs: `"any"`: columns of the first weight mask may be zero, inputs that go unused.
 
     Raises:
         TypeError: If `masks` is not a dict of bool tensors.
         ValueError: If a weight mask has a zero row or column, a bias is pruned, the names and
-            shapes are not an MLP's, or too many permutations would have to be compared.
+            shapes are not an MLP's, `inputs` is unknown, or too many permutations would have to be
+            compared.
 
     Examples:
         >>> import torch
@@ -35,24 +41,26 @@ def canonical(masks: Masks) -> Masks:
         tensor([[1, 0],
                 [1, 1]], dtype=torch.int32)
     """
+    checked_choice("inputs", inputs, get_args(Used))
     layout = MaskLayout(_widths(masks))
     weights = layout.weights(layout.row(masks)[None])
-    cut = best_cut(layout.widths)
+    cut = best_cut(layout.widths, inputs)
     return layout.masks(layout.rows(cut.matrices(cut.canonical_keys(weights)))[0])
 
 
-def same_network(first: Masks, second: Masks) -> bool:
+def same_network(first: Masks, second: Masks, *, inputs: Used = "all") -> bool:
     """Whether relabelling hidden units takes one network's masks to the other's.
 
     Args:
         first: The masks of an MLP by parameter name; see `canonical` for what they must be.
         second: The same for the other network. Other widths make it another network.
+        inputs: As for `canonical`.
 
     Raises:
         TypeError: As for `canonical`.
         ValueError: As for `canonical`.
     """
-    one, other = canonical(first), canonical(second)
+    one, other = canonical(first, inputs=inputs), canonical(second, inputs=inputs)
     return all(
         mask.shape == other[name].shape and bool((mask == other[name]).all())
         for name, mask in one.items()

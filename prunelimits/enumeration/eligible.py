@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate, groupby
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
-from prunelimits.enumeration.eligible_counts import EligibleCounts
+from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.enumeration.eligible_counts import EligibleCounts, Used
 from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array, number_dtype
 
@@ -31,7 +32,7 @@ class EligibleMasks(LazySequence[Tensor]):
     value as a binary number, first column most significant), so it stands for all its row
     permutations. This is `EligibleMasks` of Algorithm 1 in
     [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), with the order of rows that
-    the paper's text describes.
+    the paper's text describes. With `columns="any"`, columns may be zero: units below go unused.
 
     The list ascends in (number of ones, tuple of row counts, tuple of row values), tuples compared
     lexicographically from the first row.
@@ -43,11 +44,12 @@ class EligibleMasks(LazySequence[Tensor]):
     Args:
         d_in: Columns, the units that the matrix reads from.
         d_out: Rows, the units that it feeds.
+        columns: `"all"`: every column has a one. `"any"`: columns may be zero.
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If a width is below 1; and by whatever needs more than `count`, if `d_in` times
-            `d_out` is more than 1,024.
+        ValueError: If a width is below 1 or `columns` is unknown; and by whatever needs more than
+            `count`, if `d_in` times `d_out` is more than 1,024.
 
     Examples:
         >>> space = EligibleMasks(3, 2)
@@ -62,12 +64,15 @@ class EligibleMasks(LazySequence[Tensor]):
         {3: 3, 4: 6, 5: 3, 6: 1}
         >>> EligibleMasks(16, 16).count > 10**63
         True
+        >>> EligibleMasks(3, 1).count, EligibleMasks(3, 1, columns="any").count
+        (1, 7)
     """
 
-    def __init__(self, d_in: int, d_out: int) -> None:
+    def __init__(self, d_in: int, d_out: int, *, columns: Used = "all") -> None:
         self.d_in = checked_integer("d_in", d_in, 1)
         self.d_out = checked_integer("d_out", d_out, 1)
-        self._counts = EligibleCounts(d_in, d_out)
+        self.columns: Used = checked_choice("columns", columns, get_args(Used))
+        self._counts = EligibleCounts(self.d_in, self.d_out, self.columns)
         self._tables: dict[int, Bits] = {}
 
     @property
@@ -79,7 +84,8 @@ class EligibleMasks(LazySequence[Tensor]):
     def count(self) -> int:
         """The number of masks, exact however large.
 
-        sum_m (-1)^(d_in-m) C(d_in, m) C(2^m - 2 + d_out, d_out), over m = 1 to d_in.
+        sum_m (-1)^(d_in-m) C(d_in, m) C(2^m - 2 + d_out, d_out), over m = 1 to d_in; with
+        `columns="any"` its last term, C(2^d_in - 2 + d_out, d_out).
         """
         return self._counts.count
 
@@ -135,11 +141,16 @@ class EligibleMasks(LazySequence[Tensor]):
             weights = self._counts.after_run(weights, *run)
             largest, rows_left = run[0] - 1, rows_left - run[1]
             ones_left -= run[0] * run[1]
-        uncovered = 2**self.d_in - 1
+        uncovered = self._to_cover
         for row, (length, later) in zip(rows, self._row_contexts(runs), strict=True):
             rank += self._counts.rows_below(row, uncovered, length, later)
             uncovered &= ~row
         return rank
+
+    @property
+    def _to_cover(self) -> int:
+        """The columns that must have a one, as a binary number."""
+        return 2**self.d_in - 1 if self.columns == "all" else 0
 
     @property
     def _strata(self) -> tuple[list[int], NDArray[Any]]:
@@ -155,7 +166,7 @@ class EligibleMasks(LazySequence[Tensor]):
             if max(grown, 2**self.d_in) > TABLE_ROWS or grown * math.prod(self.shape) > TABLE_BYTES:
                 flat = [self._unrank(ones, int(rank)) for rank in ranks]
                 return np.array(flat, dtype=bool).reshape(len(ranks), -1)
-            self._tables[ones] = eligible_bits(self.d_in, self.d_out, ones)
+            self._tables[ones] = eligible_bits(self.d_in, self.d_out, ones, self.columns)
             while sum(table.nbytes for table in self._tables.values()) > TABLE_BYTES:
                 del self._tables[next(iter(self._tables))]
         return self._tables[ones].take(ranks.astype(np.int64), axis=0)
@@ -170,7 +181,7 @@ class EligibleMasks(LazySequence[Tensor]):
             weights = self._counts.after_run(weights, ones, length)
             largest, rows_left = ones - 1, rows_left - length
             ones_left -= ones * length
-        uncovered = 2**self.d_in - 1
+        uncovered = self._to_cover
         flat: list[int] = []
         row_ones = [ones for ones, length in runs for _ in range(length)]
         for ones, (length, later) in zip(row_ones, self._row_contexts(runs), strict=True):
@@ -217,7 +228,7 @@ class EligibleMasks(LazySequence[Tensor]):
             raise TypeError(f"mask must be a bool tensor, got {kind}")
         if tuple(mask.shape) != self.shape:
             raise ValueError(f"mask must have shape {self.shape}, got {tuple(mask.shape)}")
-        for axis, name in ((1, "row"), (0, "column")):
+        for axis, name in ((1, "row"), (0, "column"))[: 2 if self.columns == "all" else 1]:
             empty = (~mask.any(dim=axis)).nonzero().flatten().tolist()
             if empty:
                 raise ValueError(f"mask is not eligible: {name} {empty[0]} is zero")
@@ -234,13 +245,18 @@ class EligibleMasks(LazySequence[Tensor]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EligibleMasks):
             return NotImplemented
-        return self.shape == other.shape
+        return self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        return hash((EligibleMasks, self.shape))
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[object, ...]:
+        return EligibleMasks, self.shape, self.columns
 
     def __repr__(self) -> str:
-        return f"EligibleMasks({self.d_in}, {self.d_out})"
+        columns = "" if self.columns == "all" else f", columns={self.columns!r}"
+        return f"EligibleMasks({self.d_in}, {self.d_out}{columns})"
 
-    def __reduce__(self) -> tuple[type[EligibleMasks], tuple[int, int]]:
-        return EligibleMasks, (self.d_in, self.d_out)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickling stores the arguments rather than the tables.
+        return partial(EligibleMasks, columns=self.columns), (self.d_in, self.d_out)

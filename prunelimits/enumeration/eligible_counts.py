@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from math import comb
+from typing import Literal, TypeAlias
+
+Used: TypeAlias = Literal["all", "any"]
+"""Which columns of a matrix, or inputs of a network, must be used: `"all"`, or `"any"` of them."""
 
 # Counts by size of 32 x 32 matrices take 5 s, of 40 x 40 a minute: larger ones are not begun.
 MOST_ENTRIES = 1024
@@ -27,6 +31,7 @@ class EligibleCounts:
 
     Such a matrix is a multiset of nonzero rows. Leaving out the zero columns is inclusion-exclusion
     over the set of columns that all rows avoid; `m` below is the number of columns that remain.
+    Where columns may be zero, the only term is that of all columns, `m = d_in`.
 
     Polynomials in the number of ones are packed into single integers (Kronecker substitution: the
     coefficient of x^n sits at bit `n * width`), so that Python's integers do the convolutions.
@@ -34,22 +39,26 @@ class EligibleCounts:
     Args:
         d_in: Columns.
         d_out: Rows.
+        columns: `"all"`: no column is zero. `"any"`: columns may be zero.
     """
 
-    def __init__(self, d_in: int, d_out: int) -> None:
+    def __init__(self, d_in: int, d_out: int, columns: Used = "all") -> None:
         self.d_in = d_in
         self.d_out = d_out
+        self.columns: Used = columns
         self._width = multisets(2**d_in - 1, d_out).bit_length() + 1
         self._packed: dict[tuple[int, int], list[int]] = {}
 
     @cached_property
     def signs(self) -> list[int]:
         """(-1)^(d_in - m) C(d_in, m), the weight of `m` remaining columns, for m = 0 to d_in."""
+        if self.columns == "any":
+            return [0] * self.d_in + [1]
         return [(-1) ** (self.d_in - m) * comb(self.d_in, m) for m in range(self.d_in + 1)]
 
     @cached_property
     def count(self) -> int:
-        """The number of matrices: sum over m of (-1)^(d_in-m) C(d_in, m) C(2^m-2+d_out, d_out)."""
+        """The number of matrices: the sum over m of its weight times C(2^m - 2 + d_out, d_out)."""
         return sum(
             sign * multisets(2**m - 1, self.d_out) for m, sign in enumerate(self.signs) if m > 0
         )
@@ -66,7 +75,8 @@ class EligibleCounts:
                 f"d_in x d_out must be at most {MOST_ENTRIES} to list masks or count them by "
                 f"nonzeros, got {self.d_in} x {self.d_out}; .count works for any size"
             )
-        ones = range(max(self.d_in, self.d_out), self.d_in * self.d_out + 1)
+        fewest = max(self.d_in, self.d_out) if self.columns == "all" else self.d_out
+        ones = range(fewest, self.d_in * self.d_out + 1)
         return {n: self.with_ones(n) for n in ones}
 
     def with_ones(self, n: int) -> int:
@@ -155,7 +165,7 @@ class EligibleCounts:
 
         Args:
             value: The row as a binary number, first column most significant.
-            uncovered: The columns that no earlier row covers, as a binary number.
+            uncovered: The columns still to be covered, as a binary number.
             length: Rows from the next one to the end of its run.
             later: For each `m`, the number of choices of the runs after this one.
         """

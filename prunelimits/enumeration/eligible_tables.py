@@ -7,12 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimits.enumeration.eligible_counts import Used
+
 Bits = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 
-def eligible_bits(d_in: int, d_out: int, ones: int) -> Bits:
+def eligible_bits(d_in: int, d_out: int, ones: int, columns: Used = "all") -> Bits:
     """The eligible masks of `d_out` rows and `d_in` columns with `ones` ones, in list order.
+
+    Args:
+        d_in: Columns.
+        d_out: Rows.
+        ones: Ones of each mask.
+        columns: `"all"`: no column is zero. `"any"`: columns may be zero.
 
     Returns:
         Shape `(masks, d_out * d_in)`, each mask flattened row by row.
@@ -21,7 +29,7 @@ def eligible_bits(d_in: int, d_out: int, ones: int) -> Bits:
     counts = np.bitwise_count(values)
     rows_by_count = {k: values[counts == k] for k in range(1, d_in + 1)}
     blocks = [
-        _masks_with_row_counts(row_counts, d_in, rows_by_count)
+        _masks_with_row_counts(row_counts, d_in if columns == "all" else 0, rows_by_count)
         for row_counts in _row_counts(ones, d_out, d_in)
     ]
     rows = np.concatenate(blocks)
@@ -42,12 +50,12 @@ def _row_counts(ones: int, rows: int, largest: int) -> Iterator[tuple[int, ...]]
 
 
 def _masks_with_row_counts(
-    row_counts: tuple[int, ...], d_in: int, rows_by_count: dict[int, Integers]
+    row_counts: tuple[int, ...], to_cover: int, rows_by_count: dict[int, Integers]
 ) -> Integers:
     """The masks with these counts of ones by row, as row values of shape `(masks, d_out)`.
 
     Grown row by row. A row is at most the one above it if they have equal counts, and a beginning
-    is dropped once the rows to come have fewer ones than columns still to cover.
+    is dropped once the rows to come have fewer ones than columns of the `to_cover` are left.
     """
     grown = np.zeros((1, 0), dtype=np.int64)
     position = np.zeros(1, dtype=np.int64)
@@ -61,7 +69,7 @@ def _masks_with_row_counts(
         position = np.arange(len(parent)) - np.repeat(np.cumsum(choices) - choices, choices)
         covered = covered[parent] | rows[position]
         ones_left -= ones
-        can_cover = d_in - np.bitwise_count(covered) <= ones_left
+        can_cover = to_cover - np.bitwise_count(covered).astype(np.int64) <= ones_left
         parent, position, covered = parent[can_cover], position[can_cover], covered[can_cover]
         grown = np.concatenate([grown[parent], rows[position][:, None]], axis=1)
         previous = ones

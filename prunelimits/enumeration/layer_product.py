@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prunelimits.enumeration.chains import Integers, Level
 from prunelimits.enumeration.eligible import EligibleMasks
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_tables import Bits
 from prunelimits.enumeration.lazy_sequence import number_dtype
 
@@ -24,11 +25,19 @@ class LayerProduct:
     Args:
         widths: Inputs, hidden units of each layer, outputs.
         first_per_count: Layer index -> n: only the first n masks of that layer for each count.
+        inputs: `"all"`: every input is used. `"any"`: columns of the first layer may be zero.
     """
 
-    def __init__(self, widths: Sequence[int], first_per_count: Mapping[int, int]) -> None:
-        spaces = {shape: EligibleMasks(*shape) for shape in pairwise(widths)}
-        self._spaces = [spaces[shape] for shape in pairwise(widths)]
+    def __init__(
+        self, widths: Sequence[int], first_per_count: Mapping[int, int], inputs: Used
+    ) -> None:
+        # Layers of one shape share a space, and so its tables.
+        every = [
+            EligibleMasks(d_in, d_out, columns="all" if layer else inputs)
+            for layer, (d_in, d_out) in enumerate(pairwise(widths))
+        ]
+        spaces = {space: space for space in every}
+        self._spaces = [spaces[space] for space in every]
         self.levels: list[Level] = []
         self._starts: list[list[int]] = []
         for layer, space in enumerate(self._spaces):

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_choice, checked_integer
 from prunelimits.enumeration.burnside import count_networks, count_networks_by_nonzeros
 from prunelimits.enumeration.chains import Chains
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.layer_product import LayerProduct
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array
 from prunelimits.enumeration.mask_layout import MaskLayout, count_ones
@@ -37,6 +38,10 @@ class ModelMasks(LazySequence[Masks]):
     without zero rows or columns, and bias masks. Bias i of a layer is kept where row i of its
     weight mask has a nonzero, as in the paper: here everywhere. *Nonzeros* are weights and biases.
 
+    With `inputs="any"`, columns of the first weight mask may be zero: the network leaves those
+    inputs out. The sparsest network of a table of data is found only so; at least one input is
+    used always, as every unit reads something.
+
     With `symmetry="layer"` the space is the product of each weight matrix's `EligibleMasks`: the
     space of [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), which counts many
     networks more than once. With `symmetry="network"` it has one element for each orbit of
@@ -57,18 +62,20 @@ class ModelMasks(LazySequence[Masks]):
             networks that are equal up to a relabelling of hidden units.
         min_nonzeros: Only networks with at least this many nonzeros.
         max_nonzeros: Only networks with at most this many nonzeros.
+        inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
         first_per_count: Layer index -> n: for that layer, counted from 0, only the first n masks of
             each number of nonzeros (the paper's Appendix D). Only with `"layer"`.
 
     Attributes:
         widths: As given, a tuple.
         symmetry: As given.
+        inputs: As given.
         shapes: The shape of every parameter by name.
 
     Raises:
         TypeError: If a number is not an integer.
-        ValueError: If a number is out of range, or `symmetry` is unknown. With `"network"`, when
-            elements or ranks are asked for and finding them would take too long.
+        ValueError: If a number is out of range, or `symmetry` or `inputs` is unknown. With
+            `"network"`, when elements or ranks are asked for and finding them would take too long.
         MemoryError: Likewise, if their tables would take more than 512 MiB.
 
     Examples:
@@ -83,6 +90,8 @@ class ModelMasks(LazySequence[Masks]):
         25991
         >>> ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3}).count
         63208
+        >>> ModelMasks((4, 1, 1), inputs="any")[0]["layers.0.weight"].int()
+        tensor([[0, 0, 0, 1]], dtype=torch.int32)
     """
 
     def __init__(
@@ -92,19 +101,19 @@ class ModelMasks(LazySequence[Masks]):
         *,
         min_nonzeros: int | None = None,
         max_nonzeros: int | None = None,
+        inputs: Used = "all",
         first_per_count: Mapping[int, int] | None = None,
     ) -> None:
         self._layout = MaskLayout(widths)
         self.widths = self._layout.widths
         self.shapes = self._layout.shapes
-        if symmetry not in get_args(Symmetry):
-            raise ValueError(f"symmetry must be one of {get_args(Symmetry)}, got {symmetry!r}")
+        self.symmetry: Symmetry = checked_choice("symmetry", symmetry, get_args(Symmetry))
+        self.inputs: Used = checked_choice("inputs", inputs, get_args(Used))
         if first_per_count and symmetry == "network":
             raise ValueError(
                 "first_per_count must be left out with symmetry='network', whose layers have no "
                 f"lists of their own, got {dict(first_per_count)}"
             )
-        self.symmetry: Symmetry = symmetry
         self.min_nonzeros, self.max_nonzeros = _checked_filter(min_nonzeros, max_nonzeros)
         layers = len(self.widths) - 1
         self.first_per_count = MappingProxyType(_checked_first(first_per_count or {}, layers))
@@ -176,7 +185,7 @@ class ModelMasks(LazySequence[Masks]):
         filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
         if filtered or self.symmetry == "layer" or self._has_small_tables():
             return self.take([random.randrange(self.count) for _ in range(n)])
-        return self._layout.rows(UniformNetworks(self.widths).draw(n, random))
+        return self._layout.rows(UniformNetworks(self.widths, self.inputs).draw(n, random))
 
     def elements(self, ranks: range) -> Iterator[Masks]:
         """The networks at `ranks`, all within 0 to `count - 1`."""
@@ -210,10 +219,10 @@ class ModelMasks(LazySequence[Masks]):
     def _factors(self) -> LayerProduct | NetworkOrbits:
         """The levels that networks are chains through."""
         if self.symmetry == "layer":
-            return LayerProduct(self.widths, self.first_per_count)
+            return LayerProduct(self.widths, self.first_per_count, self.inputs)
         most = self.max_nonzeros
         most_ones = None if most is None else most - self._layout.biases
-        return NetworkOrbits(best_cut(self.widths), most_ones)
+        return NetworkOrbits(best_cut(self.widths, self.inputs), most_ones)
 
     @cached_property
     def _chains(self) -> Chains:
@@ -230,7 +239,9 @@ class ModelMasks(LazySequence[Masks]):
         if self.symmetry == "layer":
             return self._chains.by_nonzeros
         least = self.min_nonzeros or 0
-        counts = count_networks_by_nonzeros(self.widths, max_nonzeros=self.max_nonzeros)
+        counts = count_networks_by_nonzeros(
+            self.widths, max_nonzeros=self.max_nonzeros, inputs=self.inputs
+        )
         return {nonzeros: count for nonzeros, count in counts.items() if nonzeros >= least}
 
     @cached_property
@@ -238,7 +249,7 @@ class ModelMasks(LazySequence[Masks]):
         filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
         if self.symmetry == "layer" or filtered:
             return sum(self._by_nonzeros.values())
-        return count_networks(self.widths)
+        return count_networks(self.widths, inputs=self.inputs)
 
     def _has_small_tables(self) -> bool:
         try:
@@ -246,9 +257,20 @@ class ModelMasks(LazySequence[Masks]):
         except (MemoryError, ValueError):
             return False
 
+    def _options(self) -> dict[str, Any]:
+        """The options that are not at their defaults, by name."""
+        options = {
+            "min_nonzeros": self.min_nonzeros,
+            "max_nonzeros": self.max_nonzeros,
+            "inputs": None if self.inputs == "all" else self.inputs,
+            "first_per_count": dict(self.first_per_count) or None,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
     def _identity(self) -> tuple[object, ...]:
-        first = tuple(sorted(self.first_per_count.items()))
-        return self.widths, self.symmetry, self.min_nonzeros, self.max_nonzeros, first
+        options = self._options()
+        options["first_per_count"] = tuple(sorted(self.first_per_count.items()))
+        return self.widths, self.symmetry, tuple(options.items())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModelMasks):
@@ -259,24 +281,12 @@ class ModelMasks(LazySequence[Masks]):
         return hash(self._identity())
 
     def __repr__(self) -> str:
-        parts = [repr(self.widths), f"symmetry={self.symmetry!r}"]
-        if self.min_nonzeros is not None:
-            parts.append(f"min_nonzeros={self.min_nonzeros}")
-        if self.max_nonzeros is not None:
-            parts.append(f"max_nonzeros={self.max_nonzeros}")
-        if self.first_per_count:
-            parts.append(f"first_per_count={dict(self.first_per_count)}")
-        return f"ModelMasks({', '.join(parts)})"
+        options = (f", {name}={value!r}" for name, value in self._options().items())
+        return f"ModelMasks({self.widths!r}, symmetry={self.symmetry!r}{''.join(options)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickling stores the arguments rather than the tables.
-        space = partial(
-            ModelMasks,
-            min_nonzeros=self.min_nonzeros,
-            max_nonzeros=self.max_nonzeros,
-            first_per_count=dict(self.first_per_count),
-        )
-        return space, (self.widths, self.symmetry)
+        return partial(ModelMasks, **self._options()), (self.widths, self.symmetry)
 
 
 def _checked_filter(least: int | None, most: int | None) -> tuple[int | None, int | None]:

@@ -77,7 +77,10 @@ class NetworkOrbits:
     def locate(self, weights: Sequence[Bits]) -> tuple[list[Integers], list[NDArray[Any]]]:
         """The cells and positions of the representatives of flattened weight masks.
 
-        The masks must have no zero row or column, and no more ones than the tables reach.
+        The masks must have no more ones than the tables reach.
+
+        Raises:
+            ValueError: If a weight mask has a zero row, or a zero column that must not be.
         """
         state = np.zeros(len(weights[0]), dtype=np.int64)
         cells: list[Integers] = []

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunelimits.enumeration.eligible_counts import multisets
+from prunelimits.enumeration.eligible_counts import Used, multisets
 from prunelimits.enumeration.eligible_tables import Bits, Integers
 
 Types = NDArray[Any]
@@ -34,12 +34,14 @@ class Block:
         d_in: Units of the node below.
         units: Units of the middle layer; for a single matrix, its rows.
         d_out: Units of the node above.
+        used: Which units of the node below must have a one: only inputs may be unused.
     """
 
     layers: tuple[int, ...]
     d_in: int
     units: int
     d_out: int
+    used: Used = "all"
 
     @property
     def single(self) -> bool:
@@ -63,8 +65,8 @@ class Block:
 
     @property
     def least_ones(self) -> int:
-        """The fewest ones of matrices without zero rows or columns."""
-        below = max(self.d_in, self.units)
+        """The fewest ones of the block's matrices."""
+        below = max(self.d_in, self.units) if self.used == "all" else self.units
         return below if self.single else below + max(self.units, self.d_out)
 
     @property
@@ -131,11 +133,13 @@ class Block:
         """The types, unit by unit, given all layers' flattened weight masks.
 
         Raises:
-            ValueError: If a weight mask of the block has a zero row or column.
+            ValueError: If a weight mask of the block has a zero row, or a zero column that must
+                not be.
         """
         below = weights[self.layers[0]].reshape(-1, self.units, self.d_in)
         value_in = _values(below.transpose(1, 2, 0))
-        _check_nonzero(value_in, self.d_in, self.layers[0], ("row", "column"))
+        lines = ("row", "column") if self.used == "all" else ("row",)
+        _check_nonzero(value_in, self.d_in, self.layers[0], lines)
         if self.single:
             out = np.arange(1, self.units + 1)[:, None]
         else:
@@ -166,10 +170,10 @@ class Block:
         return sum(packed >> ones * width & (1 << width) - 1 for ones in range(most + 1))
 
 
-def _check_nonzero(values: Integers, digits: int, layer: int, lines: tuple[str, str]) -> None:
+def _check_nonzero(values: Integers, digits: int, layer: int, lines: tuple[str, ...]) -> None:
     """Raises a ValueError for a zero line of a weight mask given as the values of its lines."""
     unused = (1 << digits) - 1 & ~np.bitwise_or.reduce(values, axis=0)
-    for line, zero in zip(lines, ((values == 0).any(axis=0), unused != 0), strict=True):
+    for line, zero in zip(lines, ((values == 0).any(axis=0), unused != 0), strict=False):
         if zero.any():
             raise ValueError(
                 f"layers.{layer}.weight of network {int(zero.argmax())} has a zero {line}"

@@ -10,7 +10,7 @@ from itertools import pairwise, permutations, product
 
 import numpy as np
 
-from prunelimits.enumeration.eligible_counts import multisets
+from prunelimits.enumeration.eligible_counts import Used, multisets
 from prunelimits.enumeration.eligible_tables import Bits, Integers
 from prunelimits.enumeration.orbit_blocks import Block, Types
 
@@ -77,7 +77,7 @@ class Cut:
         """The blocks' keys of each network's representative, least in the order of `blocks`.
 
         Args:
-            weights: The layers' weight masks without zero rows or columns, flattened.
+            weights: The layers' weight masks, flattened.
         """
         types = [block.types(weights) for block in self.blocks]
         best = [block.key(of_block) for block, of_block in zip(self.blocks, types, strict=True)]
@@ -108,7 +108,7 @@ class Cut:
 
 
 @cache
-def best_cut(widths: tuple[int, ...]) -> Cut:
+def best_cut(widths: tuple[int, ...], inputs: Used = "all") -> Cut:
     """The cut whose orbits take the least work to list.
 
     With n multisets in a block and a group of order g, the work is about n (1 + log g) for the
@@ -117,7 +117,7 @@ def best_cut(widths: tuple[int, ...]) -> Cut:
     Raises:
         ValueError: If every cut needs keys beyond 63 bits, too many types or too large a group.
     """
-    manageable = [cut for cut in cuts(widths) if _manageable(cut)]
+    manageable = [cut for cut in cuts(widths, inputs) if _manageable(cut)]
     if not manageable:
         raise ValueError(
             f"networks of widths {widths} cannot be ranked up to hidden-unit permutation: every "
@@ -128,14 +128,20 @@ def best_cut(widths: tuple[int, ...]) -> Cut:
     return min(manageable, key=_cost)
 
 
-def cuts(widths: tuple[int, ...]) -> Iterator[Cut]:
+def cuts(widths: tuple[int, ...], inputs: Used = "all") -> Iterator[Cut]:
     """Every way to cut a network of these widths, manageable or not."""
     last = len(widths) - 1
     for chosen in product((False, True), repeat=last - 1):
         nodes = (0, *(layer for layer, is_node in enumerate(chosen, 1) if is_node), last)
         if all(above - below <= 2 for below, above in pairwise(nodes)):
             blocks = [
-                Block(tuple(range(below, above)), widths[below], widths[below + 1], widths[above])
+                Block(
+                    layers=tuple(range(below, above)),
+                    d_in=widths[below],
+                    units=widths[below + 1],
+                    d_out=widths[above],
+                    used="all" if below else inputs,
+                )
                 for below, above in pairwise(nodes)
             ]
             largest = max(blocks, key=_multisets)

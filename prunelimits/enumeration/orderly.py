@@ -56,7 +56,9 @@ class _Beginnings:
 
 
 def least_multisets(block: Block, actions: Types, most: int) -> Iterator[LeastMultisets]:
-    """The least multisets whose matrices have no zero row or column, in chunks, keys ascending.
+    """The least multisets that are matrices of the block, in chunks, keys ascending.
+
+    No row of a matrix is zero, and no column but those that `block.used` allows.
 
     Args:
         block: The block whose types are meant.
@@ -107,8 +109,9 @@ def _extended(
     covered_out = beginnings.covered_out[parent] | block.values_out[added]
     ones = beginnings.ones[parent] + block.ones[added]
     units_left = block.units - len(beginnings.types) - 1
-    fits = block.d_in - np.bitwise_count(covered_in) <= units_left * block.d_in
-    fits &= block.d_out - np.bitwise_count(covered_out) <= units_left * block.most_in_row
+    fits = block.d_out - np.bitwise_count(covered_out) <= units_left * block.most_in_row
+    if block.used == "all":
+        fits &= block.d_in - np.bitwise_count(covered_in) <= units_left * block.d_in
     fits &= ones + units_left * int(block.ones.min()) <= most
     kept = np.flatnonzero(fits)
     types = np.concatenate(

@@ -15,6 +15,7 @@ from prunelimits.enumeration.burnside import (
     cycle_classes,
     identity_cycles,
 )
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_tables import Bits
 
 
@@ -27,10 +28,14 @@ class UniformNetworks:
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
+        inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], inputs: Used = "all") -> None:
         self._widths = tuple(widths)
+        # Layer by layer, which columns must have a one.
+        self._used: list[Used] = ["all"] * (len(widths) - 1)
+        self._used[0] = inputs
         fixed = FixedMasks()
         layers = [
             [(identity_cycles(widths[0]), 1)],
@@ -40,10 +45,12 @@ class UniformNetworks:
         ways = {cycles: 1 for cycles, _ in layers[-1]}
         self._first = layers[0][0][0]
         self._next: list[dict[CycleType, list[tuple[CycleType, int]]]] = []
-        for below, above in reversed(list(pairwise(layers))):
+        neighbours = zip(pairwise(layers), self._used, strict=True)
+        for (below, above), used in reversed(list(neighbours)):
             choices = {
                 columns: [
-                    (rows, size * fixed.between(columns, rows) * ways[rows]) for rows, size in above
+                    (rows, size * fixed.between(columns, rows, used) * ways[rows])
+                    for rows, size in above
                 ]
                 for columns, _ in below
             }
@@ -62,9 +69,13 @@ class UniformNetworks:
         ]
         for network in range(n):
             cycles = self._first
-            for of_layer, choices in zip(weights, self._next, strict=True):
+            for of_layer, choices, used in zip(weights, self._next, self._used, strict=True):
                 rows = _weighted_choice(choices[cycles], random)
-                of_layer[network] = _fixed_mask(cycles, rows, random).ravel()
+                if used == "all":
+                    mask = _fixed_mask(cycles, rows, random)
+                else:
+                    mask = _without_zero_columns(rows, cycles, random).T
+                of_layer[network] = mask.ravel()
                 cycles = rows
         return weights
 
@@ -83,18 +94,22 @@ def _fixed_mask(columns: CycleType, rows: CycleType, random: Random) -> Bits:
     if _units(rows) > _units(columns):
         return _fixed_mask(rows, columns, random).T
     while True:
-        mask = np.zeros((_units(rows), _units(columns)), dtype=bool)
-        for start, length in _spans(columns):
-            part = mask[:, start : start + length]
-            while not part.any():
-                for row, row_length in _spans(rows):
-                    for shift in range(gcd(length, row_length)):
-                        steps = np.arange(lcm(length, row_length))
-                        part[row + steps % row_length, (steps + shift) % length] = (
-                            random.random() < 0.5
-                        )
+        mask = _without_zero_columns(columns, rows, random)
         if mask.any(axis=1).all():
             return mask
+
+
+def _without_zero_columns(columns: CycleType, rows: CycleType, random: Random) -> Bits:
+    """A uniform mask without zero columns, whatever its rows, that such permutations fix."""
+    mask = np.zeros((_units(rows), _units(columns)), dtype=bool)
+    for start, length in _spans(columns):
+        part = mask[:, start : start + length]
+        while not part.any():
+            for row, row_length in _spans(rows):
+                for shift in range(gcd(length, row_length)):
+                    steps = np.arange(lcm(length, row_length))
+                    part[row + steps % row_length, (steps + shift) % length] = random.random() < 0.5
+    return mask
 
 
 def _units(cycles: CycleType) -> int:

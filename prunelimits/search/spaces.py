@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from prunelimits.enumeration import ModelMasks, networks
+from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import unflatten
 from prunelimits.models import parameter_shapes
 from prunelimits.randomness import derive
@@ -227,10 +227,10 @@ def _space(
         return WidthSpace(inputs, outputs, hidden_layers=config.hidden_layers, width=config.width)
     if widths is None:
         assert config.max_nonzeros is not None, "every_widths needs max_nonzeros"
-        family = networks(
+        family = every_widths(
             config.max_nonzeros,
-            inputs=inputs,
-            outputs=outputs,
+            d_in=inputs,
+            d_out=outputs,
             hidden_layers=config.hidden_layers,
         )
         return FamilySpace(family)

@@ -34,18 +34,21 @@ SMALL = [
 ]
 
 
-def weight_masks(d_in: int, d_out: int) -> list[np.ndarray]:
-    """Every binary matrix without a zero row or column."""
+def weight_masks(d_in: int, d_out: int, used: str = "all") -> list[np.ndarray]:
+    """Every binary matrix without a zero row and, if all columns must be used, a zero column."""
     every = (
         np.array(bits, dtype=bool).reshape(d_out, d_in)
         for bits in itertools.product((0, 1), repeat=d_in * d_out)
     )
-    return [mask for mask in every if mask.any(0).all() and mask.any(1).all()]
+    return [mask for mask in every if mask.any(1).all() and (used == "any" or mask.any(0).all())]
 
 
-def labelled_networks(widths: tuple[int, ...]) -> Tensor:
+def labelled_networks(widths: tuple[int, ...], inputs: str = "all") -> Tensor:
     """Every mask of every layer together, one a row, flattened with biases kept."""
-    layers = [weight_masks(*shape) for shape in itertools.pairwise(widths)]
+    layers = [
+        weight_masks(*shape, "all" if layer else inputs)
+        for layer, shape in enumerate(itertools.pairwise(widths))
+    ]
     return torch.from_numpy(
         np.stack(
             [

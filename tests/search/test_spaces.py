@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunelimits.enumeration import ModelMasks, networks
+from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import flatten, unflatten
 from prunelimits.models import MLP, leading_block, parameter_shapes
 from prunelimits.search import SearchConfig
@@ -75,7 +75,7 @@ def test_keys_tell_networks_apart_whatever_the_filter():
 
 @pytest.mark.parametrize(("most", "layers"), [(12, 1), (16, 2), (17, 3)])
 def test_a_family_holds_every_network_of_its_spaces_once_by_size(most: int, layers: int):
-    spaces = networks(most, hidden_layers=layers)
+    spaces = every_widths(most, hidden_layers=layers)
     family = FamilySpace(spaces)
     expected = {
         (space.widths, tuple(row.tolist()))
@@ -97,7 +97,7 @@ def test_a_family_holds_every_network_of_its_spaces_once_by_size(most: int, laye
 
 
 def test_a_network_has_the_same_key_in_a_family_as_in_its_own_space():
-    spaces = networks(20)
+    spaces = every_widths(20)
     family = FamilySpace(spaces)
     ranks = list(range(0, family.count, 7))
     keys = dict(zip(ranks, family.keys(ranks).tolist(), strict=True))

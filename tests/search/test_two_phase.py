@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prunelimits.enumeration import ModelMasks, networks
+from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import count
 from prunelimits.models import MLP
 from prunelimits.search import (
@@ -102,7 +102,7 @@ def test_every_widths_at_once(config: SearchConfig, data: Data):
     every = dataclasses.replace(config, widths=None, every_widths=True, max_nonzeros=16, width=8)
     result = combinatorial_search(every, *data)
     (phase,) = result.phases
-    spaces = networks(16)
+    spaces = every_widths(16)
     assert (phase.phase, phase.widths) == (2, None)
     assert phase.trained == 4 * sum(space.count for space in spaces)
     for found in result.best:

@@ -6,34 +6,34 @@ import itertools
 
 import pytest
 
-from prunelimits.enumeration import count_networks_by_nonzeros, networks
-from prunelimits.enumeration.networks import fewest_nonzeros
+from prunelimits.enumeration import count_networks_by_nonzeros, every_widths
+from prunelimits.enumeration.every_widths import fewest_nonzeros
 
 
 @pytest.mark.parametrize(("most", "count"), [(28, 80_578), (30, 308_575), (32, 1_228_706)])
 def test_known_counts(most: int, count: int) -> None:
-    assert sum(space.count for space in networks(most)) == count
+    assert sum(space.count for space in every_widths(most)) == count
 
 
 def test_every_space_streams_what_it_counts() -> None:
-    for space in networks(26):
+    for space in every_widths(26):
         rows = space.take(range(space.count))
         assert space.ranks(rows).tolist() == list(range(space.count))
         assert int(rows.sum(1).max()) <= 26
 
 
 @pytest.mark.parametrize(
-    ("most", "inputs", "outputs", "hidden_layers"),
+    ("most", "d_in", "d_out", "hidden_layers"),
     [(14, 2, 1, 2), (13, 1, 2, 2), (12, 3, 2, 1), (9, 2, 2, 0), (12, 2, 1, 3), (5, 2, 1, 3)],
 )
 def test_widths_are_those_found_by_trying_all(
-    most: int, inputs: int, outputs: int, hidden_layers: int
+    most: int, d_in: int, d_out: int, hidden_layers: int
 ) -> None:
-    spaces = networks(most, inputs=inputs, outputs=outputs, hidden_layers=hidden_layers)
+    spaces = every_widths(most, d_in=d_in, d_out=d_out, hidden_layers=hidden_layers)
     hidden = itertools.product(range(1, most + 1), repeat=hidden_layers)
     expected = {}
     for units in hidden:
-        widths = (inputs, *units, outputs)
+        widths = (d_in, *units, d_out)
         if sum(widths[1:]) <= most:
             counts = count_networks_by_nonzeros(widths, max_nonzeros=most)
             if counts:
@@ -50,11 +50,11 @@ def test_widths_are_those_found_by_trying_all(
     [
         ({"max_nonzeros": -1}, ValueError, "max_nonzeros must be at least 0"),
         ({"max_nonzeros": 9.5}, TypeError, "max_nonzeros must be an integer"),
-        ({"max_nonzeros": 9, "inputs": 0}, ValueError, "widths"),
-        ({"max_nonzeros": 9, "outputs": True}, TypeError, "widths"),
+        ({"max_nonzeros": 9, "d_in": 0}, ValueError, "d_in must be at least 1, got 0"),
+        ({"max_nonzeros": 9, "d_out": True}, TypeError, "d_out must be an integer"),
         ({"max_nonzeros": 9, "hidden_layers": -1}, ValueError, "hidden_layers must be at least 0"),
     ],
 )
 def test_bad_arguments(arguments: dict, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        networks(**arguments)
+        every_widths(**arguments)
