@@ -12,6 +12,7 @@ import torch
 from prunelimits.exchange import from_json
 from prunelimits.masks import check_masks
 from prunelimits.models.mlp import MLP
+from prunelimits.resuming import write_whole
 from prunelimits.types import Masks
 
 
@@ -31,7 +32,7 @@ def save(model: MLP, masks: Masks | None, path: str | os.PathLike[str]) -> None:
         TypeError: If `model` is no `MLP` or a mask is not a bool tensor.
         OSError: If the file cannot be written; then an existing one is as it was.
     """
-    write_atomically(to_bytes(model, masks), path)
+    write_whole(to_bytes(model, masks), path)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[MLP, Masks]:
@@ -87,22 +88,3 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{source} is not a prunelimits network: {error}") from error
     return model, masks
-
-
-def write_atomically(content: bytes, path: str | os.PathLike[str]) -> None:
-    """Writes a neighbouring temporary file, which then takes the place of `path`.
-
-    Raises:
-        OSError: If the file cannot be written; then `path` is as it was.
-    """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import prunelimits as pl
 from prunelimits.masks import with_biases
 from prunelimits.models import MLP, parameter_shapes
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 from prunelimits.types import Masks
 
 WIDTHS = (2, 5, 3, 1)
@@ -270,7 +270,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     with monkeypatch.context() as patch:
         patch.setattr(os, failing, interrupt)
         with pytest.raises(KeyboardInterrupt):
-            write_atomically(b"new", path)
+            write_whole(b"new", path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
 

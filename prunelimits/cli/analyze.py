@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console
 from prunelimits.connectivity import analyze
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,5 @@ class Analyze:
         report = analyze(model, masks, inputs=inputs)
         console.print(str(report), markup=False, soft_wrap=True)
         if self.json is not None:
-            write_atomically(json.dumps(report.to_dict(), indent=1).encode(), self.json)
+            write_whole(json.dumps(report.to_dict(), indent=1).encode(), self.json)
         return 0

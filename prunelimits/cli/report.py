@@ -15,7 +15,8 @@ from torch import Tensor
 
 from prunelimits.datasets import cubist_spiral
 from prunelimits.pareto import pareto_front
-from prunelimits.saving import save, write_atomically
+from prunelimits.resuming import write_whole
+from prunelimits.saving import save
 from prunelimits.search import (
     FoundNetwork,
     Phase,
@@ -185,7 +186,7 @@ def write_rows(rows: Iterable[Iterable[object]], path: Path) -> None:
     """Writes rows, the first of which names the columns, to a CSV file."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
-    write_atomically(text.getvalue().encode(), path)
+    write_whole(text.getvalue().encode(), path)
     say(f"Wrote {path}")
 
 

@@ -16,8 +16,7 @@ import torch
 from prunelimits.elimination.beam import Beam
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.result import Round
-from prunelimits.resuming import StoreError
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import StoreError, write_whole
 
 FORMAT = "prunelimits elimination 2"
 """Changed when the meaning of the file's content changes."""
@@ -62,7 +61,7 @@ def write_state(path: str | os.PathLike[str], description: Mapping[str, Any], st
         },
         buffer,
     )
-    write_atomically(buffer.getvalue(), path)
+    write_whole(buffer.getvalue(), path)
 
 
 def read_state(path: str | os.PathLike[str], state: State) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prunelimits.experiments.study import Run
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 
 
 class RunResult(NamedTuple):
@@ -63,7 +63,7 @@ def write_table(
     writer.writerow(_COLUMNS)
     for run, *counts, accuracy, samples, operations in sorted(results):
         writer.writerow([*run, *counts, accuracy, f"{samples:.0f}", f"{operations:.0f}"])
-    write_atomically(text.getvalue().encode(), path)
+    write_whole(text.getvalue().encode(), path)
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:

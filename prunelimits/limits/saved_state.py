@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from prunelimits.limits.lanczos import LanczosState
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 
 
 def save_state(state: LanczosState, path: str | os.PathLike[str]) -> None:
@@ -22,7 +22,7 @@ def save_state(state: LanczosState, path: str | os.PathLike[str]) -> None:
     content = io.BytesIO()
     # Copies: a view would be saved with all of the storage behind it.
     torch.save({name: part.cpu().clone() for name, part in state._asdict().items()}, content)
-    write_atomically(content.getvalue(), path)
+    write_whole(content.getvalue(), path)
 
 
 def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> LanczosState:

@@ -8,14 +8,13 @@ import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prunelimits.resuming import StoreError
+from prunelimits.resuming import StoreError, WriterLock, check_same
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase
 
@@ -55,13 +54,12 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str] | None, *, write: bool) -> None:
         self.path = None if path is None else Path(path)
-        self._lock: sqlite3.Connection | None = None
+        self._lock: WriterLock | None = None
         if self.path is not None and not write and not self.path.exists():
             raise StoreError(f"{self.path} does not exist")
         if self.path is not None and write:
-            if not self.path.absolute().parent.is_dir():
-                raise StoreError(f"the folder of {self.path} does not exist")
-            self._lock = _lock(self.path)
+            self._lock = WriterLock(self.path)
+            self._lock.acquire()
         try:
             with self._errors():
                 self._db = sqlite3.connect(self.path or ":memory:", isolation_level=None)
@@ -102,17 +100,7 @@ class Store:
             with self._errors(), self._transaction():
                 rows = list(description.items())
                 self._db.executemany("INSERT INTO description VALUES (?, ?)", rows)
-        recorded = _flat(self.description())
-        differences = [
-            f"{name} is {shorten(recorded.get(name, 'absent'), 90)}, asked for {shorten(value, 90)}"
-            for name, value in _flat(description).items()
-            if recorded.get(name) != value
-        ]
-        if differences:
-            raise StoreError(
-                f"{self.path} belongs to another search ({'; '.join(differences)}): "
-                "ask for the same, or use another store"
-            )
+        check_same(self.path, _flat(self.description()), _flat(description), "search")
 
     def description(self) -> dict[str, str]:
         """What `describe` recorded."""
@@ -194,12 +182,8 @@ class Store:
         """Closes the file and lets others write."""
         if (database := getattr(self, "_db", None)) is not None:
             database.close()
-        if self._lock is not None and self.path is not None:
-            # A writer that slips in between finds the file gone or takes a new one. At worst two
-            # write at once; transactions and primary keys keep the store whole even then.
-            _lock_path(self.path).unlink(missing_ok=True)
-            self._lock.close()
-            self._lock = None
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -243,30 +227,6 @@ class Store:
             else:
                 advice = "the file is damaged or no store of prunelimits: start a new store"
             raise StoreError(f"{self.path}: {text}; {advice}") from error
-
-
-def _lock(path: Path) -> sqlite3.Connection:
-    """An exclusive lock that ends with the process, however it ends.
-
-    A transaction in a second, empty database: the system's file locks, as SQLite knows them on
-    every platform, without shutting readers out of the store itself.
-    """
-    lock_path = _lock_path(path)
-    connection = sqlite3.connect(lock_path, timeout=0, isolation_level=None)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if "locked" not in str(error):
-            raise StoreError(f"{lock_path}: {error}; check the folder's permissions") from error
-        raise StoreError(
-            f"another process is searching with {path}: wait for it, or use another store"
-        ) from error
-    return connection
-
-
-def _lock_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
 
 
 def _flat(description: dict[str, str]) -> dict[str, str]:

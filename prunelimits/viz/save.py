@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 
 # Without the date, the same figure gives the same file but for an SVG's ids of clipping paths.
 _UNDATED = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -28,4 +28,4 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"path must end in .png, .svg or .pdf, got {str(path)!r}")
     drawing = io.BytesIO()
     figure.savefig(drawing, format=suffix[1:], dpi=200, metadata=_UNDATED[suffix])
-    write_atomically(drawing.getvalue(), path)
+    write_whole(drawing.getvalue(), path)

@@ -218,7 +218,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_round_before(tmp_path: Path,
             raise OSError("no space left")
         Path(str(path)).write_bytes(content)
 
-    monkeypatch.setattr("prunelimits.elimination.state.write_atomically", failing)
+    monkeypatch.setattr("prunelimits.elimination.state.write_whole", failing)
     with pytest.raises(OSError, match="no space"):
         run(store=store)
     monkeypatch.undo()

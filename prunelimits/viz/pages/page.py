@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from prunelimits.saving import write_atomically
+from prunelimits.resuming import write_whole
 from prunelimits.viz.pages.content import Content
 
 MOST_BYTES = 2_000_000
@@ -64,7 +64,7 @@ class Page:
         Raises:
             OSError: If the file cannot be written; then an existing one is as it was.
         """
-        write_atomically(self.html.encode(), path)
+        write_whole(self.html.encode(), path)
 
     def open(self) -> Path:
         """Shows the page in the browser, from a new temporary file, which is returned.
