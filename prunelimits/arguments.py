@@ -40,11 +40,11 @@ def checked_integer(
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {shown(value)}") from None
     if least is not None and most is not None and not least <= number <= most:
-        raise ValueError(f"{name} must be from {least} to {most}, got {number}")
+        raise ValueError(f"{name} must be from {least} to {most}, got {shown(number)}")
     if least is not None and number < least:
-        raise ValueError(f"{name} must be at least {least}, got {number}")
+        raise ValueError(f"{name} must be at least {least}, got {shown(number)}")
     if most is not None and number > most:
-        raise ValueError(f"{name} must be at most {most}, got {number}")
+        raise ValueError(f"{name} must be at most {most}, got {shown(number)}")
     return number
 
 
@@ -117,7 +117,10 @@ def checked_number(
         raise TypeError(f"{name} must be a number, got {shown(value)}")
     if getattr(value, "shape", ()) or isinstance(getattr(value, "item", float)(), complex | bool):
         raise TypeError(f"{name} must be a number, got {shown(value)}")
-    number = float(value)  # pyright: ignore[reportArgumentType]
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
     low = [(above is None or number > above), (least is None or number >= least)]
     high = [(below is None or number < below), (most is None or number <= most)]
     if math.isfinite(number) and all(low + high):
@@ -241,5 +244,8 @@ def shown(value: object) -> str:
         return f"a tensor {tuple(value.shape)} of {value.dtype}"
     if hasattr(value, "__array_interface__") and getattr(value, "ndim", 0):
         return f"an array {getattr(value, 'shape', '')} of {getattr(value, 'dtype', '')}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of more digits than Python writes, or an object of the caller's
+        return f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"a {type(value).__name__}"

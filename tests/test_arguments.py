@@ -155,6 +155,13 @@ def test_a_tensor_is_dense_real_and_holds_data(value, error, message):
         checked_tensor("x", value, finite=True)
 
 
+def test_numbers_beyond_all_bounds_are_refused_like_others():
+    with pytest.raises(ValueError, match="share must be finite, got a int"):
+        checked_number("share", 10**5000)
+    with pytest.raises(ValueError, match="keep must be at most 5, got a int"):
+        checked_integer("keep", 10**5000, most=5)
+
+
 def test_a_long_value_is_told_by_its_kind():
     assert shown(list(range(100))) == "a list"
     assert shown(np.ones(3)) == "an array (3,) of float64"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, Category, State
+from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.schedules import exponential
 from prunelimits.pruners.selection import counts, select
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -65,9 +66,10 @@ class AtInit(AbstractPruner):
         """The scores and the masks of every round, `rounds` pairs; arguments as for `init`."""
         start, current = counts(masks, budget), masks
         for done in range(self.rounds):
-            scores = self.scores(self._of_round(problem, done), params, current, noise)
-            keep = exponential(start, budget, (done + 1) / self.rounds)
             among = masks if self.revive else current
+            scores = self.scores(self._of_round(problem, done), params, current, noise)
+            check_scores(scores, among, type(self).__name__, problem, params)
+            keep = exponential(start, budget, (done + 1) / self.rounds)
             current = select(scores, among, keep, floor=self.floor)
             yield scores, current
 

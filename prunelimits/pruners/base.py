@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 from torch import Tensor
 
 from prunelimits.arguments import checked_integer
-from prunelimits.pruners.budgets import Scope, check_scope, divide
+from prunelimits.pruners.budgets import Scope, divide
+from prunelimits.pruners.settings import choice_setting, integer_setting, number_setting
 from prunelimits.types import Masks, Params, Problem
 
 Category: TypeAlias = Literal["at initialisation", "dense to sparse", "sparse to sparse"]
@@ -71,11 +72,10 @@ class AbstractPruner(ABC):
     floor: int = 0
 
     def __post_init__(self) -> None:
-        checked_integer("rounds", self.rounds, 1)
-        checked_integer("floor", self.floor, 0)
-        check_scope(self.scope)
-        if not 0 <= self.until <= 1:
-            raise ValueError(f"until must be a share of the training, 0 to 1, got {self.until}")
+        integer_setting(self, "rounds", 1)
+        integer_setting(self, "floor", 0)
+        choice_setting(self, "scope", get_args(Scope))
+        number_setting(self, "until", least=0, most=1)
 
     def budget(self, masks: Masks, keep: int) -> Tensor:
         """`keep` as the rule divides it: `(1,)` for one ranking of all, or `(layers,)`, int64.
@@ -121,7 +121,7 @@ class AbstractPruner(ABC):
         return [-(-r * reach // self.rounds) for r in range(1, self.rounds + 1)]
 
     def _reach(self, steps: int) -> Fraction:
-        # The decimal the user wrote: 0.07 * 100 is more than 7 in floating point.
+        # By the decimal that `until` prints as: 0.07 * 100 is more than 7 in floating point.
         return Fraction(str(self.until)) * checked_integer("steps", steps, 1)
 
     @abstractmethod

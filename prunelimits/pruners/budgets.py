@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,13 +22,6 @@ _RULES: dict[Scope, Callable[[Mapping[str, Sequence[int]], int], dict[str, int]]
     "igq": quotas.igq,
     "smart_ratio": quotas.smart_ratio,
 }
-
-
-def check_scope(scope: object) -> None:
-    """Raises `ValueError` if there is no such scope."""
-    if scope not in get_args(Scope):
-        allowed = ", ".join(map(repr, get_args(Scope)))
-        raise ValueError(f"scope must be one of {allowed}, got {scope!r}")
 
 
 def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from prunelimits.pruners.base import State
 from prunelimits.pruners.schedules import cosine
 from prunelimits.pruners.selection import select
+from prunelimits.pruners.settings import choice_setting, number_setting
 from prunelimits.pruners.sparse_to_sparse import Moves, SparseToSparse
 from prunelimits.types import Masks, Params, Scores
 
@@ -43,10 +44,8 @@ class DropGrow(SparseToSparse):
         super().__post_init__()
         if self.scope == "global":
             raise ValueError("scope must give layers quotas, such as 'erk', got 'global'")
-        if not 0 <= self.fraction <= 1:
-            raise ValueError(f"fraction must be between 0 and 1, got {self.fraction}")
-        if self.decay not in get_args(Decay):
-            raise ValueError(f"decay must be one of {get_args(Decay)}, got {self.decay!r}")
+        number_setting(self, "fraction", least=0, most=1)
+        choice_setting(self, "decay", get_args(Decay))
 
     @abstractmethod
     def drop_scores(self, params: Params, masks: Masks) -> Scores:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, State
+from prunelimits.pruners.nan_checks import check_scores, check_task
 from prunelimits.pruners.selection import counts, select
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -52,7 +53,9 @@ class LearnedMask(AbstractPruner):
         noise: Params | None = None,
     ) -> State:
         """See `AbstractPruner.init`: after the training."""
+        check_task(problem, params, masks)
         scores, learned = self.learn(problem, params, masks, budget, noise)
+        check_scores(scores, masks, type(self).__name__, problem, params)
         kept = select(scores, masks, budget, floor=self.floor)
         return State(kept, budget, counts(masks, budget), torch.zeros_like(budget[0]), learned)
 

@@ -16,12 +16,12 @@ from prunelimits.masks import check_masks, count
 from prunelimits.problem import problem_of
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
-from prunelimits.pruners.learned_mask import LearnedMask
 from prunelimits.pruners.model_pruner import ModelPruner
+from prunelimits.pruners.nan_checks import check_weights
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.prunable import prunable
-from prunelimits.pruners.selection import select
-from prunelimits.types import Masks, Params, Problem, Scores
+from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.types import Masks, Params, Problem
 
 
 def prune(
@@ -101,13 +101,13 @@ def prune(
             raise ValueError(f"loss is needed by {name}, got None")
         if pruner.needs_data and not problem.batches:
             raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
+        if pruner.needs_data:
+            check_batches(problem)
+        check_real(params, allowed)
+        check_weights(params, allowed)
         noise = draw_noise(allowed, generator) if pruner.needs_noise else None
         if isinstance(pruner, AtInit):
             kept = _checked_rounds(pruner, problem, params, allowed, budget, noise)
-        elif isinstance(pruner, LearnedMask):
-            scores, _ = pruner.learn(problem, params, allowed, budget, noise)
-            _check_numbers(scores, name, problem, params)
-            kept = select(scores, allowed, budget, floor=pruner.floor)
         else:
             kept = pruner.init(problem, params, allowed, budget, noise).masks
     empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
@@ -179,7 +179,6 @@ def _checked_rounds(
     rounds = pruner.each_round(problem, params, allowed, budget, noise)
     for number, (scores, masks) in enumerate(rounds, start=1):
         choice, kept = allowed if pruner.revive else kept, masks
-        _check_numbers(scores, method, problem, params)
         if zero_from or not count(choice):
             continue
         if any(bool(scores[name].masked_fill(~mask, 0).any()) for name, mask in choice.items()):
@@ -197,19 +196,3 @@ def _checked_rounds(
             stacklevel=3,
         )
     return kept
-
-
-def _check_numbers(scores: Scores, method: str, problem: Problem, params: Params) -> None:
-    if any(bool(score.isnan().any()) for score in scores.values()):
-        raise ValueError(f"scores of {method} must be numbers: {_cause(problem, params)}")
-
-
-def _cause(problem: Problem, params: Params) -> str:
-    for name, value in params.items():
-        if value.isnan().any():
-            return f"the model has NaN in {name!r}"
-    for index, (x, y) in enumerate(problem.batches):
-        value = problem.loss(problem.apply(params, x), y)
-        if not value.isfinite():
-            return f"the loss of batch {index} is {value.item()}"
-    return "the model and its loss are finite, but not what the method makes of them"

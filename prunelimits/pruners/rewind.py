@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, Category, State
+from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.schedules import exponential
 from prunelimits.pruners.selection import counts, select
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -65,6 +66,7 @@ class Rewind(AbstractPruner):
         done = (state.round + 1).clamp(max=self.rounds)
         keep = exponential(state.start, state.budget, done.double() / self.rounds)
         scores = self.scores(problem, params, state.masks, noise)
+        check_scores(scores, state.masks, type(self).__name__, problem, params)
         masks = select(scores, state.masks, keep, floor=self.floor)
         rewound = {n: value.where(finished, state.memory[n]) for n, value in params.items()}
         return apply(rewound, masks), state._replace(masks=masks, round=done)

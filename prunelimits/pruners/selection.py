@@ -12,8 +12,9 @@ from prunelimits.types import Masks, Scores
 def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) -> Masks:
     """The masks that keep the largest scores among the weights allowed, exactly `budget` of them.
 
-    Ties go to the lower flat index. NaN counts as the lowest number and infinities as the largest
-    ones. Works under `torch.vmap`, with scores, allowed weights and a budget per model.
+    Ties go to the lower flat index; infinities count as the largest numbers. Works under
+    `torch.vmap`, with scores, allowed weights and a budget per model: there NaN, which nothing can
+    refuse, counts as the lowest number.
 
     Args:
         scores: Name -> tensor, for every name in `allowed`; larger means keep.
@@ -23,7 +24,8 @@ def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) ->
         floor: How many weights of every layer are kept whatever the ranking, if it has them.
 
     Raises:
-        ValueError: If scores are missing for a name or have another shape.
+        ValueError: If scores are missing for a name or have another shape, or that of an allowed
+            weight is NaN.
 
     Examples:
         >>> scores = {"a": torch.tensor([5.0, 4.0]), "b": torch.tensor([3.0, 9.0, 2.0])}
@@ -65,11 +67,18 @@ def concrete(value: Tensor) -> int | None:
         return None
 
 
+def has_nan(values: Tensor, where: Tensor) -> bool:
+    """Whether a value that `where` marks is NaN; False under `torch.vmap`."""
+    return concrete((values.isnan() & where).any().long()) == 1
+
+
 def _ranked(name: str, score: Tensor | None, allowed: Tensor) -> Tensor:
     if score is None or score.shape != allowed.shape:
         got = "none" if score is None else tuple(score.shape)
         raise ValueError(f"scores[{name!r}] must have shape {tuple(allowed.shape)}, got {got}")
     score = score if score.is_floating_point() else score.double()
+    if has_nan(score, allowed):
+        raise ValueError(f"scores[{name!r}] must be numbers, got NaN: something has diverged")
     # Infinities are kept for what must not and what must be chosen.
     lowest, largest = torch.finfo(score.dtype).min, torch.finfo(score.dtype).max
     finite = score.nan_to_num(nan=lowest, posinf=largest, neginf=lowest)

@@ -12,6 +12,7 @@ from torch import Tensor
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, Category, State
 from prunelimits.pruners.budgets import Scope
+from prunelimits.pruners.nan_checks import check_weights
 from prunelimits.pruners.selection import counts, select
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -86,6 +87,7 @@ class SparseToSparse(AbstractPruner):
         """See `AbstractPruner.update`: the moved masks, new weights at zero."""
         # What the masks prune is new when it grows, whatever `params` holds there.
         live = apply(params, state.masks)
+        check_weights(live, state.masks)
         moves = self.moves(state, live, grads, noise)
         free = {name: state.memory[name] & ~stay for name, stay in moves.stay.items()}
         grown = select(moves.scores, free, moves.growth)

@@ -33,16 +33,11 @@ def first_visits(params: Params, masks: Masks, noise: Params, walks: int) -> Sco
         walks: How many walks.
 
     Raises:
-        ValueError: If the layers are not a chain: the inputs of one the outputs of the one before.
+        ValueError: As `check_sizes` does.
     """
     live = apply(params, masks)
+    check_sizes(masks)
     sizes = [live[name].double().abs().reshape(*mask.shape[:2], -1) for name, mask in masks.items()]
-    for (before, after), name in zip(itertools.pairwise(sizes), list(masks)[1:], strict=True):
-        if after.shape[1] % before.shape[0]:
-            raise ValueError(
-                f"layers must form a chain: {name!r} has {after.shape[1]} inputs, the layer before "
-                f"{before.shape[0]} outputs"
-            )
     horizon = walks * len(sizes)
     times = [torch.full_like(size, horizon).long() for size in sizes]
     starts = itertools.product(range(0, walks, _AT_ONCE), (False, True))
@@ -70,6 +65,22 @@ def first_visits(params: Params, masks: Masks, noise: Params, walks: int) -> Sco
         never = horizon + (size.sum() / size).nan_to_num(nan=torch.inf, posinf=torch.inf)
         result[name] = -never.where(time == horizon, time.double()).reshape(mask.shape)
     return result
+
+
+def check_sizes(masks: Masks) -> None:
+    """Raises if a layer has other inputs than the layer before it has outputs.
+
+    A linear layer after a convolution has several inputs a channel.
+
+    Raises:
+        ValueError: If so; the message names the layer.
+    """
+    for (_, before), (name, after) in itertools.pairwise(masks.items()):
+        if after.shape[1] % before.shape[0]:
+            raise ValueError(
+                f"layers must form a chain: {name!r} has {after.shape[1]} inputs, the layer before "
+                f"{before.shape[0]} outputs"
+            )
 
 
 def _chosen(size: Tensor, unit: Tensor, number: Tensor, backward: bool) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from prunelimits.masks import apply
+from prunelimits.masks import apply, check_masks
 from prunelimits.types import Masks, Params, Problem
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -56,13 +56,16 @@ def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Para
 
 
 def check_batches(problem: Problem) -> tuple[Batch, ...]:
-    """The batches; an error if there are none.
+    """The batches; an error if there are none, or one is empty.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If so.
     """
     if not problem.batches:
         raise ValueError("batches must hold at least one pair (x, y) for this score, got none")
+    for index, (x, _) in enumerate(problem.batches):
+        if isinstance(x, Tensor) and not x.numel():
+            raise ValueError(f"batches must hold samples, got {tuple(x.shape)} in batch {index}")
     return tuple(problem.batches)
 
 
@@ -71,10 +74,24 @@ def masked(params: Params, masks: Masks) -> Params:
 
     Raises:
         ValueError: If a mask names no parameter or has another shape.
-        TypeError: If a mask is not a bool tensor.
+        TypeError: If a mask is not a bool tensor, or a weight is complex.
     """
+    check_real(params, masks)
     zeroed = apply(params, masks)
     return {name: zeroed[name] for name in masks}
+
+
+def check_real(params: Params, masks: Masks) -> None:
+    """Raises if the masks do not fit, or a weight that they name is complex: no score ranks those.
+
+    Raises:
+        TypeError: If a mask is not a bool tensor, or a weight is complex.
+        ValueError: If a mask names no parameter or has another shape.
+    """
+    check_masks(params, masks)
+    for name in masks:
+        if params[name].is_complex():
+            raise TypeError(f"params[{name!r}] must be real, got {params[name].dtype}")
 
 
 @torch.no_grad()  # what `torch.func` differentiates is not affected; the caller's graph is cut off

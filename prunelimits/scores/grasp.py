@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.scores.curvature import curvature_product
 from prunelimits.scores.gradient import loss_gradient, masked
 from prunelimits.scores.xavier import xavier_normal
@@ -54,9 +55,8 @@ def grasp(
         >>> grasp(problem, params, {"weight": torch.tensor([[True, True]])}, temperature=1.0)
         {'weight': tensor([[ 48., -16.]])}
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    if xavier:
+    checked_number("temperature", temperature, above=0)
+    if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
 
     def cooled_outputs(params: Params, x: Tensor) -> Tensor:

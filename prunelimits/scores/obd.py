@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.arguments import checked_flag, checked_integer
 from prunelimits.scores.curvature import curvature_diagonal, curvature_product
 from prunelimits.scores.gradient import check_noise, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 # A float32 number of torch.rand has this many random bits.
-_MOST_PROBES = 24
+MOST_PROBES = 24
 
 
 @torch.no_grad()
@@ -59,9 +60,8 @@ def obd(
         >>> obd(problem, params, {"weight": torch.tensor([[True, True]])})
         {'weight': tensor([[9., 4.]])}
     """
-    if not 0 <= probes <= _MOST_PROBES:
-        raise ValueError(f"probes must be in 0 to {_MOST_PROBES}, got {probes}")
-    if probes:
+    checked_flag("gauss_newton", gauss_newton)
+    if probes := checked_integer("probes", probes, 0, MOST_PROBES):
         drawn = check_noise(noise, masks)
         diagonal = _estimate(problem, params, masks, drawn, probes, gauss_newton)
     else:

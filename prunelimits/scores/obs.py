@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.masks import flatten, unflatten
 from prunelimits.scores.curvature import curvature_matrix
 from prunelimits.scores.gradient import masked
@@ -60,7 +61,9 @@ def obs(
     """
     matrix = _matrix(problem, params, masks, damping, gauss_newton)
     kept = flatten(masks)
-    inverse = torch.linalg.inv(_within(matrix, kept)).diagonal()
+    whole, info = torch.linalg.inv_ex(_within(matrix, kept))
+    _check_invertible(matrix, info, damping)
+    inverse = whole.diagonal()
     weights = flatten(masked(params, masks)).double()
     return unflatten(weights.square() / (2 * inverse), {n: mask.shape for n, mask in masks.items()})
 
@@ -111,7 +114,8 @@ def obs_correction(
     after = before & flatten(masked(survivors, masks))
     weights = flatten(masked(params, masks)).double()
     pruned = torch.where(after, 0, weights)
-    change = torch.linalg.solve(_within(matrix, after), matrix @ pruned)
+    change, info = torch.linalg.solve_ex(_within(matrix, after), matrix @ pruned)
+    _check_invertible(matrix, info, damping)
     flat = torch.where(after, weights + change, 0)
     result = unflatten(flat, {name: mask.shape for name, mask in masks.items()})
     return {name: value.to(params[name].dtype) for name, value in result.items()}
@@ -126,10 +130,23 @@ def _matrix(
             f"masks must name at most {_MOST_WEIGHTS} weights for a dense matrix, got {count}; "
             "obd takes more"
         )
-    if damping < 0:
-        raise ValueError(f"damping must be at least 0, got {damping}")
+    damping = checked_number("damping", damping, least=0)
+    checked_flag("gauss_newton", gauss_newton)
     matrix = curvature_matrix(problem, params, masks, gauss_newton=gauss_newton).double()
     return matrix + damping * torch.eye(count, dtype=matrix.dtype, device=matrix.device)
+
+
+def _check_invertible(matrix: Tensor, info: Tensor, damping: float) -> None:
+    """Raises if LAPACK's `info` tells that the curvature has no inverse; not under `torch.vmap`."""
+    try:
+        singular = int(info) > 0
+    except RuntimeError:  # there no value can be read, and such a model's scores are no numbers
+        return
+    if singular and bool(matrix.isfinite().all()):
+        raise ValueError(
+            f"damping must be larger, got {damping}: the curvature has no inverse, as there are "
+            "directions of the weights along which the loss is flat"
+        )
 
 
 def _within(matrix: Tensor, kept: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prunelimits.arguments import checked_flag, checked_integer, checked_number
 from prunelimits.masks import apply
 from prunelimits.scores.gradient import Batch, batch_loss, check_batches, masked, trainable
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -46,8 +47,8 @@ def prospr(
 
     Raises:
         ValueError: If there are no batches, the loss is not one number, the masks do not fit, or
-            `steps` is negative.
-        TypeError: If a mask is not a bool tensor.
+            a number is out of its range.
+        TypeError: If a mask is not a bool tensor, or an argument of another kind.
 
     Examples:
         >>> from prunelimits.problem import problem_of
@@ -59,8 +60,10 @@ def prospr(
         >>> prospr(problem, params, masks, steps=1, lr=0.25)  # (c w / 2)^2 by c: w^2 / 2
         {'weight': tensor([[4.5000]])}
     """
-    if steps < 0:
-        raise ValueError(f"steps must be at least 0, got {steps}")
+    steps = checked_integer("steps", steps, 0)
+    lr = checked_number("lr", lr, least=0)
+    momentum = checked_number("momentum", momentum, least=0, below=1)
+    checked_flag("constant_first_step", constant_first_step)
     batches = check_batches(problem)
     weights = masked(params, masks)
     others = trainable(params)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from prunelimits.masks import check_masks
-from prunelimits.scores.gradient import check_noise
+from prunelimits.scores.gradient import check_noise, check_real
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -30,6 +29,6 @@ def random(problem: Problem, params: Params, masks: Masks, noise: Params | None 
         >>> random(problem, params, {"weight": torch.tensor([[True, True]])}, noise)
         {'weight': tensor([[0.2500, 0.7500]])}
     """
-    check_masks(params, masks)
+    check_real(params, masks)
     drawn = check_noise(noise, masks)
     return {name: drawn[name].masked_fill(~mask, 0) for name, mask in masks.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.arguments import checked_flag
 from prunelimits.scores.gradient import loss_gradient
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -46,7 +47,7 @@ def snip(
         >>> snip(problem, params, {"weight": torch.tensor([[True, True]])})
         {'weight': tensor([[12.,  4.]])}
     """
-    if xavier:
+    if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
     gradient = loss_gradient(problem, params, masks)
     return {name: (gradient[name] * params[name]).abs() for name in masks}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_flag
 from prunelimits.scores.gradient import check_batches, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -53,6 +54,7 @@ def synflow(
         >>> scores["0.weight"].tolist(), scores["1.weight"].tolist()
         ([[3.0, 6.0]], [[9.0]])
     """
+    checked_flag("biases", biases)
     x = check_batches(problem)[0][0]
     ones = _double(torch.ones_like(x[:1]))
     positive = {

@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from prunelimits.masks import check_masks
-from prunelimits.scores.gradient import check_noise
+from prunelimits.scores.gradient import check_noise, check_real
 from prunelimits.types import Masks, Params
 
 
@@ -41,7 +40,7 @@ def xavier_normal(params: Params, masks: Masks, noise: Params | None) -> Params:
         >>> xavier_normal(params, {"weight": torch.ones(1, 3, dtype=torch.bool)}, noise)
         {'weight': tensor([[ 0.0000,  0.7071, -0.7071]]), 'bias': tensor([1.])}
     """
-    check_masks(params, masks)
+    check_real(params, masks)
     fresh = {
         name: _normal(drawn).mul(_scale(name, params[name])).to(params[name].dtype)
         for name, drawn in check_noise(noise, masks).items()

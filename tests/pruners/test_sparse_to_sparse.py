@@ -171,6 +171,27 @@ def test_deep_r_drops_what_changes_its_sign():
     assert [int(mask.sum()) for mask in state.masks.values()] == [12, 8]
 
 
+def test_deep_r_never_leaves_a_weight_of_the_wrong_sign_and_grows_from_zero():
+    params, allowed = layers()
+    pruner = DeepR(rounds=300, lr=0.05, noise=0.02)
+    start = {name: 1e-3 * value for name, value in params.items()}
+    signs = {name: torch.where(value < 0, -1.0, 1.0) for name, value in start.items()}
+    state = pruner.init(PROBLEM, start, allowed, pruner.budget(allowed, 20), noise_of(0))
+    params, grown = masks.apply(start, state.masks), 0
+    for r in range(300):
+        generator = torch.Generator().manual_seed(r)
+        moved = {n: v + 1e-3 * torch.randn(v.shape, generator=generator) for n, v in params.items()}
+        before = state.masks
+        params, state = pruner.update(PROBLEM, state, moved, noise=noise_of(1000 + r))
+        assert masks.count(state.masks) == 20
+        for name, mask in state.masks.items():
+            assert not (signs[name] * params[name] < 0).any()
+            fresh = mask & ~before[name]
+            grown += int(fresh.sum())
+            assert not params[name][fresh].any()
+    assert grown > 300
+
+
 def test_deep_r_adds_normal_noise_to_what_is_kept():
     shape = (100, 200)
     params, allowed = {"a": torch.full(shape, -50.0)}, {"a": torch.ones(shape).bool()}
@@ -195,7 +216,7 @@ def test_what_deep_r_grows_does_not_depend_on_the_noise_that_dropped_it():
     new, later = pruner.update(PROBLEM, state, params, noise=draw_noise(allowed, generator))
     # About 5,000 of 10,000 drop, and as many of the 15,000 that are then free grow: a third.
     before, after = state.masks["a"], later.masks["a"]
-    again = before & after & (new["a"] < 0)  # dropped weights keep their value, beyond zero
+    again = before & after & (new["a"] == 0)  # what was dropped grows from zero
     dropped = int((before & ~after).sum()) + int(again.sum())
     assert 4_700 < dropped < 5_300
     assert int(again.sum()) / dropped == pytest.approx(1 / 3, abs=0.03)

@@ -257,11 +257,11 @@ def test_what_a_round_needs_is_asked_for():
     ("make", "message"),
     [
         (lambda: GMP(rounds=0), "rounds must be at least 1, got 0"),
-        (lambda: GMP(until=1.5), "until must be a share of the training, 0 to 1, got 1.5"),
+        (lambda: GMP(until=1.5), "until must be at least 0 and at most 1, got 1.5"),
         (lambda: GMP(floor=-1), "floor must be at least 0, got -1"),
         (lambda: SNIP(scope="layer"), "scope must be one of 'global', 'uniform'.*got 'layer'"),  # type: ignore[arg-type]
         (lambda: RigL(scope="global"), "scope must give layers quotas, such as 'erk'"),
-        (lambda: RigL(fraction=2.0), "fraction must be between 0 and 1, got 2.0"),
+        (lambda: RigL(fraction=2.0), "fraction must be at least 0 and at most 1, got 2.0"),
         (lambda: RigL(decay="linear"), "decay must be one of .*got 'linear'"),  # type: ignore[arg-type]
     ],
 )

@@ -150,3 +150,75 @@ def test_the_number_of_walks_side_by_side_changes_nothing(monkeypatch: pytest.Mo
     monkeypatch.setattr(walks, "_AT_ONCE", 8)
     in_parts = first_visits(params, allowed, noise, walks=61)
     assert all(torch.equal(score, in_parts[name]) for name, score in together.items())
+
+
+class Parallel(nn.Module):
+    """Two branches of the same size, added: by their shapes they could be a chain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.left(x) + self.right(x)
+
+
+class Skip(nn.Module):
+    """Convolutions with a connection that passes one by, with batch normalisation and a head."""
+
+    def __init__(self, *, skip: bool) -> None:
+        super().__init__()
+        self.skip = skip
+        self.first, self.second = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
+        self.norm, self.head = nn.BatchNorm2d(3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x).relu()
+        inside = self.norm(self.second(x))
+        x = (inside + x if self.skip else inside).relu()
+        return self.head(x.mean((2, 3))).softmax(-1)
+
+
+class Backward(nn.Module):
+    """Layers that are used in another order than they were made in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last, self.first = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(x).relu())
+
+
+@pytest.mark.parametrize(
+    ("model", "before", "past"),
+    [
+        (Parallel(), "left.weight", "right.weight"),
+        (Skip(skip=True), "first.weight", "second.weight"),
+        (Backward(), "last.weight", "first.weight"),
+    ],
+)
+@pytest.mark.parametrize("shown", [True, False])
+def test_layers_that_are_no_chain_are_refused(
+    model: nn.Module, before: str, past: str, *, shown: bool
+):
+    x = torch.randn(2, 3, 8, 8) if isinstance(model, Skip) else torch.randn(2, 4)
+    batches = [(x, torch.zeros(2))] if shown else []
+    with pytest.raises(ValueError, match=f"depend on '{before}' past '{past}'"):
+        prune(model, PHEW(), keep=8, batches=batches)
+
+
+def test_a_chain_of_layers_is_one_whatever_its_functions():
+    assert masks.count(prune(Skip(skip=False), PHEW(floor=1), keep=20)) == 20
+    smooth = nn.Sequential(
+        nn.Linear(3, 4), nn.LayerNorm(4), nn.GELU(), nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2)
+    )
+    assert masks.count(prune(smooth, PHEW(floor=1), keep=20)) == 20
+
+
+def test_a_network_that_takes_an_unknown_shape_needs_a_batch():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 11 * 4, 2))
+    with pytest.raises(ValueError, match="batches must hold a pair"):
+        prune(model, PHEW(), keep=8)
+    batches = [(torch.zeros(1, 1, 13, 6), torch.zeros(1))]
+    assert masks.count(prune(model, PHEW(floor=1), keep=8, batches=batches)) == 8

@@ -71,5 +71,5 @@ def test_a_fresh_start_is_scored_in_the_weights_place() -> None:
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_a_temperature_that_is_not_positive(temperature: float) -> None:
     case = CASES["perceptron"]()
-    with pytest.raises(ValueError, match=f"temperature must be positive, got {temperature}"):
+    with pytest.raises(ValueError, match=f"temperature must be above 0, got {temperature}"):
         grasp(case.problem, case.params, case.masks, temperature=temperature)

@@ -111,7 +111,7 @@ def test_the_estimate_has_no_bias() -> None:
 @pytest.mark.parametrize("probes", [-1, 25])
 def test_a_number_of_probes_that_the_noise_does_not_hold(probes: int) -> None:
     case = CASES["perceptron"]()
-    with pytest.raises(ValueError, match=f"probes must be in 0 to 24, got {probes}"):
+    with pytest.raises(ValueError, match=f"probes must be from 0 to 24, got {probes}"):
         obd(case.problem, case.params, case.masks, noise_for(case.masks), probes=probes)
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from prunelimits import scores as score
-from prunelimits.arguments import checked_integer
 from prunelimits.masks import count, flatten
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.budgets import Scope
+from prunelimits.pruners.chains import check_chain
+from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.pruners.walks import first_visits
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -28,6 +29,10 @@ class SNIP(AtInit):
     needs_data: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = True  # for `xavier` alone
     xavier: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flag_setting(self, "xavier")
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -51,6 +56,11 @@ class GraSP(AtInit):
     temperature: float = 200.0
     xavier: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_setting(self, "temperature", above=0)
+        flag_setting(self, "xavier")
+
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
     ) -> Scores:
@@ -73,6 +83,10 @@ class SynFlow(AtInit):
 
     rounds: int = 100
     biases: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flag_setting(self, "biases")
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -144,6 +158,13 @@ class ProsPr(AtInit):
     lr: float = 0.1
     momentum: float = 0.9
     constant_first_step: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer_setting(self, "steps", 0)
+        number_setting(self, "lr", least=0)
+        number_setting(self, "momentum", least=0, below=1)
+        flag_setting(self, "constant_first_step")
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -226,7 +247,8 @@ class PHEW(AtInit):
 
     [PHEW: paths with higher edge-weights](https://arxiv.org/abs/2010.11354): without data. Walks
     are taken until there are enough weights; the last one counts as far as the budget reaches. For
-    networks that are chains of layers.
+    networks that are chains of layers: branches and skips are refused. A batch, of which only the
+    shape of the inputs is used, may be needed to see that.
 
     Attributes:
         walks: How many walks at most. None: one for every weight there is.
@@ -238,11 +260,12 @@ class PHEW(AtInit):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.walks is not None:
-            checked_integer("walks", self.walks, 1)
+            integer_setting(self, "walks", 1)
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
     ) -> Scores:
-        """See `first_visits`."""
+        """See `first_visits`; an error for layers that are no chain, see `check_chain`."""
+        check_chain(problem, params, masks)
         drawn = score.random(problem, params, masks, noise)
         return first_visits(params, masks, drawn, self.walks or len(flatten(masks)))

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from prunelimits import scores as score
-from prunelimits.arguments import checked_integer
 from prunelimits.masks import flatten
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import Category
 from prunelimits.pruners.gradual import Gradual
 from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.rewind import Rewind
 from prunelimits.pruners.selection import concrete, counts, select
+from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
+from prunelimits.scores.obd import MOST_PROBES
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -70,6 +72,11 @@ class OBD(AtInit):
     probes: int = 0
     gauss_newton: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer_setting(self, "probes", 0, MOST_PROBES)
+        flag_setting(self, "gauss_newton")
+
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
     ) -> Scores:
@@ -100,7 +107,9 @@ class OBS(LearnedMask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_integer("at_once", self.at_once, 1)
+        integer_setting(self, "at_once", 1)
+        number_setting(self, "damping", least=0)
+        flag_setting(self, "gauss_newton")
 
     def learn(
         self,
@@ -121,6 +130,7 @@ class OBS(LearnedMask):
             scores = score.obs(
                 problem, weights, left, damping=self.damping, gauss_newton=self.gauss_newton
             )
+            check_scores(scores, left, type(self).__name__, problem, weights)
             chosen = select(scores, left, keep, floor=self.floor)
             corrected = score.obs_correction(
                 problem, weights, left, chosen,

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from prunelimits import scores as score
-from prunelimits.arguments import checked_integer
 from prunelimits.masks import apply
 from prunelimits.pruners.base import Category
 from prunelimits.pruners.budgets import Scope
@@ -18,6 +17,7 @@ from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
 from prunelimits.pruners.learned_mask import LearnedMask
 from prunelimits.pruners.schedules import exponential
 from prunelimits.pruners.selection import counts, select
+from prunelimits.pruners.settings import integer_setting, number_setting
 from prunelimits.scores.gradient import trainable
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -49,7 +49,10 @@ class EdgePopup(LearnedMask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_integer("epochs", self.epochs, 1)
+        integer_setting(self, "epochs", 1)
+        number_setting(self, "lr", least=0)
+        number_setting(self, "momentum", least=0, below=1)
+        number_setting(self, "weight_decay", least=0)
 
     def learn(
         self,
@@ -111,8 +114,11 @@ class RareGems(LearnedMask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_integer("epochs", self.epochs, 1)
-        checked_integer("freeze", self.freeze, 1)
+        integer_setting(self, "epochs", 1)
+        integer_setting(self, "freeze", 1)
+        number_setting(self, "lr", least=0)
+        number_setting(self, "momentum", least=0, below=1)
+        number_setting(self, "l2", least=0)
 
     def learn(
         self,
@@ -173,7 +179,10 @@ class LOMP(LearnedMask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_integer("epochs", self.epochs, 1)
+        integer_setting(self, "epochs", 1)
+        number_setting(self, "lr", least=0)
+        number_setting(self, "momentum", least=0, below=1)
+        number_setting(self, "l1", least=0)
 
     def learn(
         self,

@@ -14,6 +14,7 @@ from prunelimits.pruners.budgets import Scope, share_out
 from prunelimits.pruners.drop_grow import Decay, DropGrow
 from prunelimits.pruners.schedules import cosine
 from prunelimits.pruners.selection import counts, select
+from prunelimits.pruners.settings import number_setting
 from prunelimits.pruners.sparse_to_sparse import Moves, SparseToSparse
 from prunelimits.types import Masks, Params, Scores
 
@@ -84,6 +85,11 @@ class SNFS(SparseToSparse):
     fraction: float = 0.5
     smoothing: float = 0.9
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_setting(self, "fraction", least=0, most=1)
+        number_setting(self, "smoothing", least=0, most=1)
+
     def start(self, params: Params, masks: Masks) -> Params:
         """`M`, zero."""
         return {f"momentum of {name}": torch.zeros_like(params[name]) for name in masks}
@@ -131,6 +137,12 @@ class DSR(SparseToSparse):
     tolerance: float = 0.1
     threshold: float = 1e-3
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_setting(self, "fraction", least=0, most=1)
+        number_setting(self, "tolerance", least=0)
+        number_setting(self, "threshold", least=0, most=torch.finfo(torch.float32).max)
+
     def start(self, params: Params, masks: Masks) -> Params:
         """The threshold."""
         return {"threshold": torch.full_like(flatten(masks)[0], self.threshold, dtype=torch.float)}
@@ -164,8 +176,9 @@ class DeepR(SparseToSparse):
 
     [Deep rewiring](https://arxiv.org/abs/1711.05136): every connection has a sign for life, here
     the one of its initial weight. A round subtracts `lr l1` from each kept weight's magnitude, adds
-    `lr noise` times a normal number, drops what has passed zero, and grows as many. It belongs
-    after every step, so the default has as many rounds as 50 epochs of 390 steps.
+    `lr noise` times a normal number, drops what has passed zero, and grows as many, dropped ones
+    among them. Grown weights start from zero, so that after a round none has the wrong sign. It
+    belongs after every step, so the default has as many rounds as 50 epochs of 390 steps.
 
     Attributes:
         lr: The learning rate of the training.
@@ -179,6 +192,12 @@ class DeepR(SparseToSparse):
     l1: float = 1e-5
     noise: float = 1e-5
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_setting(self, "lr", least=0)
+        number_setting(self, "l1", least=0)
+        number_setting(self, "noise", least=0)
+
     def start(self, params: Params, masks: Masks) -> Params:
         """Which weights are negative for life."""
         return {f"sign of {name}": params[name] < 0 for name in masks}
@@ -188,16 +207,18 @@ class DeepR(SparseToSparse):
     ) -> Moves:
         """See `SparseToSparse.moves`."""
         noise = self.checked("noise", noise)
-        changed, stay = dict(params), dict[str, Tensor]()
+        changed, sizes, stay = dict(params), dict[str, Tensor](), dict[str, Tensor]()
         for name, mask in state.masks.items():
             sign = 1 - 2 * state.memory[f"sign of {name}"].to(params[name].dtype)
             # The normal number's own digits decide what grows, so it takes other ones.
             normal = _normal((noise[name] * 4096) % 1).to(params[name].dtype)
             size = sign * params[name] + self.lr * (self.noise * normal - self.l1)
-            changed[name] = sign * size
             stay[name] = mask & (size >= 0)
+            # What has passed zero is dormant, and whatever grows starts from zero.
+            sizes[name] = size.where(stay[name], 0)
+            changed[name] = sign * sizes[name]
         least = _layer_counts(state.masks).clamp(max=self.floor)
-        spared = select(_magnitudes(changed, state.masks), state.masks, least)
+        spared = select(sizes, state.masks, least)
         stay = {name: mask | spared[name] for name, mask in stay.items()}
         return Moves(changed, stay, state.budget - counts(stay, state.budget), noise, state.memory)
 

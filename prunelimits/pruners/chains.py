@@ -1,0 +1,77 @@
+"""Whether the layers of a network follow each other one by one, as random walks take them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimits.pruners.selection import concrete
+from prunelimits.pruners.walks import check_sizes
+from prunelimits.types import Masks, Params, Problem
+
+# Sizes of images that networks are made for, tried where no batch shows one.
+_IMAGE_SIZES = (32, 28, 64, 224, *range(1, 64), 96, 128, 256, 299)
+
+
+def check_chain(problem: Problem, params: Params, masks: Masks) -> None:
+    """Raises if something passes by a layer: parallel branches, skips, layers in another order.
+
+    With a layer's weights at zero, the outputs of a chain depend on none of the layers before it.
+    The check takes the absolute values of all parameters, so that nothing cancels. It says nothing
+    under `torch.vmap`.
+
+    Args:
+        problem: Its first batch tells the shape of an input. Without one, shapes that fit the first
+            layer are tried.
+        params: Parameters and buffers by name.
+        masks: The layers' weights, first layer first.
+
+    Raises:
+        ValueError: If the layers are no chain, or no shape of an input is known.
+    """
+    check_sizes(masks)
+    positive = {
+        name: _positive(name, value) if value.is_floating_point() else value
+        for name, value in params.items()
+    }
+    x = _input(problem, positive, masks)
+    names = list(masks)
+    for place, name in enumerate(names[1:], start=1):
+        cut = {**positive, name: torch.zeros_like(positive[name])}
+        earlier = {before: cut[before] for before in names[:place]}
+
+        def total(weights: Params, cut: Params = cut) -> Tensor:
+            outputs = problem.apply({**cut, **weights}, x).flatten()
+            # Not the plain sum: that of a softmax depends on nothing.
+            ladder = torch.linspace(1, 2, len(outputs), dtype=outputs.dtype, device=outputs.device)
+            return outputs @ ladder
+
+        for before, gradient in torch.func.grad(total)(earlier).items():
+            if concrete((gradient != 0).any().long()):
+                raise ValueError(
+                    f"layers must form a chain, but the outputs depend on {before!r} past {name!r}"
+                )
+
+
+def _positive(name: str, value: Tensor) -> Tensor:
+    # A shift by a running mean would turn signs.
+    return torch.zeros_like(value) if name.endswith("running_mean") else value.abs()
+
+
+def _input(problem: Problem, params: Params, masks: Masks) -> Tensor:
+    if problem.batches:
+        x = problem.batches[0][0]
+        return torch.ones_like(x[:1]) if isinstance(x, Tensor) and x.is_floating_point() else x
+    first = params[next(iter(masks))]
+    axes = first.dim() - 2
+    for size in _IMAGE_SIZES if axes else (1,):
+        x = first.new_ones((1, first.shape[1], *[size] * axes))
+        try:
+            problem.apply(params, x)
+        except Exception:  # whatever a network says of an input that does not fit it
+            continue
+        return x
+    raise ValueError(
+        "batches must hold a pair (x, y): no shape of an input is known that would show how the "
+        "layers follow each other"
+    )

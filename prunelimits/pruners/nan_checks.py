@@ -1,0 +1,64 @@
+"""Refusing NaN where weights are ranked: masks from it would be arbitrary.
+
+Under `torch.vmap` no value can be read, and nothing is refused: in an ensemble a member that
+diverges prunes something, and the others go on.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from prunelimits.masks import apply
+from prunelimits.pruners.selection import concrete, has_nan
+from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.types import Masks, Params, Problem, Scores
+
+
+def check_scores(
+    scores: Scores, allowed: Masks, method: str, problem: Problem, params: Params
+) -> None:
+    """Raises if a score of an allowed weight is NaN, and says where it comes from.
+
+    Raises:
+        ValueError: If one is.
+    """
+    if any(has_nan(scores[name], mask) for name, mask in allowed.items() if name in scores):
+        raise ValueError(f"scores of {method} must be numbers: {_cause(problem, params)}")
+
+
+def check_weights(params: Params, masks: Masks) -> None:
+    """Raises if a kept weight is NaN.
+
+    Raises:
+        ValueError: If one is; the message names the parameter.
+    """
+    for name, mask in masks.items():
+        if name in params and has_nan(params[name], mask):
+            raise ValueError(f"the model has NaN in {name!r}: its training has diverged")
+
+
+@torch.no_grad()
+def check_task(problem: Problem, params: Params, masks: Masks) -> None:
+    """Raises if a kept weight is NaN, or there is no batch or one whose loss is not finite.
+
+    Raises:
+        ValueError: If so.
+    """
+    check_real(params, masks)
+    check_weights(params, masks)
+    check_batches(problem)
+    for index, (x, y) in enumerate(problem.batches):
+        finite = problem.loss(problem.apply(apply(params, masks), x), y).isfinite().all()
+        if concrete(finite.long()) == 0:
+            raise ValueError(f"loss must be finite, got NaN or infinity for batch {index}")
+
+
+def _cause(problem: Problem, params: Params) -> str:
+    for name, value in params.items():
+        if value.isnan().any():
+            return f"the model has NaN in {name!r}"
+    for index, (x, y) in enumerate(problem.batches):
+        value = problem.loss(problem.apply(params, x), y)
+        if not value.isfinite():
+            return f"the loss of batch {index} is {value.item()}"
+    return "the model and its loss are finite, but not what the method makes of them"
