@@ -48,7 +48,7 @@ class WriterLock:
         if self._connection is not None:
             raise self._taken()
         target = Path(os.path.realpath(self.path))
-        if not target.parent.is_dir():
+        if not os.path.isdir(target.parent):
             raise StoreError(f"the folder of {self.path} does not exist")
         lock = target.with_name(f"{target.name}.lock")
         connection: sqlite3.Connection | None = None

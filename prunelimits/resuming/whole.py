@@ -56,7 +56,8 @@ def write_whole(content: bytes, path: str | os.PathLike[str]) -> None:
         if before is not None and not stat.S_ISREG(before.st_mode):
             target.write_bytes(content)
             return
-        if before is not None and not os.access(target, os.W_OK):
+        effective = os.access in os.supports_effective_ids
+        if before is not None and not os.access(target, os.W_OK, effective_ids=effective):
             raise PermissionError(errno.EACCES, "the file is write-protected")
         _remove_abandoned(target)
         _replace(target, before, content)
