@@ -63,7 +63,9 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
     """
     # A text nested deeply enough ends the parser's recursion instead.
     try:
-        content: Any = json.loads(text)
+        if isinstance(text, bytes):
+            text = text.decode()
+        content: Any = json.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is damaged or not JSON: {error}") from error
     try:

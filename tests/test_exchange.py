@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from prunelimits.exchange import from_json, to_json
 from prunelimits.models import MLP, parameter_shapes
+from prunelimits.saving import load
 from prunelimits.types import Masks
 
 
@@ -109,3 +111,20 @@ def test_numbers_beyond_float32_are_refused(value: str):
     text += f'"parameters": {{"layers.0.weight": [[{value}]], "layers.0.bias": [0]}}}}'
     with pytest.raises(ValueError, match=r"net\.json is not a prunelimits network"):
         from_json(text, "net.json")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    text = to_json(MLP((2, 3, 1)), None)
+    for content in (text.encode("utf-8-sig"), b"  \n" + text.encode()):
+        path.write_bytes(content)
+        assert load(path)[0].widths == (2, 3, 1)
+        assert from_json(content, "here")[0].widths == (2, 3, 1)
+    assert from_json(content.decode(), "here")[0].widths == (2, 3, 1)
+
+
+def test_bytes_that_are_no_utf_8_are_told_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    path.write_bytes(b'{"format": "\xff"}')
+    with pytest.raises(ValueError, match=r"net\.json is damaged or not JSON.*utf-8"):
+        load(path)

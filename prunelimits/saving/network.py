@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from prunelimits.exchange import from_json
 from prunelimits.masks import check_masks
 from prunelimits.models.mlp import MLP
 from prunelimits.resuming import write_whole
-from prunelimits.types import Masks
+from prunelimits.saving.archive import read_archive
+from prunelimits.types import Masks, Params
 
 
 def save(model: MLP, masks: Masks | None, path: str | os.PathLike[str]) -> None:
@@ -45,8 +47,9 @@ def load(path: str | os.PathLike[str]) -> tuple[MLP, Masks]:
         ValueError: If it is damaged or no such network.
     """
     content = Path(path).read_bytes()
-    # What `save` writes begins otherwise.
-    read = from_json if content.lstrip().startswith(b"{") else from_bytes
+    # What `save` writes begins otherwise; some editors put a mark before a text.
+    text = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+    read = from_json if text else from_bytes
     return read(content, os.fspath(path))
 
 
@@ -74,17 +77,33 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
     Raises:
         ValueError: If the content is damaged or not what `to_bytes` gave.
     """
-    # Damage surfaces as whatever the parts of torch.load raise; for the caller it is one thing.
+    loaded = read_archive(content, source)
     try:
-        loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{source} is damaged or no network file") from error
-    try:
-        if not isinstance(loaded, dict):
-            raise TypeError(f"it holds a {type(loaded).__name__}")
-        model = MLP.from_params(loaded["widths"], dict(loaded["state_dict"]))
-        masks: Masks = dict(loaded["masks"])
-        check_masks(dict(model.named_parameters()), masks)
-    except (KeyError, TypeError, ValueError) as error:
+        widths, state, masks = _parts(loaded)
+        model = MLP.from_params(widths, state)
+        check_masks(state, masks)
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{source} is not a prunelimits network: {error}") from error
     return model, masks
+
+
+def _parts(loaded: object) -> tuple[list[int], Params, Masks]:
+    """Widths, parameters and masks, of the right kinds; whether they fit is not yet known."""
+    if not isinstance(loaded, dict):
+        raise TypeError(f"it holds a {type(loaded).__name__}")
+    for name in ("widths", "state_dict", "masks"):
+        if name not in loaded:
+            raise ValueError(f"it holds no {name!r}")
+    widths, *dicts = loaded["widths"], loaded["state_dict"], loaded["masks"]
+    if not isinstance(widths, list | tuple) or not all(type(width) is int for width in widths):
+        raise TypeError("widths must be a list of integers")
+    for name, part in zip(("state_dict", "masks"), dicts, strict=True):
+        if not isinstance(part, dict) or not all(isinstance(key, str) for key in part):
+            raise TypeError(f"{name} must be a dict of tensors by name")
+        if not all(isinstance(value, Tensor) for value in part.values()):
+            raise TypeError(f"{name} must hold tensors alone")
+    state, masks = dicts
+    # Before names are made of the widths.
+    if len(state) != 2 * (len(widths) - 1):
+        raise ValueError(f"{len(widths)} widths do not fit {len(state)} parameters")
+    return list(widths), state, masks

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 import prunelimits as pl
 from prunelimits.masks import with_biases
 from prunelimits.models import MLP, parameter_shapes
-from prunelimits.resuming import write_whole
 from prunelimits.types import Masks
 
 WIDTHS = (2, 5, 3, 1)
@@ -253,24 +252,6 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
             pl.save(*network(), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
-
-
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    path = tmp_path / "net.pt"
-    path.write_text("old")
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, failing, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            write_whole(b"new", path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
 
