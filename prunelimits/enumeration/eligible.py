@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from itertools import accumulate, groupby
+from itertools import accumulate
+from threading import Lock
 from typing import Any, get_args
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_choice, checked_integer
 from prunelimits.enumeration.eligible_counts import EligibleCounts, Used
+from prunelimits.enumeration.eligible_ranks import EligibleRanks, Order
 from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array, number_dtype
 
@@ -35,7 +37,10 @@ class EligibleMasks(LazySequence[Tensor]):
     the paper's text describes. With `columns="any"`, columns may be zero: units below go unused.
 
     The list ascends in (number of ones, tuple of row counts, tuple of row values), tuples compared
-    lexicographically from the first row.
+    lexicographically from the first row. With `order="published"` it is that of the paper's
+    published code, whose loop over the last row is the outermost: masks with equal row counts
+    descend in their row values, compared from the last row. The paper's Appendix D takes the first
+    masks of each number of ones in that order.
 
     Nothing is held but tables of the numbers of ones in use, where they are small: millions of
     masks a second. Elsewhere an element is unranked by exact counting, about 0.4 ms each for (8, 4)
@@ -45,11 +50,12 @@ class EligibleMasks(LazySequence[Tensor]):
         d_in: Columns, the units that the matrix reads from.
         d_out: Rows, the units that it feeds.
         columns: `"all"`: every column has a one. `"any"`: columns may be zero.
+        order: `"ascending"` or `"published"`, as above.
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If a width is below 1 or `columns` is unknown; and by whatever needs more than
-            `count`, if `d_in` times `d_out` is more than 1,024.
+        ValueError: If a width is below 1, or `columns` or `order` is unknown; and by whatever needs
+            more than `count`, if `d_in` times `d_out` is more than 1,024.
 
     Examples:
         >>> space = EligibleMasks(3, 2)
@@ -66,14 +72,21 @@ class EligibleMasks(LazySequence[Tensor]):
         True
         >>> EligibleMasks(3, 1).count, EligibleMasks(3, 1, columns="any").count
         (1, 7)
+        >>> EligibleMasks(2, 2)[1].tolist(), EligibleMasks(2, 2, order="published")[1].tolist()
+        ([[True, True], [False, True]], [[True, True], [True, False]])
     """
 
-    def __init__(self, d_in: int, d_out: int, *, columns: Used = "all") -> None:
+    def __init__(
+        self, d_in: int, d_out: int, *, columns: Used = "all", order: Order = "ascending"
+    ) -> None:
         self.d_in = checked_integer("d_in", d_in, 1)
         self.d_out = checked_integer("d_out", d_out, 1)
         self.columns: Used = checked_choice("columns", columns, get_args(Used))
+        self.order: Order = checked_choice("order", order, get_args(Order))
         self._counts = EligibleCounts(self.d_in, self.d_out, self.columns)
+        self._ranks = EligibleRanks(self._counts, self.order)
         self._tables: dict[int, Bits] = {}
+        self._lock = Lock()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -128,29 +141,9 @@ class EligibleMasks(LazySequence[Tensor]):
             ValueError: If it is not an eligible mask of this shape, saying why.
         """
         rows = self._checked_rows(value)
-        row_counts = [row.bit_count() for row in rows]
-        total = sum(row_counts)
-        rank = sum(masks for ones, masks in self._counts.by_ones.items() if ones < total)
-        runs = [(ones, len(list(run))) for ones, run in groupby(row_counts)]
-        weights, largest, rows_left, ones_left = self._nothing_placed(total)
-        for run in runs:
-            for ones, length, masks in self._counts.runs(weights, largest, rows_left, ones_left):
-                if (ones, length) == run:
-                    break
-                rank += masks
-            weights = self._counts.after_run(weights, *run)
-            largest, rows_left = run[0] - 1, rows_left - run[1]
-            ones_left -= run[0] * run[1]
-        uncovered = self._to_cover
-        for row, (length, later) in zip(rows, self._row_contexts(runs), strict=True):
-            rank += self._counts.rows_below(row, uncovered, length, later)
-            uncovered &= ~row
-        return rank
-
-    @property
-    def _to_cover(self) -> int:
-        """The columns that must have a one, as a binary number."""
-        return 2**self.d_in - 1 if self.columns == "all" else 0
+        total = sum(row.bit_count() for row in rows)
+        fewer = sum(masks for ones, masks in self._counts.by_ones.items() if ones < total)
+        return fewer + self._ranks.rank(rows)
 
     @property
     def _strata(self) -> tuple[list[int], NDArray[Any]]:
@@ -161,65 +154,27 @@ class EligibleMasks(LazySequence[Tensor]):
 
     def _bits_with_ones(self, ones: int, ranks: NDArray[Any]) -> Bits:
         """The masks at `ranks` among those with `ones` ones."""
-        if ones not in self._tables:
-            grown = self._counts.row_multisets(self.d_in, self.d_in, self.d_out, ones)
-            if max(grown, 2**self.d_in) > TABLE_ROWS or grown * math.prod(self.shape) > TABLE_BYTES:
-                flat = [self._unrank(ones, int(rank)) for rank in ranks]
-                return np.array(flat, dtype=bool).reshape(len(ranks), -1)
-            self._tables[ones] = eligible_bits(self.d_in, self.d_out, ones, self.columns)
-            while sum(table.nbytes for table in self._tables.values()) > TABLE_BYTES:
-                del self._tables[next(iter(self._tables))]
-        return self._tables[ones].take(ranks.astype(np.int64), axis=0)
+        grown = self._counts.row_multisets(self.d_in, self.d_in, self.d_out, ones)
+        if max(grown, 2**self.d_in) <= TABLE_ROWS and grown * math.prod(self.shape) <= TABLE_BYTES:
+            return self._table(ones).take(ranks.astype(np.int64), axis=0)
+        digits = range(self.d_in - 1, -1, -1)
+        flat = [
+            [row >> digit & 1 for row in self._ranks.unrank(ones, int(rank)) for digit in digits]
+            for rank in ranks
+        ]
+        return np.array(flat, dtype=bool).reshape(len(ranks), -1)
 
-    def _unrank(self, total: int, rank: int) -> list[int]:
-        """The mask at `rank` among those with `total` ones, flattened, by exact counting."""
-        runs: list[tuple[int, int]] = []
-        weights, largest, rows_left, ones_left = self._nothing_placed(total)
-        while rows_left:
-            ones, length, rank = self._counts.run_at(rank, weights, largest, rows_left, ones_left)
-            runs.append((ones, length))
-            weights = self._counts.after_run(weights, ones, length)
-            largest, rows_left = ones - 1, rows_left - length
-            ones_left -= ones * length
-        uncovered = self._to_cover
-        flat: list[int] = []
-        row_ones = [ones for ones, length in runs for _ in range(length)]
-        for ones, (length, later) in zip(row_ones, self._row_contexts(runs), strict=True):
-            row, below = self._greatest_row(rank, ones, uncovered, length, later)
-            rank -= below
-            uncovered &= ~row
-            flat += [row >> bit & 1 for bit in range(self.d_in - 1, -1, -1)]
-        return flat
-
-    def _greatest_row(
-        self, rank: int, ones: int, uncovered: int, length: int, later: list[int]
-    ) -> tuple[int, int]:
-        """The greatest row with at most `rank` completions below it, and how many those are."""
-        row, below = (1 << ones) - 1, 0
-        prefix = 0
-        for bit in range(self.d_in - 1, -1, -1):
-            if ones == 0 or ones > bit:
-                break
-            least = prefix | 1 << bit | (1 << (ones - 1)) - 1
-            least_below = self._counts.rows_below(least, uncovered, length, later)
-            if least_below <= rank:
-                row, below = least, least_below
-                prefix |= 1 << bit
-                ones -= 1
-        return row, below
-
-    def _nothing_placed(self, total: int) -> tuple[list[int], int, int, int]:
-        """Weights, largest row count, rows left and ones left before the first run."""
-        return [1] * (self.d_in + 1), self.d_in, self.d_out, total
-
-    def _row_contexts(self, runs: list[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
-        """For each row: rows from it to the end of its run, and weights of the runs after."""
-        later = [[1] * (self.d_in + 1)]
-        for run in reversed(runs[1:]):
-            later.append(self._counts.after_run(later[-1], *run))
-        for (_, length), weights in zip(runs, reversed(later), strict=True):
-            for done in range(length):
-                yield length - done, weights
+    def _table(self, ones: int) -> Bits:
+        """All masks with `ones` ones; the table made first is dropped where memory is short."""
+        # Threads may share a space: one of them must not drop what another one looks up.
+        with self._lock:
+            if ones not in self._tables:
+                self._tables[ones] = eligible_bits(
+                    self.d_in, self.d_out, ones, columns=self.columns, order=self.order
+                )
+                while sum(table.nbytes for table in self._tables.values()) > TABLE_BYTES:
+                    del self._tables[next(iter(self._tables))]
+            return self._tables[ones]
 
     def _checked_rows(self, mask: object) -> list[int]:
         """The rows of an eligible mask as binary numbers."""
@@ -251,12 +206,14 @@ class EligibleMasks(LazySequence[Tensor]):
         return hash(self._identity())
 
     def _identity(self) -> tuple[object, ...]:
-        return EligibleMasks, self.shape, self.columns
+        return EligibleMasks, self.shape, self.columns, self.order
 
     def __repr__(self) -> str:
         columns = "" if self.columns == "all" else f", columns={self.columns!r}"
-        return f"EligibleMasks({self.d_in}, {self.d_out}{columns})"
+        order = "" if self.order == "ascending" else f", order={self.order!r}"
+        return f"EligibleMasks({self.d_in}, {self.d_out}{columns}{order})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickling stores the arguments rather than the tables.
-        return partial(EligibleMasks, columns=self.columns), (self.d_in, self.d_out)
+        space = partial(EligibleMasks, columns=self.columns, order=self.order)
+        return space, (self.d_in, self.d_out)

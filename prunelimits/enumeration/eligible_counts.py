@@ -155,37 +155,52 @@ class EligibleCounts:
             for m, weight in enumerate(weights)
         ]
 
-    def rows_below(self, value: int, uncovered: int, length: int, later: list[int]) -> int:
-        """Completions whose next row is less than `value`, among rows with as many ones.
+    @property
+    def to_cover(self) -> int:
+        """The columns that must not be zero, as a binary number, first column most significant."""
+        return 2**self.d_in - 1 if self.columns == "all" else 0
 
-        The `length` rows from here to the end of the run are a multiset of rows less than `value`
-        (its greatest comes first), and the later runs are free. Over the sets J of columns that all
-        of them avoid, only two numbers matter: how many columns remain, and how many rows less than
-        `value` avoid J. Reading `value` from its last bit, those pairs stay few.
+    def rows_beyond(
+        self, value: int, uncovered: int, length: int, later: list[int], *, greater: bool
+    ) -> int:
+        """Completions whose next row is less than `value`, or greater, with as many ones.
+
+        The `length` rows that are left of the run are a multiset of rows less than `value` (the
+        next one is the greatest of them), and the later runs are free; likewise for greater rows,
+        of which the next is the least. Over the sets J of columns that all of them avoid, only two
+        numbers matter: how many columns remain, and how many rows beyond `value` avoid J. Reading
+        `value` from its last bit, those pairs stay few.
 
         Args:
             value: The row as a binary number, first column most significant.
             uncovered: The columns still to be covered, as a binary number.
-            length: Rows from the next one to the end of its run.
-            later: For each `m`, the number of choices of the runs after this one.
+            length: Rows of the run from the next one on.
+            later: For each `m`, the number of choices of the runs that come later.
+            greater: Whether rows greater than `value` are meant.
         """
         signed = {(0, 0): 1}
         ones = 0
         for bit in range(self.d_in):
             is_one = value >> bit & 1
-            ones += is_one
             grown: dict[tuple[int, int], int] = {}
-            for (free, below), sign in signed.items():
-                # Less than `value` from this bit on: a zero here, the ones left anywhere after.
-                less = comb(free, ones) if is_one else 0
-                kept = (free + 1, below + less)
+            for (free, beyond), sign in signed.items():
+                # Beyond `value` from this bit on: the other digit here, the ones left anywhere
+                # after it.
+                if greater:
+                    here = comb(free, ones - 1) if ones and not is_one else 0
+                    avoiding = 0 if is_one else beyond
+                else:
+                    here = comb(free, ones + 1) if is_one else 0
+                    avoiding = here if is_one else beyond
+                kept = (free + 1, beyond + here)
                 grown[kept] = grown.get(kept, 0) + sign
                 if uncovered >> bit & 1:
-                    avoided = (free, less if is_one else below)
+                    avoided = (free, avoiding)
                     grown[avoided] = grown.get(avoided, 0) - sign
             signed = grown
+            ones += is_one
         return sum(
-            sign * multisets(below, length) * later[free]
-            for (free, below), sign in signed.items()
-            if below
+            sign * multisets(beyond, length) * later[free]
+            for (free, beyond), sign in signed.items()
+            if beyond
         )

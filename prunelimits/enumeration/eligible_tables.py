@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_ranks import Order
 
 Bits = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
 
-def eligible_bits(d_in: int, d_out: int, ones: int, columns: Used = "all") -> Bits:
+def eligible_bits(
+    d_in: int, d_out: int, ones: int, *, columns: Used = "all", order: Order = "ascending"
+) -> Bits:
     """The eligible masks of `d_out` rows and `d_in` columns with `ones` ones, in list order.
 
     Args:
@@ -21,6 +24,7 @@ def eligible_bits(d_in: int, d_out: int, ones: int, columns: Used = "all") -> Bi
         d_out: Rows.
         ones: Ones of each mask.
         columns: `"all"`: no column is zero. `"any"`: columns may be zero.
+        order: How masks with equal row counts are compared, as in `EligibleMasks`.
 
     Returns:
         Shape `(masks, d_out * d_in)`, each mask flattened row by row.
@@ -32,6 +36,9 @@ def eligible_bits(d_in: int, d_out: int, ones: int, columns: Used = "all") -> Bi
         _masks_with_row_counts(row_counts, d_in if columns == "all" else 0, rows_by_count)
         for row_counts in _row_counts(ones, d_out, d_in)
     ]
+    if order == "published":
+        # Of the keys of a lexical sort the last counts most, as the last row does.
+        blocks = [block[np.lexsort(block.T)[::-1]] for block in blocks]
     rows = np.concatenate(blocks)
     shifts = np.arange(d_in - 1, -1, -1)
     return ((rows[:, :, None] >> shifts) & 1).astype(bool).reshape(len(rows), d_out * d_in)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from prunelimits.enumeration.chains import Integers, Level
 from prunelimits.enumeration.eligible import EligibleMasks
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.eligible_tables import Bits
 from prunelimits.enumeration.lazy_sequence import number_dtype
 
@@ -26,14 +27,19 @@ class LayerProduct:
         widths: Inputs, hidden units of each layer, outputs.
         first_per_count: Layer index -> n: only the first n masks of that layer for each count.
         inputs: `"all"`: every input is used. `"any"`: columns of the first layer may be zero.
+        order: The order of each layer's masks.
     """
 
     def __init__(
-        self, widths: Sequence[int], first_per_count: Mapping[int, int], inputs: Used
+        self,
+        widths: Sequence[int],
+        first_per_count: Mapping[int, int],
+        inputs: Used = "all",
+        order: Order = "ascending",
     ) -> None:
         # Layers of one shape share a space, and so its tables.
         every = [
-            EligibleMasks(d_in, d_out, columns="all" if layer else inputs)
+            EligibleMasks(d_in, d_out, columns="all" if layer else inputs, order=order)
             for layer, (d_in, d_out) in enumerate(pairwise(widths))
         ]
         spaces = {space: space for space in every}

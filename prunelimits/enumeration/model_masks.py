@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from random import Random
-from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.arguments import checked_generator, checked_integer
 from prunelimits.enumeration.burnside import count_networks, count_networks_by_nonzeros
 from prunelimits.enumeration.chains import Chains
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.layer_product import LayerProduct
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array
 from prunelimits.enumeration.mask_layout import MaskLayout, count_ones
+from prunelimits.enumeration.model_options import ModelOptions, Symmetry
 from prunelimits.enumeration.network_orbits import NetworkOrbits
 from prunelimits.enumeration.orbit_cuts import best_cut
 from prunelimits.enumeration.uniform_networks import UniformNetworks
 from prunelimits.types import Masks
 
-Symmetry: TypeAlias = Literal["layer", "network"]
-
 DRAWN_BY_RANK = 10**8
 """Up to this many networks, random ones are drawn by rank, as their tables take seconds at most."""
+
+
+class _Tables(NamedTuple):
+    factors: LayerProduct | NetworkOrbits
+    """The levels that networks are chains through."""
+    chains: Chains
 
 
 class ModelMasks(LazySequence[Masks]):
@@ -65,17 +71,21 @@ class ModelMasks(LazySequence[Masks]):
         inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
         first_per_count: Layer index -> n: for that layer, counted from 0, only the first n masks of
             each number of nonzeros (the paper's Appendix D). Only with `"layer"`.
+        order: The order of each layer's masks, as in `EligibleMasks`: with `"published"`,
+            `first_per_count` takes what the paper took. Only with `"layer"`.
 
     Attributes:
         widths: As given, a tuple.
         symmetry: As given.
         inputs: As given.
+        order: As given.
         shapes: The shape of every parameter by name.
 
     Raises:
         TypeError: If a number is not an integer.
-        ValueError: If a number is out of range, or `symmetry` or `inputs` is unknown. With
-            `"network"`, when elements or ranks are asked for and finding them would take too long.
+        ValueError: If a number is out of range, or `symmetry`, `inputs` or `order` is unknown
+            or does not go together with the others. With `"network"`, when elements or ranks are
+            asked for and finding them would take too long.
         MemoryError: Likewise, if their tables would take more than 512 MiB.
 
     Examples:
@@ -88,7 +98,9 @@ class ModelMasks(LazySequence[Masks]):
                 [0, 1]], dtype=torch.int32)
         >>> nets.index(nets[-1])
         25991
-        >>> ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3}).count
+        >>> nets = ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3},
+        ...                   order="published")
+        >>> len(nets)
         63208
         >>> ModelMasks((4, 1, 1), inputs="any")[0]["layers.0.weight"].int()
         tensor([[0, 0, 0, 1]], dtype=torch.int32)
@@ -103,20 +115,21 @@ class ModelMasks(LazySequence[Masks]):
         max_nonzeros: int | None = None,
         inputs: Used = "all",
         first_per_count: Mapping[int, int] | None = None,
+        order: Order = "ascending",
     ) -> None:
         self._layout = MaskLayout(widths)
         self.widths = self._layout.widths
         self.shapes = self._layout.shapes
-        self.symmetry: Symmetry = checked_choice("symmetry", symmetry, get_args(Symmetry))
-        self.inputs: Used = checked_choice("inputs", inputs, get_args(Used))
-        if first_per_count and symmetry == "network":
-            raise ValueError(
-                "first_per_count must be left out with symmetry='network', whose layers have no "
-                f"lists of their own, got {dict(first_per_count)}"
-            )
-        self.min_nonzeros, self.max_nonzeros = _checked_filter(min_nonzeros, max_nonzeros)
-        layers = len(self.widths) - 1
-        self.first_per_count = MappingProxyType(_checked_first(first_per_count or {}, layers))
+        self._options = options = ModelOptions(
+            self.widths, symmetry, min_nonzeros, max_nonzeros, inputs, first_per_count, order
+        )
+        self.symmetry: Symmetry = options.symmetry
+        self.min_nonzeros, self.max_nonzeros = options.min_nonzeros, options.max_nonzeros
+        self.inputs: Used = options.inputs
+        self.first_per_count: Mapping[int, int] = options.first_per_count or {}
+        self.order: Order = options.order
+        self._built: _Tables | None = None
+        self._lock = Lock()
 
     @property
     def count(self) -> int:
@@ -134,7 +147,7 @@ class ModelMasks(LazySequence[Masks]):
             IndexError: If a rank lies outside 0 to `count - 1`.
             TypeError: If `ranks` are not integers.
         """
-        return torch.from_numpy(self._chains.nonzeros(as_rank_array(ranks, self.count)))
+        return torch.from_numpy(self._tables.chains.nonzeros(as_rank_array(ranks, self.count)))
 
     def take(self, ranks: Ranks) -> Tensor:
         """The networks at `ranks`, a bool tensor of shape `(len(ranks), parameters)`.
@@ -145,8 +158,8 @@ class ModelMasks(LazySequence[Masks]):
             IndexError: If a rank lies outside 0 to `count - 1`.
             TypeError: If `ranks` are not integers.
         """
-        cells, positions = self._chains.unrank(as_rank_array(ranks, self.count))
-        return self._layout.rows(self._factors.weight_bits(cells, positions))
+        cells, positions = self._tables.chains.unrank(as_rank_array(ranks, self.count))
+        return self._layout.rows(self._tables.factors.weight_bits(cells, positions))
 
     def ranks(self, rows: Tensor) -> Tensor:
         """The ranks of networks given as rows of `take`, int64 of shape `(networks,)`.
@@ -177,13 +190,13 @@ class ModelMasks(LazySequence[Masks]):
             ValueError: If `n` is negative or the space is empty.
             MemoryError: If there is a filter and tables are too large.
         """
-        checked_integer("n", n, 0)
+        n = checked_integer("n", n, 0)
+        checked_generator("generator", generator)
         if self.count == 0:
             raise ValueError(f"there is nothing to draw from in {self!r}")
         generator = Generator().manual_seed(0) if generator is None else generator
         random = Random(int(torch.randint(2**62, (1,), generator=generator)))
-        filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
-        if filtered or self.symmetry == "layer" or self._has_small_tables():
+        if self._options.is_filtered or self.symmetry == "layer" or self._has_small_tables():
             return self.take([random.randrange(self.count) for _ in range(n)])
         return self._layout.rows(UniformNetworks(self.widths, self.inputs).draw(n, random))
 
@@ -213,31 +226,35 @@ class ModelMasks(LazySequence[Masks]):
             raise ValueError(
                 f"a network has {outside[0]} nonzeros, outside the space's {least} to {most}"
             )
-        return self._chains.rank(*self._factors.locate(weights))
+        return self._tables.chains.rank(*self._tables.factors.locate(weights))
 
-    @cached_property
-    def _factors(self) -> LayerProduct | NetworkOrbits:
-        """The levels that networks are chains through."""
+    @property
+    def _tables(self) -> _Tables:
+        """What ranks are found by, built once, also where threads share the space."""
+        with self._lock:
+            if self._built is None:
+                factors = self._make_factors()
+                # A matrix's cells count its ones alone, so all biases are the constant.
+                chains = Chains(
+                    factors.levels,
+                    constant=self._layout.biases,
+                    min_nonzeros=self.min_nonzeros,
+                    max_nonzeros=self.max_nonzeros,
+                )
+                self._built = _Tables(factors, chains)
+            return self._built
+
+    def _make_factors(self) -> LayerProduct | NetworkOrbits:
         if self.symmetry == "layer":
-            return LayerProduct(self.widths, self.first_per_count, self.inputs)
+            return LayerProduct(self.widths, self.first_per_count, self.inputs, self.order)
         most = self.max_nonzeros
         most_ones = None if most is None else most - self._layout.biases
         return NetworkOrbits(best_cut(self.widths, self.inputs), most_ones)
 
     @cached_property
-    def _chains(self) -> Chains:
-        # A matrix's cells count its ones alone, so all biases are the constant.
-        return Chains(
-            self._factors.levels,
-            constant=self._layout.biases,
-            min_nonzeros=self.min_nonzeros,
-            max_nonzeros=self.max_nonzeros,
-        )
-
-    @cached_property
     def _by_nonzeros(self) -> dict[int, int]:
         if self.symmetry == "layer":
-            return self._chains.by_nonzeros
+            return self._tables.chains.by_nonzeros
         least = self.min_nonzeros or 0
         counts = count_networks_by_nonzeros(
             self.widths, max_nonzeros=self.max_nonzeros, inputs=self.inputs
@@ -246,63 +263,28 @@ class ModelMasks(LazySequence[Masks]):
 
     @cached_property
     def _count(self) -> int:
-        filtered = self.min_nonzeros is not None or self.max_nonzeros is not None
-        if self.symmetry == "layer" or filtered:
+        if self._options.is_filtered or self.symmetry == "layer":
             return sum(self._by_nonzeros.values())
         return count_networks(self.widths, inputs=self.inputs)
 
     def _has_small_tables(self) -> bool:
         try:
-            return self.count <= DRAWN_BY_RANK and bool(self._factors.levels)
+            return self.count <= DRAWN_BY_RANK and bool(self._tables.factors.levels)
         except (MemoryError, ValueError):
             return False
-
-    def _options(self) -> dict[str, Any]:
-        """The options that are not at their defaults, by name."""
-        options = {
-            "min_nonzeros": self.min_nonzeros,
-            "max_nonzeros": self.max_nonzeros,
-            "inputs": None if self.inputs == "all" else self.inputs,
-            "first_per_count": dict(self.first_per_count) or None,
-        }
-        return {name: value for name, value in options.items() if value is not None}
-
-    def _identity(self) -> tuple[object, ...]:
-        options = self._options()
-        options["first_per_count"] = tuple(sorted(self.first_per_count.items()))
-        return self.widths, self.symmetry, tuple(options.items())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModelMasks):
             return NotImplemented
-        return self._identity() == other._identity()
+        return self._options == other._options
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._options)
 
     def __repr__(self) -> str:
-        options = (f", {name}={value!r}" for name, value in self._options().items())
+        options = (f", {name}={value!r}" for name, value in self._options.given().items())
         return f"ModelMasks({self.widths!r}, symmetry={self.symmetry!r}{''.join(options)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickling stores the arguments rather than the tables.
-        return partial(ModelMasks, **self._options()), (self.widths, self.symmetry)
-
-
-def _checked_filter(least: int | None, most: int | None) -> tuple[int | None, int | None]:
-    if least is not None:
-        checked_integer("min_nonzeros", least, 0)
-    if most is not None:
-        checked_integer("max_nonzeros", most, 0)
-    if least is not None and most is not None and least > most:
-        raise ValueError(f"min_nonzeros must be at most max_nonzeros, got {least} > {most}")
-    return least, most
-
-
-def _checked_first(first_per_count: Mapping[int, int], layers: int) -> dict[int, int]:
-    for layer, first in first_per_count.items():
-        checked_integer("first_per_count's layers", layer, 0)
-        if layer >= layers:
-            raise ValueError(f"first_per_count names layer {layer}, but there are only {layers}")
-        checked_integer(f"first_per_count[{layer}]", first, 1)
-    return dict(first_per_count)
+        return partial(ModelMasks, **self._options.given()), (self.widths, self.symmetry)
