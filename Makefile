@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint types docs serve benchmark growth ci clean
+.PHONY: demo test test-all test-oldest test-newest lint types docs serve benchmark growth ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -44,6 +44,11 @@ test: $(VENV)/.test
 test-all: $(VENV)/.test
 	$(PYTEST) -m "slow or not slow"
 
+# The whole range of versions that pyproject.toml promises, each end in an environment of its own.
+test-oldest test-newest: test-%:
+	$(PYTHON) .ci/install.py $(VENV)-$* test $*
+	OMP_NUM_THREADS=1 $(VENV)-$*/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -69,4 +74,4 @@ ci: $(VENV)/.dev
 	$(MAKE) demo MINUTES=0.2
 
 clean:
-	rm -rf $(VENV) build dist demo site
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist demo site

@@ -1,10 +1,11 @@
 """Makes the virtual environment of the project, or brings it up to date.
 
-Usage: python .ci/install.py FOLDER EXTRA, EXTRA being one of the extras in pyproject.toml.
+Usage: python .ci/install.py FOLDER EXTRA [VERSIONS], EXTRA being one of those in pyproject.toml.
 
-Versions are those of constraints.txt, with one exception: where the Python that runs this script
-already has a torch that the project can use, the environment shares it instead of fetching
-another, because some builds of torch weigh gigabytes.
+VERSIONS is "pinned", the default, for those of constraints.txt; "oldest" for the least that
+pyproject.toml allows of all that the library imports; or "newest". With pinned versions there is
+one exception: where the Python that runs this script already has a torch that the project can use,
+the environment shares it instead of fetching another, because some builds of torch weigh gigabytes.
 """
 
 from __future__ import annotations
@@ -27,13 +28,19 @@ def main() -> None:
             f"prunelimits needs Python {'.'.join(map(str, OLDEST_PYTHON))} or newer, this is "
             f"{sys.version.split()[0]}: try make PYTHON=python3.12"
         )
-    folder, extra = Path(sys.argv[1]).resolve(), sys.argv[2]
+    folder, extra, versions = Path(sys.argv[1]).resolve(), *[*sys.argv[2:], "pinned"][:2]
+    if versions not in ("pinned", "oldest", "newest"):
+        sys.exit(f"versions must be pinned, oldest or newest, got {versions!r}")
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         print(f"Making {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    constraints = (ROOT / "constraints.txt").read_text().splitlines()
-    shared = suitable_torch()
+    constraints: list[str] = []
+    if versions == "pinned":
+        constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    elif versions == "oldest":
+        constraints = oldest((ROOT / "pyproject.toml").read_bytes())
+    shared = suitable_torch() if versions == "pinned" else None
     if shared is not None:
         print(f"Sharing the installed torch {importlib.metadata.version('torch')}", flush=True)
         code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
@@ -46,6 +53,21 @@ def main() -> None:
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         print(f"Installing prunelimits[{extra}] with its dependencies", flush=True)
         subprocess.run([*pip, "-c", pins, "-e", f"{ROOT}[{extra}]"], check=True)
+
+
+def oldest(pyproject: bytes) -> list[str]:
+    """Constraints to the least version of all that the library itself imports, extras included."""
+    import tomllib  # here, so that an older Python gets as far as being told
+
+    project = tomllib.loads(pyproject.decode())["project"]
+    extras = [
+        lines
+        for name, lines in project["optional-dependencies"].items()
+        if name not in ("test", "docs", "dev")
+    ]
+    required = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    bounds = (re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?>=([\w.]+)", line) for line in required)
+    return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound is not None})
 
 
 def suitable_torch() -> Path | None:
