@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,7 +34,8 @@ def checked_integer(
         >>> checked_integer("keep", 5, 0)
         5
     """
-    if isinstance(value, bool | Tensor):
+    # NumPy 2.0's bools still have an index.
+    if isinstance(value, bool | np.bool_ | Tensor):
         raise TypeError(f"{name} must be an integer, got {shown(value)}")
     try:
         number = operator.index(value)  # pyright: ignore[reportArgumentType]

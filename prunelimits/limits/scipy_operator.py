@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,5 +29,5 @@ class SymmetricOperator(LinearOperator):
         rows = torch.from_numpy(np.ascontiguousarray(X.T))
         return self._product(rows).cpu().numpy().T
 
-    def _rmatmat(self, X: NDArray[np.floating]) -> NDArray[np.floating]:
-        return self._matmat(X)
+    def _adjoint(self) -> Any:  # noqa: ANN401  (SciPy names a private class)
+        return self

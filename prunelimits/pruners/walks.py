@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply
 from prunelimits.types import Masks, Params, Scores
+from prunelimits.versions import quiet_vmap
 
 # Walks that are taken side by side, an even number: a bound on memory.
 _AT_ONCE = 1 << 20
@@ -56,7 +57,8 @@ def first_visits(params: Params, masks: Masks, noise: Params, walks: int) -> Sco
             edge, unit_ahead = _chosen(size, unit, _uniform(drawn, numbers, 0), backward)
             alive = alive & (size.flatten()[edge] > 0)
             time = (numbers * len(sizes) + step).where(alive, horizon)
-            flat = times[layer].flatten().scatter_reduce(0, edge, time, "amin")
+            with quiet_vmap():
+                flat = times[layer].flatten().scatter_reduce(0, edge, time, "amin")
             times[layer] = flat.reshape(size.shape)
             unit = unit_ahead // spread if backward else unit_ahead
     result: Scores = {}
