@@ -13,6 +13,7 @@ from prunelimits import pruners as pruners
 from prunelimits import quotas as quotas
 from prunelimits import scores as scores
 from prunelimits import search as search
+from prunelimits import sessions as sessions
 from prunelimits import training as training
 from prunelimits import types as types
 from prunelimits import viz as viz
@@ -25,12 +26,12 @@ from prunelimits.problem import problem_of as problem_of
 from prunelimits.pruners import prune as prune
 from prunelimits.saving import load as load
 from prunelimits.saving import save as save
+from prunelimits.sessions import attach as attach
+from prunelimits.sessions import lottery_ticket as lottery_ticket
 from prunelimits.training import FitResult as FitResult
 from prunelimits.training import MLPEnsemble as MLPEnsemble
 from prunelimits.training import Recipe as Recipe
-from prunelimits.training import attach as attach
 from prunelimits.training import evaluate as evaluate
 from prunelimits.training import fit as fit
-from prunelimits.training import lottery_ticket as lottery_ticket
 
 __version__ = version("prunelimits")

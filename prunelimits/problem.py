@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Number
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from prunelimits.arguments import checked_callable, checked_choice, checked_instance
+from prunelimits.nested import map_tensors
+from prunelimits.structure import Normalise, Structure, run
 from prunelimits.types import Params, Problem
 
 _HALF = (torch.float16, torch.bfloat16)
@@ -17,23 +19,32 @@ _HALF = (torch.float16, torch.bfloat16)
 
 def problem_of(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    batches: Iterable[tuple[Tensor, Tensor]] = (),
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    batches: Iterable[Any] = (),
+    *,
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    normalise: Normalise | None = None,
 ) -> tuple[Problem, Params]:
     """The task of a module in evaluation mode, and its parameters and buffers by name.
 
-    The module is never run itself, but a twin that shares its tensors: its mode, gradients and
-    buffers stay as they are, BatchNorm uses its running statistics, dropout does nothing. Tied
-    parameters have one name. Half precision is computed in float32.
+    The module is never run itself, but copies of its structure: its mode, gradients, buffers and
+    attributes stay as they are, dropout does nothing. Tied parameters have one name. Half precision
+    is computed in float32.
 
     Args:
         model: Any module.
         loss: A scalar for outputs and targets; None where no method asks for it.
-        batches: Inputs and targets; all are taken, on the device of the model's parameters.
+        batches: Pairs of inputs and targets, or mappings; all are taken, on the device of the
+            model's parameters. Inputs are a tensor, a tuple or list of the model's arguments, or a
+            mapping of those by name. A mapping instead of a pair is both inputs and targets: the
+            loss is given it whole. NumPy arrays and lists of numbers become tensors, wherever they
+            are; what is neither is passed on.
+        step: Instead of `loss`, the loss of a model and a batch, of whatever form the batch is.
+        normalise: What BatchNorm normalises by: `"running"` (as None) or `"batch"` statistics.
 
     Raises:
-        ValueError: If the module has no parameters.
-        TypeError: If a batch is not a pair.
+        ValueError: If the module has no parameters, or both `loss` and `step` are given.
+        TypeError: If a batch is neither a pair nor a mapping, or an argument of another kind.
 
     Examples:
         >>> model = nn.Linear(2, 1, bias=False)
@@ -43,43 +54,84 @@ def problem_of(
         >>> params["weight"].requires_grad
         False
     """
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    if not tensors:
-        raise ValueError(f"model must have parameters, got {type(model).__name__} without any")
-    device = next(iter(tensors.values())).device
-    params: Params = {name: _full(value.detach()) for name, value in tensors.items()}
-    twin = _evaluation_twin(model)
+    checked_instance("model", model, nn.Module, "a module")
+    if loss is not None and step is not None:
+        raise ValueError("loss and step cannot both be given: step computes the loss itself")
+    if loss is not None:
+        checked_callable("loss", loss, "a function of outputs and targets")
+    normalise = "running" if normalise is None else normalise
+    checked_choice("normalise", normalise, ("batch", "running"))
+    params = params_of(model)
+    device = next(iter(params.values())).device
+    structure = Structure(model, normalise)
 
-    def apply(params: Params, x: Tensor) -> Tensor:
-        return functional_call(twin, params, (x,))
+    def apply(params: Params, x: Any) -> Any:  # noqa: ANN401
+        return run(structure.filled(params), x)
 
+    def loss_itself(params: Params, batch: Any) -> Any:  # noqa: ANN401
+        assert step is not None
+        return step(structure.filled(params), batch)
+
+    if step is not None:
+        checked_callable("step", step, "a function of a model and a batch")
+        prepared = [_prepared(batch, device) for batch in batches]
+        pairs = [(batch, batch) for batch in prepared]
+        return Problem(loss_itself, _first, pairs, has_outputs=False), params
     pairs = [_pair(batch, device) for batch in batches]
     return Problem(apply, loss or _no_loss, pairs), params
 
 
-def _evaluation_twin(model: nn.Module) -> nn.Module:
-    """A copy of the module's structure, in evaluation mode, that holds the same tensors."""
-    shared: dict[int, Any] = {}
-    for module in model.modules():
-        # Beside parameters and buffers also plain attributes: deepcopy refuses non-leaf tensors,
-        # which `torch.nn.utils.prune` leaves there.
-        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
-        for value in (*own, *vars(module).values()):
-            if isinstance(value, Tensor):
-                shared[id(value)] = value
-    return copy.deepcopy(model, shared).eval()
+def params_of(model: nn.Module) -> Params:
+    """A module's parameters and buffers by name, without gradients; half precision as float32.
+
+    Raises:
+        ValueError: If the module has none.
+    """
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    if not tensors:
+        raise ValueError(f"model must have parameters, got {type(model).__name__} without any")
+    return {name: _full(value.detach()) for name, value in tensors.items()}
 
 
-def _pair(batch: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
-        raise TypeError(f"batches must hold pairs (x, y), got {type(batch).__name__}")
-    x, y = batch
-    return _full(x.to(device)), _full(y.to(device))
+def _pair(batch: Any, device: torch.device) -> tuple[Any, Any]:  # noqa: ANN401
+    if isinstance(batch, Mapping):
+        whole = _prepared(batch, device)
+        return whole, whole
+    if not isinstance(batch, tuple | list) or len(batch) != 2:  # pyright: ignore[reportUnknownArgumentType]
+        raise TypeError(
+            f"batches must hold pairs (x, y), got {type(batch).__name__}: "  # pyright: ignore[reportUnknownArgumentType]
+            "mappings by name, and any form with step=, are possible too"
+        )
+    x, y = batch  # pyright: ignore[reportUnknownVariableType]
+    return _prepared(x, device), _prepared(y, device)
+
+
+def _prepared(value: Any, device: torch.device) -> Any:  # noqa: ANN401
+    """Tensors on the device and in full precision, arrays and lists of numbers as tensors."""
+    return map_tensors(lambda tensor: _full(tensor.to(device)), _as_tensors(value))
+
+
+def _as_tensors(value: Any) -> Any:  # noqa: ANN401
+    if hasattr(value, "__array_interface__") and not isinstance(value, Tensor):
+        return torch.as_tensor(value)
+    if isinstance(value, list) and value and all(isinstance(v, Number) for v in value):  # pyright: ignore[reportUnknownVariableType]
+        return torch.tensor(value)
+    if isinstance(value, Mapping):
+        return {key: _as_tensors(part) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        parts = [_as_tensors(part) for part in value]  # pyright: ignore[reportUnknownVariableType]
+        kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
+        return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+    return value
 
 
 def _full(value: Tensor) -> Tensor:
     return value.float() if value.dtype in _HALF else value
 
 
-def _no_loss(outputs: Tensor, targets: Tensor) -> NoReturn:
+def _first(loss: Any, batch: Any) -> Any:  # noqa: ANN401
+    return loss
+
+
+def _no_loss(outputs: Any, targets: Any) -> NoReturn:  # noqa: ANN401
     raise ValueError("loss is needed by this method, got None")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -30,9 +30,11 @@ class Problem(NamedTuple):
         apply: The network's outputs for parameters (and buffers) by name and inputs `x`: a pure
             function, so that `torch.func` can differentiate and `vmap` it.
         loss: A scalar for outputs and targets.
-        batches: Inputs and targets, `(x, y)` each.
+        batches: Inputs and targets, `(x, y)` each: tensors, or what holds them.
+        has_outputs: False where `apply` gives the loss itself, and there are no outputs to look at.
     """
 
-    apply: Callable[[Params, Tensor], Tensor]
-    loss: Callable[[Tensor, Tensor], Tensor]
-    batches: Sequence[tuple[Tensor, Tensor]]
+    apply: Callable[[Params, Any], Any]
+    loss: Callable[[Any, Any], Tensor]
+    batches: Sequence[tuple[Any, Any]]
+    has_outputs: bool = True

@@ -654,6 +654,8 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "masks": masks(),
         "generator": torch.Generator().manual_seed(0),
     },
+    "prunelimits.pruners.Coverage": lambda _: {"pruned": {}, "left_out": {}, "reasons": {}},
+    "prunelimits.pruners.coverage": lambda _: {"model": convolutional()},
     "prunelimits.pruners.prunable": lambda _: {"model": convolutional()},
     "prunelimits.pruners.prune": lambda _: {
         "model": model(),

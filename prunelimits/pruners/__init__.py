@@ -30,13 +30,17 @@ from prunelimits.pruners.catalogue import RigL as RigL
 from prunelimits.pruners.catalogue import SmartRatio as SmartRatio
 from prunelimits.pruners.catalogue import SynFlow as SynFlow
 from prunelimits.pruners.catalogue import all as all
+from prunelimits.pruners.coverage import Coverage as Coverage
+from prunelimits.pruners.coverage import coverage as coverage
 from prunelimits.pruners.drop_grow import DropGrow as DropGrow
 from prunelimits.pruners.gradual import Gradual as Gradual
 from prunelimits.pruners.learned_mask import LearnedMask as LearnedMask
 from prunelimits.pruners.model_pruner import ModelPruner as ModelPruner
 from prunelimits.pruners.noise import draw_noise as draw_noise
+from prunelimits.pruners.parts import Part as Part
 from prunelimits.pruners.prunable import prunable as prunable
 from prunelimits.pruners.prune import prune as prune
 from prunelimits.pruners.rewind import Rewind as Rewind
 from prunelimits.pruners.sparse_to_sparse import Moves as Moves
 from prunelimits.pruners.sparse_to_sparse import SparseToSparse as SparseToSparse
+from prunelimits.structure import Normalise as Normalise

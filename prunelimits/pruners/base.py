@@ -12,6 +12,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_integer
 from prunelimits.pruners.budgets import Scope, divide
 from prunelimits.pruners.settings import choice_setting, integer_setting, number_setting
+from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem
 
 Category: TypeAlias = Literal["at initialisation", "dense to sparse", "sparse to sparse"]
@@ -53,6 +54,8 @@ class AbstractPruner(ABC):
         batches: How many batches the published method scores with: as many as `fit` gives it.
         needs_noise: Whether `init` or `update` may want uniform random numbers.
         needs_gradients: Whether `update` wants the loss's gradient by all weights, pruned ones too.
+        normalise: What BatchNorm normalises by while the method scores, as its authors' code does:
+            the statistics of the batch, or the running ones.
         rounds: How many rounds of pruning: calls of `update` in a training, or, for methods at
             initialisation, scorings inside `init`.
         until: The share of the training after which the last round falls; 0 where `init` does all.
@@ -66,6 +69,7 @@ class AbstractPruner(ABC):
     batches: ClassVar[int] = 1
     needs_noise: ClassVar[bool] = False
     needs_gradients: ClassVar[bool] = False
+    normalise: ClassVar[Normalise] = "running"
     rounds: int
     until: float
     scope: Scope = "global"

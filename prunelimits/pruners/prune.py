@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,14 @@ from prunelimits.masks import check_masks, count
 from prunelimits.problem import problem_of
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.model_pruner import ModelPruner
 from prunelimits.pruners.nan_checks import check_weights
 from prunelimits.pruners.noise import draw_noise
+from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
 from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem
 
 
@@ -30,17 +34,22 @@ def prune(
     *,
     keep: int | None = None,
     sparsity: float | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    batches: Iterable[tuple[Tensor, Tensor]] = (),
-    ignore: Iterable[str | nn.Module] = (),
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    batches: Iterable[Any] = (),
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
     masks: Masks | None = None,
+    normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
-) -> Masks:
+) -> Masks:  # as many arguments as choices: a method, a budget, data, a selection
     """The masks that a method gives a model, for methods that need no training of yours.
 
-    The weights of linear and convolutional layers are pruned, biases and the rest are not. The
-    model stays as it is, with its gradients, mode and the global random state; see `masks.apply`
-    and `masks.make_permanent` for what to do with the result. Warns if a layer is left empty.
+    The matrices and kernels that multiply activations are pruned, biases and the rest are not (see
+    `prunable`; `coverage` tells by name). The model stays as it is, with its gradients, buffers,
+    mode and the global random state; see `masks.apply` and `masks.make_permanent` for what to do
+    with the result. Warns if a layer is left empty, or if more than a tenth of the model's matrix
+    entries is not pruned.
 
     A `ModelPruner`, such as `elimination.EliminationPruner(nonzeros=30)`, trains by itself, may
     prune biases as well, and has a budget of its own instead of `keep` or `sparsity`.
@@ -52,10 +61,15 @@ def prune(
         sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
             rounded to the nearest, halves up.
         loss: A scalar for outputs and targets, for methods with data.
-        batches: Inputs and targets, for methods with data.
-        ignore: Modules, or names of modules or parameters, to leave alone.
+        batches: Pairs of inputs and targets, or mappings, for methods with data: see `problem_of`.
+        step: Instead of `loss`, the loss of a model and a batch.
+        include: Parts to prune beside those that are by default, see `prunable`.
+        ignore: Parts to leave alone: names, patterns of names, modules, classes of modules, or
+            functions of a parameter's name and the parameter.
         masks: What is pruned already, by names of prunable weights; it stays pruned and does not
             count among the survivors. A name that is absent is whole.
+        normalise: What BatchNorm normalises by: `"batch"` or `"running"` statistics. None: what the
+            method's authors do, `pruner.normalise`.
         generator: Source of random numbers, for methods that draw. None: a fresh one, seeded 0.
 
     Returns:
@@ -80,10 +94,12 @@ def prune(
     if isinstance(pruner, type) or not isinstance(pruner, AbstractPruner | ModelPruner):
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
     name = type(pruner).__name__
+    include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     if not isinstance(pruner, AbstractPruner):
-        if (keep, sparsity, tuple(ignore)) != (None, None, ()):
+        if (keep, sparsity, ignore, include, step) != (None, None, (), (), None):
             raise ValueError(
-                f"keep, sparsity and ignore are not for {name}, which has a budget of its own"
+                f"keep, sparsity and ignore are not for {name}, which has a budget of its own, and "
+                "nor are include and step"
             )
         return _whole(model, pruner, loss, batches, masks, generator)
     if pruner.until:
@@ -91,18 +107,16 @@ def prune(
             f"{name} prunes during training: use attach(pruner, model, optimizer, ...) in a loop "
             "of your own, or fit(ensemble, ..., pruner=pruner)"
         )
-    dense = prunable(model, ignore)
-    allowed = _allowed(dense, masks)
+    dense = prunable(model, ignore, include)
+    allowed = allowed_of(dense, masks)
     budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    warn_of_left_out(model, include, ignore, stacklevel=2)
     # A data loader draws from the global random state when it starts.
     with torch.no_grad(), torch.random.fork_rng(_cuda_devices(dense)):
-        problem, params = problem_of(model, loss, batches)
-        if pruner.needs_data and loss is None:
-            raise ValueError(f"loss is needed by {name}, got None")
-        if pruner.needs_data and not problem.batches:
-            raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
-        if pruner.needs_data:
-            check_batches(problem)
+        problem, params = problem_of(
+            model, loss, batches, step=step, normalise=normalise or pruner.normalise
+        )
+        check_needs(pruner, problem, loss, step)
         check_real(params, allowed)
         check_weights(params, allowed)
         noise = draw_noise(allowed, generator) if pruner.needs_noise else None
@@ -117,6 +131,23 @@ def prune(
             stacklevel=2,
         )
     return kept
+
+
+def check_needs(
+    pruner: AbstractPruner,
+    problem: Problem,
+    loss: Callable[[Any, Any], Tensor] | None,
+    step: Callable[[nn.Module, Any], Tensor] | None,
+) -> None:
+    """Raises `ValueError` if a method that scores with data has no loss or no batches."""
+    if not pruner.needs_data:
+        return
+    name = type(pruner).__name__
+    if loss is None and step is None:
+        raise ValueError(f"loss is needed by {name}, got None")
+    if not problem.batches:
+        raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
+    check_batches(problem)
 
 
 def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
@@ -146,7 +177,7 @@ def _whole(
     masks: Masks | None,
     generator: torch.Generator | None,
 ) -> Masks:
-    allowed = _allowed(prunable(model), masks)
+    allowed = allowed_of(prunable(model), masks)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     # A data loader draws from the global random state when it starts.
@@ -155,7 +186,13 @@ def _whole(
     return pruner.prune_model(model, allowed, pairs, loss, seed)
 
 
-def _allowed(dense: Masks, masks: Masks | None) -> Masks:
+def allowed_of(dense: Masks, masks: Masks | None) -> Masks:
+    """What may be kept: all of `dense` but what `masks` prune, on the devices of the weights.
+
+    Raises:
+        ValueError: If a mask names no prunable weight or has another shape.
+        TypeError: If a mask is not a bool tensor.
+    """
     check_masks(dense, masks or {})
     return {name: (masks or {}).get(name, mask).to(mask.device) for name, mask in dense.items()}
 

@@ -1,7 +1,8 @@
 """Training many networks at once: recipes, ensembles, engines."""
 
-from prunelimits.training.attach import PruningSession as PruningSession
-from prunelimits.training.attach import attach as attach
+from prunelimits.sessions import PruningSession as PruningSession
+from prunelimits.sessions import attach as attach
+from prunelimits.sessions import lottery_ticket as lottery_ticket
 from prunelimits.training.cost import Cost as Cost
 from prunelimits.training.cost import training_cost as training_cost
 from prunelimits.training.engine import AbstractEngine as AbstractEngine
@@ -13,7 +14,6 @@ from prunelimits.training.evolution import evolve as evolve
 from prunelimits.training.fit import FitResult as FitResult
 from prunelimits.training.fit import evaluate as evaluate
 from prunelimits.training.fit import fit as fit
-from prunelimits.training.lottery import lottery_ticket as lottery_ticket
 from prunelimits.training.recipe import Recipe as Recipe
 from prunelimits.training.recipe import search_recipes as search_recipes
 from prunelimits.training.torch_engine import TorchEngine as TorchEngine

@@ -15,6 +15,7 @@ from prunelimits.pruners.budgets import Scope
 from prunelimits.pruners.chains import check_chain
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.pruners.walks import first_visits
+from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -51,6 +52,7 @@ class GraSP(AtInit):
     """
 
     needs_data: ClassVar[bool] = True
+    normalise: ClassVar[Normalise] = "batch"
     batches: ClassVar[int] = 2
     needs_noise: ClassVar[bool] = True  # for `xavier` alone
     temperature: float = 200.0
@@ -106,6 +108,7 @@ class IterSNIP(AtInit):
     """
 
     needs_data: ClassVar[bool] = True
+    normalise: ClassVar[Normalise] = "batch"
     batches: ClassVar[int] = 10
     rounds: int = 10
 
@@ -129,6 +132,7 @@ class FORCE(AtInit):
     """
 
     needs_data: ClassVar[bool] = True
+    normalise: ClassVar[Normalise] = "batch"
     batches: ClassVar[int] = 10
     revive: ClassVar[bool] = True
     rounds: int = 10
@@ -153,6 +157,7 @@ class ProsPr(AtInit):
     """
 
     needs_data: ClassVar[bool] = True
+    normalise: ClassVar[Normalise] = "batch"
     batches: ClassVar[int] = 4
     steps: int = 3
     lr: float = 0.1

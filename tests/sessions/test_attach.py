@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from prunelimits import pruners
 from prunelimits.masks import count, flatten
 from prunelimits.pruners import GMP, LTH, SET, SNIP, AbstractPruner, DeepR, Magnitude, RigL
-from prunelimits.training import PruningSession, attach
+from prunelimits.sessions import PruningSession, attach
 
 KEEP, STEPS = 20, 30
 OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
@@ -372,13 +372,6 @@ def test_bad_input():
     ).state_dict()
     refused(ValueError, "resume prunes", resume=saved)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_a_closure_is_refused():
-    model = network()
-    optimizer = torch.optim.LBFGS(model.parameters())
-    with attached(SNIP(), model, optimizer), pytest.raises(ValueError, match="closure"):
-        optimizer.step(lambda: torch.zeros(()))
 
 
 def test_step_and_hooks_do_not_mix():

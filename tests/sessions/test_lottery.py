@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from prunelimits.masks import count
 from prunelimits.pruners import GMP, LTH
-from prunelimits.training import attach, lottery_ticket
+from prunelimits.sessions import attach, lottery_ticket
 from prunelimits.types import Masks
 
 

@@ -1,0 +1,61 @@
+"""Forms of a module in which its weights are not its own tensors: refused, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from prunelimits.masks import from_torch_prune
+
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, FullyShardedDataParallel)
+_OLD_NORMS = {SpectralNorm: "remove_spectral_norm", WeightNorm: "remove_weight_norm"}
+
+
+def check_form(model: nn.Module, ignored: Container[int]) -> None:
+    """Raises `ValueError` if a weight that may be pruned is kept in another form.
+
+    Args:
+        model: Any module.
+        ignored: The `id` of every parameter that is left alone: its form does not matter.
+    """
+    if from_torch_prune(model):
+        raise ValueError(
+            "model is in torch.nn.utils.prune form: take masks.from_torch_prune(model) as masks "
+            "and make the model plain with masks.make_permanent(model)"
+        )
+    for name, module in model.named_modules():
+        if isinstance(module, _WRAPPERS):
+            raise ValueError(f"model is wrapped in {type(module).__name__}: prune its .module")
+        if all(id(parameter) in ignored for parameter in module.parameters()):
+            continue
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"model has a parametrization at {name!r}: remove it with "
+                "torch.nn.utils.parametrize.remove_parametrizations, or name it in ignore"
+            )
+        for hook in module._forward_pre_hooks.values():  # pyright: ignore[reportPrivateUsage]
+            if type(hook) in _OLD_NORMS:
+                remedy = _OLD_NORMS[type(hook)]  # pyright: ignore[reportArgumentType]
+                raise ValueError(
+                    f"model has a {type(hook).__name__} at {name!r}, which computes the weight "
+                    f"anew in every forward pass: remove it with torch.nn.utils.{remedy}, or name "
+                    "it in ignore"
+                )
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ValueError(f"model has no shape for {name!r} yet: run it on a batch first")
+        if parameter.is_meta and id(parameter) not in ignored:
+            raise ValueError(
+                f"model has no data for {name!r}, which is on the meta device: load it first"
+            )
+        if hasattr(parameter, "device_mesh") and id(parameter) not in ignored:
+            raise ValueError(
+                f"model has its parameter {name!r} sharded over processes (DTensor): prune the "
+                "model before it is sharded"
+            )

@@ -1,0 +1,122 @@
+"""Lottery tickets: train, prune, start again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.arguments import checked_callable, checked_generator
+from prunelimits.masks import count
+from prunelimits.problem import params_of, problem_of
+from prunelimits.pruners import LTH, Normalise, Part, Rewind, prunable
+from prunelimits.pruners.coverage import warn_of_left_out
+from prunelimits.pruners.noise import draw_noise
+from prunelimits.pruners.parts import checked_parts
+from prunelimits.pruners.prune import allowed_of, check_needs, checked_keep
+from prunelimits.types import Masks, Params
+
+
+def lottery_ticket(
+    model: nn.Module,
+    train: Callable[[nn.Module, Masks], object],
+    pruner: Rewind | None = None,
+    *,
+    keep: int | None = None,
+    sparsity: float | None = None,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    batches: Iterable[Any] = (),
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
+    masks: Masks | None = None,
+    normalise: Normalise | None = None,
+    generator: torch.Generator | None = None,
+) -> Masks:  # as many arguments as choices: a method, a budget, data, a selection
+    """The masks of a winning ticket: found by whole trainings, for the weights the model has now.
+
+    Iterative magnitude pruning of [The lottery ticket hypothesis](
+    https://arxiv.org/abs/1803.03635). Every training starts from a copy of the model as it is now,
+    in parameters, buffers, mode and everything else; the model stays as it is. The last training,
+    of the ticket itself, is the caller's:
+
+        masks = lottery_ticket(model, train, keep=1000)
+        make_permanent(model, masks)
+        train(model, masks)
+
+    To rewind to a later point ([Linear mode connectivity](https://arxiv.org/abs/1912.05671)), train
+    the model up to there first, and let `train` go on from there.
+
+    Args:
+        model: Where every training starts.
+        train: Trains the network it is given in place, from start to end, and holds what the masks
+            prune at zero, such as by `attach(masks, model, optimizer)`. Called once a round.
+        pruner: How to prune between trainings. None: `LTH()`, four rounds.
+        keep: How many weights survive. Exactly one of this and `sparsity`.
+        sparsity: The share of the weights that is removed.
+        loss: As in `prune`, for methods of one's own that score with data.
+        batches: As in `prune`.
+        step: As in `prune`.
+        include: As in `prune`.
+        ignore: As in `prune`.
+        masks: What is pruned already, as in `prune`; it never comes back.
+        normalise: As in `prune`.
+        generator: As in `prune`, for methods of one's own that draw.
+
+    Raises:
+        ValueError: If the budget is missing, given twice or out of its range, there is nothing to
+            prune, or a training ends in NaN.
+        TypeError: If `pruner` is no pruner that rewinds.
+
+    Examples:
+        >>> def train(model: nn.Module, masks: Masks) -> None:
+        ...     model.weight.data = torch.tensor([[1.0, 5.0, 3.0]])
+        >>> model = nn.Linear(3, 1)
+        >>> lottery_ticket(model, train, keep=1)
+        {'weight': tensor([[False,  True, False]])}
+    """
+    pruner = LTH() if pruner is None else pruner
+    if not isinstance(pruner, Rewind):
+        raise TypeError(f"pruner must be one that rewinds, such as LTH(), got {pruner!r}")
+    checked_callable("train", train, "a function of a model and masks")
+    generator = checked_generator("generator", generator) or torch.Generator().manual_seed(0)
+    include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
+    dense = prunable(model, ignore, include)
+    allowed = allowed_of(dense, masks)
+    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    warn_of_left_out(model, include, ignore, stacklevel=2)
+    statistics = normalise or pruner.normalise
+    problem, params = problem_of(model, loss, batches, step=step, normalise=statistics)
+    check_needs(pruner, problem, loss, step)
+    state = pruner.init(problem, params, allowed, budget)
+    rewound = params
+    for number in range(1, pruner.rounds + 1):
+        trainee = _restarted(model, rewound, state.masks)
+        train(trainee, {name: mask.clone() for name, mask in state.masks.items()})
+        trained = _checked(params_of(trainee), state.masks, number)
+        noise = draw_noise(state.masks, generator) if pruner.needs_noise else None
+        with torch.no_grad():
+            rewound, state = pruner.update(problem, state, trained, noise=noise)
+    return state.masks
+
+
+@torch.no_grad()
+def _restarted(model: nn.Module, params: Params, masks: Masks) -> nn.Module:
+    """A copy of the model with these values, zero where the masks prune."""
+    trainee = copy.deepcopy(model)
+    own = {**dict(trainee.named_parameters()), **dict(trainee.named_buffers())}
+    for name, value in own.items():
+        value.copy_(params[name])
+        if name in masks:
+            value.masked_fill_(~masks[name].to(value.device), 0)
+    return trainee
+
+
+def _checked(params: Params, masks: Masks, number: int) -> Params:
+    for name in masks:
+        if params[name].isnan().any():
+            raise ValueError(f"training {number} of the ticket has ended with NaN in {name!r}")
+    return params

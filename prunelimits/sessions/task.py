@@ -1,0 +1,101 @@
+"""The model of a session: where its weights live, and the task as a pruner wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from prunelimits.problem import params_of
+from prunelimits.types import Masks, Params, Problem
+
+
+class SessionModel:
+    """A model whose parameters are pruned in place, by names that stay.
+
+    Args:
+        model: Trained by the caller.
+        problem: Its task.
+        names: The parameters under pruning.
+        optimizers: Those that train it.
+
+    Raises:
+        ValueError: If no optimizer trains a parameter that is to be pruned, though it is not
+            frozen.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        problem: Problem,
+        names: Sequence[str],
+        optimizers: Sequence[Optimizer],
+    ) -> None:
+        self.model = model
+        self.problem = problem
+        parameters = dict(model.named_parameters())
+        self.weights = {name: parameters[name] for name in names}
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        trained = {id(parameter) for group in groups for parameter in group["params"]}
+        for name, weight in self.weights.items():
+            if weight.requires_grad and id(weight) not in trained:
+                raise ValueError(f"optimizer must train {name!r}, which is to be pruned")
+
+    def check_parameters(self) -> None:
+        """Raises `RuntimeError` if the model has other parameters than the optimizer trains."""
+        for name, weight in self.weights.items():
+            if self._present(name) is not weight:
+                raise RuntimeError(
+                    f"the model's parameter {name!r} was replaced while it was pruned (as "
+                    "load_state_dict(assign=True) does): make the optimizer anew and attach to it "
+                    "with resume="
+                )
+
+    def params(self) -> Params:
+        """Parameters and buffers by name, as they are now.
+
+        Raises:
+            ValueError: If a weight under pruning has become NaN.
+        """
+        params = params_of(self.model)
+        for name in self.weights:
+            if params[name].isnan().any():
+                raise ValueError(f"the model has NaN in {name!r}: the training has diverged")
+        return params
+
+    def gradients(self) -> Params:
+        """The gradients of all weights, dense; zero where the loss does not reach a weight.
+
+        Raises:
+            ValueError: If there is none at all, or one is NaN.
+        """
+        if all(weight.grad is None for weight in self.weights.values()):
+            name = next(iter(self.weights))
+            raise ValueError(f"{name!r} has no gradient in a round that needs it: call backward")
+        result: Params = {}
+        for name, weight in self.weights.items():
+            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            result[name] = gradient.to_dense() if gradient.is_sparse else gradient.detach()
+            if result[name].isnan().any():
+                raise ValueError(f"the gradient of {name!r} has NaN in a round that ranks by it")
+        return result
+
+    @torch.no_grad()
+    def write(self, params: Mapping[str, Tensor]) -> None:
+        """Puts new values into the weights under pruning."""
+        for name, weight in self.weights.items():
+            weight.copy_(params[name])
+
+    @torch.no_grad()
+    def mask_what_the_model_holds(self, masks: Masks) -> None:
+        """Zeros in the model's present parameters, whichever they are."""
+        for name in self.weights:
+            present = self._present(name)
+            if present is not self.weights[name] and isinstance(present, nn.Parameter):
+                present.masked_fill_(~masks[name].to(present.device), 0)
+
+    def _present(self, name: str) -> object:
+        path, _, attribute = name.rpartition(".")
+        return self.model.get_submodule(path)._parameters.get(attribute)  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,121 @@
+"""What a session was asked for, and what it remembers of that for a later resumption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prunelimits.arguments import checked_instance, checked_integer
+from prunelimits.masks import check_masks
+from prunelimits.pruners import AbstractPruner, State
+from prunelimits.types import Masks
+
+_SAVED = {*State._fields, "pruner", "asked", "update_steps", "steps", "generator"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the arguments of `attach` come to.
+
+    Attributes:
+        pruner: The method; None for masks that are held as they are.
+        allowed: The weights that may be kept; the masks to hold.
+        budget: How many survive, as the method divides it.
+        update_steps: After which optimizer steps (from 1) rounds fall, one entry a round.
+        last: The last step of the training, where it is known.
+    """
+
+    pruner: AbstractPruner | None
+    allowed: Masks
+    budget: Tensor
+    update_steps: tuple[int, ...] = ()
+    last: int | None = None
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether rounds rank by dense gradients."""
+        return self.pruner is not None and self.pruner.needs_gradients
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds such a training has: one that needs gradients falls in the next step."""
+        last = self.last if self.last is not None else max(self.update_steps, default=0)
+        if self.needs_gradients:
+            last -= 1
+        return sum(step <= last for step in self.update_steps)
+
+    def saved(self) -> dict[str, Any]:
+        """What a resumed session is compared with: text and tensors."""
+        return {
+            "pruner": "masks" if self.pruner is None else repr(self.pruner),
+            "asked": self.budget.clone(),
+            "update_steps": torch.tensor(self.update_steps, dtype=torch.int64),
+        }
+
+    def check(self, saved: Mapping[str, Any]) -> None:
+        """Raises if a saved session was asked for something else.
+
+        Raises:
+            ValueError: Naming the argument that differs.
+            TypeError: If `saved` is no mapping.
+        """
+        checked_instance("resume", saved, Mapping, "what PruningSession.state_dict gave")
+        if set(saved) != _SAVED:
+            raise ValueError(f"resume must have {sorted(_SAVED)}, got {sorted(saved)}")
+        mine = self.saved()
+        if saved["pruner"] != mine["pruner"]:
+            raise ValueError(f"pruner must be {saved['pruner']} as in resume, got {mine['pruner']}")
+        masks: Masks = saved["masks"]
+        if set(masks) != set(self.allowed):
+            raise ValueError(
+                f"resume prunes {sorted(masks)}, but here {sorted(self.allowed)}: "
+                "ignore and include must be the same"
+            )
+        check_masks(self.allowed, masks)
+        forbidden = [
+            name for name, mask in masks.items()
+            if (mask & ~self.allowed[name].to(mask.device)).any()
+            or (self.pruner is None and not torch.equal(mask, self.allowed[name].to(mask.device)))
+        ]  # fmt: skip
+        if forbidden:
+            raise ValueError(f"masks must be those of resume, got others for {forbidden[0]!r}")
+        if not torch.equal(saved["asked"].cpu(), self.budget.cpu()):
+            raise ValueError(
+                f"keep or sparsity must leave {int(saved['asked'].sum())} weights as in resume, "
+                f"got {int(self.budget.sum())}"
+            )
+        if not torch.equal(saved["update_steps"].cpu(), mine["update_steps"]):
+            raise ValueError(
+                f"every, steps and start must give the rounds of resume, after steps "
+                f"{_short(saved['update_steps'])}, got {_short(mine['update_steps'])}"
+            )
+        checked_integer("resume['steps']", saved["steps"], 0)
+
+
+def update_steps(
+    pruner: AbstractPruner, every: int | None, steps: int | None, start: int
+) -> tuple[int, ...]:
+    """After which optimizer steps the rounds fall.
+
+    Raises:
+        ValueError: If not exactly one of `every` and `steps` is given, or one is out of its range.
+        TypeError: If one is not an integer.
+    """
+    if (every is None) == (steps is None):
+        raise ValueError(f"exactly one of every and steps must be given, got {every}, {steps}")
+    checked_integer("start", start, 0)
+    if steps is not None:
+        checked_integer("steps", steps, 1)
+        checked_integer("start", start, 0, steps - 1)
+        return tuple(start + step for step in pruner.update_steps(steps - start))
+    interval = checked_integer("every", every, 1)
+    return tuple(start + interval * done for done in range(1, pruner.rounds + 1))
+
+
+def _short(steps: Tensor) -> str:
+    numbers = steps.tolist()
+    return str(numbers) if len(numbers) < 7 else f"{numbers[:3]} ... {numbers[-1]}"

@@ -1,0 +1,139 @@
+"""Zeros where a session has pruned: in weights, gradients and the state of optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from prunelimits.sessions.optimizers import keeps_zeros
+from prunelimits.types import Masks
+
+# An integer of the same size: one bitwise "and" zeroes an entry whatever it holds, NaN too, at
+# half the time of `masked_fill_`.
+_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+class Zeros:
+    """Keeps what is pruned at zero, and rewrites only what may have changed.
+
+    A tensor that was zeroed and not written since (its version says so) is not written again. Nor
+    is the state of optimizers that are known to keep zeros; weights are, after every step.
+
+    Args:
+        weights: Name -> the parameters under pruning.
+        optimizers: Those that train them.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, nn.Parameter], optimizers: Sequence[Optimizer]
+    ) -> None:
+        self._weights = weights
+        self._holder = {
+            id(weight): optimizer
+            for optimizer in optimizers
+            for group in optimizer.param_groups
+            for weight in group["params"]
+        }
+        self._masks: Masks = {}
+        self._bits: dict[tuple[str, int, torch.device], Tensor] = {}
+        # The tensors themselves, not their ids: an id may be given to another tensor later.
+        self._clean: dict[tuple[str, int], tuple[Tensor, int, int]] = {}
+
+    def set(self, masks: Masks) -> None:
+        """From now on these masks; zeroes everything that they prune."""
+        self._masks = masks
+        self._bits, self._clean = {}, {}
+        self.everywhere()
+
+    @torch.no_grad()
+    def everywhere(self) -> None:
+        """Zeroes weights, gradients and state."""
+        for name, weight in self._weights.items():
+            self._zero(name, 0, weight)
+            self.gradient(name)
+            for place, buffer in self._buffers(weight):
+                self._zero(name, place, buffer)
+
+    @torch.no_grad()
+    def before_step(self) -> bool:
+        """Zeroes what was written since the last step; whether a pruned weight had come back."""
+        came_back = False
+        for name, weight in self._weights.items():
+            if not self._is_clean(name, 0, weight):
+                came_back |= bool(weight.detach()[~self._masks[name].to(weight.device)].any())
+                self._zero(name, 0, weight)
+            self.gradient(name)
+            for place, buffer in self._buffers(weight):
+                self._zero(name, place, buffer)
+        return came_back
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Zeroes the weights, and the state where the optimizer may have written to it."""
+        for name, weight in self._weights.items():
+            self._zero(name, 0, weight)
+            holder = self._holder.get(id(weight))
+            for place, buffer in self._buffers(weight):
+                if holder is not None and keeps_zeros(holder) and (name, place) in self._clean:
+                    self._remember(name, place, buffer)
+                else:
+                    self._zero(name, place, buffer)
+            self.gradient(name)
+            self._clean.pop((name, -1), None)  # no gradient is kept alive past its step
+
+    @torch.no_grad()
+    def gradient(self, name: str) -> None:
+        """Zeroes the gradient of one weight."""
+        weight = self._weights[name]
+        if weight.grad is not None and weight.grad.is_sparse:
+            weight.grad = self._sparse(name, weight.grad)
+        elif weight.grad is not None:
+            self._zero(name, -1, weight.grad)
+
+    def _sparse(self, name: str, gradient: Tensor) -> Tensor:
+        """A gradient that holds some rows alone, as an embedding's may."""
+        gradient = gradient.coalesce()
+        kept = self._masks[name].to(gradient.device)[tuple(gradient.indices())]
+        gradient.values().masked_fill_(~kept, 0)
+        return gradient
+
+    def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
+        holder = self._holder.get(id(weight))
+        state = {} if holder is None else holder.state.get(weight, {})
+        for place, value in enumerate(state.values(), start=1):
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                yield place, value
+
+    def _zero(self, name: str, place: int, value: Tensor) -> None:
+        if self._is_clean(name, place, value):
+            return
+        # `detach`: a leaf that requires gradients is written through one that does not.
+        plain = value.detach()
+        kind = _BITS.get(plain.element_size())
+        if kind is None or plain.is_complex() or plain.is_quantized:
+            plain.masked_fill_(~self._masks[name].to(plain.device), 0)
+        else:
+            plain.view(kind).bitwise_and_(self._kept_bits(name, kind, plain.device))
+        self._remember(name, place, value)
+
+    def _kept_bits(self, name: str, kind: torch.dtype, device: torch.device) -> Tensor:
+        """All ones where the mask keeps, all zeros elsewhere."""
+        key = (name, kind.itemsize, device)
+        if key not in self._bits:
+            self._bits[key] = -self._masks[name].to(device).to(kind)
+        return self._bits[key]
+
+    def _is_clean(self, name: str, place: int, value: Tensor) -> bool:
+        known = self._clean.get((name, place))
+        return (
+            known is not None
+            and known[0] is value
+            and known[1:] == (value._version, value.data_ptr())  # pyright: ignore[reportPrivateUsage]
+        )
+
+    def _remember(self, name: str, place: int, value: Tensor) -> None:
+        version = value._version  # pyright: ignore[reportPrivateUsage]
+        self._clean[name, place] = (value, version, value.data_ptr())
