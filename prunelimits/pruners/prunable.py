@@ -112,8 +112,8 @@ def weights_of(
     def reason(parameter: nn.Parameter) -> str | None:
         if id(parameter) in ignored:
             return "named in ignore"
-        if not parameter.is_floating_point():
-            return "no real floating-point numbers"
+        if not (parameter.is_floating_point() or parameter.is_complex()):
+            return "no floating-point numbers"
         if included.get(id(parameter)) or (id(parameter) in included and parameter.dim() > 1):
             return None
         if reasons[id(parameter)] is None and not parameter.requires_grad and not all_frozen:
