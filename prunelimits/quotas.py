@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, checked_integers, shown
 
-_SMART_LINEAR_DENSITY = 0.3
+_SMART_LINEAR_DENSITY = Fraction(3, 10)
 
 
 def uniform(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
@@ -26,13 +26,13 @@ def uniform(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
     Raises:
         ValueError: If there is no layer, a shape is empty or not positive, or `keep` is not
             between 0 and the number of weights.
-        TypeError: If `keep` or a size is not an integer.
+        TypeError: If `shapes` is not a dict of shapes, or `keep` or a size is not an integer.
 
     Examples:
         >>> uniform({"a": (3, 2), "b": (1, 3)}, keep=5)
         {'a': 3, 'b': 2}
     """
-    sizes = _checked_sizes(shapes, keep)
+    sizes, keep = _checked_sizes(shapes, keep)
     total = sum(sizes.values())
     return _rounded({name: Fraction(keep * size, total) for name, size in sizes.items()}, keep)
 
@@ -57,7 +57,7 @@ def erk(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
         >>> erk({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
         {'a': 15, 'b': 26, 'c': 14}
     """
-    sizes = _checked_sizes(shapes, keep)
+    sizes, keep = _checked_sizes(shapes, keep)
     # density x size is the sum of the dimensions, up to the common factor.
     sums = {name: sum(shape) for name, shape in shapes.items()}
     dense: set[str] = set()
@@ -96,7 +96,7 @@ def igq(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
         >>> igq({"a": (16, 2), "b": (16, 16), "c": (1, 16)}, keep=55)
         {'a': 16, 'b': 28, 'c': 11}
     """
-    sizes = _checked_sizes(shapes, keep)
+    sizes, keep = _checked_sizes(shapes, keep)
     if keep == 0:
         return dict.fromkeys(sizes, 0)
 
@@ -121,8 +121,8 @@ def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int
     The rule for residual networks of
     [Sanity-Checking Pruning Methods](https://arxiv.org/abs/2009.11094). Linear layers keep
     30 %, or all of the budget if that is less; in a network of linear layers alone, that is the
-    last one only. What a layer cannot take goes on to the next ones; whole numbers by largest
-    remainder.
+    last one only. What a layer cannot take goes on to the next ones, and from the last that is not
+    linear to the linear ones, in their order; whole numbers by largest remainder.
 
     Args:
         shapes: As for `uniform`.
@@ -136,25 +136,27 @@ def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int
         >>> smart_ratio({"a": (8, 8), "b": (8, 8), "c": (1, 8)}, keep=20)
         {'a': 12, 'b': 6, 'c': 2}
     """
-    sizes = _checked_sizes(shapes, keep)
-    linear = {name for name, shape in shapes.items() if len(shape) == 2}
-    if len(linear) == len(shapes):
-        linear = {list(shapes)[-1]} if len(shapes) > 1 else set[str]()
-    fixed = min(1.0, keep / max(1e-9, _SMART_LINEAR_DENSITY * sum(sizes[name] for name in linear)))
-    shares = {name: fixed * _SMART_LINEAR_DENSITY * sizes[name] for name in linear}
-    falling = [name for name in shapes if name not in linear]
-    weights = {
-        name: (place**2 + place) * sizes[name]
-        for place, name in zip(range(len(shapes), 0, -1), shapes, strict=True)
-        if name in falling
+    sizes, keep = _checked_sizes(shapes, keep)
+    # Lists, not sets: names in a set come in another order in every process.
+    linear = [name for name, shape in shapes.items() if len(shape) == 2]
+    if len(linear) == len(sizes):
+        linear = linear[-1:] if len(sizes) > 1 else []
+    falling = [name for name in sizes if name not in linear]
+    dense = sum(sizes[name] for name in linear)
+    fixed = min(_SMART_LINEAR_DENSITY, Fraction(keep, max(1, dense)))
+    factors = {
+        name: place**2 + place for place, name in zip(range(len(sizes), 0, -1), sizes, strict=True)
     }
-    scale = (keep - sum(shares.values())) / max(1, sum(weights.values()))
-    excess = 0.0
+    weighted = sum(factors[name] * sizes[name] for name in falling)
+    scale = (keep - fixed * dense) / max(1, weighted)
+    densities = {name: fixed if name in linear else scale * factors[name] for name in sizes}
+    shares: dict[str, Fraction] = {}
+    excess = Fraction(0)
     for name in (*falling, *linear):
-        wanted = (shares[name] if name in linear else scale * weights[name]) + excess
-        shares[name] = min(wanted, float(sizes[name]))
+        wanted = densities[name] * sizes[name] + excess
+        shares[name] = min(wanted, Fraction(sizes[name]))
         excess = wanted - shares[name]
-    return _rounded({name: shares[name] for name in shapes}, keep)
+    return _rounded({name: shares[name] for name in sizes}, keep)
 
 
 def _rounded(shares: Mapping[str, Fraction] | Mapping[str, float], keep: int) -> dict[str, int]:
@@ -168,18 +170,21 @@ def _rounded(shares: Mapping[str, Fraction] | Mapping[str, float], keep: int) ->
     return quotas
 
 
-def _checked_sizes(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+def _checked_sizes(shapes: object, keep: object) -> tuple[dict[str, int], int]:
+    """The number of weights of each layer, and the budget."""
+    if not isinstance(shapes, Mapping):
+        raise TypeError(f"shapes must be a dict of shapes by name, got {shown(shapes)}")
     if not shapes:
         raise ValueError("shapes must name at least one layer, got none")
+    sizes: dict[str, int] = {}
     for name, shape in shapes.items():
-        if not shape:
+        dimensions = checked_integers(f"shapes[{name!r}]", shape, 1)
+        if not dimensions:
             raise ValueError(f"shapes[{name!r}] must have at least one dimension, got {shape!r}")
-        for size in shape:
-            checked_integer(f"a size in shapes[{name!r}]", size, 1)
-    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
-    checked_integer("keep", keep, 0)
-    if keep > sum(sizes.values()):
+        sizes[name] = math.prod(dimensions)
+    number = checked_integer("keep", keep, 0)
+    if number > sum(sizes.values()):
         raise ValueError(
-            f"keep must be between 0 and the {sum(sizes.values())} weights, got {keep}"
+            f"keep must be between 0 and the {sum(sizes.values())} weights, got {number}"
         )
-    return sizes
+    return sizes, number
