@@ -27,7 +27,6 @@ from scipy.stats import binomtest
 from prunelimits.datasets import cubist_spiral
 from prunelimits.search import SearchConfig, make_task
 from prunelimits.search.shard import ShardJob, initial_ensemble, most_accurate, shard_ranks
-from prunelimits.search.spaces import make_space
 from prunelimits.training import Recipe, fit
 
 RECIPE = Recipe()
@@ -47,7 +46,8 @@ Halving = tuple[tuple[int, float], ...]
 def train(config: SearchConfig, trainings: int, store: Path) -> NDArray[np.int32]:
     """Correct samples of random shards at each of `EPOCHS`, `(shards, trainings, epochs)`."""
     task = make_task(*cubist_spiral())
-    space = make_space(config, task.inputs, task.outputs, 2, config.widths)
+    phase = config.first_phase
+    space = phase.space(task.inputs, task.outputs)
     size = len(shard_ranks(config, space, 0)) * config.seeds
     # The last shard may be short, and is left out.
     whole = space.count * config.seeds // size
@@ -57,8 +57,8 @@ def train(config: SearchConfig, trainings: int, store: Path) -> NDArray[np.int32
         correct = np.load(store)
     steps_per_epoch = len(task.x) // RECIPE.batch_size
     for shard in shards[len(correct) :].tolist():
-        job = ShardJob(config, task, 2, config.widths, shard, None)
-        ensemble = initial_ensemble(job, space, shard_ranks(config, space, shard), [0])
+        job = ShardJob(config, phase, shard, None)
+        ensemble = initial_ensemble(task, job, shard_ranks(config, space, shard), [0])
         counts: list[NDArray[np.int32]] = []
         start = 0
         for epochs in EPOCHS:

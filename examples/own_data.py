@@ -33,7 +33,7 @@ config = SearchConfig(
 )
 result = combinatorial_search(config, x, y, store="moons.sqlite")
 for phase in result.phases:
-    print(f"phase {phase.phase}, widths {phase.widths or 'up to 2-4-4-1'}:")
+    print(f"phase {phase.phase.number}, {phase.phase}:")
     for size in phase.sizes:
         print(f"  {size.nonzeros:3} nonzeros: best {size.accuracy:7.2%} of {size.trainings}")
 

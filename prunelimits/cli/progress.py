@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from prunelimits.cli.report import describe, say
+from prunelimits.cli.report import say
 from prunelimits.search import Progress
 
 
@@ -31,17 +31,18 @@ class ProgressBar:
         best = "none yet"
         if progress.nonzeros is not None and progress.accuracy is not None:
             best = f"{progress.nonzeros} nonzeros, {progress.accuracy:.2%}"
-        name = f"phase {progress.phase}, {describe(progress.phase, progress.widths)}"
+        number = progress.phase.number
+        name = f"phase {number}, {progress.phase}"
         if self.quiet:
             percent = 100 * progress.trained // max(1, progress.trainings)
-            if (progress.phase, percent) != (self._phase, self._percent):
+            if (number, percent) != (self._phase, self._percent):
                 done = f"{progress.trained:,} of {progress.trainings:,} trainings"
                 say(f"{name}: {done} ({percent} %), best {best}")
-                self._phase, self._percent = progress.phase, percent
+                self._phase, self._percent = number, percent
             return
-        if self._bar is None or self._phase != progress.phase:
+        if self._bar is None or self._phase != number:
             self.__exit__()
-            self._phase = progress.phase
+            self._phase = number
             self._bar = tqdm(
                 desc=name,
                 total=progress.trainings,

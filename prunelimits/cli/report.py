@@ -19,7 +19,7 @@ from prunelimits.resuming import write_whole
 from prunelimits.saving import save
 from prunelimits.search import (
     FoundNetwork,
-    Phase,
+    MasksOf,
     SearchConfig,
     SearchResult,
     SizeSummary,
@@ -48,19 +48,15 @@ def print_result(result: SearchResult) -> None:
         if len(sizes) > _LONG:
             front = {n for n, _ in pareto_front((size.nonzeros, size.accuracy) for size in sizes)}
             sizes = tuple(size for size in sizes if size.nonzeros in front)
-        title = f"Phase {phase.phase}: {describe(phase.phase, phase.widths)}"
+        title = f"Phase {phase.phase.number}: {phase.phase}"
         if len(sizes) < len(phase.sizes):
             title += " (sizes that beat every smaller one)"
         done = f"{phase.trained:,} of {phase.trainings:,} trainings done"
+        if not phase.networks:
+            say(f"{title}: none, by min_nonzeros, max_nonzeros and first_per_count")
+            continue
         console.print(_table(title, done, sizes, result.config))
     console.print(_summary(result))
-
-
-def describe(phase: Phase, widths: tuple[int, ...] | None) -> str:
-    """What a phase goes through."""
-    if widths is not None:
-        return f"masks of widths {'-'.join(map(str, widths))}"
-    return "choices of widths" if phase == 1 else "networks of every widths"
 
 
 def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], config: SearchConfig) -> Table:
@@ -139,8 +135,8 @@ def write_csv(result: SearchResult, path: Path) -> None:
     for phase in result.phases:
         for size in phase.sizes:
             numbers = (getattr(size, column) for column in columns)
-            widths = "-".join(map(str, phase.widths or ("any",)))
-            rows.append((phase.phase, widths, *numbers))
+            shared = phase.phase.widths if isinstance(phase.phase, MasksOf) else ("any",)
+            rows.append((phase.phase.number, "-".join(map(str, shared)), *numbers))
     write_rows(rows, path)
 
 

@@ -76,7 +76,9 @@ def run_study(
     jobs = parts(study, task, results.keys())
     if time_limit is not None:
         jobs = (job for job in jobs if time.monotonic() - began < time_limit)
-    for part in run_jobs(train_part, jobs, executor=executor, in_flight=in_flight):
+    for part in run_jobs(
+        train_part, task, jobs, key=task.fingerprint(), executor=executor, in_flight=in_flight
+    ):
         results.update({result.run: result for result in part})
         write_table(results.values(), table, study=json.dumps(described))
         tell()

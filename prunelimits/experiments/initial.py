@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from prunelimits.arguments import checked_instance
 from prunelimits.models import MLP
-from prunelimits.randomness import derive
 from prunelimits.search import FoundNetwork, SearchConfig
-from prunelimits.search.spaces import make_space
 from prunelimits.training.ensemble import initial_params
 
 
@@ -21,16 +20,22 @@ def initial_network(config: SearchConfig, found: FoundNetwork) -> MLP:
         found: A network that it found.
 
     Raises:
-        ValueError: If the search itself began from a network, or has no such recipe.
+        TypeError: If an argument is of another kind.
+        ValueError: If the search itself began from a network, or has another width.
     """
+    checked_instance("config", config, SearchConfig, "a SearchConfig")
+    checked_instance("found", found, FoundNetwork, "a FoundNetwork")
+    if found.seed is None:
+        raise ValueError(
+            "found must be trained from an initialisation of its own, but its search began every "
+            "training from one network: that is its start"
+        )
     inputs, *hidden, outputs = found.model.widths
-    widths = None if found.phase == 1 or config.every_widths else config.widths or (
-        inputs, *hidden, outputs
-    )  # fmt: skip
-    space = make_space(config, inputs, outputs, found.phase, widths)
-    keys = space.keys(range(found.rank, found.rank + 1))
-    recipe = config.recipes.index(found.recipe)
-    seed = int(derive(config.seed, found.phase, keys, recipe, found.repeat)[0])
+    if max(hidden, default=1) > config.width:
+        raise ValueError(
+            f"config must be that of found's search: its width is {config.width}, "
+            f"found's widths are {found.model.widths}"
+        )
     wide = (inputs, *[config.width] * len(hidden), outputs)
-    params = initial_params(wide, [seed], init_width=config.width)
+    params = initial_params(wide, [found.seed], init_width=config.width)
     return MLP.from_params(wide, {name: value[0] for name, value in params.items()})

@@ -28,16 +28,14 @@ _SMALLEST_PART = 16
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """All that a worker needs to know.
+    """What a worker needs to know, beside the task.
 
     Attributes:
         study: What the runs are of.
-        task: The data, and the network whose leading block every run starts from, if any.
         runs: Of one method, width, repeat and look-ahead.
     """
 
     study: Study
-    task: Task
     runs: tuple[Run, ...]
 
 
@@ -56,15 +54,15 @@ def parts(study: Study, task: Task, done: Set[Run]) -> Iterator[Part]:
         runs = sorted(group, key=lambda run: (run.recipe, run.keep))
         size = max(_SMALLEST_PART, _PART_PARAMETERS // parameters)
         for first in range(0, len(runs), size):
-            yield Part(study, task, tuple(runs[first : first + size]))
+            yield Part(study, tuple(runs[first : first + size]))
 
 
-def train_part(part: Part) -> list[RunResult]:
-    """Prunes, trains and measures the networks of a part."""
-    study, task, runs = part.study, part.task, part.runs
+def train_part(task: Task, part: Part) -> list[RunResult]:
+    """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
+    study, runs = part.study, part.runs
     recipes = [study.recipes[run.recipe] for run in runs]
     result = fit(
-        _start(part),
+        _start(task, part),
         task.x,
         task.y,
         recipes,
@@ -85,8 +83,8 @@ def train_part(part: Part) -> list[RunResult]:
     return [RunResult(*row) for row in zip(runs, *sizes, *measures, strict=True)]
 
 
-def _start(part: Part) -> MLPEnsemble:
-    study, task, runs = part.study, part.task, part.runs
+def _start(task: Task, part: Part) -> MLPEnsemble:
+    study, runs = part.study, part.runs
     widths = study.network(runs[0].width, task.inputs, task.outputs)
     start = task.initial_block(widths, len(runs))
     if start is not None:

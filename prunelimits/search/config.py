@@ -6,13 +6,27 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import (
+    checked_flag,
+    checked_instance,
+    checked_integer,
+    checked_integers,
+    checked_number,
+    checked_sequence,
+)
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.models import check_widths
+from prunelimits.search.spaces import (
+    EveryWidths,
+    MasksOf,
+    Phase,
+    StructuredWidths,
+    Symmetry,
+    checked_pairs,
+)
 from prunelimits.training import Recipe, search_recipes
-
-Symmetry = Literal["layer", "network"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,28 +41,35 @@ class SearchConfig:
         target: Accuracy to reach, in (0, 1]: a network counts if its accuracy is at least this.
         width: Hidden width of the network whose parts are searched. Phase one tries the widths up
             to it, and it sets the fan-in of every initialisation.
-        hidden_layers: Hidden layers of the networks of phase one.
+        hidden_layers: Hidden layers of the networks of phase one, and with `every_widths`.
         widths: Inputs, hidden units, outputs for phase two; phase one is then left out.
         every_widths: Phase two goes through all networks of any widths with at most
             `max_nonzeros`, each once up to the order of its units; phase one is then left out.
         recipes: How every network is trained; the paper's six by default.
         seeds: Trainings of every network by every recipe, each from an initialisation of its own.
         halving: Rungs of successive halving, (epochs, share) each: trainings stop there and only
-            the most accurate share of each shard goes on; epochs ascend. None: all run to the end.
+            the most accurate share of each shard goes on; epochs ascend. Empty: all run to the end.
         seed: Decides all initialisations, the order of batches and the held-out samples.
         min_nonzeros: Phase two skips smaller networks.
-        max_nonzeros: Phase two skips larger networks.
+        max_nonzeros: Phase two skips larger networks; it may be left with none.
         first_per_count: Layer -> n: phase two takes only the first n masks of that layer for each
-            number of nonzeros (Appendix D).
+            number of nonzeros (Appendix D). Kept as pairs.
         symmetry: Which networks phase two takes for equal, see `ModelMasks`.
+        inputs: `"all"`: every network uses every input, as in the paper. `"any"`: phase two also
+            tries networks that leave inputs unused, which for most tables are the sparsest. Phase
+            one is the same: its networks are fully connected.
         held_out: Share of the data on which accuracy is measured and nothing is trained. 0 measures
             on the training data, as the paper does.
         shard_size: Trainings in one batch, which is also what an interruption can lose, and which
             compete with each other in `halving`.
 
     Raises:
-        ValueError: If a number is out of its range.
-        TypeError: If a number that must be an integer is not.
+        ValueError: If a number is out of its range, or options exclude each other.
+        TypeError: If an option is of another kind than it must be.
+
+    Examples:
+        >>> SearchConfig(target=0.9, width=8, hidden_layers=2).first_phase
+        StructuredWidths(width=8, hidden_layers=2)
     """
 
     target: float
@@ -62,46 +83,36 @@ class SearchConfig:
     seed: int = 0
     min_nonzeros: int | None = None
     max_nonzeros: int | None = None
-    first_per_count: Mapping[int, int] | None = None
+    first_per_count: Mapping[int, int] | tuple[tuple[int, int], ...] | None = ()
     symmetry: Symmetry = "layer"
+    inputs: Used = "all"
     held_out: float = 0.0
     shard_size: int = 512
 
     def __post_init__(self) -> None:
-        if not 0 < self.target <= 1:
-            raise ValueError(f"target must be in (0, 1], got {self.target!r}")
+        def keep(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        keep("target", checked_number("target", self.target, above=0, most=1))
+        keep("held_out", checked_number("held_out", self.held_out, least=0, below=1))
+        keep("seed", checked_integer("seed", self.seed))
         for name in ("width", "hidden_layers", "seeds", "shard_size"):
-            checked_integer(name, getattr(self, name), 1)
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out must be in [0, 1), got {self.held_out!r}")
-        if not self.recipes:
-            raise ValueError("recipes must hold at least one recipe, got none")
-        self._check_halving()
-        if self.symmetry not in get_args(Symmetry):
-            raise ValueError(
-                f"symmetry must be one of {', '.join(get_args(Symmetry))}, got {self.symmetry!r}"
-            )
+            keep(name, checked_integer(name, getattr(self, name), 1))
+        checked_flag("every_widths", self.every_widths)
+        keep("recipes", _checked_recipes(self.recipes))
+        keep("halving", _checked_halving(self.halving, self.recipes))
+        if self.widths is not None:
+            keep("widths", check_widths(checked_integers("widths", self.widths)))
+        keep("first_per_count", checked_pairs("first_per_count", self.first_per_count))
         if self.every_widths:
             self._check_every_widths()
-        if self.widths is not None:
-            widest = max(check_widths(self.widths)[1:-1], default=1)
-            if widest > self.width:
-                raise ValueError(
-                    f"width must be at least the widest hidden layer of widths {self.widths}, "
-                    f"got {self.width}"
-                )
-
-    def _check_halving(self) -> None:
-        last = 0
-        for epochs, share in self.halving:
-            checked_integer("halving's epochs", epochs, last + 1)
-            if not 0 < share < 1:
-                raise ValueError(f"halving's share must be in (0, 1), got {share!r}")
-            last = epochs
-        shortest = min(recipe.epochs for recipe in self.recipes)
-        if last >= shortest:
+        # Any widths of this depth do: all of a filter is checked here, before phase one.
+        self.masks_of(self.widths or (1,) * (self.hidden_layers + 2))
+        widest = max((self.widths or ())[1:-1], default=1)
+        if widest > self.width:
             raise ValueError(
-                f"halving must end before the {shortest} epochs of a training, got {last} epochs"
+                f"width must be at least the widest hidden layer of widths {self.widths}, "
+                f"got {self.width}"
             )
 
     def _check_every_widths(self) -> None:
@@ -110,11 +121,32 @@ class SearchConfig:
         unused = {
             "widths": self.widths,
             "min_nonzeros": self.min_nonzeros,
-            "first_per_count": self.first_per_count,
+            "first_per_count": self.first_per_count or None,
         }
         for name, value in unused.items():
             if value is not None:
                 raise ValueError(f"{name} cannot be combined with every_widths, got {value}")
+
+    @property
+    def first_phase(self) -> Phase:
+        """What the search begins with: phase one, or phase two where it is all there is."""
+        if self.every_widths:
+            assert self.max_nonzeros is not None, "checked when the description was made"
+            return EveryWidths(self.max_nonzeros, self.hidden_layers, self.inputs)
+        if self.widths is not None:
+            return self.masks_of(self.widths)
+        return StructuredWidths(self.width, self.hidden_layers)
+
+    def masks_of(self, widths: tuple[int, ...]) -> MasksOf:
+        """Phase two for these widths."""
+        return MasksOf(
+            widths,
+            self.symmetry,
+            self.min_nonzeros,
+            self.max_nonzeros,
+            checked_pairs("first_per_count", self.first_per_count),
+            self.inputs,
+        )
 
     def to_json(self) -> str:
         """The description as JSON, the same text for equal descriptions."""
@@ -122,13 +154,39 @@ class SearchConfig:
 
     @classmethod
     def from_json(cls, text: str) -> SearchConfig:
-        """The description that `to_json` wrote."""
-        values = json.loads(text)
+        """The description that `to_json` wrote.
+
+        Raises:
+            TypeError: If the text describes something else.
+            ValueError: If it does, or is no JSON.
+        """
+        values: dict[str, Any] = json.loads(text)
         values["recipes"] = tuple(Recipe(**recipe) for recipe in values["recipes"])
-        values["halving"] = tuple((epochs, share) for epochs, share in values["halving"])
-        if values["widths"] is not None:
-            values["widths"] = tuple(values["widths"])
-        if values["first_per_count"] is not None:
-            # JSON has only strings for keys.
-            values["first_per_count"] = {int(k): n for k, n in values["first_per_count"].items()}
         return cls(**values)
+
+
+def _checked_recipes(recipes: object) -> tuple[Recipe, ...]:
+    result = checked_sequence("recipes", recipes, "recipes")
+    if not result:
+        raise ValueError("recipes must hold at least one recipe, got none")
+    return tuple(
+        checked_instance(f"recipes[{n}]", recipe, Recipe, "a Recipe")
+        for n, recipe in enumerate(result)
+    )
+
+
+def _checked_halving(rungs: object, recipes: tuple[Recipe, ...]) -> tuple[tuple[int, float], ...]:
+    result: list[tuple[int, float]] = []
+    last = 0
+    for rung in checked_sequence("halving", rungs, "pairs (epochs, share)"):
+        pair = checked_sequence("halving's rungs", rung, "epochs and a share")
+        if len(pair) != 2:
+            raise ValueError(f"halving must hold pairs (epochs, share), got {rung!r}")
+        last = checked_integer("halving's epochs", pair[0], last + 1)
+        result.append((last, checked_number("halving's share", pair[1], above=0, below=1)))
+    shortest = min(recipe.epochs for recipe in recipes)
+    if last >= shortest:
+        raise ValueError(
+            f"halving must end before the {shortest} epochs of a training, got {last} epochs"
+        )
+    return tuple(result)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.models import MLP
+from prunelimits.resuming import StoreError
 from prunelimits.saving import from_bytes
 from prunelimits.search.config import SearchConfig
-from prunelimits.search.shard import DIVERGED, STOPPED, shard_ranks
-from prunelimits.search.spaces import AbstractSpace, Phase, make_space
+from prunelimits.search.ranked_networks import AbstractSpace
+from prunelimits.search.shard import DIVERGED, STOPPED, Candidate, initial_seeds, shard_ranks
+from prunelimits.search.spaces import Phase
 from prunelimits.search.store import Store
 from prunelimits.training import Recipe
 from prunelimits.types import Masks
@@ -25,10 +29,11 @@ class FoundNetwork:
     Attributes:
         nonzeros: Weights and biases.
         accuracy: Share of the samples classified right, as the search measured it.
-        phase: 1 (structured widths) or 2 (masks).
+        phase: What the phase goes through; `phase.number` is 1 (structured widths) or 2 (masks).
         rank: Position in the phase's space.
         recipe: How it was trained.
         repeat: Which of its initialisations.
+        seed: Of its initialisation; None if the search began from a network.
         model: The trained network.
         masks: What it keeps.
     """
@@ -39,6 +44,7 @@ class FoundNetwork:
     rank: int
     recipe: Recipe
     repeat: int
+    seed: int | None
     model: MLP
     masks: Masks
 
@@ -71,16 +77,14 @@ class PhaseSummary:
     """How far a phase went.
 
     Attributes:
-        phase: 1 or 2.
-        widths: Of phase two; None in phase one, and for every widths at once.
-        networks: In the whole space.
+        phase: What it goes through; `phase.number` is 1 or 2.
+        networks: In the whole space; 0 where the filter leaves none.
         trainings: In the whole space, over recipes and seeds.
         trained: Trainings done.
         sizes: What was trained at each size, by ascending size.
     """
 
     phase: Phase
-    widths: tuple[int, ...] | None
     networks: int
     trainings: int
     trained: int
@@ -95,6 +99,7 @@ class SearchResult:
         config: What was searched for.
         samples: How many samples accuracy was measured on.
         data: SHA-256 of the data, see `Task.fingerprint`.
+        initial: SHA-256 of the network that every training began from; None: each from its own.
         phases: The phases that were begun.
         best: The most accurate network of every size over both phases, by ascending size.
         seconds: Time spent in training.
@@ -104,6 +109,7 @@ class SearchResult:
     config: SearchConfig
     samples: int
     data: str
+    initial: str | None
     phases: tuple[PhaseSummary, ...]
     best: tuple[FoundNetwork, ...]
     seconds: float
@@ -132,42 +138,70 @@ def read_result(store: Store, *, target: float | None = None) -> SearchResult:
         StoreError: If the store cannot be read.
         ValueError: If no search has begun in it, or the target is not in (0, 1].
     """
+    if target is not None:
+        checked_number("target", target, above=0, most=1)
     description = store.description()
     if not description:
         raise ValueError(f"{store.path} holds no search yet")
+    try:
+        return _read(store, description, target)
+    # What edited or damaged content leads to, from JSON, counts that do not fit, and places.
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        raise StoreError(
+            f"{store.path} is damaged: its content does not fit together ({error}); "
+            "start a new store"
+        ) from error
+
+
+def _read(store: Store, description: dict[str, str], target: float | None) -> SearchResult:
     config = SearchConfig.from_json(description["search"])
-    if target is not None:
-        config = dataclasses.replace(config, target=target)
-    data = json.loads(description["data"])
-    samples: int = data["samples"]
+    data: dict[str, Any] = json.loads(description["data"])
+    judged = config if target is None else dataclasses.replace(config, target=target)
+    samples = checked_integer("samples", data["samples"], 1)
     phases: list[PhaseSummary] = []
-    for phase, widths in store.phases().items():
-        space = make_space(config, data["inputs"], data["outputs"], phase, widths)
-        phases.append(_summarise(store, config, space, phase, widths, samples))
     best: dict[int, FoundNetwork] = {}
-    for summary in phases:
-        for candidate in store.best(summary.phase):
-            found = FoundNetwork(
-                candidate.nonzeros,
-                candidate.correct / samples,
-                summary.phase,
-                candidate.rank,
-                config.recipes[candidate.recipe],
-                candidate.repeat,
-                *from_bytes(candidate.network, f"a network in {store.path}"),
-            )
+    for phase in store.phases():
+        space = phase.space(data["inputs"], data["outputs"])
+        phases.append(_summarise(store, judged, space, phase, samples))
+        for candidate in store.best(phase):
+            found = _found(store, config, space, phase, candidate, data)
             old = best.get(found.nonzeros)
             if old is None or found.accuracy > old.accuracy:
                 best[found.nonzeros] = found
     seconds, made_by = store.effort()
     return SearchResult(
-        config=config,
+        config=judged,
         samples=samples,
         data=data["sha256"],
+        initial=data["initial"],
         phases=tuple(phases),
         best=tuple(best[size] for size in sorted(best)),
         seconds=seconds,
         made_by=tuple(made_by),
+    )
+
+
+def _found(
+    store: Store,
+    config: SearchConfig,
+    space: AbstractSpace,
+    phase: Phase,
+    candidate: Candidate,
+    data: dict[str, Any],
+) -> FoundNetwork:
+    seed = None
+    if data["initial"] is None:
+        keys = space.keys([candidate.rank])
+        seed = int(initial_seeds(config, phase, keys, candidate.recipe, candidate.repeat)[0])
+    return FoundNetwork(
+        candidate.nonzeros,
+        candidate.correct / data["samples"],
+        phase,
+        candidate.rank,
+        config.recipes[candidate.recipe],
+        candidate.repeat,
+        seed,
+        *from_bytes(candidate.network, f"a network in {store.path}"),
     )
 
 
@@ -176,25 +210,25 @@ def _summarise(
     config: SearchConfig,
     space: AbstractSpace,
     phase: Phase,
-    widths: tuple[int, ...] | None,
     samples: int,
 ) -> PhaseSummary:
-    largest = int(space.nonzeros([space.count - 1]))
+    each = len(config.recipes) * config.seeds
+    largest = int(space.nonzeros([space.count - 1])) if space.count else 0
     networks, reached, diverged, stopped = (np.zeros(largest + 1, dtype=np.int64) for _ in range(4))
     most_correct = np.zeros(largest + 1, dtype=np.int64)
     for shard, numbers in store.shards(phase):
         ranks = shard_ranks(config, space, shard)
-        correct = numbers.reshape(len(ranks), -1)
+        if len(numbers) != len(ranks) * each or not len(ranks):
+            raise ValueError(f"shard {shard} holds {len(numbers)} trainings")
+        correct = numbers.reshape(len(ranks), each)
         sizes = space.nonzeros(ranks).numpy()
         np.add.at(networks, sizes, 1)
         np.add.at(reached, sizes, (correct / samples >= config.target).sum(1))
         np.add.at(diverged, sizes, (correct == DIVERGED).sum(1))
         np.add.at(stopped, sizes, (correct <= STOPPED).sum(1))
         np.maximum.at(most_correct, sizes, correct.max(1))
-    each = len(config.recipes) * config.seeds
     return PhaseSummary(
         phase=phase,
-        widths=widths,
         networks=space.count,
         trainings=space.count * each,
         trained=int(networks.sum()) * each,

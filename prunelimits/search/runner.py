@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TypeVar
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
+Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+# What other jobs of a run share with those of this process, for the few runs it works for.
+_at_hand: OrderedDict[str, Any] = OrderedDict()
+_MOST_AT_HAND = 2
+_lock = Lock()
+
+
+class WorkersLostError(RuntimeError):
+    """An executor lost its workers, or its scheduler; what was finished before is not lost."""
+
 
 def run_jobs(
-    function: Callable[[Job], Result],
+    function: Callable[[Shared, Job], Result],
+    shared: Shared,
     jobs: Iterable[Job],
     *,
+    key: str,
     executor: Executor | None,
     in_flight: int,
 ) -> Iterator[Result]:
-    """The results of `function` on every job, in the order in which they finish.
+    """The results of `function(shared, job)` for every job, in the order in which they finish.
 
     Jobs are drawn lazily, so millions of them cost nothing, and a caller that stops iterating stops
     the run: what has not begun is cancelled.
+
+    What the jobs share, such as the data of a search, is sent to a worker once and not with every
+    job: a worker that does not have it says so, and its job is sent again, with it.
 
     On an executor a job that fails is tried once more: where a machine is lost, some executors pass
     on an error of their own for a job that another machine could do. (Dask's raises a `TypeError`
@@ -29,37 +54,73 @@ def run_jobs(
 
     Args:
         function: What to do; picklable if the executor needs it.
+        shared: What all jobs need.
         jobs: On what.
+        key: Tells `shared` from that of every other run.
         executor: Where; None: in this process, one after the other.
         in_flight: How many jobs the executor holds at a time.
 
     Raises:
-        RuntimeError: If the executor lost its workers.
+        WorkersLostError: If the executor lost its workers.
         Exception: What `function` raises, on an executor the second time.
     """
     if executor is None:
-        yield from map(function, jobs)
+        for job in jobs:
+            yield function(shared, job)
         return
-    waiting = iter(jobs)
-    running: dict[Future[Result], tuple[Job, bool]] = {}  # a job, and whether it may fail
+    waiting = (_Parcel(function, key, job) for job in jobs)
+    running: dict[Future[Any], tuple[_Parcel[Shared, Job, Result], bool]] = {}
     try:
         while True:
-            for job in islice(waiting, in_flight - len(running)):
-                running[executor.submit(function, job)] = job, True
+            for parcel in islice(waiting, in_flight - len(running)):
+                running[executor.submit(_run, parcel)] = parcel, True
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                job, may_fail = running.pop(future)
+                parcel, may_fail = running.pop(future)
+                complete = replace(parcel, shared=shared)
                 if may_fail and future.exception() is not None:
-                    running[executor.submit(function, job)] = job, False
+                    running[executor.submit(_run, complete)] = complete, False
+                elif isinstance(result := future.result(), _Missing):
+                    running[executor.submit(_run, complete)] = complete, may_fail
                 else:
-                    yield future.result()
-    except BrokenExecutor as error:
-        raise RuntimeError(
-            f"a worker process ended unexpectedly ({error}): it may have run out of memory; "
-            "start the same search again to go on"
+                    yield result
+    except (BrokenExecutor, CancelledError) as error:
+        reason = f" ({error})" if str(error) else ""
+        raise WorkersLostError(
+            f"the workers or their scheduler ended unexpectedly{reason}; they may have run out of "
+            "memory. What is finished is kept: start the same again to go on"
         ) from error
     finally:
         for future in running:
             future.cancel()
+        with _lock:
+            _at_hand.pop(key, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Parcel(Generic[Shared, Job, Result]):
+    """A job on its way to a worker; without `shared`, the worker is thought to have that."""
+
+    function: Callable[[Shared, Job], Result]
+    key: str
+    job: Job
+    shared: Shared | None = None
+
+
+class _Missing:
+    """A worker's answer where it does not have what the jobs share."""
+
+
+def _run(parcel: _Parcel[Shared, Job, Result]) -> Result | _Missing:
+    with _lock:
+        if parcel.shared is not None:
+            _at_hand[parcel.key] = parcel.shared
+        if parcel.key not in _at_hand:
+            return _Missing()
+        _at_hand.move_to_end(parcel.key)
+        while len(_at_hand) > _MOST_AT_HAND:
+            _at_hand.popitem(last=False)
+        shared: Shared = _at_hand[parcel.key]
+    return parcel.function(shared, parcel.job)

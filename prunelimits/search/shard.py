@@ -16,7 +16,8 @@ from prunelimits.models import MLP, leading_block, parameter_shapes
 from prunelimits.randomness import derive
 from prunelimits.saving import to_bytes
 from prunelimits.search.config import SearchConfig
-from prunelimits.search.spaces import AbstractSpace, Phase, make_space
+from prunelimits.search.ranked_networks import AbstractSpace
+from prunelimits.search.spaces import Phase
 from prunelimits.training import (
     AbstractEngine,
     FitResult,
@@ -35,23 +36,19 @@ STOPPED = -2
 """`STOPPED - n` stands for n correct samples of a training that halving stopped early."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ShardJob:
-    """All that a worker needs to know.
+    """Which networks to train, and how; the data is the `Task` that goes with it.
 
     Attributes:
         config: The search.
-        task: The data.
-        phase: 1 or 2.
-        widths: The widths of phase two; None in phase one, and for every widths at once.
-        shard: Which shard.
+        phase: What the phase goes through.
+        shard: Which shard of it.
         engine: Who computes; None: the fastest.
     """
 
     config: SearchConfig
-    task: Task
     phase: Phase
-    widths: tuple[int, ...] | None
     shard: int
     engine: AbstractEngine | None
 
@@ -82,8 +79,8 @@ class ShardResult:
     """What a shard found.
 
     Attributes:
-        phase: 1 or 2.
-        shard: Which shard.
+        phase: What the phase goes through.
+        shard: Which shard of it.
         correct: Samples classified right, `DIVERGED`, or `STOPPED` less the samples classified
             right when the training was stopped: int32 `(ranks, recipes, seeds)`.
         best: The most accurate network of every size that has one trained to the end.
@@ -110,20 +107,20 @@ def shard_ranks(config: SearchConfig, space: AbstractSpace, shard: int) -> range
     return range(shard * size, min((shard + 1) * size, space.count))
 
 
-def train_shard(job: ShardJob) -> ShardResult:
+def train_shard(task: Task, job: ShardJob) -> ShardResult:
     """Trains and measures every network of a shard, with `halving` not all of them to the end."""
     began = time.perf_counter()
-    config, task = job.config, job.task
-    space = make_space(config, task.inputs, task.outputs, job.phase, job.widths)
+    config = job.config
+    space = job.phase.space(task.inputs, task.outputs)
     ranks = shard_ranks(config, space, job.shard)
     correct = np.empty((len(ranks), len(config.recipes), config.seeds), dtype=np.int32)
     trained: list[tuple[list[int], MLPEnsemble, Tensor]] = []
     engine = job.engine
     for recipes in _trainable_together(config):
-        ensemble = initial_ensemble(job, space, ranks, recipes)
+        ensemble = initial_ensemble(task, job, ranks, recipes)
         engine = engine or default_engine(ensemble)
         each = [config.recipes[r] for _ in ranks for r in recipes for _ in range(config.seeds)]
-        counts, members, ensemble = _train(job, ensemble, each, engine)
+        counts, members, ensemble = _train(task, config, ensemble, each, engine)
         correct[:, recipes] = counts.view(len(ranks), len(recipes), -1).numpy()
         trained.append((recipes, ensemble, members))
     best: list[Candidate] = []
@@ -144,7 +141,11 @@ def train_shard(job: ShardJob) -> ShardResult:
 
 
 def _train(
-    job: ShardJob, ensemble: MLPEnsemble, recipes: list[Recipe], engine: AbstractEngine
+    task: Task,
+    config: SearchConfig,
+    ensemble: MLPEnsemble,
+    recipes: list[Recipe],
+    engine: AbstractEngine,
 ) -> tuple[Tensor, Tensor, MLPEnsemble]:
     """Trains an ensemble from rung to rung.
 
@@ -152,7 +153,6 @@ def _train(
         `ShardResult.correct` of every member; the members that reached the end, ascending; and
         these, trained.
     """
-    config, task = job.config, job.task
     counts = torch.empty(len(ensemble), dtype=torch.int32)
     members = torch.arange(len(ensemble))
     steps_per_epoch = len(task.x) // recipes[0].batch_size
@@ -170,7 +170,7 @@ def _train(
             stop=stop,
             engine=engine,
         )
-        correct = _correct(job, result, engine)
+        correct = _correct(task, config, result, engine)
         counts[members] = correct
         kept = most_accurate(correct, share)
         members, ensemble, start = members[kept], result.ensemble[kept], stop
@@ -180,11 +180,10 @@ def _train(
     return recorded, members, ensemble
 
 
-def _correct(job: ShardJob, result: FitResult, engine: AbstractEngine) -> Tensor:
+def _correct(task: Task, config: SearchConfig, result: FitResult, engine: AbstractEngine) -> Tensor:
     """Samples that each member classifies right, or `DIVERGED`, int32 `(members,)`."""
-    task = job.task
     accuracy = result.accuracy
-    if job.config.held_out:
+    if config.held_out:
         measured = (task.measure_x, task.measure_y)
         accuracy = evaluate(result.ensemble, *measured, loss=task.loss, engine=engine).accuracy
     correct = (accuracy * len(task.measure_x)).round().int()
@@ -209,21 +208,35 @@ def _trainable_together(config: SearchConfig) -> list[list[int]]:
 
 
 def initial_ensemble(
-    job: ShardJob, space: AbstractSpace, ranks: range, recipes: list[int]
+    task: Task, job: ShardJob, ranks: range, recipes: Sequence[int]
 ) -> MLPEnsemble:
     """One member for every rank, recipe and repeat, in this order."""
     config = job.config
+    space = job.phase.space(task.inputs, task.outputs)
     widths, flat = space.batch(ranks)
     members = len(recipes) * config.seeds
     masks = unflatten(flat.repeat_interleave(members, dim=0), parameter_shapes(widths))
-    start = job.task.initial_block(widths, len(ranks) * members)
+    start = task.initial_block(widths, len(ranks) * members)
     if start is not None:
         return MLPEnsemble.from_params(widths, start, masks)
-    # A network's seed comes from what it is, not from where it stands in some space.
     keys = space.keys(ranks)[:, None, None]
     places = np.array(recipes)[:, None], np.arange(config.seeds)
-    seeds = derive(config.seed, job.phase, keys, *places).ravel()
+    seeds = initial_seeds(config, job.phase, keys, *places).ravel()
     return MLPEnsemble(widths, seeds=seeds.tolist(), masks=masks, init_width=config.width)
+
+
+def initial_seeds(
+    config: SearchConfig,
+    phase: Phase,
+    keys: NDArray[np.int64],
+    recipes: int | NDArray[np.int64],
+    repeats: int | NDArray[np.int64],
+) -> NDArray[np.uint64]:
+    """The seeds of initialisations, for a network's key, a recipe's position and a repeat.
+
+    A network's key is what it is, not where it stands in some space. The arguments are broadcast.
+    """
+    return derive(config.seed, phase.number, keys, recipes, repeats)
 
 
 def _best_of_each_size(

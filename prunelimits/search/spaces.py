@@ -1,245 +1,247 @@
-"""The spaces a search goes through, behind one interface: networks by rank, in batches."""
+"""The three spaces a search can go through, each described by one frozen, hashable value.
+
+A description is what a search passes between its parts and keeps in its store. `space` gives the
+networks themselves, by rank, for so many inputs and outputs.
+"""
 
 from __future__ import annotations
 
-import itertools
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from typing_extensions import override
-
+from prunelimits.arguments import checked_choice, checked_integer, checked_integers, shown
 from prunelimits.enumeration import ModelMasks, every_widths
-from prunelimits.masks import unflatten
-from prunelimits.models import parameter_shapes
-from prunelimits.randomness import derive
-from prunelimits.search.config import SearchConfig
+from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.every_widths import fewest_nonzeros
+from prunelimits.models import check_widths
+from prunelimits.search.ranked_networks import AbstractSpace, FamilySpace, MaskSpace, WidthSpace
 
-Phase: TypeAlias = Literal[1, 2]
-"""1 searches structured widths, 2 the masks within widths."""
-
-# Phase one holds all its widths in memory; ten million of them take about 300 MB.
-_MOST_WIDTHS = 10_000_000
+Symmetry: TypeAlias = Literal["layer", "network"]
+FirstPerCount: TypeAlias = tuple[tuple[int, int], ...]
 
 
-class AbstractSpace(ABC):
-    """Networks in a fixed order, by ascending nonzeros."""
+@dataclass(frozen=True)
+class StructuredWidths:
+    """Phase one: every choice of hidden widths, fully connected.
 
-    @property
-    @abstractmethod
-    def count(self) -> int:
-        """How many networks."""
+    Attributes:
+        width: Units of a hidden layer, at most; at least 1.
+        hidden_layers: How many hidden layers.
+        number: Of the phase, 1.
 
-    @abstractmethod
-    def nonzeros(self, ranks: Sequence[int]) -> Tensor:
-        """Weights and biases of the networks at `ranks`, int64 `(len(ranks),)`."""
+    Examples:
+        >>> StructuredWidths(width=16, hidden_layers=3).space(2, 1).count
+        4096
+    """
 
-    @abstractmethod
-    def widths(self, rank: int) -> tuple[int, ...]:
-        """Inputs, hidden units, outputs of one network."""
+    width: int
+    hidden_layers: int
+    number: ClassVar[Literal[1]] = 1
 
-    @abstractmethod
-    def batch(self, ranks: Sequence[int]) -> tuple[tuple[int, ...], Tensor]:
-        """Widths that hold all the networks at `ranks`, and their masks within these.
+    def __post_init__(self) -> None:
+        for name in ("width", "hidden_layers"):
+            object.__setattr__(self, name, checked_integer(name, getattr(self, name), 1))
 
-        Returns:
-            The widths, and bool `(len(ranks), parameters)` in the order of `parameter_shapes`.
+    def space(self, inputs: int, outputs: int) -> AbstractSpace:
+        """The networks by rank.
+
+        Raises:
+            ValueError: If there are more than ten million.
         """
+        return _space(self, inputs, outputs)
 
-    @abstractmethod
-    def keys(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        """A hash of what each network is, whatever the space: int64 `(len(ranks),)`."""
+    def __str__(self) -> str:
+        return "choices of widths"
 
 
-class WidthSpace(AbstractSpace):
-    """Phase one: all networks of 1 to `width` units in every hidden layer, fully connected."""
+@dataclass(frozen=True)
+class MasksOf:
+    """Phase two: the masks of one choice of widths that a filter lets through, as `ModelMasks`.
 
-    def __init__(self, inputs: int, outputs: int, *, hidden_layers: int, width: int) -> None:
-        if width**hidden_layers > _MOST_WIDTHS:
+    Attributes:
+        widths: Inputs, hidden units of each layer, outputs.
+        symmetry: Which networks count as equal.
+        min_nonzeros: Smaller networks are left out; None: none.
+        max_nonzeros: Larger networks are left out; None: none.
+        first_per_count: (layer, n): of that layer's masks only the first n of each size; a mapping
+            is taken too.
+        inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
+        number: Of the phase, 2.
+
+    Raises:
+        TypeError: If a number is not an integer.
+        ValueError: If a number is out of its range, or two of them do not fit each other.
+
+    Examples:
+        >>> phase = MasksOf((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3})
+        >>> phase.space(2, 1).count
+        63208
+    """
+
+    widths: tuple[int, ...]
+    symmetry: Symmetry = "layer"
+    min_nonzeros: int | None = None
+    max_nonzeros: int | None = None
+    first_per_count: FirstPerCount = ()
+    inputs: Used = "all"
+    number: ClassVar[Literal[2]] = 2
+
+    def __post_init__(self) -> None:
+        def keep(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        keep("widths", check_widths(checked_integers("widths", self.widths)))
+        checked_choice("symmetry", self.symmetry, get_args(Symmetry))
+        checked_choice("inputs", self.inputs, get_args(Used))
+        for name in ("min_nonzeros", "max_nonzeros"):
+            if (limit := getattr(self, name)) is not None:
+                keep(name, checked_integer(name, limit, 0))
+        keep("first_per_count", checked_pairs("first_per_count", self.first_per_count))
+        # Checks what belongs together, and builds nothing.
+        self.masks()
+
+    def masks(self) -> ModelMasks:
+        """The masks as the enumeration knows them."""
+        return ModelMasks(
+            self.widths,
+            self.symmetry,
+            min_nonzeros=self.min_nonzeros,
+            max_nonzeros=self.max_nonzeros,
+            first_per_count=dict(self.first_per_count),
+            inputs=self.inputs,
+        )
+
+    def space(self, inputs: int, outputs: int) -> AbstractSpace:
+        """The networks by rank.
+
+        Raises:
+            ValueError: If `inputs` and `outputs` are not those of `widths`.
+        """
+        if (inputs, outputs) != (self.widths[0], self.widths[-1]):
             raise ValueError(
-                f"width and hidden_layers give {width**hidden_layers:,} choices of widths, "
-                f"at most {_MOST_WIDTHS:,} are possible"
+                f"widths must start with {inputs} and end with {outputs} for this data, "
+                f"got {self.widths}"
             )
-        hidden = itertools.product(range(1, width + 1), repeat=hidden_layers)
-        table = np.array([(inputs, *units, outputs) for units in hidden], dtype=np.int64)
-        nonzeros = (table[:, 1:] * (table[:, :-1] + 1)).sum(1)
-        # A stable sort: widths of the same size stay in lexicographic order.
-        order = np.argsort(nonzeros, kind="stable")
-        self._widths, self._nonzeros = table[order], nonzeros[order]
+        return _space(self, inputs, outputs)
 
-    @property
-    @override
-    def count(self) -> int:
-        return len(self._widths)
-
-    @override
-    def nonzeros(self, ranks: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._nonzeros[list(ranks)])
-
-    @override
-    def widths(self, rank: int) -> tuple[int, ...]:
-        return tuple(self._widths[rank].tolist())
-
-    @override
-    def batch(self, ranks: Sequence[int]) -> tuple[tuple[int, ...], Tensor]:
-        own = torch.from_numpy(self._widths[list(ranks)])
-        widest = tuple(own.max(0).values.tolist())
-        live = [torch.arange(d) < own[:, [layer]] for layer, d in enumerate(widest)]
-        parts: list[Tensor] = []
-        for before, after in itertools.pairwise(live):
-            parts += [(after[:, :, None] & before[:, None, :]).flatten(1), after]
-        return widest, torch.cat(parts, dim=1)
-
-    @override
-    def keys(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        return derive(0, *self._widths[list(ranks)].T).view(np.int64)
+    def __str__(self) -> str:
+        return f"masks of widths {'-'.join(map(str, self.widths))}"
 
 
-class MaskSpace(AbstractSpace):
-    """Phase two: the masks of one choice of widths."""
+@dataclass(frozen=True)
+class EveryWidths:
+    """Phase two over all widths at once: every small network, once up to the order of its units.
 
-    def __init__(self, masks: ModelMasks) -> None:
-        self.masks = masks
+    Attributes:
+        max_nonzeros: Of the networks, weights and biases.
+        hidden_layers: How many hidden layers.
+        inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
+        number: Of the phase, 2.
 
-    @property
-    @override
-    def count(self) -> int:
-        return self.masks.count
+    Examples:
+        >>> EveryWidths(max_nonzeros=28, hidden_layers=3).space(2, 1).count
+        80578
+    """
 
-    @override
-    def nonzeros(self, ranks: Sequence[int]) -> Tensor:
-        return self.masks.nonzeros(ranks)
+    max_nonzeros: int
+    hidden_layers: int
+    inputs: Used = "all"
+    number: ClassVar[Literal[2]] = 2
 
-    @override
-    def widths(self, rank: int) -> tuple[int, ...]:
-        return self.masks.widths
+    def __post_init__(self) -> None:
+        most = checked_integer("max_nonzeros", self.max_nonzeros, 1)
+        object.__setattr__(self, "max_nonzeros", most)
+        layers = checked_integer("hidden_layers", self.hidden_layers, 1)
+        object.__setattr__(self, "hidden_layers", layers)
+        checked_choice("inputs", self.inputs, get_args(Used))
 
-    @override
-    def batch(self, ranks: Sequence[int]) -> tuple[tuple[int, ...], Tensor]:
-        return self.masks.widths, self.masks.take(ranks)
+    def widest(self, inputs: int, outputs: int) -> int:
+        """Units of the widest hidden layer among the networks; 0 if there is no network.
 
-    @override
-    def keys(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        packed = np.packbits(self.masks.take(ranks).numpy(), axis=1)
-        words = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.int64)
-        return derive(0, *self.masks.widths, *words.T).view(np.int64)
+        Examples:
+            >>> EveryWidths(max_nonzeros=28, hidden_layers=3).widest(2, 1)
+            7
+        """
+        # Where one layer is wide, the others are narrowest; which one it is matters at the ends.
+        layers = range(self.hidden_layers)
+        width = 0
+        while any(self._smallest(inputs, outputs, at, width + 1) for at in layers):
+            width += 1
+        return width
 
+    def _smallest(self, inputs: int, outputs: int, at: int, width: int) -> bool:
+        """Whether a network with so many units in hidden layer `at` is small enough."""
+        hidden = [width if layer == at else 1 for layer in range(self.hidden_layers)]
+        return fewest_nonzeros((inputs, *hidden, outputs), self.inputs) <= self.max_nonzeros
 
-class FamilySpace(AbstractSpace):
-    """Phase two over several widths at once: all their masks, smallest networks first."""
+    def space(self, inputs: int, outputs: int) -> AbstractSpace:
+        """The networks by rank."""
+        return _space(self, inputs, outputs)
 
-    def __init__(self, spaces: Sequence[ModelMasks]) -> None:
-        self._spaces = list(spaces)
-        # A cell is the networks of one size and one widths: a run of ranks here and there.
-        cells = [
-            (size, which, number)
-            for which, space in enumerate(self._spaces)
-            for size, number in space.counts_by_nonzeros().items()
-        ]
-        # Within a size, neighbouring widths are alike, so that batches hold little padding.
-        cells.sort(key=lambda cell: (cell[0], self._spaces[cell[1]].widths))
-        sizes, which, numbers = (
-            np.array(column, dtype=np.int64) for column in zip(*cells, strict=True)
-        )
-        self._sizes, self._which = sizes, which
-        self._starts = np.concatenate([[0], np.cumsum(numbers)])
-        # Where the cell starts in its own space, whose ranks ascend with size too.
-        self._inside = np.zeros_like(numbers)
-        for space in range(len(self._spaces)):
-            mine = which == space
-            self._inside[mine] = np.cumsum(numbers[mine]) - numbers[mine]
-
-    @property
-    @override
-    def count(self) -> int:
-        return int(self._starts[-1])
-
-    @override
-    def nonzeros(self, ranks: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._sizes[self._cells(ranks)])
-
-    @override
-    def widths(self, rank: int) -> tuple[int, ...]:
-        return self._spaces[self._which[self._cells([rank])[0]]].widths
-
-    @override
-    def batch(self, ranks: Sequence[int]) -> tuple[tuple[int, ...], Tensor]:
-        parts = list(self._parts(ranks))
-        widest = tuple(
-            max(column) for column in zip(*(space.widths for _, space, _ in parts), strict=True)
-        )
-        shapes = parameter_shapes(widest)
-        result = {
-            name: torch.zeros(len(ranks), *shape, dtype=torch.bool)
-            for name, shape in shapes.items()
-        }
-        for places, space, inside in parts:
-            for name, mask in unflatten(space.take(inside), space.shapes).items():
-                block = tuple(slice(size) for size in space.shapes[name])
-                result[name][(torch.from_numpy(places), *block)] = mask
-        return widest, torch.cat([mask.flatten(1) for mask in result.values()], dim=1)
-
-    @override
-    def keys(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        result = np.empty(len(ranks), dtype=np.int64)
-        for places, space, inside in self._parts(ranks):
-            result[places] = MaskSpace(space).keys(inside)
-        return result
-
-    def _cells(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        return np.searchsorted(self._starts, np.asarray(ranks), side="right") - 1
-
-    def _parts(
-        self, ranks: Sequence[int]
-    ) -> Iterator[tuple[NDArray[np.int64], ModelMasks, list[int]]]:
-        """Places among `ranks` that belong to one widths, its space, and the ranks there."""
-        cells = self._cells(ranks)
-        inside = np.asarray(ranks) - self._starts[cells] + self._inside[cells]
-        which = self._which[cells]
-        for space in np.unique(which):
-            places = np.flatnonzero(which == space)
-            yield places, self._spaces[space], inside[places].tolist()
+    def __str__(self) -> str:
+        return "networks of every widths"
 
 
-def make_space(
-    config: SearchConfig,
-    inputs: int,
-    outputs: int,
-    phase: Phase,
-    widths: tuple[int, ...] | None,
-) -> AbstractSpace:
-    """The networks of a phase; `widths` are those of phase two, None for all of them together."""
-    return _space(config.to_json(), inputs, outputs, phase, widths)
+Phase: TypeAlias = StructuredWidths | MasksOf | EveryWidths
+"""What one phase of a search goes through."""
+
+
+def phase_to_json(phase: Phase) -> str:
+    """A description as JSON, the same text for equal descriptions."""
+    return json.dumps({type(phase).__name__: dataclasses.asdict(phase)}, sort_keys=True)
+
+
+def phase_from_json(text: str) -> Phase:
+    """The description that `phase_to_json` wrote.
+
+    Raises:
+        TypeError: If the text describes something else.
+        ValueError: If it does, or is no JSON.
+    """
+    content: Any = json.loads(text)
+    for kind in get_args(Phase):
+        if isinstance(content, dict) and list(cast("dict[str, Any]", content)) == [kind.__name__]:
+            return kind(**content[kind.__name__])
+    raise ValueError(f"a phase must be one of {Phase}, got {shown(text)}")
+
+
+def checked_pairs(name: str, value: object) -> FirstPerCount:
+    """Pairs of integers, ascending: a mapping, or a sequence of pairs.
+
+    Raises:
+        TypeError: If `value` is neither.
+        ValueError: If a key comes twice.
+    """
+    if value is None:
+        return ()
+    content: Any = value.items() if isinstance(value, Mapping) else value
+    try:
+        pairs = sorted(checked_integers(name, tuple(pair), length=2) for pair in content)
+    except TypeError:
+        raise TypeError(f"{name} must map integers to integers, got {shown(value)}") from None
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError(f"{name} must name every layer once, got {shown(value)}")
+    return tuple((key, number) for key, number in pairs)
 
 
 # Building a space can take a second; every process keeps the few it works on.
 @lru_cache(maxsize=4)
-def _space(
-    config_json: str, inputs: int, outputs: int, phase: Phase, widths: tuple[int, ...] | None
-) -> AbstractSpace:
-    config = SearchConfig.from_json(config_json)
-    if phase == 1:
-        return WidthSpace(inputs, outputs, hidden_layers=config.hidden_layers, width=config.width)
-    if widths is None:
-        assert config.max_nonzeros is not None, "every_widths needs max_nonzeros"
-        family = every_widths(
-            config.max_nonzeros,
-            d_in=inputs,
-            d_out=outputs,
-            hidden_layers=config.hidden_layers,
-        )
-        return FamilySpace(family)
-    return MaskSpace(
-        ModelMasks(
-            widths,
-            config.symmetry,
-            min_nonzeros=config.min_nonzeros,
-            max_nonzeros=config.max_nonzeros,
-            first_per_count=config.first_per_count,
-        )
-    )
+def _space(phase: Phase, inputs: int, outputs: int) -> AbstractSpace:
+    match phase:
+        case StructuredWidths():
+            return WidthSpace(inputs, outputs, hidden_layers=phase.hidden_layers, width=phase.width)
+        case MasksOf():
+            return MaskSpace(phase.masks())
+        case EveryWidths():
+            family = every_widths(
+                phase.max_nonzeros,
+                d_in=inputs,
+                d_out=outputs,
+                hidden_layers=phase.hidden_layers,
+                inputs=phase.inputs,
+            )
+            return FamilySpace(family)

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from prunelimits.resuming import StoreError, WriterLock, check_same
 from prunelimits.search.shard import Candidate, ShardResult
-from prunelimits.search.spaces import Phase
+from prunelimits.search.spaces import Phase, phase_from_json, phase_to_json
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when the tables or the meaning of their content change."""
 
 _APPLICATION = 0x70726C6D  # "prlm", so that another program's database is recognised
 _TABLES = """
 CREATE TABLE description (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE phases (phase INTEGER PRIMARY KEY, widths TEXT NOT NULL);
+CREATE TABLE phases (phase INTEGER PRIMARY KEY, description TEXT NOT NULL);
 CREATE TABLE shards (
-    phase INTEGER, shard INTEGER, correct BLOB NOT NULL, engine TEXT NOT NULL,
+    phase INTEGER, shard TEXT, correct BLOB NOT NULL, engine TEXT NOT NULL,
     version TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (phase, shard)
 );
 CREATE TABLE best (
@@ -107,31 +107,39 @@ class Store:
         with self._errors():
             return dict(self._db.execute("SELECT name, value FROM description").fetchall())
 
-    def begin_phase(self, phase: Phase, widths: tuple[int, ...] | None) -> None:
-        """Records that a phase has begun, and the widths of its networks if they share them."""
-        with self._errors(), self._transaction():
-            row = (phase, json.dumps(widths))
-            self._db.execute("INSERT OR IGNORE INTO phases VALUES (?, ?)", row)
+    def begin_phase(self, phase: Phase) -> None:
+        """Records that a phase has begun, or checks that it is just that.
 
-    def phases(self) -> dict[Phase, tuple[int, ...] | None]:
-        """The phases that were begun, with what `begin_phase` recorded."""
+        Raises:
+            StoreError: If the store holds another phase of this number.
+        """
+        with self._errors(), self._transaction():
+            row = (phase.number, phase_to_json(phase))
+            self._db.execute("INSERT OR IGNORE INTO phases VALUES (?, ?)", row)
+        begun = next(old for old in self.phases() if old.number == phase.number)
+        if begun != phase:
+            raise StoreError(
+                f"{self.path} holds a phase {begun!r}, asked for {phase!r}: use another store"
+            )
+
+    def phases(self) -> list[Phase]:
+        """The phases that were begun, in order."""
         with self._errors():
-            rows = self._db.execute("SELECT phase, widths FROM phases ORDER BY phase").fetchall()
-        return {
-            phase: None if widths == "null" else tuple(json.loads(widths)) for phase, widths in rows
-        }
+            rows = self._db.execute("SELECT description FROM phases ORDER BY phase").fetchall()
+        return [phase_from_json(description) for (description,) in rows]
 
     def finished(self, phase: Phase) -> set[int]:
         """The shards of a phase that are done."""
         with self._errors():
             query = "SELECT shard FROM shards WHERE phase = ?"
-            return {shard for (shard,) in self._db.execute(query, (phase,))}
+            return {int(shard) for (shard,) in self._db.execute(query, (phase.number,))}
 
     def add(self, result: ShardResult, version: str) -> None:
         """Records a finished shard and the best networks in it, in one transaction."""
         row = (
-            result.phase,
-            result.shard,
+            result.phase.number,
+            # Text: there may be more shards than SQLite's integers can count.
+            str(result.shard),
             result.correct.astype("<i4").tobytes(),
             result.engine,
             version,
@@ -145,13 +153,13 @@ class Store:
     def _offer(self, phase: Phase, new: Candidate) -> None:
         """Keeps the candidate if it beats the best of its size, whatever came first."""
         query = "SELECT correct, rank, recipe, repeat FROM best WHERE phase = ? AND nonzeros = ?"
-        old = self._db.execute(query, (phase, new.nonzeros)).fetchone()
+        old = self._db.execute(query, (phase.number, new.nonzeros)).fetchone()
         place = (new.rank, new.recipe, new.repeat)
         if old and (-old[0], (int(old[1]), *old[2:])) <= (-new.correct, place):
             return
         self._db.execute(
             "INSERT OR REPLACE INTO best VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (phase, new.nonzeros, new.correct, str(new.rank), *place[1:], new.network),
+            (phase.number, new.nonzeros, new.correct, str(new.rank), *place[1:], new.network),
         )
 
     def best(self, phase: Phase) -> list[Candidate]:
@@ -161,15 +169,15 @@ class Store:
             "WHERE phase = ? ORDER BY nonzeros"
         )
         with self._errors():
-            rows = self._db.execute(query, (phase,)).fetchall()
+            rows = self._db.execute(query, (phase.number,)).fetchall()
         return [Candidate(n, c, int(rank), *rest) for n, c, rank, *rest in rows]
 
     def shards(self, phase: Phase) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """Finished shards in order: which one, and its correct samples as one row of numbers."""
-        query = "SELECT shard, correct FROM shards WHERE phase = ? ORDER BY shard"
+        query = "SELECT shard, correct FROM shards WHERE phase = ? ORDER BY length(shard), shard"
         with self._errors():
-            for shard, correct in self._db.execute(query, (phase,)):
-                yield shard, np.frombuffer(correct, dtype="<i4")
+            for shard, correct in self._db.execute(query, (phase.number,)):
+                yield int(shard), np.frombuffer(correct, dtype="<i4")
 
     def effort(self) -> tuple[float, list[str]]:
         """Seconds of training in all finished shards, and who did it: engines with versions."""

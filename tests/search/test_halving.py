@@ -30,11 +30,12 @@ from prunelimits.search.shard import (
     shard_ranks,
     train_shard,
 )
-from prunelimits.search.spaces import make_space
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, TorchEngine, evaluate, fit
 from prunelimits.training.native_engine import NativeEngine, available
+from prunelimits.training.task import Task
 
 Data = tuple[Tensor, Tensor]
+Job = tuple[Task, ShardJob]
 
 HALVING = ((1, 0.5), (3, 0.3))
 RECIPES = (
@@ -57,16 +58,17 @@ def halved(config: SearchConfig) -> SearchConfig:
     return dataclasses.replace(config, recipes=RECIPES, halving=HALVING, shard_size=48)
 
 
-def job(config: SearchConfig, data: Data, engine: AbstractEngine, shard: int = 1) -> ShardJob:
+def job(config: SearchConfig, data: Data, engine: AbstractEngine, shard: int = 1) -> Job:
     task = make_task(*data, held_out=config.held_out, seed=config.seed)
-    return ShardJob(config, task, 2, config.widths, shard, engine)
+    return task, ShardJob(config, config.first_phase, shard, engine)
 
 
-def alone(one: ShardJob, member: int, recipes: list[int], epochs: int) -> tuple[MLPEnsemble, int]:
+def alone(one: Job, member: int, recipes: list[int], epochs: int) -> tuple[MLPEnsemble, int]:
     """One training, by itself and in one go, until the end of an epoch; -1 where it diverged."""
-    config, task, engine = one.config, one.task, one.engine
-    space = make_space(config, task.inputs, task.outputs, 2, one.widths)
-    start = initial_ensemble(one, space, shard_ranks(config, space, one.shard), recipes)
+    task, job = one
+    config, engine = job.config, job.engine
+    space = job.phase.space(task.inputs, task.outputs)
+    start = initial_ensemble(task, job, shard_ranks(config, space, job.shard), recipes)
     recipe = config.recipes[recipes[member // config.seeds % len(recipes)]]
     stop = epochs * (len(task.x) // recipe.batch_size)
     ensemble = start[member : member + 1]
@@ -76,12 +78,13 @@ def alone(one: ShardJob, member: int, recipes: list[int], epochs: int) -> tuple[
     return trained.ensemble, -1 if trained.diverged else correct
 
 
-def by_hand(one: ShardJob, recipes: list[int]) -> list[int]:
+def by_hand(one: Job, recipes: list[int]) -> list[int]:
     """What halving must record for every training by these recipes."""
-    config = one.config
+    task, job = one
+    config = job.config
     end = config.recipes[recipes[0]].epochs
-    space = make_space(config, one.task.inputs, one.task.outputs, 2, one.widths)
-    running = list(range(len(shard_ranks(config, space, one.shard)) * len(recipes) * config.seeds))
+    space = job.phase.space(task.inputs, task.outputs)
+    running = list(range(len(shard_ranks(config, space, job.shard)) * len(recipes) * config.seeds))
     recorded: dict[int, int] = {}
     for epochs, share in config.halving:
         correct = {member: alone(one, member, recipes, epochs)[1] for member in running}
@@ -99,7 +102,7 @@ def test_a_shard_goes_on_with_the_best(
     halved: SearchConfig, data: Data, engine: AbstractEngine, held_out: float
 ):
     one = job(dataclasses.replace(halved, held_out=held_out), data, engine)
-    result = train_shard(one)
+    result = train_shard(*one)
     assert result.correct.ravel().tolist() == by_hand(one, [0, 1])
     # 48 trainings, then 24, then 7.
     assert (result.correct >= 0).sum() == 7
@@ -109,13 +112,13 @@ def test_what_runs_to_the_end_is_the_same_to_the_last_bit(
     halved: SearchConfig, data: Data, engine: AbstractEngine
 ):
     one = job(halved, data, engine)
-    result = train_shard(one)
-    full = train_shard(job(dataclasses.replace(halved, halving=()), data, engine))
+    result = train_shard(*one)
+    full = train_shard(*job(dataclasses.replace(halved, halving=()), data, engine))
     ended = result.correct >= 0
     assert np.array_equal(result.correct[ended], full.correct[ended])
     assert (full.correct >= 0).all()
     assert result.best
-    ranks = shard_ranks(halved, make_space(halved, 2, 1, 2, halved.widths), 1)
+    ranks = shard_ranks(halved, halved.first_phase.space(2, 1), 1)
     for found in result.best:
         model, _ = from_bytes(found.network, "candidate")
         member = (ranks.index(found.rank) * 2 + found.recipe) * 2 + found.repeat
@@ -131,7 +134,7 @@ def test_recipes_that_train_apart_compete_apart(data: Data, engine: AbstractEngi
         target=0.6, widths=(2, 3, 1), recipes=recipes, seeds=3, halving=((2, 0.4),), shard_size=24
     )
     one = job(config, data, engine, shard=0)
-    correct = train_shard(one).correct
+    correct = train_shard(*one).correct
     for recipe in (0, 1):
         assert correct[:, recipe].ravel().tolist() == by_hand(one, [recipe])
 
@@ -143,14 +146,14 @@ def test_divergence_is_told_from_an_early_stop(data: Data, engine: AbstractEngin
         target=0.6, widths=(2, 2, 1), recipes=recipes, halving=((1, 0.25),), shard_size=8
     )
     one = job(config, data, engine, shard=0)
-    correct = train_shard(one).correct
+    correct = train_shard(*one).correct
     assert correct.ravel().tolist() == by_hand(one, [0, 1])
     assert (correct[:, 0] == DIVERGED).all()
     assert ((correct <= STOPPED).sum(), (correct >= 0).sum()) == (2, 2)
 
 
 def test_the_torch_engine_stops_as_many(halved: SearchConfig, data: Data):
-    correct = train_shard(job(halved, data, TorchEngine())).correct
+    correct = train_shard(*job(halved, data, TorchEngine())).correct
     assert ((correct <= STOPPED).sum(), (correct >= 0).sum()) == (41, 7)
 
 

@@ -1,122 +1,103 @@
+"""The descriptions of spaces: one frozen value each."""
+
 from __future__ import annotations
 
-import itertools
+import pickle
 
 import numpy as np
 import pytest
-import torch
 
 from prunelimits.enumeration import ModelMasks, every_widths
-from prunelimits.masks import flatten, unflatten
-from prunelimits.models import MLP, leading_block, parameter_shapes
-from prunelimits.search import SearchConfig
-from prunelimits.search.spaces import FamilySpace, MaskSpace, WidthSpace, make_space
+from prunelimits.search.spaces import (
+    EveryWidths,
+    MasksOf,
+    Phase,
+    StructuredWidths,
+    phase_from_json,
+    phase_to_json,
+)
+
+PHASES: list[Phase] = [
+    StructuredWidths(3, 2),
+    StructuredWidths(3, 3),
+    MasksOf((2, 3, 1)),
+    MasksOf((2, 3, 1), "network"),
+    MasksOf((2, 7, 3, 3, 1), min_nonzeros=20, max_nonzeros=36, first_per_count=((1, 3),)),
+    MasksOf((2, 3, 1), inputs="any"),
+    EveryWidths(20, 3),
+    EveryWidths(20, 3, "any"),
+]
 
 
-def parameters(widths: tuple[int, ...]) -> int:
-    return sum(p.numel() for p in MLP(widths).parameters())
+@pytest.mark.parametrize("phase", PHASES, ids=repr)
+def test_a_description_is_one_value(phase: Phase):
+    assert phase_from_json(phase_to_json(phase)) == phase
+    assert pickle.loads(pickle.dumps(phase)) == phase
+    assert [other for other in PHASES if other == phase] == [phase]
+    assert {other: n for n, other in enumerate(PHASES)}[phase] == PHASES.index(phase)
+    # Building a space may take long; equal descriptions share it.
+    assert phase.space(2, 1) is phase_from_json(phase_to_json(phase)).space(2, 1)
 
 
-def test_phase_one_of_the_paper_has_4096_widths():
-    space = WidthSpace(2, 1, hidden_layers=3, width=16)
-    assert space.count == 4096
-    assert space.widths(0) == (2, 1, 1, 1, 1)
-    assert space.widths(4095) == (2, 16, 16, 16, 1)
-    assert space.nonzeros([4095]).tolist() == [609]
-
-
-@pytest.mark.parametrize(("layers", "width"), [(1, 5), (2, 3), (3, 3)])
-def test_every_choice_of_widths_comes_once_and_by_size(layers: int, width: int):
-    space = WidthSpace(2, 1, hidden_layers=layers, width=width)
-    found = [space.widths(rank) for rank in range(space.count)]
-    every = [(2, *units, 1) for units in itertools.product(range(1, width + 1), repeat=layers)]
-    assert sorted(found) == sorted(every)
-    sizes = [parameters(widths) for widths in found]
-    assert sizes == sorted(sizes)
-    assert space.nonzeros(range(space.count)).tolist() == sizes
-
-
-def test_widths_are_leading_blocks_of_the_widest():
-    space = WidthSpace(2, 1, hidden_layers=2, width=3)
-    ranks = [1, 4, 7]
-    widest, flat = space.batch(ranks)
-    assert widest == tuple(max(column) for column in zip(*map(space.widths, ranks), strict=True))
-    for rank, masks in zip(ranks, flat, strict=True):
-        own = space.widths(rank)
-        named = unflatten(masks, parameter_shapes(widest))
-        for layer in range(3):
-            for i in range(widest[layer + 1]):
-                assert named[f"layers.{layer}.bias"][i] == (i < own[layer + 1])
-                for j in range(widest[layer]):
-                    kept = i < own[layer + 1] and j < own[layer]
-                    assert named[f"layers.{layer}.weight"][i, j] == kept
-
-
-def test_masks_are_those_of_the_enumeration():
-    masks = ModelMasks((2, 3, 2, 1))
-    space = MaskSpace(masks)
-    widths, flat = space.batch(range(3, 9))
-    assert space.count == masks.count
-    assert widths == space.widths(0) == (2, 3, 2, 1)
-    for row, rank in zip(flat, range(3, 9), strict=True):
-        assert torch.equal(row, flatten(masks[rank]))
-    assert torch.equal(space.nonzeros(range(3, 9)), flat.sum(1))
-
-
-def test_keys_tell_networks_apart_whatever_the_filter():
-    everything = MaskSpace(ModelMasks((2, 7, 3, 1)))
-    keys = everything.keys(range(2000))
-    assert len(np.unique(keys)) == 2000
-    large = MaskSpace(ModelMasks((2, 7, 3, 1), min_nonzeros=33))
-    assert large.count < everything.count
-    start = everything.count - large.count
-    assert np.array_equal(large.keys(range(5)), everything.keys(range(start, start + 5)))
-
-
-@pytest.mark.parametrize(("most", "layers"), [(12, 1), (16, 2), (17, 3)])
-def test_a_family_holds_every_network_of_its_spaces_once_by_size(most: int, layers: int):
-    spaces = every_widths(most, hidden_layers=layers)
-    family = FamilySpace(spaces)
-    expected = {
-        (space.widths, tuple(row.tolist()))
-        for space in spaces
-        for row in space.take(range(space.count))
-    }
-    sizes = family.nonzeros(range(family.count)).tolist()
-    assert sizes == sorted(sizes)
-    found: set[tuple[tuple[int, ...], tuple[bool, ...]]] = set()
-    widest, flat = family.batch(range(family.count))
-    for rank, row in enumerate(flat):
-        widths = family.widths(rank)
-        cut = leading_block(unflatten(row, parameter_shapes(widest)), widths)
-        own = flatten(cut)
-        assert int(own.sum()) == int(row.sum()) == sizes[rank]
-        found.add((widths, tuple(own.tolist())))
-    assert found == expected
-    assert len(found) == family.count
-
-
-def test_a_network_has_the_same_key_in_a_family_as_in_its_own_space():
-    spaces = every_widths(20)
-    family = FamilySpace(spaces)
-    ranks = list(range(0, family.count, 7))
-    keys = dict(zip(ranks, family.keys(ranks).tolist(), strict=True))
-    assert len(set(keys.values())) == len(keys)
-    for rank in ranks[::10]:
-        widths, flat = family.batch([rank])
-        own = ModelMasks(widths, symmetry="network", max_nonzeros=20)
-        inside = own.index(unflatten(flat[0], own.shapes))
-        assert MaskSpace(own).keys([inside])[0] == keys[rank]
-
-
-def test_a_space_beyond_memory_is_refused():
-    with pytest.raises(ValueError, match=r"width and hidden_layers give 4,294,967,296"):
-        WidthSpace(2, 1, hidden_layers=8, width=16)
+def test_lists_mappings_and_numpy_integers_become_plain_tuples():
+    given = MasksOf([2, np.int64(7), 3, 3, 1], max_nonzeros=np.int32(49), first_per_count={1: 3})
+    assert given == MasksOf((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count=((1, 3),))
+    assert [type(width) for width in given.widths] == [int] * 5
+    assert phase_from_json(phase_to_json(given)) == given
+    assert StructuredWidths(np.int64(3), 2) == StructuredWidths(3, 2)
+    assert type(EveryWidths(np.int64(20), 3).max_nonzeros) is int
 
 
 def test_a_space_is_that_of_its_description():
-    config = SearchConfig(target=0.9, width=7, max_nonzeros=49, first_per_count={1: 3})
-    assert make_space(config, 2, 1, 1, None).count == 7**3
-    assert make_space(config, 2, 1, 2, (2, 7, 3, 3, 1)).count == 63_208
-    every = SearchConfig(target=0.9, every_widths=True, max_nonzeros=28)
-    assert make_space(every, 2, 1, 2, None).count == 80_578
+    assert StructuredWidths(7, 3).space(2, 1).count == 7**3
+    filtered = MasksOf((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3})
+    assert filtered.space(2, 1).count == 63_208
+    assert filtered.masks() == ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3})
+    assert EveryWidths(28, 3).space(2, 1).count == 80_578
+    assert EveryWidths(5, 3).space(2, 1).count == 0
+    assert MasksOf((2, 3, 1), max_nonzeros=4).space(2, 1).count == 0
+
+
+@pytest.mark.parametrize("most", range(1, 30))
+@pytest.mark.parametrize(("inputs", "outputs", "layers"), [(2, 1, 3), (4, 3, 1), (1, 5, 2)])
+def test_the_widest_layer_is_that_of_some_network(
+    most: int, inputs: int, outputs: int, layers: int
+):
+    for used in ("all", "any"):
+        family = every_widths(
+            most, d_in=inputs, d_out=outputs, hidden_layers=layers, inputs=used
+        )
+        widest = max((max(space.widths[1:-1]) for space in family), default=0)
+        assert EveryWidths(most, layers, used).widest(inputs, outputs) == widest
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: StructuredWidths(0, 1), ValueError, "width must be at least 1, got 0"),
+        (lambda: StructuredWidths(1, 1.5), TypeError, "hidden_layers must be an integer"),
+        (lambda: StructuredWidths(16, 8).space(2, 1), ValueError, "width and hidden_layers give"),
+        (lambda: MasksOf(()), ValueError, "widths needs an input and an output width"),
+        (lambda: MasksOf((2, 0, 1)), ValueError, "widths must all be at least 1"),
+        (lambda: MasksOf("231"), TypeError, "widths must be a sequence of integers"),
+        (lambda: MasksOf((2, 3, 1), "all"), ValueError, "symmetry must be one of"),
+        (lambda: MasksOf((2, 3, 1), min_nonzeros=9, max_nonzeros=8), ValueError, "min_nonzeros"),
+        (lambda: MasksOf((2, 3, 1), first_per_count={5: 1}), ValueError, "names layer 5"),
+        (lambda: MasksOf((2, 3, 1), first_per_count=3), TypeError, "first_per_count must map"),
+        (
+            lambda: MasksOf((2, 3, 1), first_per_count=((0, 1), (0, 2))),
+            ValueError,
+            "first_per_count must name every layer once",
+        ),
+        (lambda: MasksOf((2, 3, 1)).space(3, 1), ValueError, "widths must start with 3"),
+        (lambda: MasksOf((2, 3, 1), inputs="some"), ValueError, "inputs must be one of"),
+        (lambda: EveryWidths(9, 3, inputs=2), ValueError, "inputs must be one of"),
+        (lambda: EveryWidths(0, 3), ValueError, "max_nonzeros must be at least 1, got 0"),
+        (lambda: EveryWidths(9, True), TypeError, "hidden_layers must be an integer, got True"),
+        (lambda: phase_from_json('{"Phase": {}}'), ValueError, "a phase must be one of"),
+        (lambda: phase_from_json("[1]"), ValueError, "a phase must be one of"),
+    ],
+)
+def test_what_describes_no_space_is_named(make: object, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        make()

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from prunelimits.search.shard import Candidate, ShardResult
+from prunelimits.search.spaces import MasksOf, StructuredWidths
 from prunelimits.search.store import SCHEMA, Store, StoreError
 
+PHASE = MasksOf((2, 3, 1))
 DESCRIPTION = {"search": '{"target": 0.95, "seeds": 1}', "data": '{"samples": 100}'}
 
 
 def result(shard: int, *best: Candidate) -> ShardResult:
     correct = np.arange(6, dtype=np.int32).reshape(2, 3, 1) + shard
-    return ShardResult(2, shard, correct, list(best), "engine", 1.5)
+    return ShardResult(PHASE, shard, correct, list(best), "engine", 1.5)
 
 
 def candidate(correct: int, rank: int, *, nonzeros: int = 20, recipe: int = 0) -> Candidate:
@@ -32,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 def filled(path: Path) -> Path:
     with Store(path, write=True) as store:
         store.describe(DESCRIPTION)
-        store.begin_phase(2, (2, 3, 1))
+        store.begin_phase(PHASE)
         for shard in range(50):
             store.add(result(shard, candidate(shard, shard, nonzeros=shard)), "1.0")
     return path
@@ -41,13 +43,13 @@ def filled(path: Path) -> Path:
 def test_what_was_added_is_read_back(filled: Path):
     with Store(filled, write=False) as store:
         assert store.description() == DESCRIPTION
-        assert store.phases() == {2: (2, 3, 1)}
-        assert store.finished(2) == set(range(50))
-        assert store.finished(1) == set()
-        for shard, correct in store.shards(2):
+        assert store.phases() == [PHASE]
+        assert store.finished(PHASE) == set(range(50))
+        assert store.finished(StructuredWidths(3, 1)) == set()
+        for shard, correct in store.shards(PHASE):
             assert correct.tolist() == [n + shard for n in range(6)]
-        assert [c.nonzeros for c in store.best(2)] == list(range(50))
-        assert store.best(2)[7] == candidate(7, 7, nonzeros=7)
+        assert [c.nonzeros for c in store.best(PHASE)] == list(range(50))
+        assert store.best(PHASE)[7] == candidate(7, 7, nonzeros=7)
         assert store.effort() == (75.0, ["engine, prunelimits 1.0"])
 
 
@@ -64,7 +66,7 @@ def test_the_best_does_not_depend_on_the_order(path: Path):
         with Store(None, write=True) as store:
             for shard, offer in enumerate(order):
                 store.add(result(shard, offer), "1.0")
-            assert store.best(2) == [candidate(5, 9)]
+            assert store.best(PHASE) == [candidate(5, 9)]
 
 
 def test_a_shard_is_added_whole_or_not_at_all(path: Path):
@@ -72,7 +74,7 @@ def test_a_shard_is_added_whole_or_not_at_all(path: Path):
         store.add(result(0, candidate(5, 1)), "1.0")
         with pytest.raises(StoreError):
             store.add(result(0, candidate(6, 2)), "1.0")
-        assert store.best(2) == [candidate(5, 1)]
+        assert store.best(PHASE) == [candidate(5, 1)]
 
 
 def test_a_second_writer_is_refused_also_from_another_process(path: Path):
@@ -85,7 +87,7 @@ def test_a_second_writer_is_refused_also_from_another_process(path: Path):
         other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert "is being written to by another run" in other.stderr
         with Store(path, write=False) as reader:
-            assert reader.finished(2) == set()
+            assert reader.finished(PHASE) == set()
     assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}.lock"}
     with Store(path, write=True):
         pass
@@ -143,10 +145,10 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path):
         large = Candidate(20, 5, 1, 0, 0, bytes(100_000))
         with pytest.raises(StoreError, match=r"disk is full; free some space"):
             store.add(result(1, large), "1.0")
-        assert store.finished(2) == {0}
+        assert store.finished(PHASE) == {0}
     with Store(path, write=True) as store:
         store.add(result(1, large), "1.0")
-        assert store.finished(2) == {0, 1}
+        assert store.finished(PHASE) == {0, 1}
 
 
 def test_a_missing_file_or_folder_is_told(path: Path):

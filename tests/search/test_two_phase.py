@@ -21,6 +21,7 @@ from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import count
 from prunelimits.models import MLP
 from prunelimits.search import (
+    EveryWidths,
     Progress,
     SearchConfig,
     Store,
@@ -52,7 +53,7 @@ def test_phase_two_tries_every_mask(config: SearchConfig, data: Data):
     result = combinatorial_search(config, *data)
     masks = ModelMasks((2, 3, 2, 1))
     (phase,) = result.phases
-    assert (phase.phase, phase.networks, phase.trainings) == (2, len(masks), 4 * len(masks))
+    assert (phase.phase.number, phase.networks, phase.trainings) == (2, len(masks), 4 * len(masks))
     assert phase.trained == phase.trainings
     assert {s.nonzeros: s.networks for s in phase.sizes} == masks.counts_by_nonzeros()
     assert all(s.trainings == 4 * s.networks for s in phase.sizes)
@@ -77,16 +78,16 @@ def test_phase_one_chooses_the_smallest_widths_at_the_target(config: SearchConfi
     assert one.trained == one.trainings == 36
     reached = [size for size in one.sizes if size.reached]
     assert reached, "the target must be within reach for this test to say anything"
-    smallest = MLP(two.widths)
+    smallest = MLP(two.phase.widths)
     assert sum(p.numel() for p in smallest.parameters()) == reached[0].nonzeros
-    assert two.networks == len(ModelMasks(two.widths))
+    assert two.networks == len(ModelMasks(two.phase.widths))
 
 
 def test_phase_one_alone_serves_any_target(config: SearchConfig, data: Data, tmp_path: Path):
     path = tmp_path / "widths.sqlite"
     wide = dataclasses.replace(config, widths=None, hidden_layers=2, width=3, target=0.55)
     result = combinatorial_search(wide, *data, store=path, first_phase_only=True)
-    assert [phase.phase for phase in result.phases] == [1]
+    assert [phase.phase.number for phase in result.phases] == [1]
     for target in (0.5, 0.55, 1.0):
         with Store(path, write=False) as store:
             judged = read_result(store, target=target)
@@ -103,7 +104,7 @@ def test_every_widths_at_once(config: SearchConfig, data: Data):
     result = combinatorial_search(every, *data)
     (phase,) = result.phases
     spaces = every_widths(16)
-    assert (phase.phase, phase.widths) == (2, None)
+    assert phase.phase == EveryWidths(max_nonzeros=16, hidden_layers=3)
     assert phase.trained == 4 * sum(space.count for space in spaces)
     for found in result.best:
         assert count(found.masks) == found.nonzeros
@@ -113,7 +114,7 @@ def test_every_widths_at_once(config: SearchConfig, data: Data):
 def test_without_winner_there_is_no_second_phase(config: SearchConfig, data: Data):
     wide = dataclasses.replace(config, widths=None, hidden_layers=1, width=2, target=1.0)
     result = combinatorial_search(wide, *data)
-    assert [phase.phase for phase in result.phases] == [1]
+    assert [phase.phase.number for phase in result.phases] == [1]
     assert result.sparsest is None
     assert result.most_accurate is not None
 
@@ -123,7 +124,7 @@ def test_stopping_at_the_target_gives_the_same_answer(config: SearchConfig, data
     whole = combinatorial_search(wide, *data)
     short = combinatorial_search(wide, *data, stop_at_target=True)
     assert sum(p.trained for p in short.phases) < sum(p.trained for p in whole.phases)
-    assert short.phases[1].widths == whole.phases[1].widths
+    assert short.phases[1].phase.widths == whole.phases[1].phase.widths
     assert short.sparsest is not None
     assert whole.sparsest is not None
     assert short.sparsest.nonzeros == whole.sparsest.nonzeros
@@ -139,7 +140,7 @@ def test_order_changes_nothing_in_the_end(
 
     def note(progress: Progress) -> None:
         with Store(paths[1], write=False) as store:
-            seen.append(len(store.finished(2)))
+            seen.append(len(store.finished(config.first_phase)))
 
     combinatorial_search(config, *data, store=paths[1], order="shuffled", on_progress=note)
     assert seen == list(range(len(seen)))
@@ -186,7 +187,7 @@ def test_an_interrupted_search_goes_on(
             interruptions += 1
             # A call on a store with finished shards is told so at once.
             with Store(paths[0], write=False) as store:
-                assert len(store.finished(2)) >= 1
+                assert len(store.finished(config.first_phase)) >= 1
             combinatorial_search(config, *data, store=paths[0])
         else:
             break
