@@ -52,6 +52,7 @@ WITHOUT_A_CALL = {
     "prunelimits.pruners.Rewind": "abstract",
     "prunelimits.pruners.SparseToSparse": "abstract",
     "prunelimits.search.StoreError": "an exception",
+    "prunelimits.search.WorkersLostError": "an exception",
     "prunelimits.training.AbstractEngine": "abstract",
     "prunelimits.training.PruningSession": "attach makes it",
     "prunelimits.viz.Page": "the functions beside it make it",
@@ -245,7 +246,7 @@ def found_network() -> search.FoundNetwork:
 
 
 def phase() -> search.PhaseSummary:
-    return search.PhaseSummary("widths", None, 4, 4, 4, ())
+    return search.PhaseSummary(search.StructuredWidths(2, 1), 4, 4, 4, ())
 
 
 def study() -> experiments.Study:
@@ -700,11 +701,12 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "samples": 64,
         "finished": True,
     },
+    "prunelimits.search.EveryWidths": lambda _: {"max_nonzeros": 12, "hidden_layers": 1},
     "prunelimits.search.FoundNetwork": lambda _: vars(found_network()).copy(),
+    "prunelimits.search.MasksOf": lambda _: {"widths": (2, 3, 1)},
     "prunelimits.search.PhaseSummary": lambda _: vars(phase()).copy(),
     "prunelimits.search.Progress": lambda _: {
-        "phase": "widths",
-        "widths": None,
+        "phase": search.StructuredWidths(2, 1),
         "trained": 1,
         "trainings": 4,
         "nonzeros": 5,
@@ -726,6 +728,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "config": configuration(),
         "samples": 64,
         "data": "0" * 64,
+        "initial": None,
         "phases": (phase(),),
         "best": (),
         "seconds": 1.0,
@@ -741,6 +744,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "accuracy": 0.5,
     },
     "prunelimits.search.Store": lambda folder: {"path": folder / "new.sqlite", "write": True},
+    "prunelimits.search.StructuredWidths": lambda _: {"width": 2, "hidden_layers": 1},
     "prunelimits.search.combinatorial_search": lambda _: {
         "config": configuration(),
         **named(data()),

@@ -161,7 +161,7 @@ def _read(store: Store, description: dict[str, str], target: float | None) -> Se
     phases: list[PhaseSummary] = []
     best: dict[int, FoundNetwork] = {}
     for phase in store.phases():
-        space = phase.space(data["inputs"], data["outputs"])
+        space = phase.space(data["d_in"], data["d_out"])
         phases.append(_summarise(store, judged, space, phase, samples))
         for candidate in store.best(phase):
             found = _found(store, config, space, phase, candidate, data)

@@ -131,8 +131,8 @@ def combinatorial_search(
 
 def _describe(task: Task) -> str:
     content = {
-        "inputs": task.inputs,
-        "outputs": task.outputs,
+        "d_in": task.inputs,
+        "d_out": task.outputs,
         "samples": len(task.measure_x),
         "sha256": task.fingerprint(),
         "initial": task.initial_fingerprint(),

@@ -145,7 +145,7 @@ def test_workers_give_the_same_result(data: Path, workers: str):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["search", "--target", "1.2"], "target must be in (0, 1], got 1.2"),
+        (["search", "--target", "1.2"], "target must be above 0 and at most 1, got 1.2"),
         (["search", "--widths", "2", "17", "1"], "width must be at least the widest hidden layer"),
         (["search", "--widths", "3", "2", "1"], "widths must start with 2"),
         (["search", "--learning-rates", "-1"], "lr must be a positive number, got -1.0"),
@@ -154,7 +154,7 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["search", "--data", "pickle.npz"], "pickle.npz must be an .npz file"),
         (["search", "--initial", "text.npz"], "text.npz is damaged or no network file"),
         (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
-        (["search", "--minutes", "0"], "time_limit must be positive"),
+        (["search", "--minutes", "0"], "time_limit must be above 0"),
         (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),
         (["show", "none.sqlite"], "none.sqlite does not exist"),
         (["show", "text.npz"], "damaged or no store of prunelimits"),

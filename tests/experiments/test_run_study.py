@@ -24,7 +24,6 @@ from prunelimits.experiments import (
     Run,
     RunResult,
     Study,
-    initial_network,
     read_table,
     run_study,
     trim,
@@ -33,7 +32,6 @@ from prunelimits.masks import count
 from prunelimits.models import MLP, leading_block
 from prunelimits.pruners import AbstractPruner
 from prunelimits.randomness import derive
-from prunelimits.search import SearchConfig, combinatorial_search
 from prunelimits.training import MLPEnsemble, Recipe, fit
 
 Data = tuple[Tensor, Tensor]
@@ -274,31 +272,6 @@ def test_what_cannot_run_is_refused_first(study: Study, data: Data, tmp_path: Pa
     huge = dataclasses.replace(study, budgets=(10_000,))
     refused(r"budgets must leave something to prune, got \(10000,\)", huge, data, table)
     refused("batch_size is 20 but the data has 16 samples", study, cubist_spiral(16), table)
-
-
-@pytest.mark.parametrize("every_widths", [False, True])
-def test_the_start_of_a_found_network(data: Data, every_widths: bool):
-    config = SearchConfig(
-        target=0.99,
-        width=4,
-        widths=None if every_widths else (2, 2, 2, 1),
-        every_widths=every_widths,
-        max_nonzeros=12,
-        hidden_layers=2,
-        recipes=tuple(Recipe(epochs=1, batch_size=50, lr=lr) for lr in (0.05, 0.1)),
-        seeds=2,
-    )
-    result = combinatorial_search(config, *data)
-    for found in result.best:
-        start = initial_network(config, found)
-        assert start.widths == (2, 4, 4, 1)
-        widths = found.model.widths
-        block = leading_block(dict(start.named_parameters()), widths)
-        again = MLPEnsemble.from_params(widths, {n: v[None] for n, v in block.items()}, found.masks)
-        trained = fit(again, *data, found.recipe, seed=config.seed)
-        assert float(trained.accuracy) == pytest.approx(found.accuracy, abs=0.01)
-        for name, value in found.model.named_parameters():
-            torch.testing.assert_close(trained.ensemble.params[name][0], value.detach())
 
 
 def test_a_part_holds_one_kind_of_pruner(study: Study):

@@ -64,9 +64,7 @@ def test_the_widest_layer_is_that_of_some_network(
     most: int, inputs: int, outputs: int, layers: int
 ):
     for used in ("all", "any"):
-        family = every_widths(
-            most, d_in=inputs, d_out=outputs, hidden_layers=layers, inputs=used
-        )
+        family = every_widths(most, d_in=inputs, d_out=outputs, hidden_layers=layers, inputs=used)
         widest = max((max(space.widths[1:-1]) for space in family), default=0)
         assert EveryWidths(most, layers, used).widest(inputs, outputs) == widest
 
