@@ -75,14 +75,16 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
             raise ValueError(f"its version must be {VERSION}, got {content['version']!r}")
         widths = check_widths(content["widths"])
         parameters = {
-            str(name): torch.tensor(value, dtype=torch.float32)
+            str(name): torch.tensor(value, dtype=torch.float32, device="cpu")
             for name, value in content["parameters"].items()
         }
         for name, value in parameters.items():
             if not value.isfinite().all():
                 raise ValueError(f"parameters must be finite float32 numbers, {name!r} is not")
         model = MLP.from_params(widths, parameters)
-        masks: Masks = {str(name): torch.tensor(m) for name, m in content["masks"].items()}
+        masks: Masks = {
+            str(name): torch.tensor(m, device="cpu") for name, m in content["masks"].items()
+        }
         check_masks(parameters, masks)
     except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{source} is not a prunelimits network: {error}") from error

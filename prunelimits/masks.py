@@ -57,7 +57,9 @@ def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
         number = int(keep)
     except RuntimeError:  # under vmap no value can be read: it differs from model to model
         ordered = flat.sort(descending=True).values
-        last = ordered.gather(0, (torch.as_tensor(keep) - 1).clamp(0, len(flat) - 1).reshape(1))
+        last = ordered.gather(
+            0, (torch.as_tensor(keep, device=flat.device) - 1).clamp(0, len(flat) - 1).reshape(1)
+        )
     else:
         if number <= 0:
             return torch.zeros_like(flat, dtype=torch.bool)

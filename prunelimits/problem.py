@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable, checked_choice, checked_instance
+from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
 from prunelimits.structure import Normalise, Structure, run
 from prunelimits.types import Params, Problem
@@ -17,6 +18,7 @@ from prunelimits.types import Params, Problem
 _HALF = (torch.float16, torch.bfloat16)
 
 
+@in_plain_modes
 def problem_of(
     model: nn.Module,
     loss: Callable[[Any, Any], Tensor] | None = None,
@@ -113,9 +115,9 @@ def _prepared(value: Any, device: torch.device) -> Any:  # noqa: ANN401
 
 def _as_tensors(value: Any) -> Any:  # noqa: ANN401
     if hasattr(value, "__array_interface__") and not isinstance(value, Tensor):
-        return torch.as_tensor(value)
+        return torch.as_tensor(value, device="cpu")
     if isinstance(value, list) and value and all(isinstance(v, Number) for v in value):  # pyright: ignore[reportUnknownVariableType]
-        return torch.tensor(value)
+        return torch.tensor(value, device="cpu")
     if isinstance(value, Mapping):
         return {key: _as_tensors(part) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -126,7 +128,7 @@ def _as_tensors(value: Any) -> Any:  # noqa: ANN401
 
 
 def _full(value: Tensor) -> Tensor:
-    return value.float() if value.dtype in _HALF else value
+    return value.float() if value.dtype in _HALF else differentiable(value)
 
 
 def _first(loss: Any, batch: Any) -> Any:  # noqa: ANN401

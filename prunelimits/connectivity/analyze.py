@@ -31,9 +31,11 @@ from prunelimits.connectivity.sparse_chain import (
 )
 from prunelimits.connectivity.steps import Affine, Normalise, Source
 from prunelimits.connectivity.trace import Network, trace
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 
 
+@in_plain_modes
 def analyze(
     network: nn.Module | Mapping[str, Matrix],
     masks: Masks | None = None,
@@ -76,6 +78,7 @@ def analyze(
     return _analyze_chain(sparse_chain(network, unknown_biases=False))
 
 
+@in_plain_modes
 def effective_sparsity(
     network: nn.Module | Mapping[str, Matrix],
     masks: Masks | None = None,
@@ -244,7 +247,7 @@ def _analyze_model(network: Network) -> ConnectivityReport:
     )
 
 
-_NO_UNITS = _Units(*[torch.zeros(0, dtype=torch.bool)] * 4)
+_NO_UNITS = _Units(*[torch.zeros(0, dtype=torch.bool, device="cpu")] * 4)
 
 
 def _units(network: Network, flow: Flow, number: int, axis: int) -> _Units:

@@ -23,9 +23,11 @@ from prunelimits.connectivity.unit_groups import (
 )
 from prunelimits.masks import apply
 from prunelimits.models.mlp import MLP
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
 
+@in_plain_modes
 def compact(
     model: nn.Module,
     masks: Masks | None = None,

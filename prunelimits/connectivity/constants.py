@@ -11,9 +11,11 @@ from prunelimits.connectivity.chain import ChainLayer, chain_layers, check_finit
 from prunelimits.connectivity.dense_chain import dense_effective_masks, live_units
 from prunelimits.connectivity.folding import fold_model
 from prunelimits.masks import apply
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
 
+@in_plain_modes
 def fold_constants(
     network: nn.Module | Params,
     masks: Masks | None = None,

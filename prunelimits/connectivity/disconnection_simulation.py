@@ -39,11 +39,11 @@ def simulate_disconnection(
     numbers = checked_kept(widths, kept)
     checked_integer("models", models, 1)
     generator = torch.Generator().manual_seed(seed)
-    live = torch.ones(models, widths[0], dtype=torch.bool)
+    live = torch.ones(models, widths[0], dtype=torch.bool, device="cpu")
     for (d_in, d_out), number in zip(pairwise(widths), numbers, strict=True):
         chosen = _subsets(d_in * d_out, number, models, generator)
         arriving = live.gather(1, chosen % d_in)
-        reached = torch.zeros(models, d_out, dtype=torch.uint8)
+        reached = torch.zeros(models, d_out, dtype=torch.uint8, device="cpu")
         # The largest of zeros and ones that arrive: whether any is live.
         reached.scatter_reduce_(1, chosen // d_in, arriving.to(torch.uint8), "amax")
         live = reached.bool()
@@ -55,10 +55,10 @@ def _subsets(entries: int, size: int, models: int, generator: torch.Generator) -
 
     Robert Floyd's algorithm, which draws one number for each member of a subset.
     """
-    chosen = torch.empty(models, size, dtype=torch.int64)
+    chosen = torch.empty(models, size, dtype=torch.int64, device="cpu")
     for place in range(size):
         last = entries - size + place
-        drawn = torch.randint(last + 1, (models,), generator=generator)
+        drawn = torch.randint(last + 1, (models,), generator=generator, device="cpu")
         taken = (chosen[:, :place] == drawn[:, None]).any(1)
         chosen[:, place] = drawn.masked_fill(taken, last)
     return chosen

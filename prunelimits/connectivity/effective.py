@@ -12,9 +12,11 @@ from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.sparse_chain import Matrix, effective_sparse, is_sparse
 from prunelimits.connectivity.trace import trace
 from prunelimits.masks import check_bool
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 
 
+@in_plain_modes
 def effective_masks(
     network: nn.Module | Mapping[str, Matrix],
     masks: Masks | None = None,

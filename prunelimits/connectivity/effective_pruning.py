@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from prunelimits.arguments import checked_integer
 from prunelimits.connectivity.analyze import effective_sparsity as measured_sparsity
 from prunelimits.masks import top
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 
 
+@in_plain_modes
 def prune_to_effective(
     scores: Mapping[str, Tensor] | Callable[[int], Masks],
     *,

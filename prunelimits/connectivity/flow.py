@@ -92,7 +92,7 @@ def input_elements(network: Network, flow: Flow, number: int) -> Tensor:
     """The elements of a step's first input from which a path leads through it to an output."""
     step = network.steps[number]
     source = flow.live[step.inputs[0]]
-    like = [torch.zeros(network.shapes[i], dtype=_REACH) for i in step.inputs]
+    like = [torch.zeros(network.shapes[i], dtype=_REACH, device="cpu") for i in step.inputs]
     after = flow.reaches[number].to(_REACH)
     return source & (_transposed(step, like, after)[0] > 0.5)
 
@@ -128,14 +128,14 @@ def _any_path(step: AbstractStep, inputs: Sequence[Tensor]) -> Tensor:
 
 def _backward(network: Network, passes: Callable[[AbstractStep], bool]) -> list[Tensor]:
     steps = network.steps
-    result = [torch.zeros(shape, dtype=torch.bool) for shape in network.shapes]
+    result = [torch.zeros(shape, dtype=torch.bool, device="cpu") for shape in network.shapes]
     for number in network.outputs:
         result[number] = torch.ones_like(result[number])
     for number in reversed(range(len(steps))):
         step = steps[number]
         if not step.inputs or not passes(step):
             continue
-        like = [torch.zeros(network.shapes[i], dtype=_REACH) for i in step.inputs]
+        like = [torch.zeros(network.shapes[i], dtype=_REACH, device="cpu") for i in step.inputs]
         before = _transposed(step, like, result[number].to(_REACH))
         for i, paths in zip(step.inputs, before, strict=True):
             result[i] = result[i] | (paths > 0.5)

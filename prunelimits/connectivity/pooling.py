@@ -53,8 +53,8 @@ def window_sums(
 def adaptive_sums(x: Tensor, output: Sequence[int]) -> Tensor:
     """The sums over the windows of an adaptive pooling: `(1, channels, *spatial)`."""
     for axis, size in enumerate(output, start=2):
-        place = torch.arange(x.shape[axis])
-        window = torch.arange(size)[:, None]
+        place = torch.arange(x.shape[axis], device=x.device)
+        window = torch.arange(size, device=x.device)[:, None]
         # Window i goes from floor(i n / size) to ceil((i + 1) n / size).
         first = window * x.shape[axis] // size
         last = -((-(window + 1) * x.shape[axis]) // size)

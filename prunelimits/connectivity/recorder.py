@@ -137,7 +137,10 @@ class Recorder:
         self, node: fx.Node, name: str, call: Callable[..., Tensor], x: FollowedTensor
     ) -> FollowedTensor:
         """A function of each value by itself."""
-        values = [call(torch.full((1,), v, dtype=torch.float64)) for v in (0.0, 1.0, -2.0, 7.0)]
+        values = [
+            call(torch.full((1,), v, dtype=torch.float64, device="cpu"))
+            for v in (0.0, 1.0, -2.0, 7.0)
+        ]
         if name in known.SCALAR_OPERATORS and all(torch.equal(v, values[0]) for v in values):
             self.refuse("it makes a constant of what it is given")
         return self.add(Elementwise(node.name, (x.step,), call))

@@ -144,10 +144,10 @@ def chain_paths(chain: SparseChain) -> tuple[list[Tensor], list[Tensor]]:
     In digits of `big_counts`, `(digits, units)`.
     """
     numbers = [weight.astype(np.float64) for weight in chain.weights]
-    forward = [torch.ones(1, numbers[0].shape[1], dtype=torch.float64)]
+    forward = [torch.ones(1, numbers[0].shape[1], dtype=torch.float64, device="cpu")]
     for weight in numbers:
         forward.append(carried(torch.from_numpy((weight @ forward[-1].numpy().T).T)))
-    backward = [torch.ones(1, numbers[-1].shape[0], dtype=torch.float64)]
+    backward = [torch.ones(1, numbers[-1].shape[0], dtype=torch.float64, device="cpu")]
     for weight in reversed(numbers):
         backward.append(carried(torch.from_numpy((weight.T @ backward[-1].numpy().T).T)))
     return forward, backward[::-1]

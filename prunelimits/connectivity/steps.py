@@ -154,7 +154,7 @@ class Elementwise(AbstractStep):
 
     def emits(self, output: Tensor) -> Tensor:
         """Everything, if zero does not stay zero."""
-        at_zero = self.function(torch.zeros(1, dtype=torch.float64))
+        at_zero = self.function(torch.zeros(1, dtype=torch.float64, device="cpu"))
         return (at_zero != 0).expand(output.shape)
 
 

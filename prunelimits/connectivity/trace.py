@@ -234,7 +234,7 @@ def _examples(graph: fx.GraphModule, inputs: Tensor | tuple[Tensor, ...] | None)
             raise ValueError(
                 "inputs is needed: an example of what the model is called with, batch axis first"
             )
-        return [torch.zeros(1, first.in_features)]
+        return [torch.zeros(1, first.in_features, device="cpu")]
     result: list[Tensor] = []
     for example in inputs if isinstance(inputs, tuple) else (inputs,):
         if not isinstance(example, Tensor):
@@ -243,5 +243,5 @@ def _examples(graph: fx.GraphModule, inputs: Tensor | tuple[Tensor, ...] | None)
             raise ValueError(
                 f"inputs must have a batch axis and at least another, got {tuple(example.shape)}"
             )
-        result.append(torch.zeros(1, *example.shape[1:]))
+        result.append(torch.zeros(1, *example.shape[1:], device="cpu"))
     return result

@@ -107,7 +107,7 @@ class _Solver:
         sizes = [part[1] for part in parts]
         if sum(sizes) != shape[1]:
             return False
-        numbers = torch.arange(shape.numel(), dtype=torch.float64).reshape(shape)
+        numbers = torch.arange(shape.numel(), dtype=torch.float64, device="cpu").reshape(shape)
         return torch.equal(step.value(*numbers.split(sizes, dim=1)), numbers)
 
 
@@ -119,7 +119,7 @@ def is_flattening(network: Network, number: int) -> bool:
     before = network.shapes[step.inputs[0]]
     if step.paths is not None or len(before) < 3 or before.numel() != shape.numel():
         return False
-    numbers = torch.arange(shape[1], dtype=torch.float64)
+    numbers = torch.arange(shape[1], dtype=torch.float64, device="cpu")
     return torch.equal(step.value(numbers.reshape(before)), numbers[None])
 
 

@@ -24,7 +24,9 @@ def normalised(
         [-2.0, 2.0]
     """
     x = torch.from_numpy(pixels.astype(np.float32))
-    mean_column, deviation_column = (torch.tensor(v).view(-1, 1, 1) for v in (mean, deviation))
+    mean_column, deviation_column = (
+        torch.tensor(v, dtype=torch.float32, device="cpu").view(-1, 1, 1) for v in (mean, deviation)
+    )
     # In place: large sets fit into memory once.
     return x.div_(white).sub_(mean_column).div_(deviation_column)
 

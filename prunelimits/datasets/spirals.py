@@ -136,6 +136,8 @@ def _finish(
     x = torch.from_numpy((np.concatenate(points) - mean) / deviation)
     if noise:
         generator = generator or torch.Generator().manual_seed(0)
-        x += noise * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    y = torch.repeat_interleave(torch.arange(2), torch.tensor([len(part) for part in points]))
+        x += noise * torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu")
+    y = torch.repeat_interleave(
+        torch.arange(2, device="cpu"), torch.tensor([len(part) for part in points], device="cpu")
+    )
     return x.to(dtype), y.to(dtype)

@@ -44,7 +44,9 @@ def tiny_imagenet(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Te
     pixels = np.empty((len(labelled), 3, *_SIZE), np.uint8)
     for row, (path, _) in zip(pixels, labelled, strict=True):
         row[:] = _read(path)
-    return normalised(pixels, _MEAN, _DEVIATION), torch.tensor([label for _, label in labelled])
+    return normalised(pixels, _MEAN, _DEVIATION), torch.tensor(
+        [label for _, label in labelled], device="cpu"
+    )
 
 
 def _training_images(root: Path, names: Sequence[str]) -> list[tuple[Path, int]]:

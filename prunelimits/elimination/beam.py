@@ -96,7 +96,7 @@ def first_of_each(keys: Tensor) -> Tensor:
         >>> first_of_each(torch.tensor([7, 5, 7, 5, 1]))
         tensor([0, 1, 4])
     """
-    return best_of_each(keys, torch.zeros(len(keys)), 1).sort().values
+    return best_of_each(keys, torch.zeros(len(keys), device="cpu"), 1).sort().values
 
 
 def best_of_each(group: Tensor, score: Tensor, most: int) -> Tensor:
@@ -115,6 +115,6 @@ def best_of_each(group: Tensor, score: Tensor, most: int) -> Tensor:
     grouped = order[group[order].argsort(stable=True)]
     _, sizes = group[grouped].unique_consecutive(return_counts=True)
     starts = sizes.cumsum(0) - sizes
-    place = torch.arange(len(group)) - starts.repeat_interleave(sizes)
+    place = torch.arange(len(group), device="cpu") - starts.repeat_interleave(sizes)
     rank = torch.empty_like(order).scatter(0, grouped, place)
     return order[rank[order] < most]

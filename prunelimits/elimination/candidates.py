@@ -79,16 +79,18 @@ def _removable(networks: NetworkStack, method: Elimination) -> Tensor:
 def _each_removal(networks: NetworkStack, method: Elimination) -> tuple[Tensor, dict[str, Tensor]]:
     parent, entry = _removable(networks, method).nonzero(as_tuple=True)
     kept = rows(networks.masks)[parent]
-    kept[torch.arange(len(entry)), entry] = False
+    kept[torch.arange(len(entry), device="cpu"), entry] = False
     return parent, unflatten(kept, parameter_shapes(networks.widths))
 
 
 def _least_removals(
     networks: NetworkStack, removed: int, method: Elimination, x: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    parent = torch.arange(len(networks)).repeat_interleave(method.tries)
+    parent = torch.arange(len(networks), device="cpu").repeat_interleave(method.tries)
     scores = magnitudes(networks, x)[parent].log()
-    scores += _NOISE * torch.randn(scores.shape, generator=generator)
+    scores += _NOISE * torch.randn(
+        scores.shape, generator=generator, dtype=torch.float32, device="cpu"
+    )
     scores[~_removable(networks, method)[parent]] = torch.inf
     least = scores.argsort(1)[:, :removed]
     kept = rows(networks.masks)[parent].scatter(1, least, False)

@@ -25,6 +25,7 @@ from prunelimits.elimination.rounds import NARROW, Rounds
 from prunelimits.elimination.state import State, read_state, write_state
 from prunelimits.elimination.trainer import Trainer
 from prunelimits.models import MLP, check_widths
+from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import StoreError
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble, Recipe
 from prunelimits.training.data import check_data, default_loss
@@ -37,6 +38,7 @@ _FEWEST = 16
 Start = MLP | MLPEnsemble | Sequence[int]
 
 
+@in_plain_modes
 def eliminate(
     x: Tensor,
     y: Tensor,

@@ -42,13 +42,16 @@ class NetworkStack:
     def unmeasured(cls, ensemble: MLPEnsemble) -> NetworkStack:
         """The members of an ensemble, each its own origin, of score and loss NaN."""
         models = len(ensemble)
-        nan = torch.full((models,), torch.nan, dtype=torch.float64)
+        nan = torch.full((models,), torch.nan, dtype=torch.float64, device="cpu")
         return cls(
             ensemble.widths,
             ensemble.params,
             ensemble.masks,
-            tuple(torch.arange(width).repeat(models, 1) for width in ensemble.widths[1:-1]),
-            torch.arange(models),
+            tuple(
+                torch.arange(width, device="cpu").repeat(models, 1)
+                for width in ensemble.widths[1:-1]
+            ),
+            torch.arange(models, device="cpu"),
             nan,
             nan,
         )
@@ -138,7 +141,7 @@ def _grown(value: Tensor, shape: Sequence[int], fill: int) -> Tensor:
 
 def _placed(named: Params, units: tuple[Tensor, ...], widths: Sequence[int]) -> Params:
     """One member's tensors `(1, *shape)` in a network of the widths that its units come from."""
-    ends = (torch.arange(widths[0]), torch.arange(widths[-1]))
+    ends = (torch.arange(widths[0], device="cpu"), torch.arange(widths[-1], device="cpu"))
     places = [ends[0], *(unit[0] for unit in units), ends[1]]
     result: Params = {}
     for name, shape in parameter_shapes(widths).items():

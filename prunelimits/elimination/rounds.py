@@ -114,7 +114,9 @@ class Rounds:
             if not (networks.origin >= self.starts).all():
                 networks = self._copies(networks)
             shape = (len(networks), len(networks.units), max(networks.widths[1:-1]))
-            noise = _UNIT_NOISE * torch.randn(shape, generator=generator)
+            noise = _UNIT_NOISE * torch.randn(
+                shape, generator=generator, dtype=torch.float32, device="cpu"
+            )
         smaller = remove_units(
             networks, self.trainer.sample, method.unit_share, method.biases, noise
         )
@@ -170,7 +172,7 @@ class Rounds:
 
     def _copies(self, networks: NetworkStack) -> NetworkStack:
         """As many as the method wants, each an origin of its own from now on."""
-        copy = torch.arange(max(self.method.networks, len(networks)))
+        copy = torch.arange(max(self.method.networks, len(networks)), device="cpu")
         copies = networks[copy % len(networks)]
         # From `starts` on, so that copies are told from what they are copies of.
         origin = copies.origin + self.starts * (1 + copy // len(networks))

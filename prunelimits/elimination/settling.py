@@ -33,12 +33,12 @@ def settle(networks: NetworkStack, biases: Biases) -> NetworkStack:
 
 def narrowed(networks: NetworkStack) -> NetworkStack:
     """Units that are in use moved to the front of their layers, and the layers cut behind them."""
-    orders: list[Tensor] = [torch.arange(networks.widths[0]).repeat(len(networks), 1)]
+    orders: list[Tensor] = [torch.arange(networks.widths[0], device="cpu").repeat(len(networks), 1)]
     for layer in range(len(networks.units)):
         used = networks.masks[f"layers.{layer + 1}.weight"].any(1)
         width = max(1, int(used.sum(1).max()))
         orders.append((~used).int().argsort(dim=1, stable=True)[:, :width])
-    orders.append(torch.arange(networks.widths[-1]).repeat(len(networks), 1))
+    orders.append(torch.arange(networks.widths[-1], device="cpu").repeat(len(networks), 1))
     return NetworkStack(
         tuple(order.shape[1] for order in orders),
         _reordered(networks.params, orders),

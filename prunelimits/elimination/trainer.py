@@ -53,7 +53,7 @@ class Trainer:
         self.seed, self.engine = seed, engine
         self.epochs, self.work = 0, 0
         generator = torch.Generator().manual_seed(int(derive(seed, -1)[0] >> 1))
-        chosen = torch.randperm(len(x), generator=generator)[:_SCREENED].sort().values
+        chosen = torch.randperm(len(x), generator=generator, device="cpu")[:_SCREENED].sort().values
         self._screened = (x[chosen], y[chosen])
         self.sample = x[chosen][:: -(-len(chosen) // _ACTIVATIONS)]
         """Some inputs, to measure activations on."""

@@ -110,7 +110,7 @@ def _layers(networks: NetworkStack, x: Tensor) -> tuple[Tensor, Tensor, Tensor, 
         passed = passed.clamp_min(1e-30)
         ridge = _RIDGE * variance.sum(1) / used.sum(1).clamp_min(1) + 1e-9
         both = used.unsqueeze(1) & used.unsqueeze(2)
-        eye = torch.eye(h.shape[1], dtype=torch.float64)
+        eye = torch.eye(h.shape[1], dtype=torch.float64, device=h.device)
         inverse = torch.linalg.inv(covariance + ridge[:, None, None] * eye) * both
         side, below = width - h.shape[1], above - weight.shape[1]
         parts.append(

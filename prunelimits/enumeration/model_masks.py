@@ -195,7 +195,7 @@ class ModelMasks(LazySequence[Masks]):
         if self.count == 0:
             raise ValueError(f"there is nothing to draw from in {self!r}")
         generator = Generator().manual_seed(0) if generator is None else generator
-        random = Random(int(torch.randint(2**62, (1,), generator=generator)))
+        random = Random(int(torch.randint(2**62, (1,), generator=generator, device="cpu")))
         if self._options.is_filtered or self.symmetry == "layer" or self._has_small_tables():
             return self.take([random.randrange(self.count) for _ in range(n)])
         return self._layout.rows(UniformNetworks(self.widths, self.inputs).draw(n, random))

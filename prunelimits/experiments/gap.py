@@ -15,10 +15,12 @@ from prunelimits.experiments.part import parts, train_part
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult, read_table, write_table
 from prunelimits.models import MLP
+from prunelimits.modes import in_plain_modes
 from prunelimits.search.runner import run_jobs
 from prunelimits.training.task import Task, make_task
 
 
+@in_plain_modes
 def run_study(
     study: Study,
     x: Tensor,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from prunelimits.arguments import checked_instance
 from prunelimits.models import MLP
+from prunelimits.modes import in_plain_modes
 from prunelimits.search import FoundNetwork, SearchConfig
 from prunelimits.training.ensemble import initial_params
 
 
+@in_plain_modes
 def initial_network(config: SearchConfig, found: FoundNetwork) -> MLP:
     """The unmasked network of hidden width `config.width` that a found network was trained from.
 

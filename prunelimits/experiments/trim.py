@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from prunelimits.masks import top, with_biases
+from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, MLPEnsemble, evaluate
 from prunelimits.training.engine import Loss
 from prunelimits.types import Masks, Params
 
 
+@in_plain_modes
 def trim(
     ensemble: MLPEnsemble,
     x: Tensor,
@@ -35,12 +37,12 @@ def trim(
     """
     masks = {name: mask.clone() for name, mask in ensemble.masks.items()}
     first = evaluate(ensemble, x, y, loss=loss, engine=engine).accuracy
-    going = torch.arange(len(ensemble))
+    going = torch.arange(len(ensemble), device=ensemble.device)
     part = ensemble
     while len(going):
         smaller = _without_smallest(part)
         accuracy = evaluate(smaller, x, y, loss=loss, engine=engine).accuracy
-        lossless = (accuracy >= first[going]) & (smaller.nonzeros() < part.nonzeros()).cpu()
+        lossless = (accuracy >= first[going]) & (smaller.nonzeros() < part.nonzeros())
         going, part = going[lossless], smaller[lossless] if lossless.any() else part
         for name, mask in masks.items():
             mask[going] = part.masks[name] if len(going) else mask[going]

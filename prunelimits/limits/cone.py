@@ -9,8 +9,10 @@ from torch import Tensor
 
 from prunelimits.limits.spectrum import Estimate
 from prunelimits.limits.width import check_epsilon, gaussian_rows
+from prunelimits.modes import in_plain_modes
 
 
+@in_plain_modes
 def cone_statistical_dimension(
     eigenvalues: Tensor, offset: Tensor, epsilon: float, *, samples: int = 200, seed: int = 0
 ) -> Estimate:

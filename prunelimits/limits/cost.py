@@ -9,6 +9,7 @@ from prunelimits.arguments import checked_integer
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import lanczos_start, make_orthogonal
 from prunelimits.limits.spectrum import random_signs
+from prunelimits.modes import in_plain_modes
 
 
 class LanczosCost(NamedTuple):
@@ -23,6 +24,7 @@ class LanczosCost(NamedTuple):
     bytes: int
 
 
+@in_plain_modes
 def lanczos_cost(
     hessian: Hessian, *, probes: int = 4, steps: int = 100, reorthogonalize: bool = True
 ) -> LanczosCost:

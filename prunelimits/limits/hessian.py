@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prunelimits.limits.losses import batch_weights, check_batches, checked_loss
 from prunelimits.masks import check_masks, flatten, unflatten
+from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.types import Masks, Params, Problem
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Hessian:
         tensor([10., 14.])
     """
 
+    @in_plain_modes
     def __init__(
         self,
         problem: Problem,
@@ -109,6 +111,7 @@ class Hessian:
         """Rows and columns."""
         return self.size, self.size
 
+    @in_plain_modes
     def product(self, vectors: Tensor) -> Tensor:
         """`H v` for a vector `(size,)`, or for many at once, `(..., size)`; the same shape.
 
@@ -130,12 +133,14 @@ class Hessian:
 
     __matmul__ = product
 
+    @in_plain_modes
     def dense(self) -> Tensor:
         """The matrix itself, `(size, size)`, symmetric to the last bit; for small networks."""
         identity = torch.eye(self.size, dtype=self.dtype, device=self.device)
         matrix = self.product(identity)
         return (matrix + matrix.T) / 2
 
+    @in_plain_modes
     def gradient(self) -> Tensor:
         """The gradient of the mean loss, `(size,)`."""
         graphs = self._each_graph() if self._graphs is None else self._graphs
@@ -159,7 +164,7 @@ class Hessian:
         return SymmetricOperator(self.product, self.size, self.dtype)
 
     def _cast(self, value: Tensor) -> Tensor:
-        return value.to(self.dtype) if value.is_floating_point() else value
+        return differentiable(value.to(self.dtype) if value.is_floating_point() else value)
 
     def _kept_entries(self, masks: Masks) -> Tensor | None:
         check_masks({name: self._params[name] for name in self.names}, masks)
@@ -176,7 +181,6 @@ class Hessian:
         """The gradient of one batch after the other, to be differentiated once more."""
         return (self._graph(number) for number in range(len(self._weights)))
 
-    @torch.enable_grad()
     def _graph(self, number: int) -> Sequence[Tensor]:
         # Plain reverse mode twice: measured against forward over reverse (`torch.func.jvp` of
         # `grad`), it takes half the time, and the first half can be kept.

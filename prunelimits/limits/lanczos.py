@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prunelimits.modes import in_plain_modes
+
 
 class LanczosState(NamedTuple):
     """Where a recurrence is: tensors only, so that it can be saved, and gone on with.
@@ -42,6 +44,7 @@ class LanczosState(NamedTuple):
         return nodes, vectors[:, 0, :].square()
 
 
+@in_plain_modes
 def lanczos_start(vectors: Tensor, *, reorthogonalize: bool = True) -> LanczosState:
     """The state before the first step.
 
@@ -66,6 +69,7 @@ def lanczos_start(vectors: Tensor, *, reorthogonalize: bool = True) -> LanczosSt
     return LanczosState(nothing, nothing, basis)
 
 
+@in_plain_modes
 def lanczos(
     product: Callable[[Tensor], Tensor],
     state: LanczosState,

@@ -24,6 +24,7 @@ from prunelimits.limits.predictions import (
 )
 from prunelimits.limits.spectrum import Estimate, Spectrum, exact_spectrum, lanczos_spectrum
 from prunelimits.limits.width import check_curved, check_epsilon
+from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
 from prunelimits.types import Masks
 
@@ -102,6 +103,7 @@ class PruningLimit:
         return published_prediction(self.spectrum, factor * self.magnitudes, self.epsilon)
 
 
+@in_plain_modes
 def pruning_limit(
     model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],

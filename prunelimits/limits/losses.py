@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params, Problem
 
 
+@in_plain_modes
 def batch_losses(problem: Problem, params: Params) -> Tensor:
     """The loss of each batch, in order: `(batches,)`, without a graph.
 
@@ -29,15 +31,17 @@ def batch_weights(problem: Problem) -> Tensor:
     With them the loss of the whole data is the weighted mean of `batch_losses`, if the loss is a
     mean over the samples of a batch.
     """
-    sizes = torch.tensor([len(x) for x, _ in problem.batches], dtype=torch.float64)
+    sizes = torch.tensor([len(x) for x, _ in problem.batches], dtype=torch.float64, device="cpu")
     return sizes / sizes.sum()
 
 
+@in_plain_modes
 def mean_loss(problem: Problem, params: Params) -> float:
     """The mean loss over all samples; raises as `batch_losses` does."""
     return float(batch_losses(problem, params).double().cpu() @ batch_weights(problem))
 
 
+@in_plain_modes
 def loss_spread(problem: Problem, params: Params) -> float:
     """The published size of the sublevel set: the standard deviation of the batch losses.
 

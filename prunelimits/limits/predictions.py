@@ -13,6 +13,7 @@ from prunelimits.limits.magnitudes import magnitude_masks, pruning_distances, so
 from prunelimits.limits.spectrum import Estimate, Spectrum, direction_spectrum
 from prunelimits.limits.width import effective_distance, statistical_dimension
 from prunelimits.masks import apply
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
 _PUBLISHED_STEPS = 1000
@@ -68,6 +69,7 @@ def exact_prediction(
     return _crossing(dimension, magnitudes, slack)
 
 
+@in_plain_modes
 def directed_prediction(
     hessian: Hessian,
     spectrum: Spectrum,
@@ -113,14 +115,16 @@ def published_removed(spectrum: Spectrum, magnitudes: Tensor, epsilon: float) ->
     one), rounded to an integer. Where the weights' norm is small, so is the choice of integers.
     """
     distances = pruning_distances(magnitudes)
-    steps = torch.arange(_PUBLISHED_STEPS)
+    steps = torch.arange(_PUBLISHED_STEPS, device="cpu")
     removed = (steps * len(magnitudes) + _PUBLISHED_STEPS - 1) // _PUBLISHED_STEPS
     rounded = distances[removed.clamp(min=1)].round()
     integers, where = rounded.unique(return_inverse=True)
     shares = [
         statistical_dimension(spectrum, float(r), epsilon).value / spectrum.size for r in integers
     ]
-    gap = (torch.tensor(shares, dtype=torch.float64)[where] - steps / _PUBLISHED_STEPS).abs()
+    gap = (
+        torch.tensor(shares, dtype=torch.float64, device="cpu")[where] - steps / _PUBLISHED_STEPS
+    ).abs()
     return int(gap.argmin()) / _PUBLISHED_STEPS
 
 
@@ -135,6 +139,7 @@ def _crossing(
     return Prediction(removed, len(magnitudes), distance, dimension(distance))
 
 
+@in_plain_modes
 def constructive_prediction(
     hessian: Hessian, weights: Params, epsilon: float, *, masks: Masks | None = None
 ) -> Prediction:

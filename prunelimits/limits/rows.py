@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.limits.hessian import Hessian
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params, Problem
 
 _ROWS = 100
@@ -31,6 +32,7 @@ def magnitude_percentiles(weights: Tensor, count: int = _ROWS) -> Tensor:
     return order[torch.arange(count, device=order.device) * len(weights) // count]
 
 
+@in_plain_modes
 def row_l1_norms(hessian: Hessian, rows: Tensor) -> Tensor:
     """The L1 norms of some rows, float64 `(rows,)`.
 
@@ -49,6 +51,7 @@ def row_l1_norms(hessian: Hessian, rows: Tensor) -> Tensor:
     return torch.cat(norms)
 
 
+@in_plain_modes
 def flat_fraction(
     problem: Problem,
     params: Params,
@@ -78,6 +81,8 @@ def flat_fraction(
     ones = {n: torch.ones_like(w) for n, w in weights.items()}
     candidates = hessians[0].vector(ones).nonzero().squeeze(1)
     rows = candidates[magnitude_percentiles(magnitudes[candidates])]
-    total = sum((row_l1_norms(h, rows) for h in hessians), torch.zeros(_ROWS).double())
+    total = sum(
+        (row_l1_norms(h, rows) for h in hessians), torch.zeros(_ROWS, device="cpu").double()
+    )
     statistic = total / sum(len(x) for x, _ in problem.batches)
     return float((statistic < threshold).double().mean()), statistic

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from prunelimits.limits.lanczos import LanczosState
+from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import write_whole
 
 
@@ -25,6 +26,7 @@ def save_state(state: LanczosState, path: str | os.PathLike[str]) -> None:
     write_whole(content.getvalue(), path)
 
 
+@in_plain_modes
 def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> LanczosState:
     """A state as `save_state` wrote it. No code in the file is ever executed.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_integer
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState, lanczos, lanczos_start
+from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
 
 
@@ -94,7 +95,7 @@ class Spectrum:
         if not width > 0:
             raise ValueError(f"width must be positive, got {width}")
         nodes, weights = self.nodes.flatten(), self.weights.flatten() / len(self.weights)
-        result = torch.zeros(points.shape, dtype=torch.float64)
+        result = torch.zeros(points.shape, dtype=torch.float64, device="cpu")
         # By parts, for a grid of 100,000 points: nothing of nodes times points at once.
         for node, weight in zip(nodes.split(64), weights.split(64), strict=True):
             far = (points.double()[..., None] - node) / width
@@ -128,6 +129,7 @@ class Spectrum:
         return Estimate(self.size * mean.value, self.size * mean.error)
 
 
+@in_plain_modes
 def exact_spectrum(hessian: Hessian) -> Spectrum:
     """All eigenvalues of the dense matrix, for small networks: `size` squared numbers.
 
@@ -141,6 +143,7 @@ def exact_spectrum(hessian: Hessian) -> Spectrum:
     return Spectrum.of_eigenvalues(torch.linalg.eigvalsh(hessian.dense().double()))
 
 
+@in_plain_modes
 def lanczos_spectrum(
     hessian: Hessian,
     *,
@@ -185,6 +188,7 @@ def lanczos_spectrum(
     return Spectrum(nodes.cpu(), weights.cpu(), hessian.size)
 
 
+@in_plain_modes
 def direction_spectrum(hessian: Hessian, direction: Tensor, *, steps: int = 100) -> Spectrum:
     """The spectral measure of a direction: how much of it lies along which eigenvalues.
 
@@ -201,6 +205,7 @@ def direction_spectrum(hessian: Hessian, direction: Tensor, *, steps: int = 100)
     return Spectrum(nodes.cpu(), weights.cpu(), hessian.size, exact=True)
 
 
+@in_plain_modes
 def top_eigenvalues(hessian: Hessian, count: int, *, seed: int = 0) -> Tensor:
     """The `count` eigenvalues of largest absolute value, by that, float64 `(count,)`.
 
@@ -227,7 +232,7 @@ def random_signs(probes: int, size: int, seed: int) -> Tensor:
     rows: list[Tensor] = []
     for word in derive(seed, np.arange(probes)):
         generator = torch.Generator().manual_seed(int(word >> 1))
-        bits = torch.randint(0, 2, (size,), generator=generator, dtype=torch.int8)
+        bits = torch.randint(0, 2, (size,), generator=generator, dtype=torch.int8, device="cpu")
         rows.append(2 * bits - 1)
     return torch.stack(rows)
 

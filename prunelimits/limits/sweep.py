@@ -11,6 +11,7 @@ from torch import Tensor
 from prunelimits.limits.losses import batch_weights, check_batches
 from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params, Problem
 
 # Pruned copies are measured side by side while weights and activations, taken to be so many
@@ -84,6 +85,7 @@ class PruningSweep:
         return float(self.removed[holds.long().cumprod(0).sum() - 1])
 
 
+@in_plain_modes
 def magnitude_sweep(
     problem: Problem,
     params: Params,
@@ -112,7 +114,7 @@ def magnitude_sweep(
     unknown = [name for name in prunable if name not in params]
     if unknown or not prunable:
         raise ValueError(f"prunable must be among {sorted(params)}, got {list(prunable)}")
-    fractions = torch.tensor([0.0, *removed], dtype=torch.float64)
+    fractions = torch.tensor([0.0, *removed], dtype=torch.float64, device="cpu")
     if not ((fractions >= 0) & (fractions <= 1)).all() or (fractions.diff() < 0).any():
         raise ValueError(f"removed must be fractions that ascend in [0, 1], got {list(removed)}")
     weights = {name: params[name] for name in prunable}
@@ -179,7 +181,7 @@ def _measure(
         return problem.loss(outputs, y).double(), accuracy(outputs, y)
 
     shares = batch_weights(problem)
-    total = torch.zeros(2, len(numbers), dtype=torch.float64)
+    total = torch.zeros(2, len(numbers), dtype=torch.float64, device="cpu")
     count = sum(w.numel() for w in weights.values())
     for share, (x, y) in zip(shares.tolist(), problem.batches, strict=True):
         at_once = max(1, _ENTRIES_AT_ONCE // (count + _ACTIVATIONS * x.numel()))

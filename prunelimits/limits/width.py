@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.limits.spectrum import Estimate, Spectrum
+from prunelimits.modes import in_plain_modes
 
 
 def check_epsilon(epsilon: float) -> float:
@@ -110,6 +111,7 @@ def effective_distance(
     return math.sqrt(high)
 
 
+@in_plain_modes
 def gaussian_width(
     eigenvalues: Tensor, epsilon: float, *, samples: int = 1000, seed: int = 0
 ) -> Estimate:
@@ -137,7 +139,7 @@ def gaussian_width(
 def gaussian_rows(samples: int, size: int, seed: int) -> Tensor:
     """Standard normal numbers, float64 `(samples, size)`."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(samples, size, generator=generator, dtype=torch.float64)
+    return torch.randn(samples, size, generator=generator, dtype=torch.float64, device="cpu")
 
 
 def _check_distance(distance: float) -> float:

@@ -7,11 +7,13 @@ from torch import nn
 
 from prunelimits.arguments import checked_integer
 from prunelimits.models.kaiming import kaiming
+from prunelimits.modes import in_plain_modes
 
 _HIDDEN = 4096
 _SMALLEST_IMAGE = 65
 
 
+@in_plain_modes
 def alexnet(
     classes: int = 10, *, channels: int = 3, image_size: int = 224, seed: int = 0
 ) -> nn.Sequential:

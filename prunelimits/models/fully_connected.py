@@ -10,12 +10,14 @@ from torch import nn
 
 from prunelimits.models.kaiming import kaiming
 from prunelimits.models.mlp import check_widths
+from prunelimits.modes import in_plain_modes
 
 _FC5 = (1000, 600, 300, 100)
 _FC12 = (1000, 900, 800, 750, 700, 650, 600, 500, 400, 200, 100)
 _MLPNET = (40, 20)
 
 
+@in_plain_modes
 def fc5(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.Sequential:
     """FC5 of [How Sparse Can We Prune A Deep Network](https://arxiv.org/abs/2306.05857).
 
@@ -38,6 +40,7 @@ def fc5(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.Se
     return _fully_connected((inputs, *_FC5, classes), seed=seed)
 
 
+@in_plain_modes
 def fc12(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.Sequential:
     """FC12 of [How Sparse Can We Prune A Deep Network](https://arxiv.org/abs/2306.05857).
 
@@ -47,6 +50,7 @@ def fc12(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.S
     return _fully_connected((inputs, *_FC12, classes), seed=seed)
 
 
+@in_plain_modes
 def mlpnet(inputs: int = 28 * 28, classes: int = 10, *, seed: int = 0) -> nn.Sequential:
     """MLPNet of the one-shot comparisons of [WoodFisher](https://arxiv.org/abs/2004.14340).
 

@@ -7,9 +7,12 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from prunelimits.modes import in_plain_modes
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
+@in_plain_modes
 def kaiming(model: Module, seed: int) -> Module:
     """A network that was built on the meta device, in memory and with its first parameters.
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params
 
 
@@ -124,6 +125,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(d_in, d_out) for d_in, d_out in pairwise(self.widths))
 
     @classmethod
+    @in_plain_modes
     def from_params(cls, widths: Sequence[int], params: Params) -> MLP:
         """The network with these parameters, copied, in their dtype and on their device.
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from prunelimits.arguments import checked_integer
 from prunelimits.models.kaiming import kaiming
+from prunelimits.modes import in_plain_modes
 
 
 class ResidualBlock(nn.Module):
@@ -52,6 +53,7 @@ class PaddedShortcut(nn.Module):
         return functional.pad(x, (0, 0, 0, 0, self.before, self.behind))
 
 
+@in_plain_modes
 def resnet18(
     classes: int = 100, *, channels: int = 3, width: int = 64, seed: int = 0
 ) -> nn.Sequential:
@@ -78,6 +80,7 @@ def resnet18(
     return _resnet((2, 2, 2, 2), _basic_branch, 1, classes, channels, width, seed)
 
 
+@in_plain_modes
 def resnet50(
     classes: int = 100, *, channels: int = 3, width: int = 64, seed: int = 0
 ) -> nn.Sequential:
@@ -89,6 +92,7 @@ def resnet50(
     return _resnet((3, 4, 6, 3), _bottleneck_branch, 4, classes, channels, width, seed)
 
 
+@in_plain_modes
 def resnet20(
     classes: int = 10,
     *,

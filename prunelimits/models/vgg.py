@@ -7,11 +7,13 @@ from torch import nn
 
 from prunelimits.arguments import checked_integer
 from prunelimits.models.kaiming import kaiming
+from prunelimits.modes import in_plain_modes
 
 # Convolutions of each stage, and its channels as a multiple of the first's.
 _STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 
 
+@in_plain_modes
 def vgg16(classes: int = 10, *, channels: int = 3, width: int = 64, seed: int = 0) -> nn.Sequential:
     """VGG-16 with batch normalisation and one linear layer, as papers have it on CIFAR.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
 
+@in_plain_modes
 def draw_noise(masks: Masks, generator: torch.Generator | None = None) -> Params:
     """Uniform numbers in [0, 1), float32, shaped like the masks and on their devices.
 
@@ -23,6 +25,8 @@ def draw_noise(masks: Masks, generator: torch.Generator | None = None) -> Params
     if generator is None:
         generator = torch.Generator().manual_seed(0)
     return {
-        name: torch.rand(mask.shape, generator=generator, device=generator.device).to(mask.device)
+        name: torch.rand(
+            mask.shape, generator=generator, dtype=torch.float32, device=generator.device
+        ).to(mask.device)
         for name, mask in masks.items()
     }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from prunelimits.arguments import checked_integer
 from prunelimits.masks import check_masks, count
+from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
@@ -28,6 +29,7 @@ from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem
 
 
+@in_plain_modes
 def prune(
     model: nn.Module,
     pruner: AbstractPruner | ModelPruner,

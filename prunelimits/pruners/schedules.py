@@ -47,7 +47,9 @@ def cosine(progress: Tensor | float) -> Tensor:
         >>> [float(cosine(t)) for t in (0.0, 0.5, 1.0)]
         [1.0, 0.5, 0.0]
     """
-    turn = torch.pi * torch.as_tensor(progress, dtype=torch.float64)
+    if not isinstance(progress, Tensor):
+        progress = torch.tensor(progress, dtype=torch.float64, device="cpu")
+    turn = torch.pi * progress.double()
     return (1 + turn.cos()) / 2
 
 

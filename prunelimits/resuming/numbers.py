@@ -21,5 +21,9 @@ def tensor_bytes(value: Tensor) -> memoryview:
         plain = plain.to_dense()
     plain = plain.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
     # As bytes, for NumPy lacks some of the dtypes.
-    content = plain.view(torch.uint8) if plain.numel() else torch.zeros(0, dtype=torch.uint8)
+    content = (
+        plain.view(torch.uint8)
+        if plain.numel()
+        else torch.zeros(0, dtype=torch.uint8, device="cpu")
+    )
     return content.numpy().data

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.masks import apply, check_masks
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params, Problem
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -94,6 +95,7 @@ def check_real(params: Params, masks: Masks) -> None:
             raise TypeError(f"params[{name!r}] must be real, got {params[name].dtype}")
 
 
+@in_plain_modes
 @torch.no_grad()  # what `torch.func` differentiates is not affected; the caller's graph is cut off
 def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
     """The gradient of the loss at the masked network, by every weight named in `masks`.

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_flag, checked_number
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_product
 from prunelimits.scores.gradient import loss_gradient, masked
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def grasp(
     problem: Problem,

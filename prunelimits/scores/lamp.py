@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def lamp(problem: Problem, params: Params, masks: Masks, noise: Params | None = None) -> Scores:
     """`w^2 / (the sum of v^2 over w and all that outrank it in its layer)`, float64.

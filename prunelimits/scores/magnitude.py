@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def magnitude(
     problem: Problem, params: Params, masks: Masks, noise: Params | None = None

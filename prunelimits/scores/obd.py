@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from prunelimits.arguments import checked_flag, checked_integer
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_diagonal, curvature_product
 from prunelimits.scores.gradient import check_noise, masked
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -13,6 +14,7 @@ from prunelimits.types import Masks, Params, Problem, Scores
 MOST_PROBES = 24
 
 
+@in_plain_modes
 @torch.no_grad()
 def obd(
     problem: Problem,

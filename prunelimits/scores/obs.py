@@ -7,6 +7,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.masks import flatten, unflatten
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_matrix
 from prunelimits.scores.gradient import masked
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -15,6 +16,7 @@ from prunelimits.types import Masks, Params, Problem, Scores
 _MOST_WEIGHTS = 2**14
 
 
+@in_plain_modes
 @torch.no_grad()
 def obs(
     problem: Problem,
@@ -68,6 +70,7 @@ def obs(
     return unflatten(weights.square() / (2 * inverse), {n: mask.shape for n, mask in masks.items()})
 
 
+@in_plain_modes
 @torch.no_grad()
 def obs_correction(
     problem: Problem,

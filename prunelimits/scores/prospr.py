@@ -8,12 +8,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.arguments import checked_flag, checked_integer, checked_number
 from prunelimits.masks import apply
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import Batch, batch_loss, check_batches, masked, trainable
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @torch.no_grad()
 @sdpa_kernel(SDPBackend.MATH)  # the only attention that can be differentiated twice
+@in_plain_modes
 def prospr(
     problem: Problem,
     params: Params,

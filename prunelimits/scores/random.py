@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import check_noise, check_real
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def random(problem: Problem, params: Params, masks: Masks, noise: Params | None = None) -> Scores:
     """The noise itself, zero where the masks prune: every choice of weights is equally likely.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from prunelimits.arguments import checked_flag
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import loss_gradient
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def snip(
     problem: Problem,

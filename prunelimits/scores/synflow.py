@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_flag
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import check_batches, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+@in_plain_modes
 @torch.no_grad()
 def synflow(
     problem: Problem,

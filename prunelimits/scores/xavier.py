@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import check_noise, check_real
 from prunelimits.types import Masks, Params
 
 
+@in_plain_modes
 @torch.no_grad()
 def xavier_normal(params: Params, masks: Masks, noise: Params | None) -> Params:
     """The parameters with the weights named in `masks` drawn anew, as `xavier_normal_` does.

@@ -85,7 +85,7 @@ class WidthSpace(AbstractSpace):
     def batch(self, ranks: Sequence[int]) -> tuple[tuple[int, ...], Tensor]:
         own = torch.from_numpy(self._widths[list(ranks)])
         widest = tuple(own.max(0).values.tolist())
-        live = [torch.arange(d) < own[:, [layer]] for layer, d in enumerate(widest)]
+        live = [torch.arange(d, device="cpu") < own[:, [layer]] for layer, d in enumerate(widest)]
         parts: list[Tensor] = []
         for before, after in itertools.pairwise(live):
             parts += [(after[:, :, None] & before[:, None, :]).flatten(1), after]
@@ -173,7 +173,7 @@ class FamilySpace(AbstractSpace):
         )
         shapes = parameter_shapes(widest)
         result = {
-            name: torch.zeros(len(ranks), *shape, dtype=torch.bool)
+            name: torch.zeros(len(ranks), *shape, dtype=torch.bool, device="cpu")
             for name, shape in shapes.items()
         }
         for places, space, inside in parts:

@@ -153,8 +153,8 @@ def _train(
         `ShardResult.correct` of every member; the members that reached the end, ascending; and
         these, trained.
     """
-    counts = torch.empty(len(ensemble), dtype=torch.int32)
-    members = torch.arange(len(ensemble))
+    counts = torch.empty(len(ensemble), dtype=torch.int32, device="cpu")
+    members = torch.arange(len(ensemble), device="cpu")
     steps_per_epoch = len(task.x) // recipes[0].batch_size
     start = 0
     for epochs, share in (*config.halving, (recipes[0].epochs, 1.0)):

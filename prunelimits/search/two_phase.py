@@ -21,6 +21,7 @@ from prunelimits.arguments import (
     checked_number,
 )
 from prunelimits.models import MLP, leading_block
+from prunelimits.modes import in_plain_modes
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.phase_under_way import Order, PhaseUnderWay, Progress, listed_space
 from prunelimits.search.results import SearchResult, read_result
@@ -32,6 +33,7 @@ from prunelimits.training import AbstractEngine
 from prunelimits.training.task import Task, make_task
 
 
+@in_plain_modes
 def combinatorial_search(
     config: SearchConfig,
     x: Tensor,

@@ -154,7 +154,7 @@ def _of_masks(masks: Masks, model: nn.Module) -> Terms:
     params = dict(model.named_parameters())
     check_masks(params, masks)
     moved = {name: mask.to(params[name].device) for name, mask in masks.items()}
-    return Terms(pruner=None, allowed=moved, budget=torch.tensor([count(moved)]))
+    return Terms(pruner=None, allowed=moved, budget=torch.tensor([count(moved)], device="cpu"))
 
 
 def _check_none(asked: Mapping[str, Any]) -> None:

@@ -73,8 +73,8 @@ class PruningSession:
         pruner = terms.pruner
         if pruner is None or not pruner.until:
             masks = terms.allowed if masks is None else masks
-            kept = torch.tensor([count(masks)])
-            state = State(dict(masks), kept, kept, torch.tensor(0), {})
+            kept = torch.tensor([count(masks)], device="cpu")
+            state = State(dict(masks), kept, kept, torch.tensor(0, device="cpu"), {})
         else:
             noise = draw_noise(terms.allowed, generator) if pruner.needs_noise else None
             state = pruner.init(

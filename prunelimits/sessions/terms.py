@@ -53,7 +53,7 @@ class Terms:
         return {
             "pruner": "masks" if self.pruner is None else repr(self.pruner),
             "asked": self.budget.clone(),
-            "update_steps": torch.tensor(self.update_steps, dtype=torch.int64),
+            "update_steps": torch.tensor(self.update_steps, dtype=torch.int64, device="cpu"),
         }
 
     def check(self, saved: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from prunelimits.modes import differentiable
 from prunelimits.training.engine import Loss
 
 
@@ -47,8 +48,8 @@ def check_data(
         raise ValueError(f"x must hold at least one sample, got shape {tuple(x.shape)}")
     if y.dim() == 0 or len(y) != len(x):
         raise ValueError(f"y must have one entry for each of the {len(x)} samples, got {_shape(y)}")
-    x = x.detach().to(device, dtype)
-    y = y.detach().to(device, dtype if loss == "mse" else y.dtype)
+    x = differentiable(x.detach().to(device, dtype))
+    y = differentiable(y.detach().to(device, dtype if loss == "mse" else y.dtype))
     for name, value in (("x", x), ("y", y)):
         finite = value.isfinite()
         if not finite.all():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply, check_bool
 from prunelimits.models.mlp import MLP, check_params, check_widths, parameter_shapes
+from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive, seed_words, uniform
 from prunelimits.types import Masks, Params
 
@@ -143,6 +144,7 @@ class MLPEnsemble:
         ensemble._set(check_widths(widths), params, masks or {}, None)
         return ensemble
 
+    @in_plain_modes
     def _set(
         self, widths: tuple[int, ...], params: Params, masks: Masks, momentum: Params | None
     ) -> None:
@@ -227,7 +229,10 @@ class MLPEnsemble:
 
     def nonzeros(self) -> Tensor:
         """Kept parameters, weights and biases, of every member: int64 `(models,)`."""
-        return sum((mask.flatten(1).sum(1) for mask in self.masks.values()), torch.tensor(0))
+        return sum(
+            (mask.flatten(1).sum(1) for mask in self.masks.values()),
+            torch.tensor(0, device=self.device),
+        )
 
     def member(self, index: int) -> tuple[MLP, Masks]:
         """One member as an ordinary module with its masks; the tensors are copies."""
@@ -267,7 +272,7 @@ def stacked_masks(
         raise ValueError(f"masks names {sorted(unknown)}, which widths {tuple(widths)} do not have")
     result: Masks = {}
     for name, shape in shapes.items():
-        mask = masks.get(name, torch.ones(shape, dtype=torch.bool))
+        mask = masks.get(name, torch.ones(shape, dtype=torch.bool, device="cpu"))
         check_bool(name, mask)
         if mask.shape not in (shape, (models, *shape)):
             raise ValueError(

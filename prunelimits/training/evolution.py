@@ -11,6 +11,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_integer
 from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
+from prunelimits.modes import in_plain_modes
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.fit import evaluate
@@ -21,6 +22,7 @@ _SMALLEST_SCALE = 1e-3
 _SMALLEST_VARIANCE = 1e-20
 
 
+@in_plain_modes
 def evolve(
     ensemble: MLPEnsemble,
     x: Tensor,
@@ -97,7 +99,12 @@ def evolve(
     generator = torch.Generator().manual_seed(seed)
     members = torch.arange(len(ensemble), device=ensemble.device)
     for _ in range(generations):
-        noise = torch.randn((len(ensemble), population, kept.shape[1]), generator=generator)
+        noise = torch.randn(
+            (len(ensemble), population, kept.shape[1]),
+            generator=generator,
+            dtype=torch.float32,
+            device="cpu",
+        )
         moves = strategy.moves(noise.double().to(ensemble.device))
         places = strategy.mean.unsqueeze(1) + strategy.step[:, None, None] * moves
         candidates = start.unsqueeze(1) + scale.unsqueeze(1) * places

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_integer
+from prunelimits.modes import in_plain_modes
 from prunelimits.pruners import AbstractPruner
 from prunelimits.randomness import derive
 from prunelimits.training.cost import training_cost
@@ -48,6 +49,7 @@ class FitResult:
     operations: Tensor
 
 
+@in_plain_modes
 def fit(
     ensemble: MLPEnsemble,
     x: Tensor,
@@ -117,14 +119,20 @@ def fit(
         )
     # Few recipes serve many members: one schedule each, then an index.
     distinct = list(dict.fromkeys(recipes))
-    which = torch.tensor([distinct.index(r) for r in recipes])
+    which = torch.tensor([distinct.index(r) for r in recipes], device="cpu")
     plan = Plan(
         loss=loss,
         batch_size=first.batch_size,
         steps_per_epoch=steps_per_epoch,
-        lr=torch.tensor([r.learning_rates() for r in distinct], dtype=torch.float64).T[:, which],
-        momentum=torch.tensor([r.momentum for r in distinct], dtype=torch.float64)[which],
-        weight_decay=torch.tensor([r.weight_decay for r in distinct], dtype=torch.float64)[which],
+        lr=torch.tensor(
+            [r.learning_rates() for r in distinct], dtype=torch.float64, device="cpu"
+        ).T[:, which],
+        momentum=torch.tensor([r.momentum for r in distinct], dtype=torch.float64, device="cpu")[
+            which
+        ],
+        weight_decay=torch.tensor(
+            [r.weight_decay for r in distinct], dtype=torch.float64, device="cpu"
+        )[which],
         start=start,
         stop=stop,
         order=lambda epoch: sample_order(len(x), seed, epoch),
@@ -165,6 +173,7 @@ def fit(
     )
 
 
+@in_plain_modes
 def evaluate(
     ensemble: MLPEnsemble,
     x: Tensor,
@@ -194,7 +203,7 @@ def sample_order(samples: int, seed: int, epoch: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _recent_order(samples: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator().manual_seed(int(derive(seed, epoch)[0] >> 1))
-    return torch.randperm(samples, generator=generator)
+    return torch.randperm(samples, generator=generator, device="cpu")
 
 
 def diverged_members(ensemble: MLPEnsemble) -> Tensor:

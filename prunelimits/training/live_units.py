@@ -57,7 +57,7 @@ def _decayed(ensemble: MLPEnsemble, plan: Plan) -> tuple[Params, Params]:
     """Parameters and momentum after the plan's steps, were all gradients zero."""
     one = torch.ones_like(plan.momentum)
     # (p, v) after any number of steps is a matrix times (p, v) before.
-    total = torch.eye(2, dtype=one.dtype).expand(len(one), 2, 2)
+    total = torch.eye(2, dtype=one.dtype, device=one.device).expand(len(one), 2, 2)
     for epoch in range(len(plan.lr)):
         first, stop = (
             min(max(step - epoch * plan.steps_per_epoch, 0), plan.steps_per_epoch)

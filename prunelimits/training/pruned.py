@@ -110,7 +110,7 @@ def _train_distinct(
         group.append(places.setdefault(digest.digest(), len(places)))
     if len(places) == len(group):
         return engine.train(ensemble, x, y, plan)
-    first = torch.tensor([group.index(place) for place in range(len(places))])
+    first = torch.tensor([group.index(place) for place in range(len(places))], device="cpu")
     trained = engine.train(ensemble[first.to(ensemble.device)], x, y, plan.of(first))
     return trained[torch.tensor(group, device=ensemble.device)]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
 from prunelimits.models import MLP, leading_block
+from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import Loss
@@ -64,6 +65,7 @@ class Task:
         return None if self.initial is None else _digest(_numbers(self.initial))
 
 
+@in_plain_modes
 def make_task(
     x: Tensor, y: Tensor, *, held_out: float = 0.0, seed: int = 0, initial: MLP | None = None
 ) -> Task:

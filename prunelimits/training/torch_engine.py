@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
+from prunelimits.modes import in_plain_modes
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.types import Params
@@ -29,6 +30,7 @@ class TorchEngine(AbstractEngine):
         return True
 
     @override
+    @in_plain_modes
     def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
         params = {name: value.clone() for name, value in ensemble.params.items()}
         momentum = {name: value.clone() for name, value in ensemble.momentum.items()}
@@ -53,6 +55,7 @@ class TorchEngine(AbstractEngine):
         return ensemble.replace(params=params, momentum=momentum)
 
     @override
+    @in_plain_modes
     @torch.no_grad()
     def evaluate(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Evaluation:
         rows = max(1, _EVALUATION_NUMBERS // (len(ensemble) * max(ensemble.widths)))
@@ -65,6 +68,7 @@ class TorchEngine(AbstractEngine):
         return Evaluation(loss=total / len(x), accuracy=correct / len(x))
 
     @override
+    @in_plain_modes
     def gradients(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Params:
         return _gradients(ensemble.params, x, y, loss)
 
@@ -114,7 +118,6 @@ def correct_samples(outputs: Tensor, y: Tensor, loss: Loss) -> Tensor:
     return right & outputs.isfinite().all(2)
 
 
-@torch.enable_grad()
 def _gradients(params: Params, x: Tensor, y: Tensor, loss: Loss) -> Params:
     leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
     # Members do not touch each other, so the gradient of the sum holds each one's own.

@@ -147,7 +147,7 @@ def _draw_mark(axes: Axes, mark: _Mark) -> None:
 
 
 def _draw_theory(axes: Axes, limit: PruningLimit) -> None:
-    removed = torch.linspace(0, limit.weights, _CURVE_POINTS).round().long().unique()
+    removed = torch.linspace(0, limit.weights, _CURVE_POINTS, device="cpu").round().long().unique()
     distances = pruning_distances(limit.magnitudes)[removed].tolist()
     spectrum, epsilon, weights = limit.spectrum, limit.epsilon, limit.weights
     published = [statistical_dimension(spectrum, r, epsilon).value / weights for r in distances]
@@ -232,11 +232,13 @@ def _edges(sizes: Tensor) -> Tensor:
     """Bounds of bins of a third of a power of ten, the last of which holds the largest."""
     top = sizes.max().clamp(min=1e-30)
     decades = float(torch.log10(top / sizes.min().clamp(min=top * 10.0**-_DECADES)))
-    return top * 10.0 ** (torch.arange(-int(3 * decades) - 1, 1).double() / 3)
+    return top * 10.0 ** (torch.arange(-int(3 * decades) - 1, 1, device="cpu").double() / 3)
 
 
 def _heights(sizes: Tensor, shares: Tensor, edges: Tensor) -> Tensor:
     """The shares together in each bin; all that is smaller is in the first."""
     inside = sizes.clamp(min=float(edges[0]), max=float(edges[-1]))
     places = torch.bucketize(inside, edges).clamp(1, len(edges) - 1) - 1
-    return torch.zeros(len(edges) - 1, dtype=torch.float64).index_add(0, places, shares)
+    return torch.zeros(len(edges) - 1, dtype=torch.float64, device="cpu").index_add(
+        0, places, shares
+    )

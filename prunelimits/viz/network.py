@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunelimits.models import MLP
+from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 from prunelimits.viz.layout import Layout, Square, place
 from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
@@ -28,6 +29,7 @@ _SHADE = 0.5  # the opacity of the decision, under its points
 _FAN = 0.13  # how far apart the edges of a unit leave or reach its square, at most
 
 
+@in_plain_modes
 def network_figure(
     model: MLP,
     masks: Masks | None = None,

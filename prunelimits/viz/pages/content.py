@@ -130,7 +130,10 @@ def encode_network(
     parameters = dict(single.named_parameters())
     check_masks(parameters, masks)
     network = subnetwork(single, masks)
-    kept = [masks.get(n, torch.ones(p.shape, dtype=torch.bool)) for n, p in parameters.items()]
+    kept = [
+        masks.get(n, torch.ones(p.shape, dtype=torch.bool, device="cpu"))
+        for n, p in parameters.items()
+    ]
     flags = torch.cat([mask.flatten().cpu() for mask in kept]).numpy()
     values = torch.cat([p.detach().flatten().cpu() for p in parameters.values()])
     # What was pruned keeps its value, to come back with; where that is none, zero.

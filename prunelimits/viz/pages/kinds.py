@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from prunelimits.models import MLP
+from prunelimits.modes import in_plain_modes
 from prunelimits.pareto import pareto_front
 from prunelimits.search import FoundNetwork, SearchResult
 from prunelimits.types import Masks
@@ -28,6 +29,7 @@ Frame: TypeAlias = tuple[str, MLP, Masks | None]
 _ROOM = 600_000
 
 
+@in_plain_modes
 def playground(
     model: MLP,
     masks: Masks | None = None,
@@ -66,6 +68,7 @@ def playground(
     return _page("single", [(label if title is None else title, model, masks)], data, title, about)
 
 
+@in_plain_modes
 def comparison(
     left: Frame,
     right: Frame,
@@ -90,6 +93,7 @@ def comparison(
     return _page("comparison", [left, right], data, title, about)
 
 
+@in_plain_modes
 def film(
     frames: Sequence[Frame],
     data: Data | None = None,
@@ -120,6 +124,7 @@ def film(
     return _page("film", frames, data, title, about)
 
 
+@in_plain_modes
 def gallery(
     result: SearchResult,
     data: Data | None = None,
