@@ -7,6 +7,7 @@ from functools import cache
 
 from prunelimits.training.engine import AbstractEngine
 from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.native.library import why_absent
 from prunelimits.training.native_engine import NativeEngine, available
 from prunelimits.training.torch_engine import TorchEngine
 
@@ -32,8 +33,8 @@ def default_engine(ensemble: MLPEnsemble) -> AbstractEngine:
 @cache
 def _notice() -> None:
     warnings.warn(
-        "prunelimits was installed without its native engine, so training on the CPU is about "
-        "fifty times slower. To get it, install a C++ compiler (GCC or Clang) and then "
-        "prunelimits again: pip install --force-reinstall --no-deps prunelimits",
+        f"prunelimits was installed without its native engine ({why_absent()}), so training on "
+        "the CPU is about fifty times slower. To get it, install a C++ compiler (GCC or Clang) and "
+        "then prunelimits again: pip install --force-reinstall --no-deps prunelimits",
         stacklevel=3,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
+from prunelimits.arguments import checked_integer
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.native import library
 from prunelimits.types import Params
 
 _MAX_WIDTH = 256
+_MAX_THREADS = 1 << 16
 # One call of the library takes about this many multiply-adds and bytes of samples: the time until
 # Ctrl-C is heard, well below a second on two cores, against the time a call takes to set up.
 _CALL_MULTIPLY_ADDS = 10**10
@@ -32,20 +35,22 @@ def usable_threads() -> int:
     """The cores that this process may run on, or fewer where the environment says so.
 
     `PRUNELIMITS_THREADS` limits them, else `OMP_NUM_THREADS`, which job schedulers and Dask set
-    for workers that share a machine.
+    for workers that share a machine. As OpenMP defines it, the latter may be a list, such as `4,2`
+    for teams of threads within teams: the first number counts. An empty variable says nothing.
 
     Raises:
-        ValueError: If the variable is not a positive integer.
+        ValueError: If the variable does not say a positive integer.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
     for name in ("PRUNELIMITS_THREADS", "OMP_NUM_THREADS"):
-        if text := os.environ.get(name):
-            if not text.isdecimal() or int(text) < 1:
+        if text := os.environ.get(name, "").strip():
+            number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text
+            if not (number.isascii() and number.isdecimal() and int(number) >= 1):
                 raise ValueError(f"{name} must be a positive integer, got {text!r}")
-            return min(cores, int(text))
+            return min(cores, int(number))
     return cores
 
 
@@ -62,6 +67,7 @@ class NativeEngine(AbstractEngine):
 
     Raises:
         RuntimeError: If the package was installed without the compiled library.
+        TypeError: If `threads` is not an integer.
         ValueError: If `threads` is below 1, or the environment variable `PRUNELIMITS_ISA`, which
             chooses the instruction set, names one that this machine lacks.
     """
@@ -70,8 +76,8 @@ class NativeEngine(AbstractEngine):
         loaded = library.load()
         if loaded is None:
             raise RuntimeError(
-                "the native engine is not installed: with a C++ compiler (GCC or Clang) at hand, "
-                "install prunelimits again"
+                f"the native engine is not installed ({library.why_absent()}): with a C++ compiler "
+                "(GCC or Clang) at hand, install prunelimits again"
             )
         kernels = loaded.kernels()
         kernel = os.environ.get("PRUNELIMITS_ISA") or kernels[0]
@@ -80,8 +86,8 @@ class NativeEngine(AbstractEngine):
                 f"PRUNELIMITS_ISA must be one of {', '.join(kernels)} on this machine, "
                 f"got {kernel!r}"
             )
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads!r}")
+        if threads is not None:
+            threads = checked_integer("threads", threads, 1, _MAX_THREADS)
         self._library = loaded
         self._kernel = kernel
         self._lanes = loaded.lanes(kernel)
@@ -110,7 +116,7 @@ class NativeEngine(AbstractEngine):
         params, velocity = self._pack(ensemble.params), self._pack(ensemble.momentum)
         masks = self._pack(ensemble.masks).to(torch.int32).neg_()
         kept = masks.any(2)
-        x, y = x.contiguous(), y.float().contiguous()
+        problem = self._problem(ensemble, x, y, plan.loss, params)
         momentum, decay = self._spread(plan.momentum), self._spread(plan.weight_decay)
         per_step = 3 * plan.batch_size * self._lanes * int(kept.sum().clamp(min=1))
         bytes_per_step = 4 * plan.batch_size * (x.shape[1] + y[0].numel())
@@ -120,21 +126,19 @@ class NativeEngine(AbstractEngine):
             epochs = range(first // plan.steps_per_epoch, -(-stop // plan.steps_per_epoch))
             before = epochs.start * plan.steps_per_epoch
             self._library.train(
-                self._kernel,
-                self._threads,
-                ensemble.widths,
-                plan.loss,
-                x,
-                y,
-                plan.batch_size,
-                range(first - before, stop - before),
-                plan.steps_per_epoch,
-                [plan.order(epoch).contiguous() for epoch in epochs],
-                (self._spread(plan.lr[epochs.start : epochs.stop]), momentum, decay),
-                masks,
-                kept,
-                params,
-                velocity,
+                library.Training(
+                    problem=problem,
+                    batch_size=plan.batch_size,
+                    steps=range(first - before, stop - before),
+                    steps_per_epoch=plan.steps_per_epoch,
+                    orders=[plan.order(epoch).contiguous() for epoch in epochs],
+                    rates=self._spread(plan.lr[epochs.start : epochs.stop]),
+                    momentum=momentum,
+                    decay=decay,
+                    masks=masks,
+                    kept=kept,
+                    velocity=velocity,
+                )
             )
         return ensemble.replace(
             params=self._unpack(params, ensemble), momentum=self._unpack(velocity, ensemble)
@@ -143,21 +147,12 @@ class NativeEngine(AbstractEngine):
     @override
     def evaluate(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Evaluation:
         params = self._pack(ensemble.params)
-        losses = torch.empty(params.shape[0], self._lanes, dtype=torch.float64)
-        right = torch.empty(params.shape[0], self._lanes, dtype=torch.int64)
-        x, y = x.contiguous(), y.float().contiguous()
+        problem = self._problem(ensemble, x, y, loss, params)
+        losses = torch.empty(params.shape[0], self._lanes, dtype=torch.float64, device="cpu")
+        right = torch.empty(params.shape[0], self._lanes, dtype=torch.int64, device="cpu")
         for part in self._parts(params, len(x)):
-            self._library.evaluate(
-                self._kernel,
-                self._threads,
-                ensemble.widths,
-                loss,
-                x,
-                y,
-                params[part],
-                losses[part],
-                right[part],
-            )
+            piece = replace(problem, parameters=params[part])
+            self._library.evaluate(piece, losses[part], right[part])
         accuracy = right.flatten()[: len(ensemble)].double() / len(x)
         return Evaluation(
             loss=losses.flatten()[: len(ensemble)] / len(x),
@@ -167,20 +162,24 @@ class NativeEngine(AbstractEngine):
     @override
     def gradients(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Params:
         params = self._pack(ensemble.params)
+        problem = self._problem(ensemble, x, y, loss, params)
         result = torch.empty_like(params)
-        x, y = x.contiguous(), y.float().contiguous()
         for part in self._parts(params, 3 * len(x)):
-            self._library.gradients(
-                self._kernel,
-                self._threads,
-                ensemble.widths,
-                loss,
-                x,
-                y,
-                params[part],
-                result[part],
-            )
+            self._library.gradients(replace(problem, parameters=params[part]), result[part])
         return self._unpack(result, ensemble)
+
+    def _problem(
+        self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss, params: Tensor
+    ) -> library.Problem:
+        return library.Problem(
+            kernel=self._kernel,
+            threads=self._threads,
+            widths=ensemble.widths,
+            loss=loss,
+            x=x.contiguous(),
+            y=y.float().contiguous(),
+            parameters=params,
+        )
 
     def _parts(self, params: Tensor, passes: int) -> Iterator[slice]:
         """Slices of the groups, each worth one call at `passes` multiply-adds a parameter."""

@@ -1,8 +1,9 @@
-// The engine's C interface: chooses the kernel, lays out the samples and shares the groups of
+// The engine's C interface: chooses the kernel, lays out the samples and divides the groups of
 // networks among threads.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "float_mode.hpp"
+#include "interface.hpp"
 #include "keeper.hpp"
 #include "kernel.hpp"
 
@@ -110,11 +112,11 @@ class Samples {
   Scratch x_, y_;
 };
 
-// Calls work(item, part, scratch) for every item's parts, each item's one after the other, in as
-// many threads as asked for, this one included. Items take turns, so that the threads end together.
-// Returns false where memory ran out.
+// Calls work(item, part, scratch) for every part of every item, in as many threads as asked for,
+// this one included. An item's parts run one after the other; items are served round-robin, so that
+// no thread is left with a long tail. Returns false where memory ran out.
 template <class Work>
-bool share(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Work work) {
+bool run_in_threads(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Work work) {
   std::deque<int64_t> waiting;
   for (int64_t item = 0; item < items; ++item) waiting.push_back(item);
   std::vector<int64_t> done(items);
@@ -149,13 +151,54 @@ bool share(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Wor
   return enough;
 }
 
+Network network_of(const Problem& problem) {
+  return {problem.widths, problem.layers, Loss(problem.loss)};
+}
+
+// Calls work(kernel, network, all samples, group, its parameters, scratch) for every group.
+// Non-zero: out of memory.
+template <class Work>
+int for_groups(const Problem& problem, Work work) try {
+  const Kernel& kernel = *find_kernel(problem.kernel);
+  const Network network = network_of(problem);
+  Samples samples(network, kernel, 1, problem.samples);
+  samples.fill(0, problem.x, problem.y, nullptr);
+  const int64_t size = network.parameters() * kernel.lanes;
+  const auto one = [&](int64_t group, int64_t, void* scratch) {
+    work(kernel, network, samples.batch(0), group, problem.parameters + group * size, scratch);
+  };
+  const int64_t scratch_bytes = kernel.scratch_bytes(network, problem.samples);
+  return !run_in_threads(problem.groups, 1, problem.threads, scratch_bytes, one);
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
 }  // namespace
 }  // namespace prunelimits
 
 using namespace prunelimits;
 
-// Counts the changes of this interface; library.py expects the same number.
-EXPORT int prunelimits_interface() { return 3; }
+EXPORT int prunelimits_interface() { return INTERFACE; }
+
+// Where each field of Training begins, those of its problem first, and last its size; -1 past that.
+EXPORT int64_t prunelimits_layout(int index) {
+  static constexpr size_t places[] = {
+      offsetof(Problem, kernel),       offsetof(Problem, widths),
+      offsetof(Problem, x),            offsetof(Problem, y),
+      offsetof(Problem, parameters),   offsetof(Problem, samples),
+      offsetof(Problem, groups),       offsetof(Problem, layers),
+      offsetof(Problem, loss),         offsetof(Problem, threads),
+      offsetof(Problem, unused),       offsetof(Training, batch_size),
+      offsetof(Training, first),       offsetof(Training, steps),
+      offsetof(Training, steps_per_epoch), offsetof(Training, orders),
+      offsetof(Training, rates),       offsetof(Training, momentum),
+      offsetof(Training, decay),       offsetof(Training, masks),
+      offsetof(Training, kept),        offsetof(Training, velocity),
+      sizeof(Training),
+  };
+  const int count = int(sizeof(places) / sizeof(places[0]));
+  return index < count ? int64_t(places[index]) : -1;
+}
 
 // Names of the machine's instruction sets, fastest first; null past the last.
 EXPORT const char* prunelimits_kernel(int index) {
@@ -168,29 +211,23 @@ EXPORT int prunelimits_lanes(const char* kernel_name) {
   return kernel ? kernel->lanes : 0;
 }
 
-// Below, arrays of parameters are (groups, parameters, lanes), of numbers per network
-// (groups, lanes), x is (samples, inputs) and y (samples, targets). Non-zero: out of memory.
+// Below, non-zero: out of memory.
 
-// Takes `steps` steps, the first of them the `first` of its epoch, whose order of the samples and
-// learning rates are `orders[0]` and `rates[0]`; those of the epochs that follow come next. `kept`
-// is (groups, parameters): whether any network of the group keeps the parameter.
-EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* widths, int layers,
-                             int loss, int64_t groups, const float* x, const float* y,
-                             int64_t batch_size, int64_t first, int64_t steps,
-                             int64_t steps_per_epoch, const int64_t* const* orders,
-                             const float* rates, const float* momentum, const float* decay,
-                             const int32_t* masks, const uint8_t* kept, float* parameters,
-                             float* velocity) try {
-  const Kernel& kernel = *find_kernel(kernel_name);
-  const Network network{widths, layers, Loss(loss)};
+// Changes the parameters and the velocity.
+EXPORT int prunelimits_train(const Training* call) try {
+  const Problem& problem = call->problem;
+  const Kernel& kernel = *find_kernel(problem.kernel);
+  const Network network = network_of(problem);
+  const int64_t batch_size = call->batch_size, first = call->first, steps = call->steps;
+  const int64_t steps_per_epoch = call->steps_per_epoch, groups = problem.groups;
   const int64_t size = network.parameters() * kernel.lanes;
   std::vector<Keeper> keepers;
   int64_t largest = 1;
   for (int64_t group = 0; group < groups; ++group) {
-    keepers.emplace_back(network, kept + group * network.parameters());
+    keepers.emplace_back(network, call->kept + group * network.parameters());
     largest = std::max(largest, keepers.back().count());
   }
-  // The steps are cut into parts within an epoch, which threads share out.
+  // The steps are cut into parts within an epoch, which the threads divide among them.
   const int64_t work = 3 * batch_size * largest * kernel.lanes;
   const int64_t most = std::max<int64_t>(1, PART_MULTIPLY_ADDS / work);
   std::vector<int64_t> starts;
@@ -204,59 +241,39 @@ EXPORT int prunelimits_train(const char* kernel_name, int threads, const int* wi
   const auto fill = [&](int64_t part, int64_t, void*) {
     for (int64_t t = starts[part]; t < starts[part + 1]; ++t) {
       const int64_t epoch = (first + t) / steps_per_epoch, place = (first + t) % steps_per_epoch;
-      samples.fill(t, x, y, orders[epoch] + place * batch_size);
+      samples.fill(t, problem.x, problem.y, call->orders[epoch] + place * batch_size);
     }
   };
   const auto train = [&](int64_t group, int64_t part, void* scratch) {
     const int64_t lane = group * kernel.lanes, start = group * size, t = starts[part];
-    const float* rate = rates + (first + t) / steps_per_epoch * groups * kernel.lanes;
-    kernel.train(network, samples.batch(t), starts[part + 1] - t, rate + lane, momentum + lane,
-                 decay + lane, masks + start, keepers[group].get(), parameters + start,
-                 velocity + start, scratch);
+    const float* rate = call->rates + (first + t) / steps_per_epoch * groups * kernel.lanes;
+    kernel.train(network, samples.batch(t), starts[part + 1] - t, rate + lane,
+                 call->momentum + lane, call->decay + lane, call->masks + start,
+                 keepers[group].get(), problem.parameters + start, call->velocity + start, scratch);
   };
   const int64_t scratch_bytes = kernel.scratch_bytes(network, batch_size);
-  return !share(parts, 1, threads, 1, fill) ||
-         !share(groups, parts, threads, scratch_bytes, train);
+  return !run_in_threads(parts, 1, problem.threads, 1, fill) ||
+         !run_in_threads(groups, parts, problem.threads, scratch_bytes, train);
 } catch (const std::bad_alloc&) {
   return 1;
 }
 
-EXPORT int prunelimits_gradients(const char* kernel_name, int threads, const int* widths,
-                                 int layers, int loss, int64_t groups, const float* x,
-                                 const float* y, int64_t count, const float* parameters,
-                                 float* gradients) try {
-  const Kernel& kernel = *find_kernel(kernel_name);
-  const Network network{widths, layers, Loss(loss)};
-  Samples samples(network, kernel, 1, count);
-  samples.fill(0, x, y, nullptr);
-  const int64_t size = network.parameters() * kernel.lanes;
-  const auto work = [&](int64_t group, int64_t, void* scratch) {
-    kernel.gradients(network, samples.batch(0), parameters + group * size,
-                     gradients + group * size, scratch);
-  };
-  return !share(groups, 1, threads, kernel.scratch_bytes(network, count), work);
-} catch (const std::bad_alloc&) {
-  return 1;
+// The gradients of the mean loss by all parameters, pruned ones too.
+EXPORT int prunelimits_gradients(const Problem* problem, float* gradients) {
+  return for_groups(*problem, [=](const Kernel& kernel, const Network& network, Batch batch,
+                                  int64_t group, const float* parameters, void* scratch) {
+    const int64_t size = network.parameters() * kernel.lanes;
+    kernel.gradients(network, batch, parameters, gradients + group * size, scratch);
+  });
 }
 
 // Sums over the samples: `losses`, and in `right` those with the right class and finite outputs.
-EXPORT int prunelimits_evaluate(const char* kernel_name, int threads, const int* widths,
-                                int layers, int loss, int64_t groups, const float* x,
-                                const float* y, int64_t count, const float* parameters,
-                                double* losses, int64_t* right) try {
-  const Kernel& kernel = *find_kernel(kernel_name);
-  const Network network{widths, layers, Loss(loss)};
-  Samples samples(network, kernel, 1, count);
-  samples.fill(0, x, y, nullptr);
-  const int64_t size = network.parameters() * kernel.lanes;
-  const auto work = [&](int64_t group, int64_t, void* scratch) {
+EXPORT int prunelimits_evaluate(const Problem* problem, double* losses, int64_t* right) {
+  return for_groups(*problem, [=](const Kernel& kernel, const Network& network, Batch batch,
+                                  int64_t group, const float* parameters, void* scratch) {
     const int64_t lane = group * kernel.lanes;
-    kernel.evaluate(network, samples.batch(0), parameters + group * size, losses + lane,
-                    right + lane, scratch);
-  };
-  return !share(groups, 1, threads, kernel.scratch_bytes(network, count), work);
-} catch (const std::bad_alloc&) {
-  return 1;
+    kernel.evaluate(network, batch, parameters, losses + lane, right + lane, scratch);
+  });
 }
 
 // Multiply-adds a second of `threads` threads that do nothing else: the peak to measure against.
@@ -264,8 +281,8 @@ EXPORT double prunelimits_peak(const char* kernel_name, int threads, int64_t rou
   const Kernel& kernel = *find_kernel(kernel_name);
   std::atomic<int64_t> total{0};
   const auto start = std::chrono::steady_clock::now();
-  share(threads, 1, threads, 1,
-        [&](int64_t, int64_t, void*) { total += kernel.multiply_adds(rounds); });
+  run_in_threads(threads, 1, threads, 1,
+                 [&](int64_t, int64_t, void*) { total += kernel.multiply_adds(rounds); });
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return double(total) / seconds.count();
 }

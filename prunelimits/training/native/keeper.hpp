@@ -34,7 +34,7 @@ class Keeper {
   Kept get() const { return {parameters_.data(), count(), rows_.data(), columns_.data()}; }
 
  private:
-  // Loops over what is there are worth it where at least half is not.
+  // Loops over the kept weights alone pay off where fewer than half are kept.
   static bool is_sparse(const uint8_t* kept, int rows, int columns) {
     const int64_t size = int64_t(rows) * columns;
     if (size < LEAST_SPARSE) return false;
@@ -57,7 +57,7 @@ class Keeper {
       }
     }
     starts.push_back(int32_t(places.size()));
-    // The numbers stay where they are when the vectors around them move.
+    // Moving a vector keeps its numbers in place, so the pointers stay valid.
     lists_.push_back(std::move(starts));
     lists_.push_back(std::move(places));
     return {lists_[lists_.size() - 2].data(), lists_.back().data()};

@@ -32,7 +32,7 @@ struct Pattern {
   const int32_t* columns;
 };
 constexpr int PANEL = 64;
-// Smaller layers are dense whatever they keep: their loops are faster than their gaps are worth.
+// Smaller layers are computed as dense ones whatever they keep: skipping zeros would cost more.
 constexpr int64_t LEAST_SPARSE = 1024;
 
 // What the networks of a group keep, all of them together.

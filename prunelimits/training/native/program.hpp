@@ -29,7 +29,7 @@ struct Step {
 };
 
 // How many of `left` the next part takes, so that parts of at most `most` are about equally large.
-inline int share(int left, int most) {
+inline int even_part(int left, int most) {
   const int parts = (left + most - 1) / most;
   return (left + parts - 1) / parts;
 }
@@ -68,7 +68,7 @@ void run_wide_product(const Step& step, const Memory& memory, int blocks) {
     for (int b = 0; b < blocks; ++b) {
       Vector* out = memory.activations + step.out + b * step.out_block;
       for (int k = 0, take; k < step.count; k += take) {
-        take = share(step.count - k, WIDE_COUNT);
+        take = even_part(step.count - k, WIDE_COUNT);
         const Vector* in = memory.activations + step.in + b * step.in_block + k * SAMPLES;
         for (int r = first; r < end; r += ROWS) {
           const Vector* weights =
@@ -208,7 +208,7 @@ template <class Each>
 void for_tiles(int size, int most, bool apart, Each each) {
   int start = 0, end = 0, tile = 0;
   while (end < size) {
-    const int take = share(size - end, most);
+    const int take = even_part(size - end, most);
     if (tile && (take != tile || (apart && start == 0))) {
       each(start, end, tile);
       start = end;

@@ -9,7 +9,7 @@
 #endif
 
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
-// The loop that follows leaves no trace: its arrays become registers.
+// Unrolls the loop that follows completely, so that its arrays live in registers.
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
@@ -61,7 +61,7 @@ inline Vector minimum(Vector a, Vector b) {
 
 inline Vector zero() { return Vector{}; }
 
-// The vector itself, in a register, whatever the compiler would rather do with what made it.
+// The vector itself, in a register: the compiler may not fold what made it into what uses it.
 inline Vector opaque(Vector value) {
 #if defined(__x86_64__)
   asm("" : "+v"(value));
