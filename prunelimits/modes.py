@@ -10,7 +10,7 @@ it makes a tensor.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -24,7 +24,7 @@ _DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 @contextmanager
-def plain_modes() -> Iterator[None]:
+def plain_modes() -> Generator[None]:
     """Outside inference mode, with gradients, without autocast, until the end of the block.
 
     Examples:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable, checked_generator
 from prunelimits.masks import count
+from prunelimits.modes import in_plain_modes
 from prunelimits.problem import params_of, problem_of
 from prunelimits.pruners import LTH, Normalise, Part, Rewind, prunable
 from prunelimits.pruners.coverage import warn_of_left_out
@@ -103,6 +104,7 @@ def lottery_ticket(
     return state.masks
 
 
+@in_plain_modes
 @torch.no_grad()
 def _restarted(model: nn.Module, params: Params, masks: Masks) -> nn.Module:
     """A copy of the model with these values, zero where the masks prune."""

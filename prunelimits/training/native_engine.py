@@ -19,7 +19,6 @@ from prunelimits.training.native import library
 from prunelimits.types import Params
 
 _MAX_WIDTH = 256
-_MAX_THREADS = 1 << 16
 # One call of the library takes about this many multiply-adds and bytes of samples: the time until
 # Ctrl-C is heard, well below a second on two cores, against the time a call takes to set up.
 _CALL_MULTIPLY_ADDS = 10**10
@@ -87,7 +86,7 @@ class NativeEngine(AbstractEngine):
                 f"got {kernel!r}"
             )
         if threads is not None:
-            threads = checked_integer("threads", threads, 1, _MAX_THREADS)
+            threads = checked_integer("threads", threads, 1)
         self._library = loaded
         self._kernel = kernel
         self._lanes = loaded.lanes(kernel)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
+import re
 import signal
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -450,11 +453,38 @@ class TestSettings:
         assert usable_threads() == cores
         assert NativeEngine().threads == cores
         assert NativeEngine(threads=3).threads == 3
+        assert NativeEngine(threads=np.int64(3)).threads == 3
         with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
             NativeEngine(threads=0)
+        for wrong in (1.5, True, "2"):
+            with pytest.raises(TypeError, match=f"threads must be an integer, got {wrong!r}"):
+                NativeEngine(threads=wrong)
         monkeypatch.setenv("PRUNELIMITS_THREADS", "many")
         with pytest.raises(ValueError, match=r"PRUNELIMITS_THREADS must be .* got 'many'"):
             NativeEngine()
+
+    @pytest.mark.parametrize("text", ["1,2", "1", " 1 ", "1,", "1, 4,2"])
+    def test_the_first_number_of_openmps_list_counts(self, text, monkeypatch):
+        monkeypatch.delenv("PRUNELIMITS_THREADS", raising=False)
+        monkeypatch.setenv("OMP_NUM_THREADS", text)
+        assert usable_threads() == 1
+
+    @pytest.mark.parametrize("text", ["", "  "])
+    def test_an_empty_variable_says_nothing(self, text, monkeypatch):
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        monkeypatch.delenv("PRUNELIMITS_THREADS", raising=False)
+        cores = usable_threads()
+        for name in ("PRUNELIMITS_THREADS", "OMP_NUM_THREADS"):
+            monkeypatch.setenv(name, text)
+        assert usable_threads() == cores
+
+    @pytest.mark.parametrize("name", ["PRUNELIMITS_THREADS", "OMP_NUM_THREADS"])
+    @pytest.mark.parametrize("text", ["0", "-1", "1.5", "abc", ",2", "²", "0,4"])
+    def test_a_variable_that_makes_no_sense_is_named(self, name, text, monkeypatch):
+        monkeypatch.delenv("PRUNELIMITS_THREADS", raising=False)
+        monkeypatch.setenv(name, text)
+        with pytest.raises(ValueError, match=f"{name} must be a positive integer, got '{text}'"):
+            usable_threads()
 
     def test_supports(self):
         engine = NativeEngine()
@@ -477,6 +507,70 @@ class TestSettings:
         assert rate * seconds >= 12 * LOADED.lanes(kernel) * 100_000
         # Not more than 64 numbers a cycle at 10 GHz.
         assert rate < 64e10
+
+
+@needs_library
+class TestALibraryOfOtherSources:
+    """Such as one that an older version left behind."""
+
+    @pytest.fixture
+    def path(self):
+        return next(Path(library.__file__).parent.glob("_engine.*"))
+
+    def test_another_interface_is_refused(self, path, monkeypatch):
+        monkeypatch.setattr(library, "_INTERFACE", library._INTERFACE + 1)
+        with pytest.raises(OSError, match="was built from other sources: install the package"):
+            library.Library(path)
+
+    @pytest.mark.parametrize("structure", [library._Problem, library._Training])
+    @pytest.mark.parametrize("change", ["wider", "missing", "more"])
+    def test_another_layout_is_refused(self, path, structure, change, monkeypatch):
+        fields = list(structure._fields_)
+        if change == "wider":
+            fields[1] = (fields[1][0], ctypes.c_char * 16)
+        elif change == "missing":
+            fields.pop()
+        else:
+            fields.append(("another", ctypes.c_int64))
+        other = type("Other", (ctypes.Structure,), {"_fields_": fields})
+        monkeypatch.setattr(library, structure.__name__, other)
+        with pytest.raises(OSError, match="was built from other sources"):
+            library.Library(path)
+
+    @pytest.mark.parametrize("structure", [library._Problem, library._Training])
+    def test_the_header_has_the_same_fields(self, structure):
+        """By name too: two of one size that change places have the same layout."""
+        header = Path(library.__file__).with_name("interface.hpp").read_text()
+        body = re.search(rf"struct {structure.__name__[1:]} {{(.*?)}};", header, re.DOTALL)
+        assert body
+        kinds = {
+            "Problem": library._Problem,
+            "const char*": ctypes.c_char_p,
+            "int64_t": ctypes.c_int64,
+            "int32_t": ctypes.c_int32,
+        }
+        fields = re.findall(r"^  ([\w *]+?[* ])(\w+);", body[1], re.MULTILINE)
+        found = [(name, kinds.get(kind.strip(), ctypes.c_void_p)) for kind, name in fields]
+        assert found == list(structure._fields_)
+
+    def test_it_is_left_alone_with_a_word(self, monkeypatch):
+        monkeypatch.setattr(library, "_INTERFACE", library._INTERFACE + 1)
+        library._found.cache_clear()
+        engines._notice.cache_clear()
+        try:
+            with pytest.warns(UserWarning, match=r"native engine \(.*built from other sources"):
+                engine = engines.default_engine(MLPEnsemble((2, 3, 1), models=2))
+            assert isinstance(engine, TorchEngine)
+            with pytest.raises(RuntimeError, match="built from other sources"):
+                NativeEngine()
+        finally:
+            library._found.cache_clear()
+            engines._notice.cache_clear()
+
+    def test_a_file_that_is_no_library_is_refused(self, tmp_path):
+        (tmp_path / "_engine.so").write_bytes(b"not a library")
+        with pytest.raises(OSError, match=r"_engine\.so"):
+            library.Library(tmp_path / "_engine.so")
 
 
 def test_without_the_library(monkeypatch):

@@ -15,6 +15,7 @@ from prunelimits.training.engine import Loss
 
 # `INTERFACE` of interface.hpp: a library built from other sources is left alone.
 _INTERFACE = 4
+_MOST_THREADS = 2**31 - 1  # what an int32 holds
 _LOSSES: dict[Loss, int] = {"binary_cross_entropy": 0, "cross_entropy": 1, "mse": 2}
 
 
@@ -245,7 +246,7 @@ def _problem(problem: Problem, widths: ctypes.Array[c_int32]) -> _Problem:
         groups=len(problem.parameters),
         layers=len(widths) - 1,
         loss=_LOSSES[problem.loss],
-        threads=problem.threads,
+        threads=min(problem.threads, _MOST_THREADS),
     )
 
 
