@@ -278,13 +278,14 @@ def written_table(folder: Path) -> Path:
 
 def train(network: nn.Module, masks: Masks) -> None:
     """Ten steps of SGD that keep to the masks, for `lottery_ticket`."""
-    x, y = data()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    with torch.inference_mode(False), torch.enable_grad(), pl.attach(masks, network, optimizer):
-        for _ in range(10):
-            optimizer.zero_grad()
-            loss(network(x), y).backward()
-            optimizer.step()
+    with torch.inference_mode(False), torch.enable_grad():
+        x, y = data()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        with pl.attach(masks, network, optimizer):
+            for _ in range(10):
+                optimizer.zero_grad()
+                loss(network(x), y).backward()
+                optimizer.step()
 
 
 def attached() -> dict[str, Any]:
