@@ -16,10 +16,13 @@ from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits import pruners
+from prunelimits.arguments import shown
 from prunelimits.cli.data import read_data
 from prunelimits.cli.executors import open_executor
+from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.report import console, say, write_pictures
 from prunelimits.datasets import cubist_spiral
+from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
     PAPER_BUDGETS,
     PAPER_COMBINATORIAL,
@@ -52,7 +55,7 @@ class Gap:
     """
 
     methods: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = _PAPER_NAMES
-    """Pruning methods; any of the catalogue."""
+    """Pruning methods; any of the catalogue, or your own as module:Class or module:instance."""
     widths: tuple[int, ...] = (16,)
     """Hidden widths to prune from."""
     budgets: tuple[int, ...] = PAPER_BUDGETS
@@ -96,6 +99,10 @@ class Gap:
 
     def run(self) -> int:
         """Runs the study, and prints what it found."""
+        with current_folder_importable():
+            return self._run()
+
+    def _run(self) -> int:
         study = self._study()
         x, y = cubist_spiral() if self.data is None else read_data(self.data)
         initial = None if self.initial is None else load(self.initial)[0]
@@ -144,16 +151,48 @@ class Gap:
 
 
 def method(name: str) -> AbstractPruner:
-    """The pruner of the catalogue with that class name, with the published settings.
+    """The pruner of the catalogue with that class name, with the published settings; or a user's.
 
     Raises:
         ValueError: If there is none.
+        TypeError: If what `MODULE:CLASS` stands for is no pruner.
     """
+    if ":" in name:
+        return _users_method(name)
     catalogue = {pruner.__name__: pruner for pruner in pruners.all()}
+    if name == Elimination.__name__:
+        raise ValueError(
+            "--methods cannot hold Elimination, which trains by itself and down to a number of "
+            "weights and biases: run `prunelimits search --method elimination` on the same data, "
+            "then `prunelimits show elimination.pt --csv elimination.csv`, and give that file to "
+            "--compare"
+        )
     if name not in catalogue:
-        raise ValueError(f"--methods must be among {', '.join(catalogue)}, got {name!r}")
+        raise ValueError(
+            f"--methods must be among {', '.join(catalogue)}, or your own as module:Class, got "
+            f"{name!r}"
+        )
     # Every published method has defaults, which its abstract type cannot say.
     return catalogue[name]()  # pyright: ignore[reportCallIssue]
+
+
+def _users_method(name: str) -> AbstractPruner:
+    found = imported("--methods", name)
+    if isinstance(found, type) and issubclass(found, AbstractPruner):
+        try:
+            # A subclass may have fields without defaults, and abstract ones cannot be made.
+            found = found()  # pyright: ignore[reportCallIssue]
+        except TypeError as error:
+            raise TypeError(
+                f"--methods {name} must be a pruner that needs no arguments, or an instance of "
+                f"one: {error}"
+            ) from error
+    if not isinstance(found, AbstractPruner):
+        raise TypeError(
+            f"--methods {name} must be a pruner, such as a subclass of prunelimits.pruners.AtInit, "
+            f"got {shown(found)}"
+        )
+    return found
 
 
 def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:

@@ -7,15 +7,17 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
 
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance, checked_integer, checked_number
+from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.experiments.part import parts, train_part
-from prunelimits.experiments.study import Run, Study
-from prunelimits.experiments.table import RunResult, read_table, write_table
+from prunelimits.experiments.study import Study
+from prunelimits.experiments.table import RunResult, write_table
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
+from prunelimits.resuming import WriterLock
 from prunelimits.search.runner import run_jobs
 from prunelimits.training.task import Task, make_task
 
@@ -37,7 +39,9 @@ def run_study(
 
     The table is a small CSV file, written anew after each part: what is finished is kept however
     the process ends, and the same call goes on from there, on this machine or another one. It may
-    hold runs of more widths, budgets and methods than the study.
+    hold runs of more widths, budgets and methods than the study. One study at a time writes to it.
+    A method is known by its settings and by the source code of a class of yours: once that is
+    edited, its runs are not taken for those of the new code.
 
     Args:
         study: What to run.
@@ -48,74 +52,59 @@ def run_study(
             each run from a random start.
         executor: Where to train; None: in this process.
         in_flight: How many parts the executor holds at a time.
-        time_limit: Seconds after which no part is begun.
+        time_limit: Seconds after which no part is begun; 0: read what is there.
         on_progress: Called with the runs done and the runs in all, at first and after each part.
 
     Returns:
         The results of the study's runs that are there, in the order of the runs.
 
     Raises:
-        ValueError: If data do not fit, the initial network is too narrow or of another depth, or
-            the table is of a study with other recipes, seed, data, start or settings of a method.
+        ValueError: If data do not fit, the initial network is too narrow or of another depth, the
+            table is damaged, or a number is out of its range.
+        TypeError: If an argument is of another kind.
+        StoreError: If another study is writing to the table, or it is of a study with other
+            recipes, seed, data, start, or settings or source of a method.
         OSError: If the table cannot be read or written.
     """
+    time_limit, in_flight = _check_options(study, initial, in_flight, time_limit)
     task = make_task(x, y, initial=initial)
     _check(study, task)
-    described = _description(study, task)
-    results: dict[Run, RunResult] = {}
-    if Path(table).exists():
-        kept, text = read_table(table)
-        described = _joined(os.fspath(table), text, described)
-        results = {result.run: result for result in kept}
+    ours = describe(study, task)
     wanted = list(study.runs(task.inputs, task.outputs))
-    began = time.monotonic()
+    results, _ = read_kept(table, ours)
 
     def tell() -> None:
         if on_progress is not None:
             on_progress(sum(run in results for run in wanted), len(wanted))
 
     tell()
-    jobs = parts(study, task, results.keys())
-    if time_limit is not None:
-        jobs = (job for job in jobs if time.monotonic() - began < time_limit)
-    for part in run_jobs(
-        train_part, task, jobs, key=task.fingerprint(), executor=executor, in_flight=in_flight
-    ):
-        results.update({result.run: result for result in part})
-        write_table(results.values(), table, study=json.dumps(described))
-        tell()
+    if all(run in results for run in wanted) or time_limit == 0:
+        return [results[run] for run in wanted if run in results]
+    began = time.monotonic()
+    with WriterLock(table):
+        # Another study may have added to it meanwhile.
+        results, described = read_kept(table, ours)
+        jobs = parts(study, task, results.keys())
+        if time_limit is not None:
+            jobs = (job for job in jobs if time.monotonic() - began < time_limit)
+        for part in run_jobs(
+            train_part, task, jobs, key=task.fingerprint(), executor=executor, in_flight=in_flight
+        ):
+            results.update({result.run: result for result in part})
+            write_table(results.values(), table, study=json.dumps(described))
+            tell()
     return [results[run] for run in wanted if run in results]
 
 
-def _description(study: Study, task: Task) -> dict[str, str]:
-    """What runs of one table have in common, and the settings of each method."""
-    return {
-        "data": task.fingerprint(),
-        "seed": str(study.seed),
-        "hidden_layers": str(study.hidden_layers),
-        "recipes": "; ".join(map(repr, study.recipes)),
-        **{type(pruner).__name__: repr(pruner) for pruner in study.methods},
-    }
-
-
-def _joined(table: str, text: str, ours: dict[str, str]) -> dict[str, str]:
-    """Both descriptions together, if they agree.
-
-    Raises:
-        ValueError: If they do not.
-    """
-    try:
-        theirs: dict[str, str] = dict(json.loads(text))
-    except (ValueError, TypeError):
-        theirs = {}
-    if "data" not in theirs:
-        raise ValueError(f"{table} does not say what study it is of: its first line is {text!r}")
-    for name, value in ours.items():
-        if theirs.get(name, value) != value:
-            raise ValueError(
-                f"{table} is of another study: its {name} is {theirs[name]}, here {value}"
-            )
-    return {**theirs, **ours}
+def _check_options(
+    study: object, initial: object, in_flight: object, time_limit: object
+) -> tuple[float | None, int]:
+    checked_instance("study", study, Study, "a prunelimits.experiments.Study")
+    if initial is not None:
+        checked_instance("initial", initial, MLP, "a prunelimits.MLP or None")
+    if time_limit is not None:
+        time_limit = checked_number("time_limit", time_limit, least=0)
+    return time_limit, checked_integer("in_flight", in_flight, 1)
 
 
 def _check(study: Study, task: Task) -> None:

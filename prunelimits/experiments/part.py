@@ -71,7 +71,7 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
         seed=_word(study.seed, runs[0].repeat),
         pruner=_pruner(study, runs[0]),
         keep=[run.keep for run in runs],
-        pruner_seeds=[_seed(study, run, run.keep, zlib.crc32(run.method.encode())) for run in runs],
+        pruner_seeds=[_seed(study, run, run.keep, _class_number(study, run)) for run in runs],
     )
     # Wide sparse networks are small without what no output depends on.
     trained = without_dead_units(result.ensemble)
@@ -94,6 +94,11 @@ def _start(task: Task, part: Part) -> MLPEnsemble:
 
 def _seed(study: Study, run: Run, *more: int) -> int:
     return _word(study.seed, run.width, run.recipe, run.repeat, *more)
+
+
+def _class_number(study: Study, run: Run) -> int:
+    """The same for methods of one class, which differ in their settings alone."""
+    return zlib.crc32(type(study.method(run.method)).__name__.encode())
 
 
 def _word(seed: int, *path: int) -> int:

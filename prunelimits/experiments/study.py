@@ -8,7 +8,14 @@ from itertools import pairwise, product
 from typing import NamedTuple, get_args
 
 from prunelimits import pruners
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_integers,
+    checked_sequence,
+    shown,
+)
+from prunelimits.experiments.methods import method_names
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
@@ -41,7 +48,7 @@ class Run(NamedTuple):
     """One training of a study.
 
     Attributes:
-        method: The pruner's class name.
+        method: The pruner's name, see `Study.names`.
         width: Hidden width of the network that is pruned.
         keep: Weights that survive.
         recipe: Position among the study's recipes.
@@ -66,7 +73,7 @@ class Study:
     compared from the same starts, and what they have in common need be trained only once.
 
     Attributes:
-        methods: What prunes; one of each class.
+        methods: What prunes; of one class several with different settings.
         widths: Units in each hidden layer.
         budgets: Weights that survive; a width with no more weights than a budget leaves it out.
         recipes: How each network is trained.
@@ -75,9 +82,9 @@ class Study:
         seed: Decides all starts and the order of the batches.
 
     Raises:
-        ValueError: If something is empty, out of its range or there twice, two methods are of one
-            class, or recipes differ in epochs or batch size.
-        TypeError: If a number is not an integer or a method no pruner.
+        ValueError: If something is empty, out of its range or there twice, or recipes differ in
+            epochs or batch size.
+        TypeError: If a number is not an integer, a method no pruner or a recipe no `Recipe`.
 
     Examples:
         >>> len(Study())
@@ -95,22 +102,25 @@ class Study:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, least in (("repeats", 1), ("hidden_layers", 1), ("seed", None)):
+            object.__setattr__(self, name, checked_integer(name, getattr(self, name), least))
+        for name in ("widths", "budgets"):
+            object.__setattr__(self, name, checked_integers(name, getattr(self, name), 1))
+        for name, what in (("methods", "pruners"), ("recipes", "recipes")):
+            object.__setattr__(self, name, checked_sequence(name, getattr(self, name), what))
         for name in ("methods", "widths", "budgets", "recipes"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must hold at least one, got none")
-        for name in ("widths", "budgets"):
-            values = getattr(self, name)
-            for value in values:
-                checked_integer(name, value, 1)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} must be different, got {', '.join(map(str, values))}")
-        for name in ("repeats", "hidden_layers"):
-            checked_integer(name, getattr(self, name), 1)
         for pruner in self.methods:
             if not isinstance(pruner, AbstractPruner):
-                raise TypeError(f"methods must be pruners, such as SNIP(), got {pruner!r}")
-        if len(set(self.names)) < len(self.names):
-            raise ValueError(f"methods must be of different classes, got {', '.join(self.names)}")
+                raise TypeError(f"methods must be pruners, such as SNIP(), got {shown(pruner)}")
+        for recipe in self.recipes:
+            checked_instance("recipes", recipe, Recipe, "prunelimits.Recipe objects")
+        for name, values in (
+            ("widths", self.widths), ("budgets", self.budgets), ("methods", self.names),
+        ):  # fmt: skip
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must be different, got {', '.join(map(str, values))}")
         for name in ("epochs", "batch_size"):
             values = sorted({getattr(recipe, name) for recipe in self.recipes})
             if len(values) > 1:
@@ -118,11 +128,11 @@ class Study:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The methods' class names."""
-        return tuple(type(pruner).__name__ for pruner in self.methods)
+        """The methods' names: their class, with the settings that tell several of it apart."""
+        return method_names(self.methods)
 
     def method(self, name: str) -> AbstractPruner:
-        """The pruner of that class name.
+        """The pruner of that name.
 
         Raises:
             ValueError: If the study has none.

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+from torch import Tensor
+
+from prunelimits.arguments import checked_choice, checked_number, shown
 from prunelimits.experiments.table import RunResult
 from prunelimits.pareto import pareto_front
 
@@ -21,7 +24,7 @@ class BudgetSummary:
     """All runs of one method, width and budget: over recipes and repeats.
 
     Attributes:
-        method: The pruner's class name.
+        method: The pruner's name.
         width: Hidden width of the network that was pruned.
         keep: Weights that survive.
         runs: How many runs.
@@ -80,8 +83,8 @@ def summarise(results: Iterable[RunResult]) -> list[BudgetSummary]:
                 accuracy=median(accuracies),
                 interval=median_interval(accuracies),
                 nonzeros=median(r.nonzeros for r in runs),
-                connected=median(r.effective / r.nonzeros for r in runs),
-                trimmed=median(r.trimmed / r.nonzeros for r in runs),
+                connected=median(r.effective / max(1, r.nonzeros) for r in runs),
+                trimmed=median(r.trimmed / max(1, r.nonzeros) for r in runs),
                 parameter_samples=median(r.parameter_samples for r in runs),
                 operations=median(r.operations for r in runs),
             )
@@ -103,15 +106,20 @@ def median_interval(
         confidence: In (0, 1).
 
     Raises:
-        ValueError: If `confidence` is out of its range.
+        ValueError: If `confidence` is out of its range, or a value is NaN or infinite.
+        TypeError: If one of them is no number.
 
     Examples:
         >>> median_interval([5, 1, 4, 2, 3, 9, 6, 8, 7])  # 96 % between the 2nd and the 8th of 9
         (2, 8)
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
-    ordered = sorted(values)
+    confidence = checked_number("confidence", confidence, above=0, below=1)
+    if isinstance(values, str | bytes | Tensor) or not isinstance(values, Iterable):
+        raise TypeError(f"values must be numbers, got {shown(values)}")
+    drawn = list(values)
+    for place, value in enumerate(drawn):
+        checked_number(f"values[{place}]", value)
+    ordered = sorted(drawn)
     n, k, below = len(ordered), 0, 1  # `below` / 2^n is P(Binomial(n, 1/2) < k + 1)
     while 2 * below / 2**n <= 1 - confidence:
         k += 1
@@ -122,12 +130,16 @@ def median_interval(
 def front(results: Iterable[RunResult], size: Size = "nonzeros") -> list[tuple[int, float]]:
     """The Pareto front of size and accuracy: the best of all runs, whatever their recipe.
 
+    Raises:
+        ValueError: If `size` is none of the sizes.
+
     Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> front([RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)], "effective")
         [(15, 0.9)]
     """
+    checked_choice("size", size, get_args(Size))
     return pareto_front((getattr(result, size), result.accuracy) for result in results)
 
 
@@ -143,11 +155,17 @@ def smallest(
         target: Accuracy to reach, at least.
         size: What counts as the size.
 
+    Raises:
+        ValueError: If `target` is not in [0, 1] or `size` none of the sizes.
+        TypeError: If `target` is no number.
+
     Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
         >>> smallest([RunResult(run, 30, 15, 12, 0.9, 7e7, 4e8)], 0.95) is None
         True
     """
+    target = checked_number("target", target, least=0, most=1)
+    checked_choice("size", size, get_args(Size))
     reaching = (result for result in results if result.accuracy >= target)
     return min(reaching, key=lambda r: (getattr(r, size), -r.accuracy), default=None)

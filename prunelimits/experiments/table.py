@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from prunelimits.arguments import checked_integer, checked_number, shown
 from prunelimits.experiments.study import Run
 from prunelimits.resuming import write_whole
 
@@ -49,21 +50,58 @@ def write_table(
     """Writes the results, ordered by run, whole or not at all.
 
     Args:
-        results: In any order.
+        results: In any order, of different runs.
         path: Of the CSV file; an existing one is replaced.
         study: What the runs are part of, for the first line.
 
     Raises:
+        ValueError: If `study` has several lines, a number is out of its range, or a run is there
+            twice.
         OSError: If the file cannot be written; then it is as it was.
     """
+    if len(study.splitlines()) > 1 or study != study.strip("\r\n"):
+        raise ValueError(f"study must be one line, got {shown(study)}")
     text = io.StringIO()
     if study:
         text.write(f"# {study}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    for run, *counts, accuracy, samples, operations in sorted(results):
+    ordered = sorted(results)
+    check_results(ordered)
+    for run, *counts, accuracy, samples, operations in ordered:
         writer.writerow([*run, *counts, accuracy, f"{samples:.0f}", f"{operations:.0f}"])
     write_whole(text.getvalue().encode(), path)
+
+
+def check_results(results: Iterable[RunResult]) -> None:
+    """Raises for what no training can have given.
+
+    Raises:
+        ValueError: If a number is out of its range or a run is there twice; the message says which.
+        TypeError: If something is no number.
+    """
+    seen: set[Run] = set()
+    for place, (run, *numbers) in enumerate(results, start=1):
+        try:
+            _check_numbers(run, numbers)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"row {place}, {error}") from error
+        if run in seen:
+            raise ValueError(f"row {place}, is there twice: {run}")
+        seen.add(run)
+
+
+def _check_numbers(run: Run, numbers: Sequence[object]) -> None:
+    if not run.method or len(run.method.splitlines()) > 1:
+        raise ValueError(f"method must be a name in one line, got {run.method!r}")
+    for name, least in (("width", 1), ("keep", 0), ("recipe", 0), ("repeat", 0)):
+        checked_integer(name, getattr(run, name), least)
+    *counts, accuracy, samples, operations = numbers
+    for name, value in zip(("nonzeros", "effective", "trimmed"), counts, strict=True):
+        checked_integer(name, value, 0)
+    checked_number("accuracy", accuracy, least=0, most=1)
+    checked_number("parameter_samples", samples, least=0)
+    checked_number("operations", operations, least=0)
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
@@ -71,21 +109,44 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is not such a table.
+        ValueError: If it is not such a table, a number in it is out of its range, or a run is there
+            twice; the message names the file and the row.
     """
-    lines = Path(path).read_text().splitlines()
-    study = lines.pop(0).removeprefix("# ") if lines and lines[0].startswith("# ") else ""
-    if not lines or tuple(lines[0].split(",")) != _COLUMNS:
-        raise ValueError(f"{path} must have the columns {','.join(_COLUMNS)}")
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no table: {error}") from error
+    first, _, rest = text.partition("\n")
+    study = ""
+    if first.startswith("# "):
+        study, text = first.removeprefix("# ").rstrip("\r"), rest
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     results: list[RunResult] = []
-    for number, row in enumerate(csv.reader(lines[1:]), start=1):
-        try:
-            method, *integers, accuracy, samples, operations = row
-            width, keep, recipe, repeat, *counts = map(int, integers)
-            nonzeros, effective, trimmed = counts
-            measures = (float(accuracy), float(samples), float(operations))
-            run = Run(method, width, keep, recipe, repeat)
-            results.append(RunResult(run, nonzeros, effective, trimmed, *measures))
-        except ValueError as error:
-            raise ValueError(f"{path}, row {number}, is no run: {row}") from error
+    try:
+        if tuple(next(rows, ())) != _COLUMNS:
+            raise ValueError(f"{path} must have the columns {','.join(_COLUMNS)}")
+        for number, row in enumerate(rows, start=1):
+            results.append(_result(path, number, row))
+    # Such as a field of more than 131,072 characters.
+    except csv.Error as error:
+        raise ValueError(f"{path}, row {len(results) + 1}, is no run: {error}") from error
+    try:
+        check_results(results)
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from error
     return results, study
+
+
+def _result(path: str | os.PathLike[str], number: int, row: list[str]) -> RunResult:
+    try:
+        method, *integers, accuracy, samples, operations = row
+        # Not what Python alone takes for a number, such as "1_000".
+        if not all(text.isascii() and text.removeprefix("-").isdecimal() for text in integers):
+            raise ValueError("a count is no integer")
+        width, keep, recipe, repeat, *counts = map(int, integers)
+        nonzeros, effective, trimmed = counts
+        measures = (float(accuracy), float(samples), float(operations))
+    except ValueError as error:
+        raise ValueError(f"{path}, row {number}, is no run: {row}"[:300]) from error
+    run = Run(method, width, keep, recipe, repeat)
+    return RunResult(run, nonzeros, effective, trimmed, *measures)

@@ -25,24 +25,34 @@ def trim(
 
     Magnitude pruning after training as in Section 7.2 of [Sparsest Models Elude Pruning](
     https://arxiv.org/abs/2407.04075), without training again: every member loses its smallest
-    weights as long as no more samples are classified wrong than at first. Biases follow the weights
-    by `masks.with_biases`.
+    weights as long as no more samples are classified wrong than at first, or with squared error as
+    long as the loss over all samples is no higher. Biases follow the weights by
+    `masks.with_biases`.
 
     Args:
         ensemble: Trained members.
-        x: Inputs to measure accuracy on.
+        x: Inputs to measure on.
         y: Their labels.
         loss: As in `fit`.
         engine: As in `fit`.
+
+    Raises:
+        ValueError: If the data does not fit the ensemble or the loss.
+        TypeError: If data are not tensors.
     """
+    device = ensemble.device
+
+    def score(part: MLPEnsemble) -> Tensor:
+        measured = evaluate(part, x, y, loss=loss, engine=engine)
+        return (-measured.loss if loss == "mse" else measured.accuracy).to(device)
+
     masks = {name: mask.clone() for name, mask in ensemble.masks.items()}
-    first = evaluate(ensemble, x, y, loss=loss, engine=engine).accuracy
-    going = torch.arange(len(ensemble), device=ensemble.device)
+    first = score(ensemble)
+    going = torch.arange(len(ensemble), device=device)
     part = ensemble
     while len(going):
         smaller = _without_smallest(part)
-        accuracy = evaluate(smaller, x, y, loss=loss, engine=engine).accuracy
-        lossless = (accuracy >= first[going]) & (smaller.nonzeros() < part.nonzeros())
+        lossless = (score(smaller) >= first[going]) & (smaller.nonzeros() < part.nonzeros())
         going, part = going[lossless], smaller[lossless] if lossless.any() else part
         for name, mask in masks.items():
             mask[going] = part.masks[name] if len(going) else mask[going]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import prunelimits as pl
 from prunelimits.cli.gap import Gap, method, read_points
 from prunelimits.experiments import read_table
 from prunelimits.models import MLP
+from prunelimits.search import StoreError
 
 SMALL: dict[str, Any] = {
     "methods": ("SNIP", "GMP", "Random"),
@@ -67,7 +71,7 @@ def test_from_a_saved_network():
     command = Gap(**SMALL, initial=Path("start.pt"), repeats=2, pictures=Path("pictures"))
     assert command.run() == 0
     assert len(read_table("gap.csv")[0]) == 72
-    with pytest.raises(ValueError, match="another study: its data is"):
+    with pytest.raises(StoreError, match=r"another study \(data is"):
         Gap(**SMALL).run()
 
 
@@ -78,6 +82,78 @@ def test_points_of_a_network(folder: Path):
     model, _ = pl.load("net.pt")
     assert size == 13
     assert accuracy == pytest.approx(float(((model(x)[:, 0] > 0) == (y == 1)).double().mean()))
+
+
+OWN = """
+from dataclasses import dataclass
+from prunelimits.pruners import AtInit
+
+@dataclass(frozen=True)
+class Mine(AtInit):
+    power: float = 1.0
+
+    def scores(self, problem, params, masks, noise=None):
+        return {name: params[name].abs() ** self.power for name in masks}
+
+@dataclass(frozen=True)
+class Needy(AtInit):
+    power: float = None
+
+    def __post_init__(self):
+        if self.power is None:
+            raise TypeError("power is needed")
+
+    def scores(self, problem, params, masks, noise=None):
+        return params
+
+inverse = Mine(power=-1.0)
+number = 3
+"""
+
+
+def test_own_methods_by_module_in_the_current_folder(capsys: pytest.CaptureFixture[str]):
+    """In processes of its own, as a user's shell and the command's workers are."""
+    Path("mine.py").write_text(OWN)
+    command = [
+        sys.executable, "-m", "prunelimits.cli", "gap", "--methods", "mine:Mine", "mine:inverse",
+        "Magnitude", "--widths", "5", "--budgets", "20", "--learning-rates", "0.1", "--schedules",
+        "constant", "--epochs", "1", "--batch-size", "50", "--data", "data.npz", "--workers", "2",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(pl.__file__).parents[1])}
+    for _ in range(2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    results = {r.run.method: r for r in read_table("gap.csv")[0]}
+    assert list(results) == ["Magnitude", "Mine(power=-1.0)", "Mine(power=1.0)"]
+    assert results["Mine(power=1.0)"][1:] == results["Magnitude"][1:]
+    Path("mine.py").write_text(OWN.replace("** self.power", "** -self.power"))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "whose source code was another" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("Elimination", ValueError, "run `prunelimits search --method elimination`"),
+        ("mine:", ValueError, r"--methods must be MODULE:NAME, such as .*, got 'mine:'"),
+        ("mine:Nothing", ValueError, "--methods mine:Nothing: module 'mine' has no attribute"),
+        ("nowhere:Mine", ValueError, "--methods nowhere:Mine: No module named 'nowhere'"),
+        ("mine:number", TypeError, "--methods mine:number must be a pruner, .* got 3"),
+        ("mine:Needy", TypeError, "--methods mine:Needy must be a pruner that needs no arguments"),
+    ],
+)
+def test_methods_that_are_none_are_refused_by_name(
+    name: str, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+):
+    Path("mine.py").write_text(OWN)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    before = list(sys.path)
+    with pytest.raises(error, match=message):
+        Gap(**{**SMALL, "methods": (name,)}).run()
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert sys.path == before
+    assert not Path("gap.csv").exists()
 
 
 def test_bad_input():

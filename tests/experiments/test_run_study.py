@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +34,7 @@ from prunelimits.masks import count
 from prunelimits.models import MLP, leading_block
 from prunelimits.pruners import AbstractPruner
 from prunelimits.randomness import derive
+from prunelimits.search import StoreError
 from prunelimits.training import MLPEnsemble, Recipe, fit
 
 Data = tuple[Tensor, Tensor]
@@ -227,9 +230,16 @@ def test_a_unit_without_inputs_whose_bias_matters_is_not_trimmed(data: Data, tmp
     assert (result.nonzeros, result.effective, result.trimmed) == (6, 4, 6)
 
 
-def refused(message: str, study: Study, data: Data, table: Path, initial: MLP | None = None):
+def refused(
+    message: str,
+    study: Study,
+    data: Data,
+    table: Path,
+    initial: MLP | None = None,
+    error: type[Exception] = ValueError,
+):
     before = table.read_bytes() if table.exists() else None
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(error, match=message):
         run_study(study, *data, table=table, initial=initial)
     assert (table.read_bytes() if table.exists() else None) == before
 
@@ -246,13 +256,14 @@ def test_tables_of_other_studies_are_refused(study: Study, data: Data, tmp_path:
     }.items():
         named = "SNIP" if name == "methods" else name
         other = dataclasses.replace(study, **{name: value})
-        refused(f"of another study: its {named} is", other, data, table)
-    refused("another study: its data is", study, cubist_spiral(200), table)
-    refused("another study: its data is", study, data, table, MLP((2, 3, 3, 3, 1)))
+        refused(rf"another study \({named} is", other, data, table, error=StoreError)
+    refused(r"another study \(data is", study, cubist_spiral(200), table, error=StoreError)
+    start = MLP((2, 3, 3, 3, 1))
+    refused(r"another study \(data is", study, data, table, start, error=StoreError)
     content = table.read_text().splitlines(keepends=True)
     for first in ("", "# something\n", "# {}\n", "# []\n"):
         table.write_text(first + "".join(content[1:]))
-        refused("does not say what study it is of", study, data, table)
+        refused("does not say what study it is of", study, data, table, error=StoreError)
     # More methods, budgets and repeats go into the same table.
     table.write_text("".join(content))
     more = dataclasses.replace(study, methods=(pruners.Random(),), budgets=(5,), repeats=2)
@@ -272,6 +283,200 @@ def test_what_cannot_run_is_refused_first(study: Study, data: Data, tmp_path: Pa
     huge = dataclasses.replace(study, budgets=(10_000,))
     refused(r"budgets must leave something to prune, got \(10000,\)", huge, data, table)
     refused("batch_size is 20 but the data has 16 samples", study, cubist_spiral(16), table)
+
+
+class Powered(pruners.AtInit):
+    power: float = 1.0
+
+    def scores(self, problem, params, masks, noise=None):  # pyright: ignore
+        return {name: params[name].abs() ** self.power for name in masks}
+
+
+Powered = dataclasses.dataclass(frozen=True)(Powered)
+
+
+def test_methods_of_one_class_are_told_apart_by_their_settings(data: Data, tmp_path: Path):
+    recipes = (Recipe(epochs=1, batch_size=50),)
+    methods = (Powered(), Powered(power=-1.0), pruners.Magnitude())
+    study = Study(methods=methods, widths=(4,), budgets=(9,), recipes=recipes, hidden_layers=1)
+    assert study.names == ("Powered(power=1.0)", "Powered(power=-1.0)", "Magnitude")
+    assert study.method("Powered(power=-1.0)") == methods[1]
+    table = tmp_path / "table.csv"
+    first, second, magnitude = run_study(study, *data, table=table)
+    assert [r.run.method for r in read_table(table)[0]] == sorted(study.names)
+    assert first[1:] == magnitude[1:] != second[1:]
+    # Alone it has its class's name, and the same result.
+    alone = dataclasses.replace(study, methods=methods[1:])
+    assert run_study(alone, *data, table=tmp_path / "alone.csv")[0][1:] == second[1:]
+    with pytest.raises(ValueError, match="methods must be different, got Powered, Powered"):
+        Study(methods=(Powered(), Powered()))
+
+
+METHOD = """
+from prunelimits.pruners import AtInit
+
+class Mine(AtInit):
+    def scores(self, problem, params, masks, noise=None):
+        # The score.
+        return {name: SIGN * params[name].abs() for name in masks}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], AbstractPruner]:
+    """A user's method in a module, imported anew after every edit."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def imported(sign: str) -> AbstractPruner:
+        (tmp_path / "users_method.py").write_text(METHOD.replace("SIGN", sign))
+        monkeypatch.delitem(sys.modules, "users_method", raising=False)
+        invalidate_caches()
+        return import_module("users_method").Mine()
+
+    return imported
+
+
+def test_a_method_that_was_edited_is_not_taken_for_the_old_one(
+    data: Data, tmp_path: Path, mine: Callable[[str], AbstractPruner]
+):
+    table = tmp_path / "table.csv"
+
+    def study(sign: str) -> Study:
+        return Study(
+            methods=(mine(sign), pruners.Magnitude()),
+            widths=(4,),
+            budgets=(9,),
+            recipes=(Recipe(epochs=1, batch_size=50),),
+            hidden_layers=1,
+        )
+
+    first = run_study(study("1"), *data, table=table)
+    assert run_study(study("1 "), *data, table=table) == first
+    edited = study("-1")
+    refused("runs of Mine whose source code was another", edited, data, table, error=StoreError)
+    # Its rows taken out, only they are run again.
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(line for line in lines if not line.startswith("Mine,")))
+    told: list[tuple[int, int]] = []
+    again = run_study(edited, *data, table=table, on_progress=lambda *n: told.append(n))
+    assert told == [(1, 2), (2, 2)]
+    assert again[1] == first[1]
+    assert again[0] != first[0]
+    assert run_study(edited, *data, table=table) == again
+
+
+def test_a_table_of_an_earlier_version_is_read_with_a_warning(
+    data: Data, tmp_path: Path, mine: Callable[[str], AbstractPruner]
+):
+    table = tmp_path / "table.csv"
+    study = Study(
+        methods=(mine("1"),),
+        widths=(4,),
+        budgets=(9, 10),
+        recipes=(Recipe(epochs=1, batch_size=50),),
+        hidden_layers=1,
+    )
+    first = run_study(study, *data, table=table)
+    content = table.read_text()
+    description = json.loads(content.splitlines()[0].removeprefix("# "))
+    assert len(description.pop("Mine source")) == 64
+    lines = [line for line in content.splitlines()[1:] if not line.startswith("Mine,4,10")]
+    table.write_text("\n".join([f"# {json.dumps(description)}", *lines, ""]))
+    with pytest.warns(UserWarning, match="did not note the source code of Mine"):
+        assert run_study(study, *data, table=table) == first
+    assert table.read_text() == content
+
+
+WAITING = """
+import sys, time
+from tests_gap import study
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import run_study
+
+def wait(done, total):
+    if done:
+        print("begun", flush=True)
+        sys.stdin.read()
+
+run_study(study, *cubist_spiral(300), table=sys.argv[1], on_progress=wait)
+"""
+
+
+def test_two_studies_at_once_on_one_table_lose_nothing(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "tests_gap.py").write_text(STUDY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tests_gap", raising=False)
+    study: Study = import_module("tests_gap").study
+    spiral, table = cubist_spiral(300), tmp_path / "table.csv"
+    other = dataclasses.replace(study, methods=(pruners.Magnitude(),))
+    command = [sys.executable, "-c", WAITING, str(table)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        for again in (other, study):
+            message = r"table\.csv is being written to by another run"
+            refused(message, again, spiral, table, error=StoreError)
+        # A reader is not shut out.
+        assert read_table(table)[0]
+        assert run_study(other, *spiral, table=table, time_limit=0) == []
+        process.communicate("go on")
+    assert process.returncode == 0
+    assert len(read_table(table)[0]) == len(study)
+    run_study(other, *spiral, table=table)
+    assert len(read_table(table)[0]) == len(study) + len(other)
+
+
+def test_a_study_that_begins_while_another_ends_goes_on_from_its_runs(
+    study: Study, data: Data, tmp_path: Path
+):
+    table = tmp_path / "table.csv"
+    first = dataclasses.replace(study, methods=(pruners.SNIP(),), repeats=1)
+    second = dataclasses.replace(study, methods=(pruners.Random(),), repeats=1)
+    done: list[int] = []
+
+    def other(*_: int) -> None:
+        # Between the second's first look at the table and its lock.
+        if not done:
+            done.append(len(run_study(first, *data, table=table)))
+
+    results = run_study(second, *data, table=table, on_progress=other)
+    assert len(read_table(table)[0]) == done[0] + len(results)
+
+
+def test_a_link_to_a_table_stays_a_link(study: Study, data: Data, tmp_path: Path):
+    study = dataclasses.replace(study, methods=(pruners.SNIP(),), widths=(3,), repeats=1)
+    (tmp_path / "link.csv").symlink_to("table.csv")
+    results = run_study(study, *data, table=tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert read_table(tmp_path / "table.csv")[0] == sorted(results)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "options"),
+    [
+        (ValueError, "time_limit must be at least 0, got nan", {"time_limit": float("nan")}),
+        (ValueError, "time_limit must be at least 0, got -1", {"time_limit": -1}),
+        (TypeError, "time_limit must be a number, got '5'", {"time_limit": "5"}),
+        (ValueError, "in_flight must be at least 1, got 0", {"in_flight": 0}),
+        (TypeError, "in_flight must be an integer, got 1.5", {"in_flight": 1.5}),
+        (TypeError, "initial must be a prunelimits.MLP or None", {"initial": "net.pt"}),
+    ],
+)
+def test_options_of_no_use_are_refused_by_name(
+    study: Study,
+    data: Data,
+    tmp_path: Path,
+    error: type[Exception],
+    message: str,
+    options: dict[str, Any],
+):
+    with pytest.raises(error, match=message):
+        run_study(study, *data, table=tmp_path / "table.csv", **options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_part_holds_one_kind_of_pruner(study: Study):

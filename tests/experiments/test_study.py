@@ -92,11 +92,14 @@ def test_runs_are_all_combinations_that_prune_something(
     [
         ({"methods": ()}, "methods must hold at least one, got none"),
         ({"widths": ()}, "widths must hold at least one"),
-        ({"widths": (0,)}, "widths must be at least 1, got 0"),
-        ({"budgets": (3, -1)}, "budgets must be at least 1, got -1"),
+        ({"widths": (0,)}, "widths\\[0\\] must be at least 1, got 0"),
+        ({"budgets": (3, -1)}, "budgets\\[1\\] must be at least 1, got -1"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"widths": (3, 3)}, "widths must be different, got 3, 3"),
-        ({"methods": (pruners.SNIP(), pruners.SNIP(floor=1))}, "different classes, got SNIP, SNIP"),
+        (
+            {"methods": (pruners.SNIP(), pruners.SNIP())},
+            "methods must be different",
+        ),
         ({"recipes": (Recipe(epochs=1), Recipe(epochs=2))}, r"same epochs, got \[1, 2\]"),
     ],
 )
@@ -108,7 +111,7 @@ def test_bad_numbers(changed: dict[str, Any], message: str):
 def test_bad_types():
     with pytest.raises(TypeError, match="methods must be pruners, such as SNIP"):
         Study(methods=(pruners.SNIP,))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match=r"widths must be an integer, got 3\.5"):
+    with pytest.raises(TypeError, match=r"widths\[0\] must be an integer, got 3\.5"):
         Study(widths=(3.5,))  # pyright: ignore[reportArgumentType]
 
 

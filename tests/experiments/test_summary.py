@@ -83,6 +83,6 @@ def test_the_median_s_interval_is_the_narrowest_that_covers(n: int):
 
 
 def test_bad_confidence():
-    with pytest.raises(ValueError, match=r"confidence must be between 0 and 1, got 1\.0"):
+    with pytest.raises(ValueError, match=r"confidence must be above 0 and below 1, got 1\.0"):
         median_interval([1, 2], confidence=1.0)
     assert median_interval([]) is None

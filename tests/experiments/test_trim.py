@@ -75,3 +75,43 @@ def test_against_a_loop(keep: int):
     assert smaller
     # What it was given stays as it was.
     assert all(torch.equal(trained.masks[name], masks[name]) for name in masks)
+
+
+def squared_error(params: Params, masks: Masks, x: Tensor, y: Tensor) -> float:
+    for layer in range(len(params) // 2):
+        x = torch.relu(x) if layer else x
+        weight, bias = (
+            params[f"layers.{layer}.{part}"] * masks[f"layers.{layer}.{part}"]
+            for part in ("weight", "bias")
+        )
+        x = x @ weight.T + bias
+    return float((x[:, 0] - y).square().mean())
+
+
+def test_with_squared_error_the_loss_does_not_rise():
+    """Weights that overfit: without the smallest the loss is lower on other data."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(60, 2, generator=generator, dtype=torch.float64)
+    y = (x[:, 0] - 0.5 * x[:, 1]).tanh()
+    start = MLPEnsemble((2, 6, 5, 1), models=12, seed=1, dtype=torch.float64)
+    trained = fit(
+        start, x, y, Recipe(epochs=30, batch_size=20), loss="mse", engine=TorchEngine()
+    ).ensemble
+    # Small weights that only do harm.
+    noise = {
+        name: value + 1e-3 * torch.randn(value.shape, generator=generator, dtype=torch.float64)
+        if name == "layers.2.weight"
+        else value
+        for name, value in trained.params.items()
+    }
+    noisy = trained.replace(params=noise)
+    result = trim(noisy, x, y, loss="mse", engine=TorchEngine())
+    removed = 0
+    for member in range(len(noisy)):
+        params = {name: value[member] for name, value in noisy.params.items()}
+        own = {name: mask[member] for name, mask in noisy.masks.items()}
+        left = {name: mask[member] for name, mask in result.masks.items()}
+        before, after = (squared_error(params, masks, x, y) for masks in (own, left))
+        assert after <= before
+        removed += sum(int(own[name].sum()) - int(left[name].sum()) for name in own)
+    assert removed
