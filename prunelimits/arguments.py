@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -233,6 +233,32 @@ def checked_tensor(name: str, value: object, *, finite: bool = False) -> Tensor:
     if finite and value.is_floating_point() and not bool(value.isfinite().all()):
         raise ValueError(f"{name} must be finite, got NaN or infinite entries")
     return value
+
+
+def checked_tensors(name: str, values: object, *, real: bool = True) -> Mapping[str, Tensor]:
+    """`values`, if it is dense tensors that hold data, by name.
+
+    Args:
+        name: Of the argument.
+        values: What the caller gave.
+        real: Whether complex numbers are refused too.
+
+    Raises:
+        TypeError: If `values` is no mapping, has a key that is not a text, or holds something else.
+        ValueError: If a tensor is on the meta device.
+
+    Examples:
+        >>> checked_tensors("noise", {"weight": torch.ones(2)})
+        {'weight': tensor([1., 1.])}
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} must be tensors by name, got {shown(values)}")
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{name} must be tensors by name, got the name {shown(key)}")
+        if real or not (isinstance(value, Tensor) and value.is_complex()):
+            checked_tensor(f"{name}[{key!r}]", value)
+    return values
 
 
 def shown(value: object) -> str:

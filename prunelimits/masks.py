@@ -14,6 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
+from prunelimits.arguments import (
+    checked_choice,
+    checked_instance,
+    checked_integer,
+    checked_integers,
+    checked_tensor,
+    checked_tensors,
+    shown,
+)
 from prunelimits.types import Masks, Params
 
 BiasRule: TypeAlias = Literal["incoming", "outgoing"]
@@ -38,9 +47,9 @@ def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
         >>> top({"a": torch.tensor([1.0, 3.0]), "b": torch.tensor([[3.0, 2.0]])}, keep=2)
         {'a': tensor([False,  True]), 'b': tensor([[ True, False]])}
     """
-    if not scores:
+    if not checked_tensors("scores", scores):
         raise ValueError("scores must hold at least one tensor, got none")
-    flat = flatten(scores)
+    flat = torch.cat([score.flatten() for score in scores.values()])
     _check_keep(keep, len(flat))
     # In place: `flat` is a copy, and a large one.
     flat.nan_to_num_(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -93,8 +102,8 @@ def with_biases(masks: Masks, rule: BiasRule = "outgoing") -> Masks:
         >>> with_biases({"0.weight": first, "2.weight": last})["0.bias"]
         tensor([False,  True])
     """
-    if rule not in get_args(BiasRule):
-        raise ValueError(f"rule must be one of {', '.join(get_args(BiasRule))}, got {rule!r}")
+    checked_choice("rule", rule, get_args(BiasRule))
+    check_bools(masks)
     weights = {name: mask for name, mask in masks.items() if not name.endswith("bias")}
     _check_chain(weights)
     result: Masks = {}
@@ -118,6 +127,7 @@ def count(masks: Masks) -> int:
         >>> count({"weight": torch.tensor([[True, False], [True, True]])})
         3
     """
+    check_bools(masks)
     return sum(int(mask.sum()) for mask in masks.values())
 
 
@@ -171,6 +181,8 @@ def make_permanent(model: nn.Module, masks: Masks | None = None) -> None:
         TypeError: If a mask is not a bool tensor.
     """
     pruned_by_torch = from_torch_prune(model)
+    if masks is not None:
+        check_bools(masks)
     if masks is None and not pruned_by_torch:
         raise ValueError("masks is needed: the model has nothing in torch.nn.utils.prune form")
     masks = masks or {}
@@ -191,6 +203,7 @@ def to_torch_prune(model: nn.Module, masks: Masks) -> None:
         ValueError: If a mask names no parameter or has another shape.
         TypeError: If a mask is not a bool tensor.
     """
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
     params: Params = dict(model.named_parameters())
     check_masks(params, masks)
     for name, mask in masks.items():
@@ -208,6 +221,7 @@ def from_torch_prune(model: nn.Module) -> Masks:
         >>> from_torch_prune(model)["0.weight"].tolist()
         [[True, False], [False, True]]
     """
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
     return {
         f"{prefix}{name}": module.get_buffer(f"{name}_mask").bool().clone()
         for module, name, prefix in _torch_pruned(model)
@@ -224,7 +238,7 @@ def flatten(masks: Mapping[str, Tensor]) -> Tensor:
         >>> flatten({"a": torch.tensor([True, False]), "b": torch.tensor([[True]])})
         tensor([ True, False,  True])
     """
-    if not masks:
+    if not checked_tensors("masks", masks):
         raise ValueError("masks must hold at least one tensor, got none")
     return torch.cat([mask.flatten() for mask in masks.values()])
 
@@ -243,6 +257,11 @@ def rows(stacked: Mapping[str, Tensor]) -> Tensor:
         tensor([[1, 2, 5],
                 [3, 4, 6]])
     """
+    if not checked_tensors("stacked", stacked):
+        raise ValueError("stacked must hold at least one tensor, got none")
+    for name, value in stacked.items():
+        if not value.dim() or len(value) != len(next(iter(stacked.values()))):
+            raise ValueError(f"stacked[{name!r}] must be (models, ...), got {tuple(value.shape)}")
     return torch.cat([value.flatten(1) for value in stacked.values()], 1)
 
 
@@ -256,9 +275,14 @@ def unflatten(flat: Tensor, shapes: Mapping[str, Sequence[int]]) -> Masks:
         >>> unflatten(torch.tensor([True, False, True]), {"a": (2,), "b": (1, 1)})
         {'a': tensor([ True, False]), 'b': tensor([[True]])}
     """
+    if not isinstance(shapes, Mapping):
+        raise TypeError(f"shapes must be shapes by name, got {shown(shapes)}")
+    shapes = {
+        name: checked_integers(f"shapes[{name!r}]", shape, 0) for name, shape in shapes.items()
+    }
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
-    if flat.shape[-1] != sum(sizes):
-        raise ValueError(f"flat must have {sum(sizes)} entries, got {flat.shape[-1]}")
+    if not checked_tensor("flat", flat).dim() or flat.shape[-1] != sum(sizes):
+        raise ValueError(f"flat must have {sum(sizes)} entries, got {shown(flat)}")
     parts = zip(shapes.items(), flat.split(sizes, dim=-1), strict=True)
     return {name: part.reshape((*flat.shape[:-1], *shape)) for (name, shape), part in parts}
 
@@ -270,10 +294,11 @@ def check_masks(params: Mapping[str, Tensor], masks: Masks) -> None:
         ValueError: If a mask names no parameter or has another shape.
         TypeError: If a mask is not a bool tensor.
     """
+    checked_tensors("params", params, real=False)
+    check_bools(masks)
     for name, mask in masks.items():
         if name not in params:
             raise ValueError(f"masks names {name!r}, which is not among {sorted(params)}")
-        check_bool(name, mask)
         if mask.shape != params[name].shape:
             raise ValueError(
                 f"masks[{name!r}] must have shape {tuple(params[name].shape)}, "
@@ -281,15 +306,41 @@ def check_masks(params: Mapping[str, Tensor], masks: Masks) -> None:
             )
 
 
+def check_bools(masks: Masks) -> None:
+    """Raises if masks are not bool tensors by name.
+
+    Raises:
+        TypeError: If they are not.
+        ValueError: If one is on the meta device.
+    """
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks must be bool tensors by name, got {shown(masks)}")
+    for name, mask in masks.items():
+        if not isinstance(name, str):
+            raise TypeError(f"masks must be bool tensors by name, got the name {shown(name)}")
+        check_bool(name, mask)
+
+
 def check_bool(name: str, mask: object) -> None:
-    """Raises `TypeError` if a mask is not a bool tensor; the message names it."""
+    """Raises if a mask is not a dense bool tensor that holds data; the message names it.
+
+    Raises:
+        TypeError: If it is not.
+        ValueError: If it is on the meta device.
+    """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"masks[{name!r}] must be a bool tensor, got {kind}")
+    checked_tensor(f"masks[{name!r}]", mask)
 
 
 def _named(params: nn.Module | Params) -> Params:
-    return _plain_parameters(params) if isinstance(params, nn.Module) else params
+    if isinstance(params, nn.Module):
+        return _plain_parameters(params)
+    if not isinstance(params, Mapping):
+        raise TypeError(f"params must be a module or tensors by name, got {shown(params)}")
+    checked_tensors("params", params, real=False)
+    return params
 
 
 def _plain_parameters(model: nn.Module) -> Params:
@@ -319,17 +370,14 @@ def _check_keep(keep: object, scores: int) -> None:
         if keep.dim():
             shape = tuple(keep.shape)
             raise ValueError(f"keep must be one number, or one a model under vmap, got {shape}")
-    elif isinstance(keep, bool) or not isinstance(keep, int):
-        raise TypeError(f"keep must be an integer, got {keep!r}")
-    elif not 0 <= keep <= scores:
-        raise ValueError(f"keep must be between 0 and the {scores} scores, got {keep}")
+    elif not 0 <= checked_integer("keep", keep) <= scores:
+        raise ValueError(f"keep must be between 0 and the {scores} scores, got {shown(keep)}")
 
 
 def _check_chain(weights: Masks) -> None:
     if not weights:
         raise ValueError("masks must hold at least one weight mask, got none")
     for name, mask in weights.items():
-        check_bool(name, mask)
         if not name.endswith("weight"):
             raise ValueError(f"masks must have names that end in weight or bias, got {name!r}")
         if mask.dim() < 2:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from prunelimits.arguments import checked_integer, checked_number, checked_sequence, shown
 
 
 def check_points(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -14,12 +15,20 @@ def check_points(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]
         ValueError: If a number of nonzeros is negative or an accuracy is not in [0, 1].
     """
     result: list[tuple[int, float]] = []
-    for nonzeros, accuracy in points:
-        size, value = operator.index(nonzeros), float(accuracy)
-        if size < 0:
-            raise ValueError(f"nonzeros must be at least 0, got {size}")
-        if not 0.0 <= value <= 1.0:
-            raise ValueError(f"accuracy must be a fraction in [0, 1], got {value} at {size}")
+    if isinstance(points, str | bytes | Mapping) or not isinstance(points, Iterable):
+        raise TypeError(f"points must be pairs (nonzeros, accuracy), got {shown(points)}")
+    for point in points:
+        pair = checked_sequence("points[...]", point, "nonzeros and accuracy")
+        if len(pair) != 2:
+            raise ValueError(f"points must be pairs (nonzeros, accuracy), got {shown(point)}")
+        size = checked_integer("nonzeros", pair[0], 0)
+        try:
+            value = checked_number("accuracy", pair[1], least=0, most=1)
+        except ValueError:
+            accuracy = shown(pair[1])
+            raise ValueError(
+                f"accuracy must be a fraction in [0, 1], got {accuracy} at {size}"
+            ) from None
         result.append((size, value))
     return result
 

@@ -185,6 +185,6 @@ def _checked_sizes(shapes: object, keep: object) -> tuple[dict[str, int], int]:
     number = checked_integer("keep", keep, 0)
     if number > sum(sizes.values()):
         raise ValueError(
-            f"keep must be between 0 and the {sum(sizes.values())} weights, got {number}"
+            f"keep must be between 0 and the {sum(sizes.values())} weights, got {shown(number)}"
         )
     return sizes, number

@@ -10,7 +10,14 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.masks import apply, flatten, unflatten
-from prunelimits.scores.gradient import Batch, batch_loss, masked, mean_over_batches, one_number
+from prunelimits.scores.gradient import (
+    Batch,
+    batch_loss,
+    check_problem,
+    masked,
+    mean_over_batches,
+    one_number,
+)
 from prunelimits.types import Masks, Params, Problem
 
 # Columns of the matrix that are computed at once: each needs the memory of a forward-backward pass.
@@ -37,6 +44,9 @@ def curvature_product(
             is not one number.
         TypeError: If a mask is not a bool tensor.
     """
+    check_problem(problem)
+    if not masks:
+        raise ValueError("masks must name at least one weight, got none")
     weights = masked(params, masks)
 
     @sdpa_kernel(SDPBackend.MATH)  # the only attention that can be differentiated twice

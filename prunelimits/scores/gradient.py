@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_callable, checked_instance, checked_tensors, shown
 from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params, Problem
@@ -33,6 +34,8 @@ def one_number(loss: Tensor) -> Tensor:
     Raises:
         ValueError: If it has axes.
     """
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"loss must give a tensor of one number, got {shown(loss)}")
     if loss.dim():
         raise ValueError(
             "loss must give one number, such as the mean over the samples, "
@@ -62,9 +65,15 @@ def check_batches(problem: Problem) -> tuple[Batch, ...]:
     Raises:
         ValueError: If so.
     """
+    check_problem(problem)
+    if not isinstance(problem.batches, Sequence):
+        raise TypeError(f"batches must be pairs (x, y), got {shown(problem.batches)}")
     if not problem.batches:
         raise ValueError("batches must hold at least one pair (x, y) for this score, got none")
-    for index, (x, _) in enumerate(problem.batches):
+    for index, batch in enumerate(problem.batches):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise TypeError(f"batches must hold pairs (x, y), got {shown(batch)}")
+        x = batch[0]
         if isinstance(x, Tensor) and not x.numel():
             raise ValueError(f"batches must hold samples, got {tuple(x.shape)} in batch {index}")
     return tuple(problem.batches)
@@ -80,6 +89,13 @@ def masked(params: Params, masks: Masks) -> Params:
     check_real(params, masks)
     zeroed = apply(params, masks)
     return {name: zeroed[name] for name in masks}
+
+
+def check_problem(problem: Problem) -> None:
+    """Raises `TypeError` unless it is a `Problem` with two functions."""
+    checked_instance("problem", problem, Problem, "a Problem, such as problem_of makes")
+    checked_callable("problem.apply", problem.apply, "a function of parameters and inputs")
+    checked_callable("problem.loss", problem.loss, "a function of outputs and targets")
 
 
 def check_real(params: Params, masks: Masks) -> None:
@@ -108,6 +124,7 @@ def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
             fit.
         TypeError: If a mask is not a bool tensor.
     """
+    check_problem(problem)
     weights = masked(params, masks)
 
     def gradient(batch: Batch) -> Params:
@@ -127,6 +144,7 @@ def check_noise(noise: Params | None, masks: Mapping[str, Tensor]) -> Params:
     """
     if noise is None:
         raise ValueError("noise is needed by this score: uniform numbers shaped like the masks")
+    checked_tensors("noise", noise)
     for name, mask in masks.items():
         if name not in noise:
             raise ValueError(f"noise must have {name!r}, got {sorted(noise)}")

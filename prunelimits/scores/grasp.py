@@ -8,7 +8,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_product
-from prunelimits.scores.gradient import loss_gradient, masked
+from prunelimits.scores.gradient import check_problem, loss_gradient, masked
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -57,7 +57,8 @@ def grasp(
         >>> grasp(problem, params, {"weight": torch.tensor([[True, True]])}, temperature=1.0)
         {'weight': tensor([[ 48., -16.]])}
     """
-    checked_number("temperature", temperature, above=0)
+    check_problem(problem)
+    temperature = checked_number("temperature", temperature, above=0)
     if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
 

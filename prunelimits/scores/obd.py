@@ -7,7 +7,7 @@ import torch
 from prunelimits.arguments import checked_flag, checked_integer
 from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_diagonal, curvature_product
-from prunelimits.scores.gradient import check_noise, masked
+from prunelimits.scores.gradient import check_noise, check_problem, check_real, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 # A float32 number of torch.rand has this many random bits.
@@ -63,6 +63,8 @@ def obd(
         {'weight': tensor([[9., 4.]])}
     """
     checked_flag("gauss_newton", gauss_newton)
+    check_problem(problem)
+    check_real(params, masks)
     if probes := checked_integer("probes", probes, 0, MOST_PROBES):
         drawn = check_noise(noise, masks)
         diagonal = _estimate(problem, params, masks, drawn, probes, gauss_newton)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_flag, checked_number
-from prunelimits.masks import flatten, unflatten
+from prunelimits.arguments import checked_flag, checked_number, checked_tensors
+from prunelimits.masks import check_bools, flatten, unflatten
 from prunelimits.modes import in_plain_modes
 from prunelimits.scores.curvature import curvature_matrix
-from prunelimits.scores.gradient import masked
+from prunelimits.scores.gradient import check_real, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 # Beyond this the matrix alone takes over two gigabytes.
@@ -112,6 +112,7 @@ def obs_correction(
         >>> obs_correction(problem, params, {"weight": both}, {"weight": one}, damping=0.0)
         {'weight': tensor([[2.5000, 0.0000]])}
     """
+    check_survivors(masks, survivors)
     matrix = _matrix(problem, params, masks, damping, gauss_newton)
     before = flatten(masks)
     after = before & flatten(masked(survivors, masks))
@@ -124,9 +125,28 @@ def obs_correction(
     return {name: value.to(params[name].dtype) for name, value in result.items()}
 
 
+def check_survivors(masks: Masks, survivors: Masks) -> None:
+    """Raises if survivors are no masks for all that `masks` names.
+
+    Raises:
+        TypeError: If they are not bool tensors by name.
+        ValueError: If a name is missing or a shape is another.
+    """
+    check_bools(masks)
+    if unknown := set(checked_tensors("survivors", survivors)) - set(masks):
+        raise ValueError(f"survivors names {sorted(unknown)}, which masks does not")
+    for name, mask in masks.items():
+        shape = tuple(survivors[name].shape) if name in survivors else "none"
+        if shape != tuple(mask.shape) or survivors[name].dtype != torch.bool:
+            raise ValueError(
+                f"survivors[{name!r}] must be a bool tensor {tuple(mask.shape)}, got {shape}"
+            )
+
+
 def _matrix(
     problem: Problem, params: Params, masks: Masks, damping: float, gauss_newton: bool
 ) -> Tensor:
+    check_real(params, masks)
     count = len(flatten(masks))
     if count > _MOST_WEIGHTS:
         raise ValueError(

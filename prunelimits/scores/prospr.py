@@ -9,8 +9,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunelimits.arguments import checked_flag, checked_integer, checked_number
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
-from prunelimits.scores.gradient import Batch, batch_loss, check_batches, masked, trainable
+from prunelimits.scores.gradient import (
+    Batch,
+    batch_loss,
+    check_batches,
+    check_real,
+    masked,
+    trainable,
+)
 from prunelimits.types import Masks, Params, Problem, Scores
+
+# Every step's graph is kept until the end.
+MOST_STEPS = 10_000
 
 
 @torch.no_grad()
@@ -62,10 +72,11 @@ def prospr(
         >>> prospr(problem, params, masks, steps=1, lr=0.25)  # (c w / 2)^2 by c: w^2 / 2
         {'weight': tensor([[4.5000]])}
     """
-    steps = checked_integer("steps", steps, 0)
+    steps = checked_integer("steps", steps, 0, MOST_STEPS)
     lr = checked_number("lr", lr, least=0)
     momentum = checked_number("momentum", momentum, least=0, below=1)
     checked_flag("constant_first_step", constant_first_step)
+    check_real(params, masks)
     batches = check_batches(problem)
     weights = masked(params, masks)
     others = trainable(params)

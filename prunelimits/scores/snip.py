@@ -6,7 +6,7 @@ import torch
 
 from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
-from prunelimits.scores.gradient import loss_gradient
+from prunelimits.scores.gradient import check_problem, loss_gradient
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -49,6 +49,7 @@ def snip(
         >>> snip(problem, params, {"weight": torch.tensor([[True, True]])})
         {'weight': tensor([[12.,  4.]])}
     """
+    check_problem(problem)
     if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
     gradient = loss_gradient(problem, params, masks)

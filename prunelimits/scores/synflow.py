@@ -7,7 +7,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
-from prunelimits.scores.gradient import check_batches, masked
+from prunelimits.scores.gradient import check_batches, check_real, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -57,6 +57,7 @@ def synflow(
         ([[3.0, 6.0]], [[9.0]])
     """
     checked_flag("biases", biases)
+    check_real(params, masks)
     x = check_batches(problem)[0][0]
     ones = _double(torch.ones_like(x[:1]))
     positive = {

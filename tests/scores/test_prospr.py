@@ -98,5 +98,5 @@ def test_without_steps_it_is_snip_of_the_first_batch(case: Case) -> None:
 
 def test_a_negative_number_of_steps() -> None:
     case = CASES["perceptron"]()
-    with pytest.raises(ValueError, match="steps must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="steps must be from 0 to 10000, got -1"):
         prospr(case.problem, case.params, case.masks, steps=-1)

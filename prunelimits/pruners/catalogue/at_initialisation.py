@@ -15,6 +15,7 @@ from prunelimits.pruners.budgets import Scope
 from prunelimits.pruners.chains import check_chain
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.pruners.walks import first_visits
+from prunelimits.scores.prospr import MOST_STEPS
 from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -166,7 +167,7 @@ class ProsPr(AtInit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        integer_setting(self, "steps", 0)
+        integer_setting(self, "steps", 0, MOST_STEPS)
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         flag_setting(self, "constant_first_step")
