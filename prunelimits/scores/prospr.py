@@ -23,9 +23,9 @@ from prunelimits.types import Masks, Params, Problem, Scores
 MOST_STEPS = 10_000
 
 
+@in_plain_modes
 @torch.no_grad()
 @sdpa_kernel(SDPBackend.MATH)  # the only attention that can be differentiated twice
-@in_plain_modes
 def prospr(
     problem: Problem,
     params: Params,
