@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.nested import map_tensors, tensors_in
+from prunelimits.scores.derivatives import derivative, leaves, many_at_once
 from prunelimits.scores.gradient import (
     Batch,
     batch_loss,
+    check_outputs,
     check_problem,
     masked,
     mean_over_batches,
@@ -29,7 +32,7 @@ def curvature_product(
 ) -> Callable[[Params], Params]:
     """The function `v -> M H M v`: `H` of the loss at the masked network, `M` the masks.
 
-    Vectors are name -> tensor for the names in `masks`. The loss is the mean of the batches'.
+    Vectors are name -> tensor for the names in `masks`. The loss is the mean over the samples.
 
     Args:
         problem: Loss and batches.
@@ -68,23 +71,61 @@ def _hessian(
     def loss(weights: Params) -> Tensor:
         return batch_loss(problem, {**params, **weights}, batch)
 
-    return _transposed(torch.func.grad(loss), weights, vector)  # H is symmetric
+    if many_at_once():
+        return _transposed(torch.func.grad(loss), weights, vector)  # H is symmetric
+    with torch.enable_grad():
+        points = leaves(weights)
+        gradient = derivative(loss(points), points, differentiable=True)
+        return derivative(list(gradient.values()), points, list(vector.values()))
 
 
 def _gauss_newton(
     problem: Problem, params: Params, weights: Params, batch: Batch, vector: Params
 ) -> Params:
     x, y = batch
+    check_outputs(problem, "the Gauss-Newton matrix")
 
-    def outputs(weights: Params) -> Tensor:
+    def outputs(weights: Params) -> Any:  # noqa: ANN401
         return problem.apply({**params, **weights}, x)
 
-    def loss(outputs: Tensor) -> Tensor:
+    def loss(outputs: Any) -> Tensor:  # noqa: ANN401
         return one_number(problem.loss(outputs, y))
 
+    if not many_at_once():
+        return _plain_gauss_newton(outputs, loss, weights, vector)
     z = outputs(weights)
     change = _transposed(lambda u: _transposed(outputs, weights, u), torch.zeros_like(z), vector)
     return _transposed(outputs, weights, _transposed(torch.func.grad(loss), z, change))
+
+
+@torch.enable_grad()
+def _plain_gauss_newton(
+    outputs: Callable[[Params], Any],
+    loss: Callable[[Any], Tensor],
+    weights: Params,
+    vector: Params,
+) -> Params:
+    points = leaves(weights)
+    whole = outputs(points)
+    # A number is a loss that the model computes by itself: no output to look at.
+    z = {
+        str(place): value
+        for place, value in enumerate(tensors_in(whole))
+        if value.requires_grad and value.dim()
+    }
+    # `J v` from reverse mode: the derivative of `J^T u` by `u`.
+    u = {name: torch.zeros_like(value, requires_grad=True) for name, value in z.items()}
+    pulled = derivative(list(z.values()), points, list(u.values()), differentiable=True)
+    change = derivative(list(pulled.values()), u, list(vector.values()))
+    cut = leaves(z)
+    places = iter(range(sum(1 for _ in tensors_in(whole))))
+
+    def cut_off(value: Tensor) -> Tensor:
+        return cut.get(str(next(places)), value.detach())
+
+    slope = derivative(loss(map_tensors(cut_off, whole)), cut, differentiable=True)
+    bent = derivative(list(slope.values()), cut, list(change.values()))
+    return derivative(list(z.values()), points, list(bent.values()))
 
 
 _Point = TypeVar("_Point", Params, Tensor)
@@ -137,4 +178,14 @@ def _columns(
     for begin in range(0, len(like), _COLUMNS):
         places = torch.arange(begin, min(begin + _COLUMNS, len(like)), device=like.device)
         units = (places[:, None] == torch.arange(len(like), device=like.device)).to(like.dtype)
-        yield begin, torch.func.vmap(column)(units)
+        yield begin, _each(column, units)
+
+
+def _each(column: Callable[[Tensor], Tensor], units: Tensor) -> Tensor:
+    """The columns side by side; one after the other where `torch.func` cannot follow the model."""
+    if many_at_once():
+        return torch.func.vmap(column)(units)
+    try:
+        return torch.func.vmap(column)(units)
+    except RuntimeError:
+        return torch.stack([column(unit) for unit in units])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,9 +11,12 @@ from torch import Tensor
 from prunelimits.arguments import checked_callable, checked_instance, checked_tensors, shown
 from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes
+from prunelimits.nested import tensors_in
+from prunelimits.samples import sample_counts
+from prunelimits.scores.derivatives import gradient_of
 from prunelimits.types import Masks, Params, Problem
 
-Batch: TypeAlias = tuple[Tensor, Tensor]
+Batch: TypeAlias = tuple[Any, Any]
 
 _RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -45,7 +48,7 @@ def one_number(loss: Tensor) -> Tensor:
 
 
 def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Params:
-    """The mean of `part(batch)`, every batch with the same weight, one batch in memory at a time.
+    """The mean of `part(batch)`, weighted by `sample_counts`, one batch in memory at a time.
 
     Raises:
         ValueError: If the problem has no batches.
@@ -54,6 +57,12 @@ def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Para
     total = part(first)
     if not others:
         return total  # no copy of it
+    counts = sample_counts(problem.batches)
+    if len(set(counts)) > 1:
+        total = {name: counts[0] * value for name, value in total.items()}
+        for number, batch in zip(counts[1:], others, strict=True):
+            total = {n: number * value + total[n] for n, value in part(batch).items()}
+        return {name: value / sum(counts) for name, value in total.items()}
     for batch in others:
         total = {name: value + total[name] for name, value in part(batch).items()}
     return {name: value / len(problem.batches) for name, value in total.items()}
@@ -73,8 +82,8 @@ def check_batches(problem: Problem) -> tuple[Batch, ...]:
     for index, batch in enumerate(problem.batches):
         if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise TypeError(f"batches must hold pairs (x, y), got {shown(batch)}")
-        x = batch[0]
-        if isinstance(x, Tensor) and not x.numel():
+        x = next(tensors_in(batch[0]), None)
+        if x is not None and not x.numel():
             raise ValueError(f"batches must hold samples, got {tuple(x.shape)} in batch {index}")
     return tuple(problem.batches)
 
@@ -112,12 +121,12 @@ def check_real(params: Params, masks: Masks) -> None:
 
 
 @in_plain_modes
-@torch.no_grad()  # what `torch.func` differentiates is not affected; the caller's graph is cut off
+@torch.no_grad()  # the caller's graph is cut off; what is differentiated here is not affected
 def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
     """The gradient of the loss at the masked network, by every weight named in `masks`.
 
     A pruned weight has a gradient too: how the loss changes when it starts to come back. The loss
-    is the mean of the batches' losses.
+    is the mean over the samples of all batches.
 
     Raises:
         ValueError: If the problem has no batches, the loss is not one number, or the masks do not
@@ -131,7 +140,7 @@ def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
         def loss(weights: Params) -> Tensor:
             return batch_loss(problem, {**params, **weights}, batch)
 
-        return torch.func.grad(loss)(weights)
+        return gradient_of(loss, weights)
 
     return mean_over_batches(problem, gradient)
 
@@ -163,3 +172,11 @@ def trainable(params: Params) -> Params:
         for name, value in params.items()
         if value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
     }
+
+
+def check_outputs(problem: Problem, score: str) -> None:
+    """Raises `ValueError` if the problem gives its loss alone, and a score looks at the outputs."""
+    if not problem.has_outputs:
+        raise ValueError(
+            f"step gives the loss alone, but {score} looks at the model's outputs: give loss"
+        )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.modes import in_plain_modes
+from prunelimits.nested import map_tensors
 from prunelimits.scores.curvature import curvature_product
-from prunelimits.scores.gradient import check_problem, loss_gradient, masked
+from prunelimits.scores.gradient import check_outputs, check_problem, loss_gradient, masked
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -62,10 +65,19 @@ def grasp(
     if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
 
-    def cooled_outputs(params: Params, x: Tensor) -> Tensor:
-        return problem.apply(params, x) / temperature
+    if temperature != 1:
+        check_outputs(problem, "GraSP with a temperature")
 
-    cooled = problem._replace(apply=cooled_outputs)
+    def cooled_outputs(params: Params, x: Any) -> Any:  # noqa: ANN401
+        return map_tensors(_cooled, problem.apply(params, x))
+
+    def _cooled(value: Tensor) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        # A number is a loss that the model computes by itself, of outputs that were not cooled.
+        return value / temperature if value.dim() else value.detach()
+
+    cooled = problem if temperature == 1 else problem._replace(apply=cooled_outputs)
     # The product takes the kept weights' part of the gradient alone.
     gradient = loss_gradient(cooled, params, masks)
     product = curvature_product(cooled, params, masks)(gradient)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -9,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunelimits.arguments import checked_flag, checked_integer, checked_number
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
+from prunelimits.scores.derivatives import gradient_of
 from prunelimits.scores.gradient import (
     Batch,
     batch_loss,
@@ -88,7 +91,8 @@ def prospr(
         trained = {**others, **{name: factors[name] * weight for name, weight in weights.items()}}
         velocity: Params = {}
         for step in range(steps):
-            gradient = torch.func.grad(loss)(trained, batches[step % len(batches)])
+            batch = batches[step % len(batches)]
+            gradient = gradient_of(partial(loss, batch=batch), trained, differentiable=True)
             if step:
                 velocity = {name: momentum * velocity[name] + g for name, g in gradient.items()}
             elif constant_first_step and momentum:
@@ -98,7 +102,7 @@ def prospr(
             trained = {name: value - lr * velocity[name] for name, value in trained.items()}
         return loss(trained, batches[steps % len(batches)])
 
-    meta_gradient = torch.func.grad(loss_after_training)(
-        {name: torch.ones_like(weight) for name, weight in weights.items()}
+    meta_gradient = gradient_of(
+        loss_after_training, {name: torch.ones_like(weight) for name, weight in weights.items()}
     )
     return {name: value.abs() for name, value in meta_gradient.items()}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
-from prunelimits.scores.gradient import check_batches, check_real, masked
+from prunelimits.nested import main_tensor, map_tensors
+from prunelimits.scores.derivatives import gradient_of
+from prunelimits.scores.gradient import check_batches, check_outputs, check_real, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -58,8 +62,8 @@ def synflow(
     """
     checked_flag("biases", biases)
     check_real(params, masks)
-    x = check_batches(problem)[0][0]
-    ones = _double(torch.ones_like(x[:1]))
+    ones = _one_input(check_batches(problem)[0][0])
+    check_outputs(problem, "SynFlow")
     positive = {
         name: torch.zeros_like(_double(value)) if _is_shift(name, biases) else _double(value).abs()
         for name, value in params.items()
@@ -67,10 +71,17 @@ def synflow(
     weights = masked(positive, masks)
 
     def flow(weights: Params) -> Tensor:
-        return problem.apply({**positive, **weights}, ones).sum()
+        return main_tensor(problem.apply({**positive, **weights}, ones)).sum()
 
-    gradient = torch.func.grad(flow)(weights)
+    gradient = gradient_of(flow, weights)
     return {name: weight * gradient[name] for name, weight in weights.items()}
+
+
+def _one_input(inputs: Any) -> Any:  # noqa: ANN401
+    """One input of ones: of several tensors each is ones, or they would not go together."""
+    if isinstance(inputs, Tensor):
+        return _double(torch.ones_like(inputs[:1]))
+    return map_tensors(lambda value: _double(torch.ones_like(value)), inputs)
 
 
 def _is_shift(name: str, biases: bool) -> bool:

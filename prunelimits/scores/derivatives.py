@@ -1,0 +1,73 @@
+"""First derivatives by ordinary autograd for one model, by `torch.func` for many at once.
+
+Ordinary autograd takes whatever a training takes: custom functions, activation checkpointing, hooks
+on saved tensors. `torch.func` refuses these, but its results can be mapped over many models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from prunelimits.types import Params
+
+
+def many_at_once() -> bool:
+    """Whether the caller maps or differentiates with `torch.func`, such as `torch.vmap`."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
+def gradient_of(
+    function: Callable[[Params], Tensor], at: Params, *, differentiable: bool = False
+) -> Params:
+    """The gradient of a scalar function; zero by what it does not depend on.
+
+    Args:
+        function: Of tensors by name.
+        at: Where.
+        differentiable: Whether the gradient itself is to be differentiated, by `at` or by what `at`
+            was computed from.
+
+    Examples:
+        >>> gradient_of(lambda p: (p["w"] ** 2).sum(), {"w": torch.tensor([1.0, 3.0])})
+        {'w': tensor([2., 6.])}
+    """
+    if many_at_once():
+        return torch.func.grad(function)(at)
+    with torch.enable_grad():
+        points = leaves(at)
+        if differentiable:  # what was computed stays connected to what it was computed from
+            points |= {name: value for name, value in at.items() if value.requires_grad}
+        value = function(points)
+        return derivative(value, points, differentiable=differentiable)
+
+
+def leaves(values: Params) -> Params:
+    """The same values, to be differentiated by, cut off from what they were computed from."""
+    return {name: value.detach().requires_grad_() for name, value in values.items()}
+
+
+def derivative(
+    value: Tensor | list[Tensor],
+    by: Params,
+    weighted_by: list[Tensor] | None = None,
+    *,
+    differentiable: bool = False,
+) -> Params:
+    """The derivative of tensors that are there already, summed with weights; zero where none is."""
+    values = value if isinstance(value, list) else [value]
+    live = [place for place, part in enumerate(values) if part.requires_grad]
+    if not live:
+        return {name: torch.zeros_like(point) for name, point in by.items()}
+    found = torch.autograd.grad(
+        [values[place] for place in live],
+        list(by.values()),
+        None if weighted_by is None else [weighted_by[place] for place in live],
+        create_graph=differentiable,
+        retain_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return dict(zip(by, found, strict=True))
