@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.limits.losses import batch_weights, check_batches, checked_loss
 from prunelimits.masks import check_masks, flatten, unflatten
 from prunelimits.modes import differentiable, in_plain_modes
+from prunelimits.nested import map_tensors
 from prunelimits.types import Masks, Params, Problem
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Hessian:
         self._leaves = [copies[name].requires_grad_() for name in self.names]
         self._params: Params = copies
         self._shapes = {name: params[name].shape for name in self.names}
-        batches = [(self._cast(x), self._cast(y)) for x, y in problem.batches]
+        batches = [map_tensors(self._cast, batch) for batch in map(tuple, problem.batches)]
         self._problem = problem._replace(batches=batches)
         self._weights = batch_weights(problem).tolist()
         self._kept = self._kept_entries(masks or {})
@@ -185,7 +187,8 @@ class Hessian:
         # Plain reverse mode twice: measured against forward over reverse (`torch.func.jvp` of
         # `grad`), it takes half the time, and the first half can be kept.
         x, y = self._problem.batches[number]
-        outputs = self._problem.apply(self._params, x)
+        with sdpa_kernel(SDPBackend.MATH):  # the only attention that can be differentiated twice
+            outputs = self._problem.apply(self._params, x)
         loss = checked_loss(self._problem.loss(outputs, y), number)
         if not loss.requires_grad:
             raise ValueError(

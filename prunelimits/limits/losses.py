@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from prunelimits.modes import in_plain_modes
+from prunelimits.nested import tensors_in
+from prunelimits.samples import sample_counts
 from prunelimits.types import Params, Problem
 
 
@@ -28,10 +30,11 @@ def batch_losses(problem: Problem, params: Params) -> Tensor:
 def batch_weights(problem: Problem) -> Tensor:
     """Each batch's share of all samples: float64 `(batches,)`.
 
-    With them the loss of the whole data is the weighted mean of `batch_losses`, if the loss is a
-    mean over the samples of a batch.
+    By `sample_counts`. With them the loss of the whole data is the weighted mean of `batch_losses`,
+    if the loss is a mean over the samples of a batch.
     """
-    sizes = torch.tensor([len(x) for x, _ in problem.batches], dtype=torch.float64, device="cpu")
+    counts = sample_counts(problem.batches)
+    sizes = torch.tensor(counts, dtype=torch.float64, device="cpu")
     return sizes / sizes.sum()
 
 
@@ -90,5 +93,6 @@ def check_batches(problem: Problem) -> None:
     if not len(problem.batches):
         raise ValueError("batches must hold at least one batch, got none")
     for number, (x, _) in enumerate(problem.batches):
-        if not len(x):
+        tensor = next(tensors_in(x), None)
+        if tensor is not None and not tensor.numel():
             raise ValueError(f"batches must hold samples, got none in batch {number}")

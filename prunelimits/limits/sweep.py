@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from prunelimits.limits.losses import batch_weights, check_batches
 from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
+from prunelimits.nested import tensors_in
 from prunelimits.types import Masks, Params, Problem
 
 # Pruned copies are measured side by side while weights and activations, taken to be so many
@@ -175,20 +178,31 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 def _measure(
     problem: Problem, params: Params, weights: Params, numbers: Tensor, masks: Masks | None
 ) -> Measured:
-    def one(removed: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def one(removed: Tensor, x: Any, y: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         pruned = apply(weights, magnitude_masks(weights, removed, masks))
         outputs = problem.apply({**params, **pruned}, x)
-        return problem.loss(outputs, y).double(), accuracy(outputs, y)
+        value = problem.loss(outputs, y).double()
+        plain = isinstance(outputs, Tensor) and isinstance(y, Tensor)
+        return value, accuracy(outputs, y) if plain else torch.full_like(value, torch.nan)
 
     shares = batch_weights(problem)
     total = torch.zeros(2, len(numbers), dtype=torch.float64, device="cpu")
     count = sum(w.numel() for w in weights.values())
     for share, (x, y) in zip(shares.tolist(), problem.batches, strict=True):
-        at_once = max(1, _ENTRIES_AT_ONCE // (count + _ACTIVATIONS * x.numel()))
+        entries = sum(tensor.numel() for tensor in tensors_in(x))
+        at_once = max(1, _ENTRIES_AT_ONCE // (count + _ACTIVATIONS * entries))
+        device = next(iter(weights.values())).device
         with torch.no_grad():
             parts = [
-                torch.stack(torch.vmap(one, in_dims=(0, None, None))(part.to(x.device), x, y))
-                for part in numbers.split(at_once)
+                _each(partial(one, x=x, y=y), part.to(device)) for part in numbers.split(at_once)
             ]
         total += share * torch.cat(parts, dim=1).cpu()
     return Measured(total[0], total[1])
+
+
+def _each(one: Callable[[Tensor], tuple[Tensor, Tensor]], removed: Tensor) -> Tensor:
+    """Side by side; one size after the other where `torch.vmap` cannot follow the model."""
+    try:
+        return torch.stack(torch.vmap(one)(removed))
+    except RuntimeError:
+        return torch.stack([torch.stack(one(number)) for number in removed], dim=1)

@@ -94,6 +94,8 @@ def _gauss_newton(
     if not many_at_once():
         return _plain_gauss_newton(outputs, loss, weights, vector)
     z = outputs(weights)
+    if not isinstance(z, Tensor):
+        raise RuntimeError(f"model must give a tensor where many are mapped, got {type(z)}")
     change = _transposed(lambda u: _transposed(outputs, weights, u), torch.zeros_like(z), vector)
     return _transposed(outputs, weights, _transposed(torch.func.grad(loss), z, change))
 
