@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.connectivity.chain import check_finite
-from prunelimits.masks import apply, check_masks, from_torch_prune, nonzero_masks
+from prunelimits.masks import apply, check_masks, from_torch_prune
+from prunelimits.masks.modules import uses_of
 from prunelimits.types import Masks, Params
 
 
@@ -37,25 +38,21 @@ def model_parameters(model: nn.Module, masks: Masks | None) -> ModelParameters:
             finite.
         TypeError: If a mask is not a bool tensor.
     """
-    nonzero = nonzero_masks(model)
+    pruned_by_torch = from_torch_prune(model)
     first: dict[int, str] = {}
     aliases: dict[str, str] = {}
     values: Params = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        plain = name
-        if name.endswith("_orig") and name.removesuffix("_orig") in nonzero:
-            plain = name.removesuffix("_orig")
-        kept_as = first.setdefault(id(parameter), plain)
-        aliases[plain] = kept_as
-        values[kept_as] = parameter.detach().to("cpu", torch.float64)
-    if masks is None:
-        whole = {name: nonzero[name].cpu() for name in values}
-    else:
+    for use in uses_of(model):
+        kept_as = first.setdefault(id(use.parameter), use.name)
+        aliases[use.name] = kept_as
+        values[kept_as] = use.parameter.detach().to("cpu", torch.float64)
+    pruned = pruned_by_torch
+    if masks is not None:
         check_masks(values, masks)
-        pruned = {**from_torch_prune(model), **masks}
-        whole = {
-            name: pruned[name].cpu() if name in pruned else _all(values[name]) for name in values
-        }
+        pruned = {**pruned_by_torch, **masks}
+    whole = {name: pruned[name].cpu() if name in pruned else _all(values[name]) for name in values}
+    if masks is None:
+        whole = {name: mask & (values[name] != 0) for name, mask in whole.items()}
     values = apply(values, whole)
     check_finite(values, whole)
     return ModelParameters(values, whole, aliases)

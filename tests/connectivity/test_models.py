@@ -42,7 +42,7 @@ def test_effective_masks_are_contained_and_idempotent(
 ):
     model, x = sparse_model(name, density, seed)
     found = effective_masks(model, inputs=x, keep_constants=keep_constants)
-    masks = pm.nonzero_masks(model)
+    masks = pm.nonzero_masks(dict(model.named_parameters()))
     assert found.keys() == masks.keys()
     assert all(not (found[n] & ~masks[n]).any() for n in masks)
     again = effective_masks(model, found, inputs=x, keep_constants=keep_constants)
@@ -118,7 +118,10 @@ def test_against_gradients_of_a_positive_network(name: str, density: float, seed
 def test_the_report_agrees_with_the_masks(name: str, density: float, seed: int):
     model, x = sparse_model(name, density, seed)
     report = analyze(model, inputs=x)
-    kept, effective = pm.nonzero_masks(model), effective_masks(model, inputs=x)
+    kept, effective = (
+        pm.nonzero_masks(dict(model.named_parameters())),
+        effective_masks(model, inputs=x),
+    )
     carrying = effective_masks(model, inputs=x, keep_constants=True)
     assert report.nonzeros == pm.count(kept)
     assert report.effective_nonzeros == pm.count(effective)

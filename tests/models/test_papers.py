@@ -183,7 +183,7 @@ def small_sparse(name: str, density: float) -> tuple[nn.Module, Tensor]:
 @torch.no_grad()
 def test_connectivity_follows_them(name: str, density: float) -> None:
     model, x = small_sparse(name, density)
-    kept = pm.nonzero_masks(model)
+    kept = pm.nonzero_masks(dict(model.named_parameters()))
     effective = effective_masks(model, inputs=x)
     assert pm.count(effective) == analyze(model, inputs=x).effective_nonzeros
     assert all(not (effective[n] & ~kept[n]).any() for n in kept)

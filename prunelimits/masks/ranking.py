@@ -1,0 +1,87 @@
+"""Masks that keep the largest scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from prunelimits.arguments import checked_integer, checked_tensors, shown
+from prunelimits.masks.entries import flatten, unflatten
+from prunelimits.types import Masks
+
+
+def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
+    """The masks that keep exactly the `keep` largest scores of all tensors together.
+
+    Ties go to the lower flat index, counted through the tensors in the order of their names in
+    `scores`. NaN counts as minus infinity. Works under `torch.vmap`, with a budget per model.
+
+    Args:
+        scores: Name -> tensor; larger means keep.
+        keep: How many entries survive, 0 to the number of scores: an int, or an integer tensor
+            without axes, whose value is not checked.
+
+    Raises:
+        ValueError: If `keep` is out of its range or a tensor with axes, or `scores` is empty or on
+            several devices.
+        TypeError: If `keep` is not an integer, or `scores` is not a dict of dense tensors of real
+            numbers.
+
+    Examples:
+        >>> top({"a": torch.tensor([1.0, 3.0]), "b": torch.tensor([[3.0, 2.0]])}, keep=2)
+        {'a': tensor([False,  True]), 'b': tensor([[ True, False]])}
+    """
+    _check_scores(scores)
+    flat = flatten(scores)
+    keep = _checked_keep(keep, len(flat))
+    # In place: `flat` is a copy, and a large one.
+    flat.nan_to_num_(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    chosen = _largest(flat, keep)
+    return unflatten(chosen, {name: score.shape for name, score in scores.items()})
+
+
+def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
+    """True at the `keep` largest entries: what is above the least of them, and its first equals.
+
+    Finding the least one takes less time and memory than an order of all entries.
+    """
+    try:
+        number = int(keep)
+    except RuntimeError:  # under vmap no value can be read: it differs from model to model
+        ordered = flat.sort(descending=True).values
+        place = (torch.as_tensor(keep, device=flat.device) - 1).clamp(0, len(flat) - 1)
+        last = ordered.gather(0, place.reshape(1))
+    else:
+        if number <= 0:
+            return torch.zeros_like(flat, dtype=torch.bool)
+        last = flat.kthvalue(max(1, len(flat) - number + 1)).values
+    above, equal = flat > last, flat == last
+    missing = keep - above.sum()
+    return above | (equal & (equal.cumsum(0) <= missing))
+
+
+def _check_scores(scores: Mapping[str, Tensor]) -> None:
+    if not checked_tensors("scores", scores):
+        raise ValueError("scores must hold at least one tensor, got none")
+    for name, score in scores.items():
+        if score.dtype == torch.bool:
+            raise TypeError(f"scores[{name!r}] must hold real numbers, got {score.dtype}")
+    devices = sorted({str(score.device) for score in scores.values()})
+    if len(devices) > 1:
+        raise ValueError(f"scores must be on one device, got {', '.join(devices)}")
+
+
+def _checked_keep(keep: object, scores: int) -> int | Tensor:
+    if isinstance(keep, Tensor):
+        if keep.dtype == torch.bool or keep.is_floating_point() or keep.is_complex():
+            raise TypeError(f"keep must be an integer, got a tensor of {keep.dtype}")
+        if keep.dim():
+            shape = tuple(keep.shape)
+            raise ValueError(f"keep must be one number, or one a model under vmap, got {shape}")
+        return keep
+    number = checked_integer("keep", keep)
+    if not 0 <= number <= scores:
+        raise ValueError(f"keep must be between 0 and the {scores} scores, got {shown(number)}")
+    return number
