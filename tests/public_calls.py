@@ -32,6 +32,7 @@ ROOMS = (
     "enumeration",
     "experiments",
     "limits",
+    "masks",
     "models",
     "pruners",
     "scores",
@@ -39,7 +40,7 @@ ROOMS = (
     "training",
     "viz",
 )
-MODULES = ("masks", "pareto", "quotas")
+MODULES = ("pareto", "quotas")
 
 # Public, and not to be called by itself.
 WITHOUT_A_CALL = {
@@ -598,6 +599,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     # Masks, the Pareto front, quotas
     "prunelimits.masks.apply": lambda _: {"params": weights(), "masks": masks()},
     "prunelimits.masks.check_bool": lambda _: {"name": "weight", "mask": torch.ones(2).bool()},
+    "prunelimits.masks.check_bools": lambda _: {"masks": masks()},
     "prunelimits.masks.check_masks": lambda _: {"params": weights(), "masks": masks()},
     "prunelimits.masks.count": lambda _: {"masks": masks()},
     "prunelimits.masks.flatten": lambda _: {"masks": masks()},

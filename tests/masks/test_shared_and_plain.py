@@ -237,7 +237,7 @@ def test_what_is_no_mask_is_refused_by_name(
         (
             lambda: pm.top({"w": EYE.cfloat()}, 1),
             TypeError,
-            r"scores\['w'\] must hold real numbers",
+            r"scores\['w'\] must be a dense tensor of real",
         ),
         (lambda: pm.top(WEIGHTS, "1"), TypeError, "keep must be an integer, got '1'"),
         (lambda: pm.with_biases({}, 3), ValueError, "rule must be one of 'incoming', 'outgoing'"),
