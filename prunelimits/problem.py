@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_choice, checked_instance
+from prunelimits.arguments import checked_callable, checked_choice, checked_instance, shown
 from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
 from prunelimits.structure import Normalise, Structure, run
@@ -61,6 +61,8 @@ def problem_of(
         raise ValueError("loss and step cannot both be given: step computes the loss itself")
     if loss is not None:
         checked_callable("loss", loss, "a function of outputs and targets")
+    if isinstance(batches, str | bytes) or not isinstance(batches, Iterable):
+        raise TypeError(f"batches must be pairs (x, y), got {shown(batches)}")
     normalise = "running" if normalise is None else normalise
     checked_choice("normalise", normalise, ("batch", "running"))
     params = params_of(model)
@@ -110,7 +112,13 @@ def _pair(batch: Any, device: torch.device) -> tuple[Any, Any]:  # noqa: ANN401
 
 def _prepared(value: Any, device: torch.device) -> Any:  # noqa: ANN401
     """Tensors on the device and in full precision, arrays and lists of numbers as tensors."""
-    return map_tensors(lambda tensor: _full(tensor.to(device)), _as_tensors(value))
+    return map_tensors(lambda tensor: _full(_held(tensor).to(device)), _as_tensors(value))
+
+
+def _held(value: Tensor) -> Tensor:
+    if value.is_meta:
+        raise ValueError("batches must hold data, got a tensor on the meta device")
+    return value
 
 
 def _as_tensors(value: Any) -> Any:  # noqa: ANN401

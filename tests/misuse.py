@@ -84,6 +84,7 @@ PARTS = {
     "model": {"masks", "params"},
     "masks": {"survivors"},
     "shapes": {"flat"},
+    "weights": {"params"},
 }
 
 

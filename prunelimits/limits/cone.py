@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from prunelimits.limits.checks import checked_count, checked_seed, checked_vector
 from prunelimits.limits.spectrum import Estimate
 from prunelimits.limits.width import check_epsilon, gaussian_rows
 from prunelimits.modes import in_plain_modes
@@ -45,6 +46,10 @@ def cone_statistical_dimension(
         >>> abs(width.value - 25.25) < 3 * width.error  # D sin^2 a + cos(2 a) / 2, a = 30 degrees
         True
     """
+    samples = checked_count("samples", samples)
+    seed = checked_seed(seed)
+    checked_vector("eigenvalues", eigenvalues)
+    checked_vector("offset", offset)
     if eigenvalues.dim() != 1 or eigenvalues.shape != offset.shape:
         raise ValueError(
             f"eigenvalues and offset must be (size,), got {tuple(eigenvalues.shape)} "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_flag, checked_instance, checked_integer
+from prunelimits.limits.checks import checked_count
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import lanczos_start, make_orthogonal
 from prunelimits.limits.spectrum import random_signs
@@ -48,7 +49,9 @@ def lanczos_cost(
         >>> lanczos_cost(hessian, probes=2, steps=100, reorthogonalize=False).bytes
         24000
     """
-    probes = checked_integer("probes", probes, least=1)
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    checked_flag("reorthogonalize", reorthogonalize)
+    probes = checked_count("probes", probes)
     steps = min(checked_integer("steps", steps, least=1), hessian.size)
     start = random_signs(probes, hessian.size, 0).to(hessian.device, hessian.dtype)
     hessian.product(start)

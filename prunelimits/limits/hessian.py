@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prunelimits.arguments import checked_flag, checked_tensor, checked_tensors
+from prunelimits.limits.checks import check_dtype, checked_names
 from prunelimits.limits.losses import batch_weights, check_batches, checked_loss
 from prunelimits.masks import check_masks, flatten, unflatten
 from prunelimits.modes import differentiable, in_plain_modes
@@ -73,12 +75,16 @@ class Hessian:
         keep_graphs: bool | None = None,
     ) -> None:
         check_batches(problem)
+        checked_tensors("params", params)
+        if names is not None:
+            names = checked_names("names", names)
+        if keep_graphs is not None:
+            checked_flag("keep_graphs", keep_graphs)
+        check_dtype(dtype)
         self.names = tuple(params if names is None else dict.fromkeys(names))
         unknown = [name for name in self.names if name not in params]
         if unknown or not self.names:
             raise ValueError(f"names must be among {sorted(params)}, got {list(self.names)}")
-        if dtype not in (None, torch.float32, torch.float64):
-            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
         for name in self.names:
             if not params[name].is_floating_point():
                 kind = params[name].dtype
@@ -93,7 +99,7 @@ class Hessian:
         batches = [map_tensors(self._cast, batch) for batch in map(tuple, problem.batches)]
         self._problem = problem._replace(batches=batches)
         self._weights = batch_weights(problem).tolist()
-        self._kept = self._kept_entries(masks or {})
+        self._kept = self._kept_entries({} if masks is None else masks)
         self.size = sum(map(_entries, self._shapes.values()))
         if self._kept is not None:
             self.size = len(self._kept)
@@ -120,6 +126,7 @@ class Hessian:
         Raises:
             ValueError: If the last axis is not as long as the matrix is wide.
         """
+        checked_tensor("vectors", vectors)
         if vectors.dim() == 0 or vectors.shape[-1] != self.size:
             raise ValueError(f"vectors must be (..., {self.size}), got {tuple(vectors.shape)}")
         rows = vectors.detach().to(self.device, self.dtype).reshape(-1, self.size)
@@ -154,6 +161,11 @@ class Hessian:
 
     def vector(self, params: Params) -> Tensor:
         """What the matrix has rows for, `(size,)`: zero for a name that `params` has not."""
+        checked_tensors("params", params)
+        for name, shape in self._shapes.items():
+            if name in params and params[name].shape != shape:
+                got = tuple(params[name].shape)
+                raise ValueError(f"params[{name!r}] must have shape {tuple(shape)}, got {got}")
         whole = {n: params.get(n, self._params[n].new_zeros(s)) for n, s in self._shapes.items()}
         rows = [value.detach().to(self._params[n])[None] for n, value in whole.items()]
         return self._without_masked(_joined(rows))[0]

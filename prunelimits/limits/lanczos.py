@@ -8,6 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import (
+    checked_callable,
+    checked_flag,
+    checked_instance,
+    checked_tensor,
+)
+from prunelimits.limits.checks import checked_count
 from prunelimits.modes import in_plain_modes
 
 
@@ -57,6 +64,10 @@ def lanczos_start(vectors: Tensor, *, reorthogonalize: bool = True) -> LanczosSt
     Raises:
         ValueError: If a vector is zero or not finite, or `vectors` has other axes.
     """
+    checked_tensor("vectors", vectors)
+    checked_flag("reorthogonalize", reorthogonalize)
+    if not vectors.is_floating_point():
+        raise TypeError(f"vectors must be floating-point numbers, got {vectors.dtype}")
     if vectors.dim() != 2 or not len(vectors):
         raise ValueError(f"vectors must be (probes, size), got {tuple(vectors.shape)}")
     norms = vectors.norm(dim=1, keepdim=True)
@@ -100,6 +111,11 @@ def lanczos(
         >>> weights
         tensor([[0.3333, 0.3333, 0.3333]], dtype=torch.float64)
     """
+    checked_callable("product", product, "a function of vectors")
+    checked_instance("state", state, LanczosState, "a LanczosState, such as lanczos_start makes")
+    steps = checked_count("steps", steps, 0)
+    if on_step is not None:
+        checked_callable("on_step", on_step, "a function of a state")
     done = state.steps
     probes, kept, size = state.basis.shape
     full = kept == done + 1
@@ -113,7 +129,11 @@ def lanczos(
     diagonal[:, :done], off_diagonal[:, :done] = state.diagonal, state.off_diagonal
     for step in range(done, done + steps):
         current = basis[:, step] if full else basis[:, 1]
-        image = product(current)
+        image = checked_tensor("product", product(current))
+        if image.shape != current.shape:
+            raise ValueError(
+                f"product must keep the shape {tuple(current.shape)}, got {tuple(image.shape)}"
+            )
         diagonal[:, step] = _dot(image, current)
         if not diagonal[:, step].isfinite().all():
             raise ValueError(f"product must be finite, got a vector that is not in step {step}")

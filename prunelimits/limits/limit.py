@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import checked_callable, checked_instance
+from prunelimits.limits.checks import check_dtype, checked_names, checked_seed
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState
 from prunelimits.limits.losses import loss_spread, mean_loss
@@ -18,6 +20,7 @@ from prunelimits.limits.predictions import (
     Prediction,
     constructive_prediction,
     exact_prediction,
+    kinematic_prediction,
     magnitude_offset,
     published_prediction,
     published_removed,
@@ -158,6 +161,18 @@ def pruning_limit(
         >>> limit.predicted.remaining
         0.5
     """
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
+    checked_callable("loss", loss, "a function of outputs and targets")
+    if epsilon is not None:
+        check_epsilon(epsilon)
+    if spectrum is not None:
+        checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
+    names = None if names is None else checked_names("names", names)
+    prunable = None if prunable is None else checked_names("prunable", prunable)
+    if on_step is not None:
+        checked_callable("on_step", on_step, "a function of a state")
+    check_dtype(dtype)
+    seed = checked_seed(seed)
     problem, params = problem_of(model, loss, batches)
     variables = tuple(default_names(model) if names is None else names)
     hessian = Hessian(problem, params, variables, masks=masks, dtype=dtype)
@@ -189,10 +204,7 @@ def pruning_limit(
         predicted=predicted,
         exact=exact_prediction(spectrum, magnitudes, epsilon),
         constructive=constructive_prediction(hessian, weights, epsilon, masks=masks),
-        kinematic=(
-            exact_prediction(spectrum, magnitudes, epsilon, slack),
-            exact_prediction(spectrum, magnitudes, epsilon, -slack),
-        ),
+        kinematic=kinematic_prediction(spectrum, magnitudes, epsilon, slack),
         published_removed=published_removed(spectrum, magnitudes, epsilon),
         sharpness_remaining=reach / (reach + 2 * epsilon * spectrum.size),
         epsilon=epsilon,
@@ -210,6 +222,7 @@ def pruning_limit(
 
 def default_names(model: nn.Module) -> list[str]:
     """The parameters that require gradients, but for those of normalisation layers."""
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
     left_out = {
         id(parameter)
         for module in model.modules()

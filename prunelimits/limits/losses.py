@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_tensors, shown
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
 from prunelimits.samples import sample_counts
+from prunelimits.scores.gradient import check_problem
 from prunelimits.types import Params, Problem
 
 
@@ -19,6 +23,7 @@ def batch_losses(problem: Problem, params: Params) -> Tensor:
         ValueError: If there are no batches, one holds no sample, or a loss is NaN or infinite.
     """
     check_batches(problem)
+    checked_tensors("params", params)
     with torch.no_grad():
         losses = [
             checked_loss(problem.loss(problem.apply(params, x), y), number)
@@ -88,11 +93,16 @@ def checked_loss(loss: Tensor, batch: int) -> Tensor:
     return loss
 
 
-def check_batches(problem: Problem) -> None:
+def check_batches(problem: Problem, name: str = "batches") -> None:
     """Raises `ValueError` if there are no batches or one holds no sample."""
+    check_problem(problem)
+    if not isinstance(problem.batches, Sequence):
+        raise TypeError(f"{name} must be pairs (x, y), got {shown(problem.batches)}")
     if not len(problem.batches):
-        raise ValueError("batches must hold at least one batch, got none")
-    for number, (x, _) in enumerate(problem.batches):
-        tensor = next(tensors_in(x), None)
+        raise ValueError(f"{name} must hold at least one batch, got none")
+    for number, batch in enumerate(problem.batches):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise TypeError(f"{name} must hold pairs (x, y), got {shown(batch)}")
+        tensor = next(tensors_in(batch[0]), None)
         if tensor is not None and not tensor.numel():
-            raise ValueError(f"batches must hold samples, got none in batch {number}")
+            raise ValueError(f"{name} must hold samples, got none in batch {number}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_integer
+from prunelimits.limits.checks import check_weights, checked_magnitudes
 from prunelimits.masks import flatten, top
 from prunelimits.types import Masks, Params
 
@@ -17,7 +19,11 @@ def sorted_magnitudes(weights: Params, masks: Masks | None = None) -> Tensor:
     Raises:
         ValueError: If nothing is left or a weight is not finite.
     """
-    kept = {n: w if masks is None or n not in masks else w[masks[n]] for n, w in weights.items()}
+    check_weights(weights, masks)
+    kept = {
+        n: w if masks is None or n not in masks else w[masks[n].to(w.device)]
+        for n, w in weights.items()
+    }
     values = flatten(kept).detach().abs().double().cpu().sort().values
     if not len(values):
         raise ValueError("weights must hold at least one that is not pruned, got none")
@@ -42,6 +48,7 @@ def pruning_distances(magnitudes: Tensor) -> Tensor:
         >>> pruning_distances(torch.tensor([0.0, 3.0, 4.0]))
         tensor([0., 0., 3., 5.])
     """
+    checked_magnitudes(magnitudes)
     zero = magnitudes.new_zeros(1)
     return torch.cat([zero, magnitudes.square().cumsum(0)]).sqrt()
 
@@ -54,9 +61,12 @@ def magnitude_masks(weights: Params, removed: int | Tensor, masks: Masks | None 
         removed: How many to remove; with `masks`, how many more.
         masks: What is pruned already.
     """
+    check_weights(weights, masks)
     scores = {name: weight.detach().abs() for name, weight in weights.items()}
     # Every score is at least 0, so that what is pruned already goes first.
     for name in scores.keys() & (masks or {}).keys():
         scores[name] = scores[name].masked_fill(~(masks or {})[name].to(scores[name].device), -1.0)
     kept = sum(int((score >= 0).sum()) for score in scores.values())
+    if not isinstance(removed, Tensor):
+        removed = checked_integer("removed", removed, 0, kept)
     return top(scores, kept - removed)

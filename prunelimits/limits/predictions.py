@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance, checked_integer, checked_number
+from prunelimits.limits.checks import checked_magnitudes
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.magnitudes import magnitude_masks, pruning_distances, sorted_magnitudes
 from prunelimits.limits.spectrum import Estimate, Spectrum, direction_spectrum
-from prunelimits.limits.width import effective_distance, statistical_dimension
+from prunelimits.limits.width import check_epsilon, effective_distance, statistical_dimension
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
@@ -54,13 +56,37 @@ def published_prediction(spectrum: Spectrum, magnitudes: Tensor, epsilon: float)
         magnitudes: Of the weights that can be pruned, ascending.
         epsilon: The size of the sublevel set.
     """
+    checked_magnitudes(magnitudes)
     return _crossing(lambda r: statistical_dimension(spectrum, r, epsilon), magnitudes)
 
 
 def exact_prediction(
     spectrum: Spectrum, magnitudes: Tensor, epsilon: float, slack: float = 0.0
 ) -> Prediction:
-    """The same with the statistical dimension that is exact in high dimension, less `slack`."""
+    """The same with the statistical dimension that is exact in high dimension, less `slack`.
+
+    Raises:
+        ValueError: If a number is out of its range; `slack` is at least 0.
+        TypeError: If an argument is of another kind.
+    """
+    slack = checked_number("slack", slack, least=0)
+    return _exact_crossing(spectrum, magnitudes, epsilon, slack)
+
+
+def kinematic_prediction(
+    spectrum: Spectrum, magnitudes: Tensor, epsilon: float, slack: float
+) -> tuple[Prediction, Prediction]:
+    """`exact_prediction` with the dimension less `slack`, and with as much more."""
+    return (
+        _exact_crossing(spectrum, magnitudes, epsilon, slack),
+        _exact_crossing(spectrum, magnitudes, epsilon, -slack),
+    )
+
+
+def _exact_crossing(
+    spectrum: Spectrum, magnitudes: Tensor, epsilon: float, slack: float
+) -> Prediction:
+    checked_magnitudes(magnitudes)
 
     def dimension(distance: float) -> Estimate:
         effective = effective_distance(spectrum, distance, epsilon)
@@ -92,6 +118,10 @@ def directed_prediction(
         masks: What is pruned already.
         steps: See `direction_spectrum`.
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
+    check_epsilon(epsilon)
+    steps = checked_integer("steps", steps, 1)
     magnitudes = sorted_magnitudes(weights, masks)
     distances = pruning_distances(magnitudes).tolist()
 
@@ -114,6 +144,8 @@ def published_removed(spectrum: Spectrum, magnitudes: Tensor, epsilon: float) ->
     the number of parameters, from the distance of removing s of the weights (rounded up, at least
     one), rounded to an integer. Where the weights' norm is small, so is the choice of integers.
     """
+    checked_magnitudes(magnitudes)
+    checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
     distances = pruning_distances(magnitudes)
     steps = torch.arange(_PUBLISHED_STEPS, device="cpu")
     removed = (steps * len(magnitudes) + _PUBLISHED_STEPS - 1) // _PUBLISHED_STEPS
@@ -155,6 +187,8 @@ def constructive_prediction(
         epsilon: The size of the sublevel set.
         masks: What is pruned already.
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    check_epsilon(epsilon)
     magnitudes = sorted_magnitudes(weights, masks)
 
     def within(removed: int) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import (
+    checked_instance,
+    checked_number,
+    checked_tensor,
+    checked_tensors,
+    shown,
+)
+from prunelimits.limits.checks import check_weights, checked_count, checked_names, checked_vector
 from prunelimits.limits.hessian import Hessian
+from prunelimits.limits.losses import check_batches
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params, Problem
 
@@ -26,9 +35,11 @@ def magnitude_percentiles(weights: Tensor, count: int = _ROWS) -> Tensor:
         >>> magnitude_percentiles(torch.tensor([3.0, -1.0, 2.0, -4.0]), count=2)
         tensor([1, 0])
     """
+    checked_vector("weights", weights)
+    count = checked_count("count", count)
     if weights.dim() != 1 or not len(weights):
         raise ValueError(f"weights must be (weights,), got {tuple(weights.shape)}")
-    order = weights.abs().argsort(stable=True)
+    order = weights.double().abs().argsort(stable=True)
     return order[torch.arange(count, device=order.device) * len(weights) // count]
 
 
@@ -41,6 +52,10 @@ def row_l1_norms(hessian: Hessian, rows: Tensor) -> Tensor:
     Raises:
         ValueError: If a row is not below the matrix's size.
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    checked_tensor("rows", rows)
+    if rows.dim() != 1 or rows.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"rows must be a vector of integers, got {shown(rows)}")
     if not ((rows >= 0) & (rows < hessian.size)).all():
         raise ValueError(f"rows must be below the size {hessian.size}, got {rows.tolist()}")
     norms: list[Tensor] = []
@@ -73,6 +88,13 @@ def flat_fraction(
         weights: Those of them whose magnitudes count.
         threshold: As published.
     """
+    check_batches(problem)
+    checked_tensors("params", params)
+    names = checked_names("names", names)
+    check_weights(weights, None)
+    threshold = checked_number("threshold", threshold, above=0)
+    if unknown := set(weights) - set(names):
+        raise ValueError(f"weights must be among names, got {sorted(unknown)}")
     hessians = [
         Hessian(problem._replace(batches=[batch]), params, names, keep_graphs=False)
         for batch in problem.batches

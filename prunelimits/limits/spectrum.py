@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import (
+    checked_callable,
+    checked_flag,
+    checked_instance,
+    checked_integer,
+    checked_number,
+    checked_tensor,
+)
+from prunelimits.limits.checks import checked_count, checked_vector
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState, lanczos, lanczos_start
 from prunelimits.modes import in_plain_modes
@@ -55,6 +63,7 @@ class Spectrum:
         Raises:
             ValueError: If there is none or one is not finite.
         """
+        checked_tensor("eigenvalues", eigenvalues)
         if eigenvalues.dim() != 1 or not len(eigenvalues):
             raise ValueError(f"eigenvalues must be (size,), got {tuple(eigenvalues.shape)}")
         if not eigenvalues.isfinite().all():
@@ -92,8 +101,8 @@ class Spectrum:
         Raises:
             ValueError: If `width` is not positive.
         """
-        if not width > 0:
-            raise ValueError(f"width must be positive, got {width}")
+        checked_tensor("points", points)
+        width = checked_number("width", width, above=0)
         nodes, weights = self.nodes.flatten(), self.weights.flatten() / len(self.weights)
         result = torch.zeros(points.shape, dtype=torch.float64, device="cpu")
         # By parts, for a grid of 100,000 points: nothing of nodes times points at once.
@@ -115,8 +124,7 @@ class Spectrum:
         Raises:
             ValueError: If `fraction` is not in [0, 1).
         """
-        if not 0 <= fraction < 1:
-            raise ValueError(f"fraction must be in [0, 1), got {fraction}")
+        fraction = checked_number("fraction", fraction, least=0, below=1)
         column = torch.zeros_like(self.nodes[:, :1])
         return replace(
             self,
@@ -140,6 +148,7 @@ def exact_spectrum(hessian: Hessian) -> Spectrum:
         >>> exact_spectrum(Hessian(problem, {"w": torch.zeros(2)})).nodes
         tensor([[ 0.1339, 29.8661]], dtype=torch.float64)
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
     return Spectrum.of_eigenvalues(torch.linalg.eigvalsh(hessian.dense().double()))
 
 
@@ -174,7 +183,14 @@ def lanczos_spectrum(
             finite.
         TypeError: If they are not integers.
     """
-    probes = checked_integer("probes", probes, least=1)
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    checked_flag("reorthogonalize", reorthogonalize)
+    seed = checked_integer("seed", seed)
+    if on_step is not None:
+        checked_callable("on_step", on_step, "a function of a state")
+    if resume is not None:
+        checked_instance("resume", resume, LanczosState, "a LanczosState")
+    probes = checked_count("probes", probes)
     steps = min(checked_integer("steps", steps, least=1), hessian.size)
     start = lanczos_start(
         random_signs(probes, hessian.size, seed).to(hessian.device, hessian.dtype),
@@ -199,6 +215,13 @@ def direction_spectrum(hessian: Hessian, direction: Tensor, *, steps: int = 100)
         direction: `(size,)`, not zero.
         steps: Products with the matrix.
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    steps = checked_integer("steps", steps, 1)
+    checked_vector("direction", direction)
+    if len(direction) != hessian.size:
+        raise ValueError(f"direction must have {hessian.size} entries, got {len(direction)}")
+    if not direction.any():
+        raise ValueError("direction must not be zero")
     start = lanczos_start(direction.to(hessian.device, hessian.dtype)[None])
     state = lanczos(hessian.product, start, min(steps, hessian.size))
     nodes, weights = state.quadrature()
@@ -215,6 +238,9 @@ def top_eigenvalues(hessian: Hessian, count: int, *, seed: int = 0) -> Tensor:
         ValueError: If `count` is not between 1 and the matrix's size less one.
         TypeError: If it is not an integer.
     """
+    checked_instance("hessian", hessian, Hessian, "a Hessian")
+    count = checked_integer("count", count, 1)
+    seed = checked_integer("seed", seed)
     if checked_integer("count", count, least=1) >= hessian.size:
         raise ValueError(f"count must be below the size {hessian.size}, got {count}")
     # Importing the library does not load SciPy.

@@ -10,11 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import (
+    checked_integer,
+    checked_number,
+    checked_sequence,
+    checked_tensor,
+    checked_tensors,
+)
+from prunelimits.limits.checks import check_weights, checked_names
 from prunelimits.limits.losses import batch_weights, check_batches
 from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
+from prunelimits.scores.gradient import one_number
 from prunelimits.types import Masks, Params, Problem
 
 # Pruned copies are measured side by side while weights and activations, taken to be so many
@@ -114,6 +123,10 @@ def magnitude_sweep(
             name is no parameter, or there are no batches.
     """
     check_batches(problem)
+    checked_tensors("params", params)
+    prunable = checked_names("prunable", prunable)
+    shares = checked_sequence("removed", removed, "fractions")
+    removed = [checked_number("removed", share) for share in shares]
     unknown = [name for name in prunable if name not in params]
     if unknown or not prunable:
         raise ValueError(f"prunable must be among {sorted(params)}, got {list(prunable)}")
@@ -121,6 +134,7 @@ def magnitude_sweep(
     if not ((fractions >= 0) & (fractions <= 1)).all() or (fractions.diff() < 0).any():
         raise ValueError(f"removed must be fractions that ascend in [0, 1], got {list(removed)}")
     weights = {name: params[name] for name in prunable}
+    check_weights(weights, masks)
     count = sum(
         int(masks[n].sum()) if masks and n in masks else w.numel() for n, w in weights.items()
     )
@@ -129,7 +143,7 @@ def magnitude_sweep(
     held_out = None
     if test is not None:
         testing = problem._replace(batches=test)
-        check_batches(testing)
+        check_batches(testing, "test")
         held_out = _measure(testing, params, weights, numbers, masks)
     return PruningSweep(numbers, count, train, held_out)
 
@@ -148,6 +162,9 @@ def total_variation(left: Tensor, right: Tensor, bins: int = 100) -> float:
         >>> total_variation(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 1.0, 1.0, 1.0]))
         0.25
     """
+    checked_tensor("left", left)
+    checked_tensor("right", right)
+    bins = checked_integer("bins", bins, 1)
     parts = [left.detach().flatten().double().cpu(), right.detach().flatten().double().cpu()]
     both = torch.cat(parts)
     if min(len(part) for part in parts) == 0 or not both.isfinite().all() or bins < 1:
@@ -181,7 +198,7 @@ def _measure(
     def one(removed: Tensor, x: Any, y: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         pruned = apply(weights, magnitude_masks(weights, removed, masks))
         outputs = problem.apply({**params, **pruned}, x)
-        value = problem.loss(outputs, y).double()
+        value = one_number(problem.loss(outputs, y)).double()
         plain = isinstance(outputs, Tensor) and isinstance(y, Tensor)
         return value, accuracy(outputs, y) if plain else torch.full_like(value, torch.nan)
 

@@ -12,8 +12,13 @@ import math
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance, checked_number, shown
+from prunelimits.limits.checks import checked_count, checked_seed, checked_vector
 from prunelimits.limits.spectrum import Estimate, Spectrum
 from prunelimits.modes import in_plain_modes
+
+# Its square is a float too.
+_FARTHEST = 1e150
 
 
 def check_epsilon(epsilon: float) -> float:
@@ -22,6 +27,9 @@ def check_epsilon(epsilon: float) -> float:
     Raises:
         ValueError: If not.
     """
+    number = isinstance(epsilon, int | float) or hasattr(epsilon, "__array_interface__")
+    if not number or isinstance(epsilon, bool):
+        raise TypeError(f"epsilon must be a number, got {shown(epsilon)}")
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise ValueError(
             f"epsilon must be positive and finite, got {epsilon}: a sublevel set of no size is "
@@ -59,6 +67,7 @@ def statistical_dimension(spectrum: Spectrum, distance: float, epsilon: float) -
         >>> round(statistical_dimension(ball, nearer, 0.5).value, 9)
         25.0
     """
+    checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
     doubled = 2 * check_epsilon(epsilon)
     squared = _check_distance(distance) ** 2
     mean = spectrum.mean(lambda nodes: doubled / (squared * nodes.abs() + doubled))
@@ -95,6 +104,9 @@ def effective_distance(
     Raises:
         ValueError: If `epsilon` is not positive or `distance` is negative.
     """
+    checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
+    if direction is not None:
+        checked_instance("direction", direction, Spectrum, "a Spectrum")
     doubled = 2 * check_epsilon(epsilon)
     squared = _check_distance(distance) ** 2
     seen = spectrum if direction is None else direction
@@ -128,6 +140,9 @@ def gaussian_width(
         True
     """
     check_epsilon(epsilon)
+    samples = checked_count("samples", samples)
+    seed = checked_seed(seed)
+    checked_vector("eigenvalues", eigenvalues)
     curvature = eigenvalues.detach().cpu().double().abs()
     if not (curvature > 0).all():
         raise ValueError("eigenvalues must not be zero: the ellipsoid's width would be infinite")
@@ -143,6 +158,4 @@ def gaussian_rows(samples: int, size: int, seed: int) -> Tensor:
 
 
 def _check_distance(distance: float) -> float:
-    if not (distance >= 0 and math.isfinite(distance)):
-        raise ValueError(f"distance must be at least 0 and finite, got {distance}")
-    return distance
+    return checked_number("distance", distance, least=0, most=_FARTHEST)

@@ -63,5 +63,5 @@ def test_weights_without_effect_are_flat():
 def test_bad_arguments(mlp: Case):
     with pytest.raises(ValueError, match=r"rows must be below the size 57, got \[57\]"):
         row_l1_norms(mlp.hessian(), torch.tensor([57]))
-    with pytest.raises(ValueError, match=r"weights must be \(weights,\), got \(0,\)"):
+    with pytest.raises(ValueError, match=r"weights must be a vector of at least one"):
         magnitude_percentiles(torch.zeros(0))

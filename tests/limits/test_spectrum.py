@@ -259,12 +259,12 @@ def test_more_steps_than_rows_are_not_taken():
         (
             lambda h: exact_spectrum(h).density(torch.zeros(1), 0.0),
             ValueError,
-            r"width must be positive, got 0\.0",
+            r"width must be above 0, got 0\.0",
         ),
         (
             lambda h: exact_spectrum(h).with_zero_mass(1.0),
             ValueError,
-            r"fraction must be in \[0, 1\), got 1\.0",
+            r"fraction must be at least 0 and below 1, got 1\.0",
         ),
         (
             lambda _: Spectrum.of_eigenvalues(torch.zeros(0)),

@@ -225,7 +225,7 @@ def test_bad_epsilon(epsilon: float):
 
 def test_other_bad_arguments():
     ball = Spectrum.of_eigenvalues(torch.ones(3))
-    with pytest.raises(ValueError, match="distance must be at least 0 and finite, got -1"):
+    with pytest.raises(ValueError, match="distance must be at least 0 and at most"):
         statistical_dimension(ball, -1.0, 1.0)
     with pytest.raises(ValueError, match="distance must be at least 0 and finite, got inf"):
         effective_distance(ball, math.inf, 1.0)
