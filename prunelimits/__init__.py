@@ -24,6 +24,7 @@ from prunelimits.enumeration import ModelMasks as ModelMasks
 from prunelimits.models import MLP as MLP
 from prunelimits.problem import problem_of as problem_of
 from prunelimits.pruners import prune as prune
+from prunelimits.pruners import score as score
 from prunelimits.saving import load as load
 from prunelimits.saving import save as save
 from prunelimits.sessions import attach as attach

@@ -661,6 +661,27 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.pruners.Coverage": lambda _: {"pruned": {}, "left_out": {}, "reasons": {}},
     "prunelimits.pruners.coverage": lambda _: {"model": convolutional()},
     "prunelimits.pruners.prunable": lambda _: {"model": convolutional()},
+    "prunelimits.pruners.Pruned": lambda _: {"masks": {}, "params": {}},
+    "prunelimits.pruners.PruningPlan": lambda _: {"sizes": {"w": 3}, "quotas": None, "left": []},
+    "prunelimits.pruners.plan": lambda _: {
+        "model": model(),
+        "pruner": pruners.GMP(rounds=2),
+        "keep": 9,
+        "steps": 10,
+    },
+    "prunelimits.pruners.prune_with_weights": lambda _: {
+        "model": model(),
+        "pruner": pruners.LOMP(epochs=1),
+        "keep": 9,
+        "loss": loss,
+        "batches": [data()],
+    },
+    "prunelimits.pruners.score": lambda _: {
+        "model": model(),
+        "pruner": pruners.SNIP(),
+        "loss": loss,
+        "batches": [data()],
+    },
     "prunelimits.pruners.prune": lambda _: {
         "model": model(),
         "pruner": pruners.SNIP(),

@@ -41,6 +41,11 @@ from prunelimits.pruners.parts import Part as Part
 from prunelimits.pruners.prunable import prunable as prunable
 from prunelimits.pruners.prune import prune as prune
 from prunelimits.pruners.rewind import Rewind as Rewind
+from prunelimits.pruners.score import Pruned as Pruned
+from prunelimits.pruners.score import PruningPlan as PruningPlan
+from prunelimits.pruners.score import plan as plan
+from prunelimits.pruners.score import prune_with_weights as prune_with_weights
+from prunelimits.pruners.score import score as score
 from prunelimits.pruners.sparse_to_sparse import Moves as Moves
 from prunelimits.pruners.sparse_to_sparse import SparseToSparse as SparseToSparse
 from prunelimits.structure import Normalise as Normalise

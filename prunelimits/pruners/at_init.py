@@ -55,6 +55,10 @@ class AtInit(AbstractPruner):
             noise: Uniform in [0, 1), shaped like the masks, for pruners that need it.
         """
 
+    def left(self, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
+        """See `AbstractPruner.left`: `N (k / N)^t`."""
+        return exponential(start, budget, progress)
+
     def each_round(
         self,
         problem: Problem,
@@ -69,7 +73,7 @@ class AtInit(AbstractPruner):
             among = masks if self.revive else current
             scores = self.scores(self._of_round(problem, done), params, current, noise)
             check_scores(scores, among, type(self).__name__, problem, params)
-            keep = exponential(start, budget, (done + 1) / self.rounds)
+            keep = self.left(start, budget, (done + 1) / self.rounds)
             current = select(scores, among, keep, floor=self.floor)
             yield scores, current
 

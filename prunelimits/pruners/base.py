@@ -94,6 +94,18 @@ class AbstractPruner(ABC):
         """
         return divide(masks, keep, scope=self.scope, floor=self.floor)
 
+    def left(self, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
+        """How many weights are left when the share `progress` of the rounds is done.
+
+        Here the budget throughout; rules that prune step by step say otherwise.
+
+        Args:
+            start: How many there were at first, int64, shaped like `budget`.
+            budget: How many survive in the end.
+            progress: The share of the rounds, 0 to 1.
+        """
+        return budget
+
     def interval(self, steps: int) -> int:
         """The optimiser steps between two rounds in a training of `steps`: at least 1.
 

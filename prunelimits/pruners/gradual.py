@@ -38,6 +38,10 @@ class Gradual(AbstractPruner):
     ) -> Scores:
         """How much each weight is worth keeping; arguments as for `AtInit.scores`."""
 
+    def left(self, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
+        """See `AbstractPruner.left`: `k + (N - k)(1 - t)^3`."""
+        return cubic(start, budget, progress)
+
     def init(
         self,
         problem: Problem,
@@ -59,7 +63,7 @@ class Gradual(AbstractPruner):
     ) -> tuple[Params, State]:
         """See `AbstractPruner.update`: the next round's masks."""
         done = (state.round + 1).clamp(max=self.rounds)
-        keep = cubic(state.start, state.budget, done.double() / self.rounds)
+        keep = self.left(state.start, state.budget, done.double() / self.rounds)
         scores = self.scores(problem, params, state.masks, noise)
         check_scores(scores, state.masks, type(self).__name__, problem, params)
         masks = select(scores, state.masks, keep, floor=self.floor)

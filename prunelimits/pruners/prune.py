@@ -13,18 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_integer
-from prunelimits.masks import check_masks, count
+from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.model_pruner import ModelPruner
-from prunelimits.pruners.nan_checks import check_weights
-from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
-from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.pruners.task import allowed_of, cuda_devices, task_of
 from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem
 
@@ -110,22 +108,17 @@ def prune(
             "of your own, or fit(ensemble, ..., pruner=pruner)"
         )
     dense = prunable(model, ignore, include)
-    allowed = allowed_of(dense, masks)
-    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
     warn_of_left_out(model, include, ignore, stacklevel=2)
-    # A data loader draws from the global random state when it starts.
-    with torch.no_grad(), torch.random.fork_rng(_cuda_devices(dense)):
-        problem, params = problem_of(
-            model, loss, batches, step=step, normalise=normalise or pruner.normalise
-        )
-        check_needs(pruner, problem, loss, step)
-        check_real(params, allowed)
-        check_weights(params, allowed)
-        noise = draw_noise(allowed, generator) if pruner.needs_noise else None
+    with task_of(
+        pruner, model, loss, batches, step, include=include, ignore=ignore, masks=masks,
+        normalise=normalise, generator=generator,
+    ) as task:  # fmt: skip
+        allowed = task.allowed
         if isinstance(pruner, AtInit):
-            kept = _checked_rounds(pruner, problem, params, allowed, budget, noise)
+            kept = _checked_rounds(pruner, task.problem, task.params, allowed, budget, task.noise)
         else:
-            kept = pruner.init(problem, params, allowed, budget, noise).masks
+            kept = pruner.init(task.problem, task.params, allowed, budget, task.noise).masks
     empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
     if empty:
         warnings.warn(
@@ -133,23 +126,6 @@ def prune(
             stacklevel=2,
         )
     return kept
-
-
-def check_needs(
-    pruner: AbstractPruner,
-    problem: Problem,
-    loss: Callable[[Any, Any], Tensor] | None,
-    step: Callable[[nn.Module, Any], Tensor] | None,
-) -> None:
-    """Raises `ValueError` if a method that scores with data has no loss or no batches."""
-    if not pruner.needs_data:
-        return
-    name = type(pruner).__name__
-    if loss is None and step is None:
-        raise ValueError(f"loss is needed by {name}, got None")
-    if not problem.batches:
-        raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
-    check_batches(problem)
 
 
 def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
@@ -183,25 +159,9 @@ def _whole(
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     # A data loader draws from the global random state when it starts.
-    with torch.random.fork_rng(_cuda_devices(allowed)):
+    with torch.random.fork_rng(cuda_devices(allowed)):
         pairs = problem_of(model, loss, batches)[0].batches
     return pruner.prune_model(model, allowed, pairs, loss, seed)
-
-
-def allowed_of(dense: Masks, masks: Masks | None) -> Masks:
-    """What may be kept: all of `dense` but what `masks` prune, on the devices of the weights.
-
-    Raises:
-        ValueError: If a mask names no prunable weight or has another shape.
-        TypeError: If a mask is not a bool tensor.
-    """
-    check_masks(dense, masks or {})
-    return {name: (masks or {}).get(name, mask).to(mask.device) for name, mask in dense.items()}
-
-
-def _cuda_devices(masks: Masks) -> list[torch.device]:
-    devices = {mask.device for mask in masks.values()}
-    return [device for device in devices if device.type == "cuda"]
 
 
 def _checked_rounds(

@@ -41,6 +41,10 @@ class Rewind(AbstractPruner):
     ) -> Scores:
         """How much each weight is worth keeping; arguments as for `AtInit.scores`."""
 
+    def left(self, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
+        """See `AbstractPruner.left`: `N (k / N)^t`."""
+        return exponential(start, budget, progress)
+
     def init(
         self,
         problem: Problem,
@@ -64,7 +68,7 @@ class Rewind(AbstractPruner):
         """The first parameters under the next round's masks; after the last round, `params`."""
         finished = state.round >= self.rounds
         done = (state.round + 1).clamp(max=self.rounds)
-        keep = exponential(state.start, state.budget, done.double() / self.rounds)
+        keep = self.left(state.start, state.budget, done.double() / self.rounds)
         scores = self.scores(problem, params, state.masks, noise)
         check_scores(scores, state.masks, type(self).__name__, problem, params)
         masks = select(scores, state.masks, keep, floor=self.floor)

@@ -16,7 +16,8 @@ from prunelimits.problem import problem_of
 from prunelimits.pruners import AbstractPruner, Normalise, Part, Rewind, prunable, prune
 from prunelimits.pruners.coverage import warn_of_left_out, warn_of_zeros
 from prunelimits.pruners.parts import checked_parts
-from prunelimits.pruners.prune import allowed_of, check_needs, checked_keep
+from prunelimits.pruners.prune import checked_keep
+from prunelimits.pruners.task import allowed_of, check_needs
 from prunelimits.sessions.optimizers import checked_optimizers
 from prunelimits.sessions.session import PruningSession
 from prunelimits.sessions.task import SessionModel

@@ -17,7 +17,8 @@ from prunelimits.pruners import LTH, Normalise, Part, Rewind, prunable
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import checked_parts
-from prunelimits.pruners.prune import allowed_of, check_needs, checked_keep
+from prunelimits.pruners.prune import checked_keep
+from prunelimits.pruners.task import allowed_of, check_needs
 from prunelimits.types import Masks, Params
 
 

@@ -1,0 +1,229 @@
+"""What a method makes of a model before it prunes: scores, the weights after surgery, a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.masks import apply, count
+from prunelimits.modes import in_plain_modes
+from prunelimits.pruners.at_init import AtInit
+from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.gradual import Gradual
+from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.parts import Part
+from prunelimits.pruners.prunable import prunable
+from prunelimits.pruners.prune import checked_keep
+from prunelimits.pruners.rewind import Rewind
+from prunelimits.pruners.selection import counts
+from prunelimits.pruners.task import allowed_of, task_of
+from prunelimits.structure import Normalise
+from prunelimits.types import Masks, Params, Scores
+
+
+@in_plain_modes
+def score(
+    model: nn.Module,
+    pruner: AbstractPruner,
+    *,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    batches: Iterable[Any] = (),
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
+    masks: Masks | None = None,
+    normalise: Normalise | None = None,
+    generator: torch.Generator | None = None,
+) -> Scores:  # what `prune` is given, but for the budget
+    """How much a method would keep each weight, without pruning: those of its first round.
+
+    Args:
+        model: Any module; it stays as it is.
+        pruner: A method that scores: one of the rules `AtInit`, `Gradual` and `Rewind`.
+        loss: As in `prune`, and so are all the others.
+        batches: See `prune`.
+        step: See `prune`.
+        include: See `prune`.
+        ignore: See `prune`.
+        masks: What is pruned already: its scores are those of weights that act as zero.
+        normalise: See `prune`.
+        generator: See `prune`.
+
+    Returns:
+        Name of a weight -> tensor of its shape; larger means keep.
+
+    Raises:
+        ValueError: If what the method needs is missing, or there is nothing to prune.
+        TypeError: If the method has no scores, or an argument is of the wrong kind.
+
+    Examples:
+        >>> from prunelimits.pruners import Magnitude
+        >>> model = nn.Linear(2, 1, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.copy_(torch.tensor([[3.0, -1.0]]))
+        >>> score(model, Magnitude())
+        {'weight': tensor([[3., 1.]])}
+    """
+    if not isinstance(pruner, AtInit | Gradual | Rewind):
+        raise TypeError(f"pruner must have scores, such as SNIP(), got {pruner!r}")
+    with task_of(
+        pruner, model, loss, batches, step, include=tuple(include), ignore=tuple(ignore),
+        masks=masks, normalise=normalise, generator=generator,
+    ) as task:  # fmt: skip
+        return pruner.scores(task.problem, task.params, task.allowed, task.noise)
+
+
+class Pruned(NamedTuple):
+    """Masks, and the weights that belong to them.
+
+    Attributes:
+        masks: Name -> bool tensor.
+        params: Parameters and buffers by name, zero where the masks prune.
+    """
+
+    masks: Masks
+    params: Params
+
+
+@in_plain_modes
+def prune_with_weights(
+    model: nn.Module,
+    pruner: LearnedMask,
+    *,
+    keep: int | None = None,
+    sparsity: float | None = None,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    batches: Iterable[Any] = (),
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
+    masks: Masks | None = None,
+    normalise: Normalise | None = None,
+    generator: torch.Generator | None = None,
+) -> Pruned:  # what `prune` is given
+    """The masks of `prune`, and the weights that the method leaves: OBS after surgery, LOMP's.
+
+    Put them into the model with `model.load_state_dict(result.params)`, tied weights apart.
+
+    Args:
+        model: Any module; it stays as it is.
+        pruner: `OBS`, `LOMP` or another one that trains or corrects weights.
+        keep: As in `prune`, and so are all the others.
+        sparsity: See `prune`.
+        loss: See `prune`.
+        batches: See `prune`.
+        step: See `prune`.
+        include: See `prune`.
+        ignore: See `prune`.
+        masks: See `prune`.
+        normalise: See `prune`.
+        generator: See `prune`.
+
+    Raises:
+        ValueError: As `prune` does.
+        TypeError: If the method leaves the weights as they are, or an argument is of the wrong
+            kind.
+    """
+    if not isinstance(pruner, LearnedMask):
+        raise TypeError(f"pruner must change weights, such as OBS(), got {pruner!r}: see prune")
+    include, ignore = tuple(include), tuple(ignore)
+    dense = prunable(model, ignore, include)
+    budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
+    with task_of(
+        pruner, model, loss, batches, step, include=include, ignore=ignore,
+        masks=masks, normalise=normalise, generator=generator,
+    ) as task:  # fmt: skip
+        state = pruner.init(task.problem, task.params, task.allowed, budget, task.noise)
+        params = {name: state.memory.get(name, value) for name, value in task.params.items()}
+        return Pruned(state.masks, apply(params, state.masks))
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """What a method will do; `str` shows it as a table.
+
+    Attributes:
+        sizes: Name -> how many weights it has that may be kept.
+        quotas: Name -> how many of them survive; None where all layers are ranked together.
+        left: After how many optimizer steps how many weights are left in all, round by round; step
+            0 is before the training.
+    """
+
+    sizes: dict[str, int]
+    quotas: dict[str, int] | None
+    left: list[tuple[int, int]]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name in self.sizes)
+        lines = [f"{'weight':<{width}}  {'weights':>12}  {'kept':>12}"]
+        for name, size in self.sizes.items():
+            kept = "together" if self.quotas is None else f"{self.quotas[name]:,}"
+            lines.append(f"{name:<{width}}  {size:>12,}  {kept:>12}")
+        lines.append(f"{'step':>8}  {'left':>12}")
+        return "\n".join([*lines, *(f"{step:>8,}  {left:>12,}" for step, left in self.left)])
+
+
+def plan(
+    model: nn.Module,
+    pruner: AbstractPruner,
+    *,
+    keep: int | None = None,
+    sparsity: float | None = None,
+    steps: int | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
+    masks: Masks | None = None,
+) -> PruningPlan:
+    """What a method will do to a model, without doing it: quotas of the layers, and the rounds.
+
+    Args:
+        model: Any module.
+        pruner: A method.
+        keep: As in `prune`.
+        sparsity: As in `prune`.
+        steps: Optimizer steps in the training, for methods that act during it; of `lottery_ticket`,
+            those of one training.
+        include: As in `prune`.
+        ignore: As in `prune`.
+        masks: As in `prune`.
+
+    Raises:
+        ValueError: If the budget or `steps` is missing or out of its range.
+        TypeError: If an argument is of the wrong kind.
+
+    Examples:
+        >>> from prunelimits.pruners import GMP
+        >>> model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> print(plan(model, GMP(rounds=2, scope="erk"), keep=10, steps=100))
+        weight         weights          kept
+        0.weight            32             7
+        2.weight             8             3
+            step          left
+               0            40
+              49            14
+              98            10
+    """
+    if not isinstance(pruner, AbstractPruner):
+        raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
+    dense = prunable(model, ignore, include)
+    allowed = allowed_of(dense, masks)
+    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    start = counts(allowed, budget)
+    sizes = {name: int(mask.sum()) for name, mask in allowed.items()}
+    quotas = None if len(budget) < len(sizes) else dict(zip(sizes, budget.tolist(), strict=True))
+    if not pruner.until:
+        at = [0] * pruner.rounds
+    elif steps is None:
+        raise ValueError(f"steps is needed by {type(pruner).__name__}, which acts in training")
+    elif isinstance(pruner, Rewind):
+        at = [steps * done for done in range(1, pruner.rounds + 1)]
+    else:
+        at = pruner.update_steps(steps)
+    left = [(0, int(pruner.left(start, budget, 0.0).sum()))] if pruner.until else []
+    for done, step in enumerate(at, start=1):
+        left.append((step, int(pruner.left(start, budget, done / pruner.rounds).sum())))
+    return PruningPlan(sizes, quotas, left)

@@ -1,0 +1,92 @@
+"""What a method sees of a model at once: the task, the weights that may be kept, the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.masks import check_masks
+from prunelimits.problem import problem_of
+from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.nan_checks import check_weights
+from prunelimits.pruners.noise import draw_noise
+from prunelimits.pruners.parts import Part
+from prunelimits.pruners.prunable import prunable
+from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.structure import Normalise
+from prunelimits.types import Masks, Params, Problem
+
+
+class PruningTask(NamedTuple):
+    """What `AbstractPruner.init` is given beside a budget; see there."""
+
+    problem: Problem
+    params: Params
+    allowed: Masks
+    noise: Params | None
+
+
+@contextmanager
+def task_of(
+    pruner: AbstractPruner,
+    model: nn.Module,
+    loss: Callable[[Any, Any], Tensor] | None,
+    batches: Iterable[Any],
+    step: Callable[[nn.Module, Any], Tensor] | None,
+    *,
+    include: Iterable[Part],
+    ignore: Iterable[Part],
+    masks: Masks | None,
+    normalise: Normalise | None,
+    generator: torch.Generator | None,
+) -> Generator[PruningTask]:  # what `prune` and its kin are given, passed on as it is
+    """The task of a method, checked; the global random state is as it was when the block ends."""
+    allowed = allowed_of(prunable(model, ignore, include), masks)
+    # A data loader draws from the global random state when it starts.
+    with torch.no_grad(), torch.random.fork_rng(cuda_devices(allowed)):
+        problem, params = problem_of(
+            model, loss, batches, step=step, normalise=normalise or pruner.normalise
+        )
+        check_needs(pruner, problem, loss, step)
+        check_real(params, allowed)
+        check_weights(params, allowed)
+        noise = draw_noise(allowed, generator) if pruner.needs_noise else None
+        yield PruningTask(problem, params, allowed, noise)
+
+
+def check_needs(
+    pruner: AbstractPruner,
+    problem: Problem,
+    loss: Callable[[Any, Any], Tensor] | None,
+    step: Callable[[nn.Module, Any], Tensor] | None,
+) -> None:
+    """Raises `ValueError` if a method that scores with data has no loss or no batches."""
+    if not pruner.needs_data:
+        return
+    name = type(pruner).__name__
+    if loss is None and step is None:
+        raise ValueError(f"loss is needed by {name}, got None")
+    if not problem.batches:
+        raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
+    check_batches(problem)
+
+
+def allowed_of(dense: Masks, masks: Masks | None) -> Masks:
+    """What may be kept: all of `dense` but what `masks` prune, on the devices of the weights.
+
+    Raises:
+        ValueError: If a mask names no prunable weight or has another shape.
+        TypeError: If a mask is not a bool tensor.
+    """
+    check_masks(dense, masks or {})
+    return {name: (masks or {}).get(name, mask).to(mask.device) for name, mask in dense.items()}
+
+
+def cuda_devices(masks: Masks) -> list[torch.device]:
+    """The CUDA devices that masks are on."""
+    devices = {mask.device for mask in masks.values()}
+    return [device for device in devices if device.type == "cuda"]
