@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunelimits.connectivity.big_counts import inner_products
 from prunelimits.connectivity.effective import refuse_model_arguments
-from prunelimits.connectivity.flow import (
-    Flow,
-    any_of_units,
-    count_paths,
-    find_flow,
-    flow_masks,
-    input_elements,
+from prunelimits.connectivity.flow import any_of_units, find_flow, flow_masks
+from prunelimits.connectivity.following.model import Inputs, Model
+from prunelimits.connectivity.following.steps import Source
+from prunelimits.connectivity.model_layers import (
+    ModelPaths,
+    Units,
+    count_kept,
+    entries,
+    model_layers,
+    parameter_kinds,
 )
 from prunelimits.connectivity.report import ConnectivityReport, LayerReport
 from prunelimits.connectivity.sparse_chain import (
@@ -29,28 +31,30 @@ from prunelimits.connectivity.sparse_chain import (
     sparse_chain,
     sparse_reach,
 )
-from prunelimits.connectivity.steps import Affine, Normalise, Source
-from prunelimits.connectivity.trace import Network, trace
+from prunelimits.connectivity.trace import Traced, Unknown, trace
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 
 
 @in_plain_modes
 def analyze(
-    network: nn.Module | Mapping[str, Matrix],
+    network: Model | Mapping[str, Matrix],
     masks: Masks | None = None,
     *,
-    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    inputs: Inputs = None,
+    unknown: Unknown = "sound",
 ) -> ConnectivityReport:
     """What of a network really counts: effective nonzeros, dead units, paths, the core's widths.
 
-    Exact, whatever the size: paths are counted in integers without bound.
+    Exact, whatever the size: paths are counted in integers without bound. If a model has an
+    operation that is not known, its report says so, and what it leaves out is still of no effect.
 
     Args:
         network: As for `effective_masks`, but one network: masks without leading axes. In masks, a
             bias that is not named is taken not to be there.
         masks: For a model, as for `effective_masks`.
         inputs: For a model, as for `effective_masks`.
+        unknown: As for `effective_masks`.
 
     Raises:
         ValueError: As for `effective_masks`, or if masks have leading axes.
@@ -67,7 +71,7 @@ def analyze(
         (4, 2, 1, (1, 1, 1))
     """
     if not isinstance(network, Mapping):
-        return _analyze_model(trace(network, masks, inputs))
+        return _analyze_model(trace(network, masks, inputs, unknown))
     refuse_model_arguments(masks, inputs)
     for name, matrix in network.items():
         if len(matrix.shape) > 2:
@@ -80,10 +84,11 @@ def analyze(
 
 @in_plain_modes
 def effective_sparsity(
-    network: nn.Module | Mapping[str, Matrix],
+    network: Model | Mapping[str, Matrix],
     masks: Masks | None = None,
     *,
-    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    inputs: Inputs = None,
+    unknown: Unknown = "sound",
 ) -> float:
     """The share of the weights that is pruned or lies on no input-to-output path, in [0, 1].
 
@@ -94,6 +99,7 @@ def effective_sparsity(
         network: As for `analyze`.
         masks: As for `analyze`.
         inputs: As for `analyze`.
+        unknown: As for `effective_masks`.
 
     Raises:
         ValueError: As for `analyze`.
@@ -112,30 +118,14 @@ def effective_sparsity(
         reach = sparse_reach(chain)
         left = [effective_matrix(w, reach, depth).nnz for depth, w in enumerate(chain.weights)]
         return 1 - sum(left) / sum(w.shape[0] * w.shape[1] for w in chain.weights)
-    traced = trace(network, masks, inputs)
-    effective = flow_masks(traced, find_flow(traced), keep_constants=False)
+    return model_sparsity(trace(network, masks, inputs, unknown))
+
+
+def model_sparsity(traced: Traced) -> float:
+    """`effective_sparsity` of a model that is followed already."""
+    flow = find_flow(traced.network, traced.parameters.masks)
+    effective = flow_masks(traced.network, flow, keep_constants=False)
     return 1 - _weights(effective) / _size(effective)
-
-
-class _Units(NamedTuple):
-    """Bool `(units,)` each."""
-
-    live: Tensor
-    carries: Tensor
-    reaches: Tensor
-    on_path: Tensor
-
-    def causes(self) -> dict[str, int]:
-        dead = ~self.on_path
-        constant = dead & ~self.live & self.carries & self.reaches
-        no_input = dead & ~self.live & ~constant
-        return {
-            "units": len(dead),
-            "connected": int(self.on_path.sum()),
-            "cut_off_from_input": int(no_input.sum()),
-            "cut_off_from_output": int((dead & self.live).sum()),
-            "constant": int(constant.sum()),
-        }
 
 
 def _analyze_chain(chain: SparseChain) -> ConnectivityReport:
@@ -163,7 +153,7 @@ def _analyze_chain(chain: SparseChain) -> ConnectivityReport:
                 paths=tuple(
                     inner_products(forward[depth + 1][..., None], backward[depth + 1][..., None])
                 ),
-                **_Units(*map(torch.from_numpy, units)).causes(),
+                **Units(*map(torch.from_numpy, units)).causes(),
             )
         )
     return ConnectivityReport(
@@ -184,98 +174,46 @@ def _effective_biases(bias: Matrix | None, reach: ChainReach, depth: int) -> int
     return 0 if bias is None else int((bias & effective_bias(reach, depth)).sum())
 
 
-def _analyze_model(network: Network) -> ConnectivityReport:
-    flow = find_flow(network)
-    kept = network.parameters.masks
+def _analyze_model(traced: Traced) -> ConnectivityReport:
+    network, parameters = traced.network, traced.parameters
+    kept = parameters.masks
+    flow = find_flow(network, kept)
     effective = flow_masks(network, flow, keep_constants=False)
     carrying = flow_masks(network, flow, keep_constants=True)
-    forward, backward = count_paths(network)
-    sources = [i for i, step in enumerate(network.steps) if isinstance(step, Source)]
-    widths = [sum(int(any_of_units(flow.reaches[i], 1).sum()) for i in sources)]
-    layers: list[LayerReport] = []
-    for number, step in enumerate(network.steps):
-        if isinstance(step, Affine):
-            weights, vectors = [step.weight_name], [step.bias_name]
-            units = _units(network, flow, number, step.unit_axis)
-            paths = [
-                digits[number].movedim(step.unit_axis + (step.unit_axis > 0), 1).flatten(2)
-                for digits in (forward, backward)
-            ]
-            through = tuple(inner_products(paths[0], paths[1]))
-            elements = input_elements(network, flow, number)
-            inputs = int(any_of_units(elements, step.unit_axis).sum())
-        elif isinstance(step, Normalise):
-            weights, vectors = [], [step.scale_name, step.shift_name]
-            units, through, inputs = _NO_UNITS, (), 0
-        else:
-            continue
-        biases = [name for name in vectors if name is not None]
-        layer = LayerReport(
-            name=step.name,
-            weights=_entries(kept, weights),
-            nonzero_weights=_kept(kept, weights),
-            effective_weights=_kept(effective, weights),
-            biases=_entries(kept, biases),
-            nonzero_biases=_kept(kept, biases),
-            effective_biases=_kept(effective, biases),
-            inputs=inputs,
-            paths=through,
-            **units.causes(),
-        )
-        layers.append(layer)
-        if isinstance(step, Affine):
-            widths.append(layer.connected)
-    if not widths[1:]:
+    paths = None if network.unknown else ModelPaths(network, flow)
+    layers = model_layers(traced, flow, effective, paths)
+    rows = [layer for layer in layers if layer.units]
+    if not rows:
         raise ValueError("the model must have at least one linear layer or convolution")
-    total = [
-        inner_products(forward[i].flatten(1)[:, None], backward[i].flatten(1)[:, None])[0]
-        for i in sources
-    ]
+    sources = [i for i, step in enumerate(network.steps) if isinstance(step, Source)]
+    widths = [sum(_input_units(flow.reaches[i] & flow.live[i]) for i in sources)]
     matrices = [name for name, mask in kept.items() if mask.dim() > 1]
     vectors = [name for name in kept if name not in matrices]
     return ConnectivityReport(
         layers=tuple(layers),
-        weights=_entries(kept, matrices),
-        nonzero_weights=_kept(kept, matrices),
-        effective_weights=_kept(effective, matrices),
-        biases=_entries(kept, vectors),
-        nonzero_biases=_kept(kept, vectors),
-        effective_biases=_kept(effective, vectors),
-        carrying_nonzeros=_kept(carrying, list(carrying)),
-        widths=tuple(widths),
-        paths=sum(total),
+        weights=entries(kept, matrices),
+        nonzero_weights=count_kept(kept, matrices),
+        effective_weights=count_kept(effective, matrices),
+        biases=entries(kept, vectors),
+        nonzero_biases=count_kept(kept, vectors),
+        effective_biases=count_kept(effective, vectors),
+        carrying_nonzeros=count_kept(carrying, list(carrying)),
+        widths=(*widths, *(layer.connected for layer in rows)),
+        paths=None if paths is None else paths.in_all(),
+        exact=not network.unknown,
+        unknown=network.unknown,
+        kinds=parameter_kinds(traced, effective),
     )
 
 
-_NO_UNITS = _Units(*[torch.zeros(0, dtype=torch.bool, device="cpu")] * 4)
-
-
-def _units(network: Network, flow: Flow, number: int, axis: int) -> _Units:
-    # A normalisation right behind decides whether a unit is a constant: it has the bias.
-    shifted = number
-    readers = [i for i, step in enumerate(network.steps) if number in step.inputs]
-    if len(readers) == 1 and isinstance(network.steps[readers[0]], Normalise):
-        shifted = readers[0]
-    elements = (
-        flow.live[number],
-        flow.carries[shifted],
-        flow.reaches[shifted],
-        flow.live[number] & flow.reaches[number],
-    )
-    return _Units(*(any_of_units(part, axis) for part in elements))
-
-
-def _entries(masks: Masks, names: list[str]) -> int:
-    return sum(masks[name].numel() for name in names)
-
-
-def _kept(masks: Masks, names: list[str]) -> int:
-    return sum(int(masks[name].sum()) for name in names)
+def _input_units(elements: Tensor) -> int:
+    """Units of an input along the axis behind its samples, if it has one."""
+    return int(any_of_units(elements, min(1, elements.dim() - 1)).sum()) if elements.dim() else 1
 
 
 def _weights(masks: Masks) -> int:
-    return _kept(masks, [name for name, mask in masks.items() if mask.dim() > 1])
+    return count_kept(masks, [name for name, mask in masks.items() if mask.dim() > 1])
 
 
 def _size(masks: Masks) -> int:
-    return sum(mask.numel() for mask in masks.values() if mask.dim() > 1)
+    return entries(masks, [name for name, mask in masks.items() if mask.dim() > 1])

@@ -1,26 +1,25 @@
+# Modules are taken apart and put together here, which torch has no public names for.
+# pyright: reportPrivateUsage=false
 """The connected core of a network as a smaller network."""
 
 from __future__ import annotations
 
-import copy
-import operator
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
-from prunelimits.connectivity.constants import fold_constants
+from prunelimits.connectivity.cutting import cut_modules, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
-from prunelimits.connectivity.steps import Affine, Normalise
-from prunelimits.connectivity.trace import Network, trace
-from prunelimits.connectivity.unit_groups import (
-    is_depthwise,
-    is_flattening,
-    layer_of,
-    needed_units,
-)
+from prunelimits.connectivity.folding import fold_model
+from prunelimits.connectivity.following.exporting import flat_tensors, plain_copy
+from prunelimits.connectivity.following.model import Inputs, example_of
+from prunelimits.connectivity.following.values import Argument
+from prunelimits.connectivity.parameters import like_parameters
+from prunelimits.connectivity.trace import Traced, Unknown, trace
+from prunelimits.connectivity.unit_groups import Cut, needed_units
 from prunelimits.masks import apply
 from prunelimits.models.mlp import MLP
 from prunelimits.modes import in_plain_modes
@@ -32,13 +31,19 @@ def compact(
     model: nn.Module,
     masks: Masks | None = None,
     *,
-    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    inputs: Inputs = None,
     keep_constants: bool = False,
+    unknown: Unknown = "sound",
 ) -> nn.Module:
     """A smaller plain network that computes the same: units and channels that count for nothing go.
 
     Constants are folded first, as by `fold_constants`. What is left of a layer without any unit is
     one unit with zero weights: a network without any path is a constant. Inputs and outputs stay.
+    Linear layers (also on sequences), convolutions (grouped ones only if depthwise) and batch
+    normalisations are cut, and with them hidden units of feed-forward blocks, and heads of
+    attention where the model reads their number off its tensors. Everything else stays whole.
+
+    Before it is returned, the core is called beside the model in float64 on random inputs.
 
     Args:
         model: Any model that `effective_masks` follows; it stays as it is.
@@ -46,14 +51,16 @@ def compact(
         inputs: As for `effective_masks`.
         keep_constants: For training: only units that cannot change an output go. A unit without
             live inputs but with a trainable bias learns, and stays.
+        unknown: As for `effective_masks`.
 
     Returns:
-        An `MLP` for an `MLP`, an `nn.Sequential` with the same names for one of plain layers, else
-        a `torch.fx.GraphModule`; in the mode, dtype and on the device of the model. Parameters are
-        copies, zero where the masks prune.
+        A copy of the model with smaller layers: the same class, hooks, tied parameters, modes,
+        types, devices and `requires_grad`. Where its code has the sizes written out, as in
+        `x.view(-1, 400)`, a `torch.fx.GraphModule` instead, if `torch.fx` can follow it. Parameters
+        are copies, zero where the masks prune; what `torch.nn.utils.prune` pruned is plain.
 
     Raises:
-        ValueError: As for `effective_masks`.
+        ValueError: As for `effective_masks`, or if the core does not compute what the model does.
         TypeError: As for `effective_masks`.
 
     Examples:
@@ -71,154 +78,129 @@ def compact(
           )
         )
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    traced = trace(model, masks, inputs, unknown)
     if keep_constants:
-        network = trace(model, masks, inputs)
-        folded = network.parameters.values
+        values, kept = traced.parameters.values, traced.parameters.masks
     else:
-        folded, masks = fold_constants(model, masks, inputs=inputs)
-        network = trace(model, masks, inputs)
-    flow = find_flow(network)
-    left = flow_masks(network, flow, keep_constants=True)
-    own = next(model.parameters())
-    params = {name: v.to(own) for name, v in apply(dict(folded), left).items()}
-    core = _Core(network, params, needed_units(network, flow))
-    return _like(model, core).train(model.training)
-
-
-class _Core:
-    """The layers of the network with the units that are needed, by module path."""
-
-    def __init__(self, network: Network, params: Params, needed: list[Tensor]) -> None:
-        self.network = network
-        self.layers: dict[str, nn.Module] = {}
-        for number, step in enumerate(network.steps):
-            if isinstance(step, Affine | Normalise):
-                self._add_layer(number, step, params, needed)
-        self.params = params
-
-    def _add_layer(
-        self, number: int, step: Affine | Normalise, params: Params, needed: list[Tensor]
-    ) -> None:
-        node = next(n for n, place in self.network.nodes.items() if place == number)
-        if node.op != "call_module":
-            return
-        path = str(node.target)
-        module = self.network.graph.get_submodule(path)
-        units, inputs = needed[number], needed[step.inputs[0]]
-        sliceable = layer_of(self.network, number) is not None
-        tensors: dict[str, Tensor] = {}
-        if isinstance(step, Affine):
-            weight = params[step.weight_name]
-            if sliceable and isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                if module.weight.shape[0] == len(units):
-                    weight = weight[units.to(weight.device)]
-                if not is_depthwise(module) and weight.shape[1] == len(inputs):
-                    weight = weight[:, inputs.to(weight.device)]
-            tensors["weight"] = weight
-            names = {"bias": step.bias_name}
-        else:
-            names = {"weight": step.scale_name, "bias": step.shift_name}
-            for name, buffer in _statistics(module).items():
-                kept = sliceable and buffer.dim() == 1
-                tensors[name] = buffer[units.to(buffer.device)] if kept else buffer
-        for attribute, name in names.items():
-            if name is not None:
-                value = params[name]
-                whole = not sliceable or len(value) != len(units)
-                tensors[attribute] = value if whole else value[units.to(value.device)]
-        self.layers[path] = _with_tensors(module, tensors)
-
-
-def _statistics(module: nn.Module) -> dict[str, Tensor]:
-    return {name: b.detach() for name, b in module.named_buffers() if not name.endswith("_mask")}
-
-
-def _with_tensors(module: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
-    """A new layer with the settings of another one and these tensors, whose sizes it takes."""
-    # On the meta device nothing is drawn from the global random state.
-    with torch.device("meta"):
-        result = _sized(module, tensors)
-    for name, value in tensors.items():
-        if name in dict(result.named_parameters()):
-            setattr(result, name, nn.Parameter(value.detach().clone()))
-        else:
-            result.register_buffer(name, value.clone())
-    return result.train(module.training)
-
-
-def _sized(module: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
-    bias = "bias" in tensors
-    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-        kind = _base(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
-        return kind(len(tensors["running_mean"]), module.eps, module.momentum, affine=bias)
-    shape = tensors["weight"].shape
-    if isinstance(module, nn.Linear):
-        return nn.Linear(shape[1], shape[0], bias=bias)
-    settings = {
-        name: getattr(module, name)
-        for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")
-    }
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        kind = _base(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-        groups = shape[0] if is_depthwise(module) else module.groups
-        return kind(shape[1] * groups, shape[0], groups=groups, bias=bias, **settings)
-    assert isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d)
-    kind = _base(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
-    settings |= {"output_padding": module.output_padding, "groups": module.groups}
-    return kind(shape[0], shape[1] * module.groups, bias=bias, **settings)
-
-
-def _base(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Callable[..., nn.Module]:
-    """The class of torch itself: a subclass may want other arguments."""
-    return next(kind for kind in kinds if isinstance(module, kind))
-
-
-def _like(model: nn.Module, core: _Core) -> nn.Module:
-    if isinstance(model, MLP):
-        state: Params = {}
-        for path, layer in core.layers.items():
-            state |= {f"{path}.{n}": p for n, p in layer.named_parameters()}
-        weights = [state[f"{path}.weight"] for path in core.layers]
-        widths = [weights[0].shape[1], *(len(weight) for weight in weights)]
-        return MLP.from_params(widths, state)
-    plain = type(model) is nn.Sequential and all(n.op != "call_method" for n in core.network.nodes)
-    if plain and not any("." in path for path in core.layers):
-        return nn.Sequential(
-            OrderedDict(
-                (name, core.layers.get(name) or copy.deepcopy(module))
-                for name, module in model.named_children()
-            )
+        values, kept = fold_model(traced)
+    flow = find_flow(traced.network, kept)
+    left = flow_masks(traced.network, flow, keep_constants=True)
+    params = like_parameters(model, apply(dict(values), left))
+    modules = dict(plain_copy(model).named_modules())
+    if type(model) is MLP:
+        cuts = needed_units(traced.network, flow, modules)
+        return _mlp(model, _core(model, traced, params, cuts))
+    check = _Check(model, traced, inputs)
+    for flatten in (True, False):
+        cuts = needed_units(traced.network, flow, modules, flatten=flatten)
+        core = _core(model, traced, params, cuts)
+        if check(core):
+            return core
+        graph = rewritten(_core(model, traced, params, {}), check.args, check.kwargs)
+        if flatten and graph is not None:
+            cut_modules(graph, cuts)
+            if check(graph):
+                return _with_modes(graph, model)
+    core = _core(model, traced, params, {})
+    if not check(core):
+        raise ValueError(
+            f"model {type(model).__name__} cannot be made compact: {check.reason or 'its core'} "
+            "differs from what it computes"
         )
-    return _graph_module(core)
+    return core
 
 
-def _graph_module(core: _Core) -> fx.GraphModule:
-    graph, network = fx.Graph(), core.network
-    attributes: dict[str, Any] = {}
-    copies: dict[fx.Node, Any] = {}
-    for node in network.graph.graph.nodes:
-        number = network.nodes.get(node)
-        if number is not None and node.op.startswith("call_") and is_flattening(network, number):
-            # A view may name the number of features, which is another one now.
-            source = next(arg for arg in node.all_input_nodes if arg in network.nodes)
-            copies[node] = graph.call_function(torch.flatten, (copies[source], 1))
-            continue
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-        target = str(node.target)
-        if node.op == "call_module":
-            module = network.graph.get_submodule(target)
-            attributes[target] = core.layers.get(target) or copy.deepcopy(module)
-        elif node.op == "get_attr":
-            attributes[target] = _attribute(core, target)
-    result = fx.GraphModule(attributes, graph)
-    # The sizes that a replaced view read are no longer used.
-    graph.eliminate_dead_code()
-    result.recompile()
-    return result
+def _core(model: nn.Module, traced: Traced, params: Params, cuts: Mapping[str, Cut]) -> nn.Module:
+    """A copy of the model with its parameters' new values, cut."""
+    core = plain_copy(model)
+    copies: dict[int, Any] = {}
+    for path, module in core.named_modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is None:
+                    continue
+                if id(tensor) not in copies:
+                    full = f"{path}.{name}".lstrip(".")
+                    kept_as = traced.parameters.aliases.get(full, full)
+                    value = params[kept_as] if table is module._parameters else tensor
+                    new: Tensor = value.detach().clone()
+                    if table is module._parameters:
+                        new = nn.Parameter(new, requires_grad=tensor.requires_grad)
+                    copies[id(tensor)] = new
+                table[name] = copies[id(tensor)]
+    for module in core.modules():
+        # What a recurrent layer keeps beside its parameters.
+        if isinstance(module, nn.RNNBase):
+            module._flat_weights = [getattr(module, n) for n in module._flat_weights_names]
+    cut_modules(core, cuts)
+    return core
 
 
-def _attribute(core: _Core, target: str) -> object:
-    aliases = core.network.parameters.aliases
-    if target in aliases:
-        return nn.Parameter(core.params[aliases[target]].detach().clone())
-    return copy.deepcopy(operator.attrgetter(target)(core.network.graph))
+def _mlp(model: MLP, core: nn.Module) -> MLP:
+    state = {name: value.detach() for name, value in core.named_parameters()}
+    weights = [value for name, value in state.items() if name.endswith("weight")]
+    widths = [weights[0].shape[1], *(len(weight) for weight in weights)]
+    result = MLP.from_params(widths, state)
+    for name, parameter in result.named_parameters():
+        parameter.requires_grad_(model.get_parameter(name).requires_grad)
+    return _with_modes(result, model)
+
+
+def _with_modes(core: nn.Module, model: nn.Module) -> Argument:
+    modes = {path: module.training for path, module in model.named_modules()}
+    for path, module in core.named_modules():
+        module.training = modes.get(path, model.training)
+    return core
+
+
+class _Check:
+    """Whether a core computes what the model does with its masks: in float64, on random inputs."""
+
+    def __init__(self, model: nn.Module, traced: Traced, inputs: Inputs) -> None:
+        masked = _core(model, traced, like_parameters(model, traced.parameters.values), {})
+        args, kwargs = example_of(model, inputs)
+        generator = torch.Generator().manual_seed(0)
+
+        def drawn(x: Argument) -> Argument:
+            if not (isinstance(x, Tensor) and x.is_floating_point()):
+                return x
+            return torch.randn(x.shape, generator=generator).to(x)
+
+        self.args, self.kwargs = pytree.tree_map(drawn, (args, kwargs))
+        self.reason = ""
+        self.expected = self._outputs(masked)
+
+    def _outputs(self, core: nn.Module) -> list[Tensor]:
+        twin = plain_copy(core)
+        for module in twin.modules():
+            module.training = False
+        kinds = {p.dtype for p in twin.parameters() if p.is_floating_point()}
+        args, kwargs = self.args, self.kwargs
+        if len(kinds) == 1:
+            # A plain copy shares its tensors; in float64 it has its own.
+            twin = twin.double()
+            widened: Callable[[Any], Any] = lambda x: (  # noqa: E731
+                x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+            )
+            args, kwargs = pytree.tree_map(widened, (args, kwargs))
+        state = torch.random.get_rng_state()
+        try:
+            with torch.no_grad():
+                found = twin(*args, **kwargs)
+        finally:
+            torch.random.set_rng_state(state)
+        return flat_tensors(dict(found) if isinstance(found, Mapping) else found)
+
+    def __call__(self, core: nn.Module) -> bool:
+        try:
+            found = self._outputs(core)
+        except Exception as error:
+            self.reason = f"its core ({error})"
+            return False
+        return len(found) == len(self.expected) and all(
+            a.shape == b.shape
+            and torch.allclose(a.double(), b.double(), 1e-4, 1e-5, equal_nan=True)
+            for a, b in zip(found, self.expected, strict=True)
+        )

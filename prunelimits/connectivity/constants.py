@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from prunelimits.connectivity.chain import ChainLayer, chain_layers, check_finite, whole_masks
 from prunelimits.connectivity.dense_chain import dense_effective_masks, live_units
 from prunelimits.connectivity.folding import fold_model
+from prunelimits.connectivity.following.model import Inputs, Model
+from prunelimits.connectivity.parameters import like_parameters
+from prunelimits.connectivity.trace import Unknown, trace
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
@@ -17,11 +21,12 @@ from prunelimits.types import Masks, Params
 
 @in_plain_modes
 def fold_constants(
-    network: nn.Module | Params,
+    network: Model | Params,
     masks: Masks | None = None,
     *,
-    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    inputs: Inputs = None,
     activation: Callable[[Tensor], Tensor] = torch.relu,
+    unknown: Unknown = "sound",
 ) -> tuple[Params, Masks]:
     """The same network without constant units: parameters and the masks of what is left.
 
@@ -41,6 +46,7 @@ def fold_constants(
             not zero is kept.
         inputs: For a model, as for `effective_masks`.
         activation: For parameters: the elementwise function between the layers.
+        unknown: As for `effective_masks`.
 
     Returns:
         New parameters by name, zero outside the masks, and the masks. A bias that was pruned is
@@ -64,8 +70,8 @@ def fold_constants(
         >>> masks["0.bias"]
         tensor([False, False])
     """
-    if isinstance(network, nn.Module):
-        return _fold_module(network, masks, inputs)
+    if isinstance(network, nn.Module | ExportedProgram):
+        return _fold_module(network, masks, inputs, unknown)
     params = network
     layers = chain_layers(params)
     missing = [layer.weight for layer in layers if layer.bias is None]
@@ -90,15 +96,11 @@ def fold_constants(
 
 
 def _fold_module(
-    model: nn.Module, masks: Masks | None, inputs: Tensor | tuple[Tensor, ...] | None
+    model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown
 ) -> tuple[Params, Masks]:
-    folded, kept = fold_model(model, masks, inputs)
-    # In the dtype and on the device of the model's own.
-    own = next(model.parameters())
-    return (
-        {name: value.to(own) for name, value in folded.items()},
-        {name: mask.to(own.device) for name, mask in kept.items()},
-    )
+    folded, kept = fold_model(trace(model, masks, inputs, unknown))
+    own = like_parameters(model, folded)
+    return own, {name: mask.to(own[name].device) for name, mask in kept.items()}
 
 
 def _bias_name(layer: ChainLayer) -> str:

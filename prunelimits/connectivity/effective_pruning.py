@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunelimits.arguments import checked_integer
 from prunelimits.connectivity.analyze import effective_sparsity as measured_sparsity
+from prunelimits.connectivity.analyze import model_sparsity
+from prunelimits.connectivity.following.model import Inputs, Model
+from prunelimits.connectivity.trace import trace
 from prunelimits.masks import top
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
@@ -19,8 +22,8 @@ def prune_to_effective(
     *,
     effective_sparsity: float,
     weights: int | None = None,
-    model: nn.Module | None = None,
-    inputs: Tensor | tuple[Tensor, ...] | None = None,
+    model: Model | None = None,
+    inputs: Inputs = None,
 ) -> Masks:
     """The masks of the fewest weights whose effective sparsity is not above a given one.
 
@@ -55,12 +58,14 @@ def prune_to_effective(
     if model is None and inputs is not None:
         raise TypeError("inputs belong to a model, and none is given")
     masks_at, total = _masks_at(scores, weights)
+    # Followed once: the steps of a model are the same for all masks.
+    traced = None if model is None else trace(model, None, inputs)
 
     def fits(masks: Masks) -> bool:
-        if model is None:
+        if traced is None or model is None:
             found = measured_sparsity(masks)
         else:
-            found = measured_sparsity(model, masks, inputs=inputs)
+            found = model_sparsity(traced.masked(model, masks))
         # The same quotient as 1 - effective / weights may round differently.
         return found <= effective_sparsity + 1e-12
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import Counter
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from prunelimits.connectivity.flow import find_constants, find_flow, flow_masks, weight_paths
-from prunelimits.connectivity.steps import Affine
-from prunelimits.connectivity.trace import trace
+from prunelimits.connectivity.flow import (
+    Flow,
+    find_constants,
+    find_flow,
+    flow_masks,
+    weight_paths,
+)
+from prunelimits.connectivity.following.recording import LayerUse
+from prunelimits.connectivity.following.steps import Parameter
+from prunelimits.connectivity.trace import Traced
 from prunelimits.masks import apply
 from prunelimits.types import Masks, Params
 
@@ -17,39 +24,71 @@ from prunelimits.types import Masks, Params
 _ROUNDING = 1e-12
 
 
-def fold_model(
-    model: nn.Module, masks: Masks | None, inputs: Tensor | tuple[Tensor, ...] | None
-) -> tuple[Params, Masks]:
+def fold_model(traced: Traced) -> tuple[Params, Masks]:
     """`fold_constants` of a model: float64 parameters on the CPU, and masks."""
-    network = trace(model, masks, inputs)
-    flow = find_flow(network)
-    constants = find_constants(network, flow.live)
-    values, kept = dict(network.parameters.values), dict(network.parameters.masks)
-    layers = [step for step in network.steps if isinstance(step, Affine)]
-    uses = Counter(name for step in layers for name in (step.weight_name, step.bias_name))
-    for step in layers:
-        # A shared bias would take up a constant wherever else it is used.
-        if step.bias_name is None or uses[step.weight_name] > 1 or uses[step.bias_name] > 1:
+    network, parameters = traced.network, traced.parameters
+    flow = find_flow(network, parameters.masks)
+    constants = find_constants(network, flow, parameters.values)
+    values, kept = dict(parameters.values), dict(parameters.masks)
+    # A shared weight or bias would take up a constant wherever else it is used.
+    uses = Counter(i for step in network.steps for i in step.inputs)
+    for use in network.layers:
+        names = _movable_names(traced, use, uses)
+        if names is None:
             continue
-        moved, folded = _movable(step, flow.live[step.inputs[0]], constants[step.inputs[0]])
-        values[step.bias_name] = values[step.bias_name] + moved
-        kept[step.bias_name] = kept[step.bias_name] | (moved != 0)
-        kept[step.weight_name] = kept[step.weight_name] & ~folded
-    after = trace(model, kept, inputs)
-    left = flow_masks(after, find_flow(after), keep_constants=True)
+        weight, bias = names
+        moved, folded = _movable(traced, flow, use, constants)
+        values[bias] = values[bias] + moved
+        kept[bias] = kept[bias] | (moved != 0)
+        kept[weight] = kept[weight] & ~folded
+    left = flow_masks(network, find_flow(network, kept), keep_constants=True)
     return apply(values, left), left
 
 
-def _movable(step: Affine, live: Tensor, constants: Tensor) -> tuple[Tensor, Tensor]:
+def _movable_names(traced: Traced, use: LayerUse, uses: Counter[int]) -> tuple[str, str] | None:
+    """The parameters that a layer's weight and bias are, if it alone reads them."""
+    steps = traced.network.steps
+    if use.bias is None or uses[use.bias] > 1:
+        return None
+    bias, number = steps[use.bias], use.weight
+    # Through what only moves it, such as a transposition.
+    while not isinstance(steps[number], Parameter):
+        if len(steps[number].inputs) != 1 or uses[number] > 1:
+            return None
+        (number,) = steps[number].inputs
+    if uses[number] > 1 or not isinstance(bias, Parameter):
+        return None
+    return steps[number].name, bias.name
+
+
+def _movable(
+    traced: Traced, flow: Flow, use: LayerUse, constants: list[Tensor]
+) -> tuple[Tensor, Tensor]:
     """What constant units add to each unit, and the weights by which they do."""
-    axis = step.unit_axis
+    network, axis = traced.network, use.axis
+    live, source = flow.live[use.source], constants[use.source]
     # A channel is a constant if no position of it is live: one weight serves them all.
-    others = [a for a in range(live.dim()) if a != axis % live.dim()]
+    others = [a for a in range(live.dim()) if a != use.input_axis % live.dim()]
     dead = ~(live.any(dim=others, keepdim=True) if others else live).expand(live.shape)
-    added = step.linear(constants.masked_fill(~dead, 0), step.weight)
+    weight = _weight(traced, use)
+    added = network.steps[use.product].compute(source.masked_fill(~dead, 0).double(), weight)
     by_unit = added.movedim(axis, 0).flatten(1)
     low, high = by_unit.min(1).values, by_unit.max(1).values
     # Beside padding a constant adds less at the border, and one bias cannot say so.
     even = high - low <= _ROUNDING * torch.maximum(low.abs(), high.abs())
     outputs = torch.zeros_like(added, dtype=torch.bool).movedim(axis, -1) | even
-    return high * even, weight_paths(step, dead, outputs.movedim(-1, axis))
+    found = weight_paths(network, flow, use.product, dead, outputs.movedim(-1, axis))
+    (folded,) = (mask for n, mask in found.items() if isinstance(network.steps[n], Parameter))
+    return high * even, folded
+
+
+def _weight(traced: Traced, use: LayerUse) -> Tensor:
+    """The weight as the layer reads it."""
+    steps = traced.network.steps
+    chain = [use.weight]
+    while not isinstance(steps[chain[-1]], Parameter):
+        chain.append(steps[chain[-1]].inputs[0])
+    value = traced.parameters.values[steps[chain.pop()].name]
+    for number in reversed(chain):
+        value = steps[number].compute(value)
+    return value

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from prunelimits.connectivity.chain import check_finite
 from prunelimits.masks import apply, check_masks, from_torch_prune
@@ -28,7 +30,7 @@ class ModelParameters:
     aliases: dict[str, str]
 
 
-def model_parameters(model: nn.Module, masks: Masks | None) -> ModelParameters:
+def model_parameters(model: nn.Module | ExportedProgram, masks: Masks | None) -> ModelParameters:
     """The parameters of a model with its masks; without masks, zeros are the mask.
 
     With masks, a name that is absent is kept whole, beside what `torch.nn.utils.prune` pruned.
@@ -38,18 +40,23 @@ def model_parameters(model: nn.Module, masks: Masks | None) -> ModelParameters:
             finite.
         TypeError: If a mask is not a bool tensor.
     """
-    pruned_by_torch = from_torch_prune(model)
+    if isinstance(model, nn.Module):
+        pruned = from_torch_prune(model)
+        named = [(use.name, use.parameter) for use in uses_of(model)]
+    else:
+        pruned, named = dict[str, Tensor](), list(model.named_parameters())
+    _check_kinds(named)
     first: dict[int, str] = {}
     aliases: dict[str, str] = {}
     values: Params = {}
-    for use in uses_of(model):
-        kept_as = first.setdefault(id(use.parameter), use.name)
-        aliases[use.name] = kept_as
-        values[kept_as] = use.parameter.detach().to("cpu", torch.float64)
-    pruned = pruned_by_torch
+    for name, parameter in named:
+        kept_as = first.setdefault(id(parameter), name)
+        aliases[name] = kept_as
+        values[kept_as] = parameter.detach().to("cpu", torch.float64)
     if masks is not None:
+        masks = _by_first_name(masks, aliases)
         check_masks(values, masks)
-        pruned = {**pruned_by_torch, **masks}
+        pruned = {**pruned, **masks}
     whole = {name: pruned[name].cpu() if name in pruned else _all(values[name]) for name in values}
     if masks is None:
         whole = {name: mask & (values[name] != 0) for name, mask in whole.items()}
@@ -58,5 +65,49 @@ def model_parameters(model: nn.Module, masks: Masks | None) -> ModelParameters:
     return ModelParameters(values, whole, aliases)
 
 
+def _check_kinds(named: Iterable[tuple[str, nn.Parameter]]) -> None:
+    """Raises if a parameter holds no numbers of its own."""
+    for name, parameter in named:
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(
+                f"model must have its shapes: {name!r} is uninitialised, call the model once"
+            )
+        if parameter.is_meta:
+            raise ValueError(
+                f"model must hold data: {name!r} is on the meta device, use to_empty and load it"
+            )
+        if parameter.is_complex() or parameter.is_quantized or parameter.layout != torch.strided:
+            raise ValueError(
+                f"model must have dense real parameters: {name!r} is {parameter.dtype}, "
+                f"{parameter.layout}"
+            )
+
+
+def _by_first_name(masks: Masks, aliases: dict[str, str]) -> Masks:
+    """The masks by the names that parameters are kept under.
+
+    Raises:
+        ValueError: If one parameter has two masks that differ.
+    """
+    result: Masks = {}
+    for name, mask in masks.items():
+        kept_as = aliases.get(name, name)
+        if kept_as in result and not torch.equal(result[kept_as], mask):
+            raise ValueError(
+                f"masks must agree for {name!r} and {kept_as!r}, which are one parameter"
+            )
+        result[kept_as] = mask
+    return result
+
+
 def _all(value: Tensor) -> Tensor:
     return torch.ones_like(value, dtype=torch.bool)
+
+
+def like_parameters(model: nn.Module | ExportedProgram, values: Params) -> Params:
+    """Values in the type and on the device of the model's parameter of each name."""
+    if isinstance(model, nn.Module):
+        own = {use.name: use.parameter for use in uses_of(model)}
+    else:
+        own = dict(model.named_parameters())
+    return {name: value.to(own[name]) for name, value in values.items()}

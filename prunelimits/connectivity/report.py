@@ -53,6 +53,24 @@ class LayerReport:
 
 
 @dataclass(frozen=True)
+class ParameterKind:
+    """How many of a model's parameters are of one kind.
+
+    Attributes:
+        name: "weights" (contracted with what comes in), "embeddings" (looked up), "biases",
+            "normalisation" (scales and shifts), "other", or "not read" by the forward pass.
+        parameters: How many there are.
+        kept: How many are kept.
+        effective: How many are effective.
+    """
+
+    name: str
+    parameters: int
+    kept: int
+    effective: int
+
+
+@dataclass(frozen=True)
 class ConnectivityReport:
     """What of a network really counts, in all and by layer.
 
@@ -71,7 +89,14 @@ class ConnectivityReport:
             output: the kept of `effective_masks(..., keep_constants=True)`.
         widths: Units of the connected core: the inputs on a path, then each layer's `connected`
             (normalisations aside).
-        paths: Input-to-output paths, exact. In convolutions, paths between positions.
+        paths: Input-to-output paths of one sample, exact: between positions in convolutions,
+            through either factor of a product where the other can be other than zero, and from
+            every element of a softmax's or normalisation's group to every other. None: not
+            defined, since an operation is not known.
+        exact: Whether every operation is known. If not, what is left out is still of no effect,
+            but more may be.
+        unknown: The operations that are not known.
+        kinds: The parameters by kind, for a model: what the forward pass does not read included.
     """
 
     layers: tuple[LayerReport, ...]
@@ -83,7 +108,10 @@ class ConnectivityReport:
     effective_biases: int
     carrying_nonzeros: int
     widths: tuple[int, ...]
-    paths: int
+    paths: int | None
+    exact: bool = True
+    unknown: tuple[str, ...] = ()
+    kinds: tuple[ParameterKind, ...] = ()
 
     @property
     def nonzeros(self) -> int:
@@ -121,6 +149,13 @@ class ConnectivityReport:
         return sum(layer.dead for layer in self.layers)
 
     @property
+    def read(self) -> float:
+        """The share of all parameters that the forward pass reads, in [0, 1]."""
+        total = sum(kind.parameters for kind in self.kinds)
+        left = sum(kind.parameters for kind in self.kinds if kind.name == "not read")
+        return 1 - left / total if total else 1.0
+
+    @property
     def effective_nodes(self) -> int:
         """Units with an effective weight: each layer's on its input side, and the outputs.
 
@@ -129,7 +164,7 @@ class ConnectivityReport:
         return sum(layer.inputs for layer in self.layers) + self.widths[-1]
 
     @property
-    def effective_paths(self) -> int:
+    def effective_paths(self) -> int | None:
         """The same as `paths`, under the name that Node-Path Balancing gives it."""
         return self.paths
 
@@ -137,11 +172,13 @@ class ConnectivityReport:
         """Every number as plain dicts, lists, ints and floats: `json.dumps` takes it."""
         derived = (
             "nonzeros", "effective_nonzeros", "sparsity", "effective_sparsity", "compression",
-            "effective_compression", "dead_units", "effective_nodes",
+            "effective_compression", "dead_units", "effective_nodes", "read",
         )  # fmt: skip
         result: dict[str, Any] = {name: getattr(self, name) for name in derived}
         result |= asdict(self)
         result["widths"] = list(self.widths)
+        result["unknown"] = list(self.unknown)
+        result["kinds"] = [asdict(kind) for kind in self.kinds]
         result["layers"] = [
             {**asdict(layer), "paths": list(layer.paths), "dead": layer.dead}
             for layer in self.layers
@@ -170,7 +207,7 @@ class ConnectivityReport:
             f"{sum(r.connected for r in self.layers):,} / {sum(r.units for r in self.layers):,}",
             *(f"{sum(causes):,}" for causes in zip(*map(_causes, self.layers), strict=True)),
         ]
-        return "\n".join([*_table([_HEADER, *rows, total]), "", *self._summary()])
+        return "\n".join([*_table([_HEADER, *rows, total]), "", *self._summary(), *self._notes()])
 
     def _summary(self) -> list[str]:
         return [
@@ -180,8 +217,23 @@ class ConnectivityReport:
             f"(compression {self.compression:,.4g}, effective {self.effective_compression:,.4g})",
             f"core        {'-'.join(map(str, self.widths))} units, "
             f"{self.effective_nodes:,} effective nodes",
-            f"paths       {_short(self.paths)} from an input to an output",
+            f"paths       {_short(self.paths)} from an input to an output"
+            if self.paths is not None
+            else "paths       not defined through operations that are not known",
         ]
+
+    def _notes(self) -> list[str]:
+        """What a reader must know beside the numbers; nothing for a plain network."""
+        notes: list[str] = []
+        if not self.exact:
+            notes.append(
+                f"not exact   the worst is assumed of {', '.join(self.unknown)}: what is left out "
+                "is of no effect, more may be"
+            )
+        if any(kind.name not in ("weights", "biases", "normalisation") for kind in self.kinds):
+            parts = [f"{k.name} {k.effective:,} of {k.parameters:,}" for k in self.kinds]
+            notes.append(f"effective   {', '.join(parts)} ({_percent(self.read)} read)")
+        return notes
 
 
 _HEADER = [

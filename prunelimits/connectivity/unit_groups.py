@@ -3,139 +3,263 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from prunelimits.connectivity.flow import Flow, any_of_units
-from prunelimits.connectivity.steps import Affine, Elementwise, Normalise, Structural
-from prunelimits.connectivity.trace import Network
+from prunelimits.connectivity.following.network import Network
+from prunelimits.connectivity.following.recording import LayerUse
+from prunelimits.connectivity.following.steps import AbstractStep, Parameter, Product
+
+Plain = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def needed_units(network: Network, flow: Flow) -> list[Tensor]:
-    """For each step the units of its output that are needed, bool `(units,)` along axis 1.
+@dataclass(frozen=True)
+class Cut:
+    """What is kept of a module: bool `(units,)` for its outputs and for its inputs.
 
-    A unit is needed if it carries something to an output. Tensors that are added, and those before
-    and behind what works on each element or channel by itself, need the same units. Inputs and
-    outputs stay whole, and so does what surrounds a step that cannot do with fewer. Where nothing
-    is needed one unit stays, since a layer must have one.
+    None: all of it, as of the inputs of a normalisation, which has none of its own.
     """
-    solver = _Solver(network, flow)
+
+    outputs: Tensor
+    inputs: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Tie:
+    """Units of a step and of one that it reads, which are needed together.
+
+    Unit u of the step is unit `labels[u]` of the other; -1: of none.
+    """
+
+    step: int
+    other: int
+    labels: Tensor
+
+
+def needed_units(
+    network: Network, flow: Flow, modules: Mapping[str, nn.Module], *, flatten: bool = True
+) -> dict[str, Cut]:
+    """For each module that can be cut what of it is needed, by path.
+
+    A unit is needed if it carries something to an output. Tensors that are added or multiplied, and
+    those before and behind what works on each element or channel by itself, need the same units.
+    Inputs and outputs stay whole, and so does what surrounds a step that cannot do with fewer.
+    Where nothing is needed one unit stays, since a layer must have one.
+
+    Args:
+        network: The steps.
+        flow: What carries and reaches.
+        modules: The modules that hold the parameters, by path.
+        flatten: Whether units may be cut through reshapes that join or split axes.
+    """
+    solver = _Solver(network, flow, modules, flatten=flatten)
     solver.spread()
     while True:
-        empty = [needed for needed in solver.needed if not needed.any()]
+        empty = [n for n, needed in solver.needed.items() if not needed.any()]
         if not empty:
-            return solver.needed
-        empty[0][0] = True
+            return solver.cuts()
+        solver.needed[empty[0]][0] = True
         solver.spread()
 
 
 class _Solver:
     """Needs only grow, so that spreading them in turn comes to an end."""
 
-    def __init__(self, network: Network, flow: Flow) -> None:
+    def __init__(
+        self, network: Network, flow: Flow, modules: Mapping[str, nn.Module], *, flatten: bool
+    ) -> None:
         self.network = network
-        self.needed: list[Tensor] = []
-        for carries, reaches in zip(flow.carries, flow.reaches, strict=True):
-            elements = carries & reaches
-            self.needed.append(any_of_units(elements if elements.dim() > 1 else elements[None], 1))
-        self.equal: list[tuple[int, int]] = []
-        self.flattened: list[int] = []
-        self.concatenated: list[int] = []
+        self.flow = flow
+        self.modules = modules
+        self.flatten = flatten
+        self.reads = Counter(i for step in network.steps for i in step.inputs)
+        self.layers: dict[int, tuple[str, LayerUse]] = {}
+        for use in network.layers:
+            path = self._module_of(use)
+            if path is not None:
+                self.layers[use.product] = path, use
+        self.axis: dict[int, int] = {}
+        self.needed: dict[int, Tensor] = {}
+        self.ties: list[_Tie] = []
         for number in range(len(network.steps)):
-            self._constrain(number)
-        self._make_whole(*network.outputs)
+            if network.steps[number].varies:
+                self._constrain(number)
+        for number in network.outputs:
+            self._whole(number)
+
+    def _module_of(self, use: LayerUse) -> str | None:
+        """The module whose weight and bias a layer reads, if it can be cut."""
+        names = [self._parameter(use.weight)]
+        if use.bias is not None:
+            names.append(self._parameter(use.bias))
+        if any(name is None for name in names):
+            return None
+        paths = {str(name).rpartition(".")[0] for name in names}
+        module = self.modules.get(paths.pop()) if len(paths) == 1 else None
+        if isinstance(module, Plain):
+            whole = isinstance(module, nn.Linear) or module.groups == 1 or is_depthwise(module)
+        else:
+            whole = isinstance(module, _TRANSPOSED) and module.groups == 1
+        return str(names[0]).rpartition(".")[0] if whole else None
+
+    def _parameter(self, number: int) -> str | None:
+        """The parameter that a step is, but for a transposition, if nothing else reads it."""
+        step = self.network.steps[number]
+        while not isinstance(step, Parameter):
+            if len(step.inputs) != 1 or not step.name.startswith(("permute", "t", "numpy_t")):
+                return None
+            number = step.inputs[0]
+            step = self.network.steps[number]
+        return step.name if self.reads[number] == 1 else None
 
     def _constrain(self, number: int) -> None:
         step = self.network.steps[number]
-        if isinstance(step, Affine):
-            module = layer_of(self.network, number)
-            if module is None or not _sliceable(self.network, number, module):
-                self._make_whole(number, *step.inputs)
-            elif is_depthwise(module):
-                self.equal.append((number, step.inputs[0]))
-        elif isinstance(step, Normalise) and layer_of(self.network, number) is None:
-            self._make_whole(number, *step.inputs)
-        elif isinstance(step, Elementwise | Normalise) or self._same_units(number):
-            self.equal += [(number, other) for other in step.inputs]
-        elif is_flattening(self.network, number):
-            self.flattened.append(number)
-        elif self._is_concatenation(number):
-            self.concatenated.append(number)
-        else:
-            self._make_whole(number, *step.inputs)
+        if number in self.layers:
+            path, use = self.layers[number]
+            self._set(number, use.axis)
+            source = use.source
+            aligned = self.axis.get(source) == use.input_axis % self._dims(source)
+            if not aligned:
+                self._whole(source)
+            elif is_depthwise(self.modules[path]):
+                self.ties.append(_Tie(number, source, torch.arange(len(self.needed[number]))))
+            return
+        varying = [i for i in step.inputs if self.network.steps[i].varies]
+        found = [
+            None if i not in self.axis else self._labels(step, step.inputs.index(i), i)
+            for i in varying
+        ]
+        axes = {place for place in found if place is not None}
+        known = [place for place in found if place is not None]
+        fits = bool(known) and len(known) == len(varying) and len({a for a, _ in known}) == 1
+        del axes
+        if not fits or not self._own_parameters(step):
+            for i in varying:
+                self._whole(i)
+            return
+        self._set(number, known[0][0])
+        for i, (_, labels) in zip(varying, known, strict=True):
+            self.ties.append(_Tie(number, i, labels))
 
-    def _make_whole(self, *numbers: int) -> None:
-        for number in numbers:
+    def _own_parameters(self, step: AbstractStep) -> bool:
+        """Whether the parameters that a step reads are cut with it."""
+        for i in step.inputs:
+            reads = self.network.steps[i]
+            if reads.varies:
+                continue
+            name = self._parameter(i)
+            if name is None:
+                return False
+            path = name.rpartition(".")[0]
+            layer = any(path == own for own, _ in self.layers.values())
+            if not layer and not isinstance(self.modules.get(path), _NORMS):
+                return False
+        return True
+
+    def _labels(self, step: AbstractStep, place: int, other: int) -> tuple[int, Tensor] | None:
+        """The axis of a step's units, and of which unit of one it reads each of them is made.
+
+        Found by the map on paths: an element is made of one unit if the paths that reach it,
+        weighted by the unit's number and by its square, have no variance.
+        """
+        before, axis = self.network.steps[other].shape, self.axis[other]
+        numbers = torch.arange(before[axis], dtype=torch.float64)
+        lengths = [1] * len(before)
+        lengths[axis] = -1
+        at = [torch.ones(self.network.steps[i].shape, dtype=torch.float64) for i in step.inputs]
+
+        def reached(weights: Tensor) -> Tensor:
+            spread = weights.reshape(lengths).expand(before).contiguous()
+            paths = [spread if i == place else None for i in range(len(at))]
+            return step.spread(at, paths)
+
+        count, first, second = (reached(numbers**power) for power in (0, 1, 2))
+        inside = count > 0.5
+        labels = (first / count).masked_fill(~inside, -1)
+        if bool((inside & ((second / count - labels**2).abs() > 1e-6)).any()):
+            return None
+        return self._along(labels, before[axis])
+
+    def _along(self, labels: Tensor, units: int) -> tuple[int, Tensor] | None:
+        """The axis along which the labels change, and they along it."""
+        shape = labels.shape
+        for axis in range(len(shape)):
+            lines = labels.movedim(axis, 0).flatten(1)
+            top = lines.max(1).values
+            same = bool(((lines == top[:, None]) | (lines < 0)).all())
+            if same and (shape[axis] > 1 or units == 1):
+                joined = self.flatten or (
+                    shape[axis] >= units and bool((top[top >= 0].diff() == 1).all())
+                )
+                return (axis, top.long()) if joined else None
+        if not self.flatten:
+            return None
+        # Units split into blocks, such as heads: the axis that numbers the blocks.
+        for axis, size in enumerate(shape):
+            if size > 1 and units % size == 0:
+                lines = labels.movedim(axis, 0).flatten(1)
+                block = units // size
+                blocks = torch.where(lines < 0, lines, (lines / block).floor())
+                if bool(((blocks == torch.arange(size)[:, None]) | (lines < 0)).all()):
+                    # Negative: a block and not a unit.
+                    return axis, -1 - block * torch.ones(size).long()
+        return None
+
+    def _set(self, number: int, axis: int) -> None:
+        axis %= self._dims(number)
+        self.axis[number] = axis
+        elements = self.flow.carries[number] & self.flow.reaches[number]
+        self.needed[number] = any_of_units(elements, axis)
+
+    def _whole(self, number: int) -> None:
+        if number in self.needed:
             self.needed[number].fill_(True)
+
+    def _dims(self, number: int) -> int:
+        return len(self.network.steps[number].shape)
 
     def spread(self) -> None:
         """Until every constraint holds."""
         before = -1
-        while before != (before := sum(int(needed.sum()) for needed in self.needed)):
-            for left, right in self.equal:
-                both = self.needed[left] | self.needed[right]
-                self.needed[left], self.needed[right] = both, both.clone()
-            for number in self.flattened:
-                (source,) = self.network.steps[number].inputs
-                features = self.needed[number].reshape(len(self.needed[source]), -1)
-                channels = features.any(1) | self.needed[source]
-                self.needed[source] = channels
-                self.needed[number] = channels.repeat_interleave(features.shape[1])
-            for number in self.concatenated:
-                inputs = self.network.steps[number].inputs
-                parts = self.needed[number].split([len(self.needed[i]) for i in inputs])
-                for i, part in zip(inputs, parts, strict=True):
-                    self.needed[i] = self.needed[i] | part
-                self.needed[number] = torch.cat([self.needed[i] for i in inputs])
+        while before != (before := sum(int(needed.sum()) for needed in self.needed.values())):
+            for tie in self.ties:
+                self._spread_tie(tie)
 
-    def _same_units(self, number: int) -> bool:
-        step, shapes = self.network.steps[number], self.network.shapes
-        if not isinstance(step, Structural):
-            return False
-        # An addition of equal shapes; others broadcast.
-        added = len(step.inputs) == 2 and step.adds
-        return step.channels or (added and all(shapes[i] == shapes[number] for i in step.inputs))
+    def _spread_tie(self, tie: _Tie) -> None:
+        here, there = self.needed[tie.step], self.needed[tie.other]
+        if bool((tie.labels < -1).all()):
+            block = len(there) // len(here)
+            both = here | there.reshape(-1, block).any(1)
+            self.needed[tie.step] = both
+            self.needed[tie.other] = both.repeat_interleave(block)
+            return
+        made = tie.labels >= 0
+        back = torch.zeros_like(there).index_put((tie.labels[made],), here[made], accumulate=True)
+        both = there | back
+        self.needed[tie.other] = both
+        self.needed[tie.step] = here | torch.where(made, both[tie.labels.clamp(min=0)], False)
 
-    def _is_concatenation(self, number: int) -> bool:
-        step, shapes = self.network.steps[number], self.network.shapes
-        if not isinstance(step, Structural) or step.adds or len(step.inputs) < 2:
-            return False
-        shape, parts = shapes[number], [shapes[i] for i in step.inputs]
-        if any(len(part) != len(shape) or part[2:] != shape[2:] for part in parts):
-            return False
-        sizes = [part[1] for part in parts]
-        if sum(sizes) != shape[1]:
-            return False
-        numbers = torch.arange(shape.numel(), dtype=torch.float64, device="cpu").reshape(shape)
-        return torch.equal(step.value(*numbers.split(sizes, dim=1)), numbers)
-
-
-def is_flattening(network: Network, number: int) -> bool:
-    """Whether a step turns `(1, channels, *positions)` into `(1, channels x positions)`."""
-    step, shape = network.steps[number], network.shapes[number]
-    if not isinstance(step, Structural) or len(step.inputs) != 1 or len(shape) != 2:
-        return False
-    before = network.shapes[step.inputs[0]]
-    if step.paths is not None or len(before) < 3 or before.numel() != shape.numel():
-        return False
-    numbers = torch.arange(shape[1], dtype=torch.float64, device="cpu")
-    return torch.equal(step.value(numbers.reshape(before)), numbers[None])
-
-
-def layer_of(network: Network, number: int) -> nn.Module | None:
-    """The module that a step comes from, if it is called there alone and shares no parameters."""
-    graph = network.graph
-    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
-    node = next((n for n, step in network.nodes.items() if step == number), None)
-    if not isinstance(node, fx.Node) or node.op != "call_module" or calls[node.target] > 1:
-        return None
-    step = network.steps[number]
-    aliases = Counter(network.parameters.aliases.values())
-    names = (getattr(step, name, None) for name in ("weight_name", "bias_name"))
-    if any(aliases[name] > 1 for name in names if name is not None):
-        return None
-    return graph.get_submodule(str(node.target))
+    def cuts(self) -> dict[str, Cut]:
+        """What is kept of each module."""
+        result: dict[str, Cut] = {}
+        for number, (path, use) in self.layers.items():
+            source = use.source
+            aligned = self.axis.get(source) == use.input_axis % self._dims(source)
+            result[path] = Cut(self.needed[number], self.needed[source] if aligned else None)
+        for number, step in enumerate(self.network.steps):
+            for i in step.inputs:
+                name = self._parameter(i) if isinstance(self.network.steps[i], Parameter) else None
+                path = "" if name is None else name.rpartition(".")[0]
+                norm = isinstance(self.modules.get(path), _NORMS)
+                if norm and number in self.needed and isinstance(step, Product):
+                    result[path] = Cut(self.needed[number], None)
+        return result
 
 
 def is_depthwise(module: nn.Module) -> bool:
@@ -145,11 +269,3 @@ def is_depthwise(module: nn.Module) -> bool:
         and module.groups == module.in_channels == module.out_channels
         and module.groups > 1
     )
-
-
-def _sliceable(network: Network, number: int, module: nn.Module) -> bool:
-    if isinstance(module, nn.Linear):
-        return len(network.shapes[number]) == 2
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return module.groups == 1 or is_depthwise(module)
-    return False

@@ -21,9 +21,7 @@ from prunelimits.types import Params
 
 from .networks import MODELS, LeNet, sparse_model
 
-CASES = [
-    (name, density, seed) for name in MODELS for density in (0.15, 0.3, 0.6) for seed in (0, 1)
-]
+CASES = [(name, density, seed) for name in MODELS for density in (0.15, 0.3, 0.6) for seed in (0,)]
 
 
 def output(model: nn.Module, x: Tensor, params: Params | None = None) -> Tensor:
@@ -238,56 +236,6 @@ def test_the_model_and_the_random_state_stay_as_they_are():
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(model.state_dict()[n], v) for n, v in before.items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
-
-
-class Attention(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.MultiheadAttention(4, 2)
-        self.norm = nn.LayerNorm(4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x)
-
-
-class Product(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc = nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc(x) * x
-
-
-class Branch(Product):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else self.fc(x)
-
-
-class Prunes(Product):
-    def __init__(self) -> None:
-        super().__init__()
-        self.extra = nn.Parameter(torch.ones(3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc(x) + self.extra
-
-
-@pytest.mark.parametrize(
-    ("model", "shape", "message"),
-    [
-        (Attention(), (1, 4), "cannot follow module 'norm': modules of type LayerNorm"),
-        (Product(), (1, 3), r"cannot follow function 'mul' \(mul\)"),
-        (Prunes(), (1, 3), r"cannot follow function 'add' \(add\): it takes a tensor"),
-        (Branch(), (1, 3), "model Branch cannot be followed by torch.fx"),
-        (nn.Sequential(nn.Linear(3, 2)), (1, 4), "inputs do not fit at module '0'"),
-        (nn.Sequential(nn.Linear(3, 2)), (4,), "inputs must have a batch axis"),
-        (nn.Sequential(nn.Embedding(3, 2)), (1, 3), "modules of type Embedding"),
-    ],
-)
-def test_what_cannot_be_followed_is_named(model: nn.Module, shape: tuple[int, ...], message: str):
-    with pytest.raises(ValueError, match=message):
-        effective_masks(model, inputs=torch.zeros(shape))
 
 
 def test_bad_arguments():

@@ -28,7 +28,7 @@ def window_sums(
     """The sums over the windows of a max or average pooling.
 
     Args:
-        x: `(1, channels, *spatial)`.
+        x: `(samples, channels, *spatial)`.
         output: The sizes of the pooled axes, which say how far the last windows reach out.
         kernel_size: As of the pooling, and so are the others.
         stride: None: the kernel's size.
@@ -45,13 +45,15 @@ def window_sums(
         # Negative where the last windows do not reach the end.
         around += [pad[i], reach - x.shape[i + 2] - pad[i]]
     ones = x.new_ones(1, 1, *kernel)
-    padded = functional.pad(x.movedim(0, 1), around)
+    # Every channel of every sample by itself.
+    alone = x.reshape(-1, 1, *x.shape[2:])
+    padded = functional.pad(alone, around)
     sums = _CONVOLUTIONS[axes](padded, ones, stride=steps, dilation=dilate)
-    return sums.movedim(0, 1)
+    return sums.reshape(*x.shape[:2], *sums.shape[2:])
 
 
 def adaptive_sums(x: Tensor, output: Sequence[int]) -> Tensor:
-    """The sums over the windows of an adaptive pooling: `(1, channels, *spatial)`."""
+    """The sums over the windows of an adaptive pooling: `(samples, channels, *spatial)`."""
     for axis, size in enumerate(output, start=2):
         place = torch.arange(x.shape[axis], device=x.device)
         window = torch.arange(size, device=x.device)[:, None]

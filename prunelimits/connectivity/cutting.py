@@ -1,0 +1,143 @@
+# Modules are taken apart and put together here, which torch has no public names for.
+# pyright: reportPrivateUsage=false
+"""Taking units out of modules, and literal sizes out of a model's code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from prunelimits.connectivity.following.exporting import TRACING
+from prunelimits.connectivity.following.values import Argument
+from prunelimits.connectivity.unit_groups import Cut, is_depthwise
+
+
+def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
+    """Leaves out, in place, what is not kept of each module by path."""
+    for path, cut in cuts.items():
+        module = model.get_submodule(path)
+        depthwise = is_depthwise(module)
+        transposed = isinstance(
+            module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+        )
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is None or tensor.dim() == 0:
+                    continue
+                value = _kept(tensor.detach(), cut.outputs, int(transposed and name == "weight"))
+                if cut.inputs is not None and name == "weight" and not depthwise:
+                    value = _kept(value, cut.inputs, 0 if transposed else 1)
+                if value.shape != tensor.shape:
+                    trainable = tensor.requires_grad
+                    new: Any = (
+                        nn.Parameter(value, trainable) if table is module._parameters else value
+                    )
+                    table[name] = new
+        _name_sizes(module, cut, depthwise)
+
+
+def _kept(value: Tensor, kept: Tensor, axis: int) -> Tensor:
+    return value.index_select(axis, kept.nonzero().flatten().to(value.device))
+
+
+def _name_sizes(module: Argument, cut: Cut, depthwise: bool) -> None:
+    """The sizes that a module tells of itself."""
+    outputs = int(cut.outputs.sum())
+    inputs = None if cut.inputs is None else int(cut.inputs.sum())
+    if isinstance(module, nn.Linear):
+        module.out_features = outputs
+        module.in_features = module.in_features if inputs is None else inputs
+    elif hasattr(module, "num_features"):
+        module.num_features = outputs
+    else:
+        module.out_channels = outputs
+        module.in_channels = module.in_channels if inputs is None else inputs
+        if depthwise:
+            module.groups = module.in_channels = outputs
+
+
+class _ThreadTracer(fx.Tracer):
+    """A tracer that leaves modules alone that other threads call meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self, m: Argument, forward: Argument, args: Argument, kwargs: Argument
+    ) -> Argument:
+        """As `fx.Tracer`, in its own thread."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Argument, parameter_proxy_cache: Argument) -> Argument:
+        """As `fx.Tracer`, in its own thread."""
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def rewritten(
+    core: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> fx.GraphModule | None:
+    """The model as a graph whose reshapes to `(samples, features)` take any number of features.
+
+    None: if `torch.fx` cannot follow it, or it is called with arguments by name.
+    """
+    if kwargs or not all(isinstance(x, Tensor) for x in args):
+        return None
+    modes = [module.training for module in core.modules()]
+    for module in core.modules():
+        module.training = False
+    tracer = _ThreadTracer()
+    try:
+        with TRACING:
+            graph = tracer.trace(core)
+    except Exception:
+        return None
+    finally:
+        for module, mode in zip(core.modules(), modes, strict=True):
+            module.training = mode
+    result = fx.GraphModule(core, graph)
+    shapes = _Shapes(result)
+    try:
+        with torch.no_grad():
+            shapes.run(*args)
+    except Exception:
+        return None
+    for node in list(graph.nodes):
+        if node.op not in ("call_method", "call_function") or not node.all_input_nodes:
+            continue
+        before, after = shapes.found.get(node.all_input_nodes[0]), shapes.found.get(node)
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+        if before is None or after is None:
+            continue
+        joins = len(before) > 2 and len(after) == 2
+        if name in ("view", "reshape", "flatten") and joins and before[0] == after[0]:
+            with graph.inserting_before(node):
+                new = graph.call_function(torch.flatten, (node.all_input_nodes[0], 1))
+            node.replace_all_uses_with(new)
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+    result.recompile()
+    return result
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a graph and writes down the shape of every tensor."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.found: dict[fx.Node, torch.Size] = {}
+
+    def run_node(self, n: fx.Node) -> Argument:
+        """As `fx.Interpreter`."""
+        result = super().run_node(n)
+        if isinstance(result, Tensor):
+            self.found[n] = result.shape
+        return result

@@ -1,0 +1,161 @@
+# Modules are taken apart and put together here, which torch has no public names for.
+# pyright: reportPrivateUsage=false
+"""A model's forward pass as a graph of torch's own operations, by `torch.export`."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import threading
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram, default_decompositions
+from torch.fx.experimental import proxy_tensor
+from torch.nn.utils import prune
+from torch.utils import _pytree as pytree
+
+from prunelimits.connectivity.following.values import Argument
+
+# torch.export and torch.fx change torch.nn.Module itself while they trace: one thread at a time.
+TRACING = threading.RLock()
+
+
+def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ExportedProgram:
+    """The forward pass in evaluation mode, in operations; the model stays as it is.
+
+    Raises:
+        ValueError: If torch cannot export the model, with its reason.
+    """
+    twin = evaluation_copy(model)
+    with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        state = torch.random.get_rng_state()
+        try:
+            return torch.export.export(twin, args, kwargs, strict=False)
+        except Exception as error:
+            raise ValueError(_advice(model, error)) from error
+        finally:
+            torch.random.set_rng_state(state)
+
+
+def decomposed(program: ExportedProgram, known: Mapping[Any, object]) -> ExportedProgram:
+    """The program in fewer kinds of operations; those that are known stay whole."""
+    if all(_is_plain(node, known) for node in program.graph.nodes):
+        return program
+    with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        table = default_decompositions()
+        for operation in known:
+            table.pop(operation, None)
+        return program.run_decompositions(table)
+
+
+def _is_plain(node: fx.Node, known: Mapping[Any, object]) -> bool:
+    """Whether a node computes something by a known operation, and changes nothing in place."""
+    if node.op != "call_function" or node.target is operator.getitem:
+        return node.op != "get_attr"
+    schema = getattr(node.target, "_schema", None)
+    return node.target in known and schema is not None and not schema.is_mutable
+
+
+def evaluation_copy(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares the tensors, with what torch pruned made plain."""
+    twin = plain_copy(model)
+    for module in twin.modules():
+        # A graph that torch exported has no modes, and refuses to be put into one.
+        module.training = False
+    return twin
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """A copy that shares the tensors, with what torch pruned made plain."""
+    shared: dict[int, Any] = {}
+    for module in model.modules():
+        own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        # Plain attributes too: deepcopy refuses tensors with a history.
+        for value in (*own, *vars(module).values()):
+            if isinstance(value, Tensor):
+                shared[id(value)] = value
+    with TRACING, warnings.catch_warnings():
+        # Graphs that torch exported hold types that it warns of itself.
+        warnings.simplefilter("ignore", FutureWarning)
+        twin = copy.deepcopy(model, shared)
+    for module in twin.modules():
+        for key, hook in list(module._forward_pre_hooks.items()):
+            if isinstance(hook, prune.BasePruningMethod):
+                _make_plain(module, key, hook)
+    return twin
+
+
+def _make_plain(module: nn.Module, key: int, hook: Argument) -> None:
+    """The parameter as it was named before pruning: `compute_weight` without its hook."""
+    name = hook._tensor_name
+    value = hook.apply_mask(module).detach()
+    del module._forward_pre_hooks[key]
+    original = module._parameters.pop(f"{name}_orig")
+    module._buffers.pop(f"{name}_mask")
+    vars(module).pop(name, None)
+    trainable = original is None or original.requires_grad
+    module.register_parameter(name, nn.Parameter(value, requires_grad=trainable))
+
+
+@contextmanager
+def _other_threads_untraced() -> Generator[None]:
+    """Modules that other threads call meanwhile are theirs, and not part of what is traced.
+
+    The tracer replaces `nn.Module.__call__` for all threads and refuses modules it does not know.
+    """
+    tracer: Any = proxy_tensor._ModuleStackTracer
+    call_module, getattr_ = tracer.call_module, tracer.getattr
+    own = threading.get_ident()
+
+    def call(
+        self: Argument, m: Argument, forward: Argument, args: Argument, kwargs: Argument
+    ) -> Argument:
+        if threading.get_ident() != own:
+            return forward(*args, **kwargs)
+        return call_module(self, m, forward, args, kwargs)
+
+    def get(self: Argument, attr: str, value: Argument, cache: Argument) -> Argument:
+        if threading.get_ident() != own:
+            return value
+        return getattr_(self, attr, value, cache)
+
+    tracer.call_module, tracer.getattr = call, get
+    try:
+        yield
+    finally:
+        tracer.call_module, tracer.getattr = call_module, getattr_
+
+
+def _advice(model: nn.Module, error: Exception) -> str:
+    """What went wrong, in a sentence or two, and what can be done."""
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    reason = f"{type(error).__name__}: {first.strip()}"
+    text = str(error)
+    if "data-dependent" in text or "GuardOnDataDependent" in reason:
+        advice = (
+            "its forward pass chooses by values of tensors: use torch.where or torch.cond, or "
+            "analyze the part that does not"
+        )
+    elif "pytree" in text.lower() or "Unsupported input type" in text or "output" in first.lower():
+        advice = (
+            "register the types it takes and returns by torch.export.register_dataclass or "
+            "torch.utils._pytree.register_pytree_node, or switch off caches it returns"
+        )
+    else:
+        advice = "see that model(inputs) runs in evaluation mode with these inputs"
+    return f"model {type(model).__name__} cannot be exported with these inputs ({reason}); {advice}"
+
+
+def flat_tensors(tree: object) -> list[Tensor]:
+    """The tensors in nested containers, in torch's order."""
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+__all__ = ["TRACING", "decomposed", "evaluation_copy", "export", "flat_tensors", "fx"]

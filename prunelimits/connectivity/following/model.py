@@ -1,0 +1,146 @@
+# What operations are given is open, and so is what small functions of it give.
+# pyright: reportUnknownLambdaType=false
+"""From a model and an example of what it is called with to the steps of its forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from prunelimits.arguments import checked_instance, shown
+from prunelimits.connectivity.following.exporting import evaluation_copy, export, flat_tensors
+from prunelimits.connectivity.following.network import Network, read_program
+from prunelimits.connectivity.following.samples import are_samples
+from prunelimits.connectivity.following.values import Argument
+
+Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any] | None"
+"""What a model is called with: a tensor, arguments by position in a tuple, or by name in a dict."""
+
+Model: TypeAlias = "nn.Module | ExportedProgram"
+"""A module, or one that `torch.export` has exported already."""
+
+# Enough to see whether they meet, and few enough to be quick.
+_SAMPLES = 3
+
+
+def follow(model: Model, inputs: Inputs, aliases: Mapping[str, str]) -> Network:
+    """The steps of the model's forward pass in evaluation mode; the model stays as it is.
+
+    Args:
+        model: The model.
+        inputs: An example of what it is called with; only shapes and types count. None: enough if
+            the first layer is linear, or for an exported program.
+        aliases: Every name of a parameter -> the name it is kept under.
+
+    Raises:
+        ValueError: If the model cannot be exported, or `inputs` is missing or empty.
+        TypeError: If `model` is no module, or `inputs` is nothing to call it with.
+    """
+    if isinstance(model, ExportedProgram):
+        if inputs is not None:
+            raise ValueError("inputs belong to a module: an exported program has its own")
+        return read_program(model, aliases)
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
+    args, kwargs = example_of(model, inputs)
+    tensors = flat_tensors((args, kwargs))
+    sizes = {x.shape[0] if x.dim() else 0 for x in tensors}
+    if len(sizes) == 1 and (size := sizes.pop()) > 1:
+        few = min(size, _SAMPLES)
+        part = _first((args, kwargs), few)
+        if few == size or _alike(model, (args, kwargs), part, few):
+            network = read_program(export(model, *part), aliases)
+            if are_samples(network, few):
+                return Network(network.steps, network.outputs, network.layers, network.unknown, few)
+            if few == size:
+                return network
+    return read_program(export(model, args, kwargs), aliases)
+
+
+def _first(tree: Argument, size: int) -> Argument:
+    return pytree.tree_map(lambda x: x[:size] if isinstance(x, Tensor) else x, tree)
+
+
+def _alike(model: nn.Module, whole: Argument, part: Argument, few: int) -> bool:
+    """Whether the first and the last rows come out the same by themselves."""
+    twin = evaluation_copy(model)
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(x: Argument) -> Argument:
+        if not (isinstance(x, Tensor) and x.is_floating_point()):
+            return x
+        return torch.randn(x.shape, generator=generator).to(x)
+
+    args, kwargs = pytree.tree_map(drawn, whole)
+    ends = [_first((args, kwargs), few), pytree.tree_map(
+        lambda x: x[-few:] if isinstance(x, Tensor) else x, (args, kwargs)
+    )]  # fmt: skip
+    del part
+    state = torch.random.get_rng_state()
+    try:
+        with torch.no_grad():
+            together = flat_tensors(_plain(twin(*args, **kwargs)))
+            alone = [flat_tensors(_plain(twin(*a, **k))) for a, k in ends]
+    except Exception:
+        # What cannot be called with fewer rows is exported with all of them.
+        return False
+    finally:
+        torch.random.set_rng_state(state)
+    for place, rows in enumerate((slice(None, few), slice(-few, None))):
+        for one, all_ in zip(alone[place], together, strict=True):
+            if one.dim() == 0 or all_.dim() != one.dim() or one.shape[1:] != all_.shape[1:]:
+                return False
+            if not torch.allclose(one.double(), all_[rows].double(), 1e-3, 1e-4, equal_nan=True):
+                return False
+    return True
+
+
+def _plain(outputs: Argument) -> Argument:
+    return dict(outputs) if isinstance(outputs, Mapping) else outputs
+
+
+def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by position and by name."""
+    if inputs is None:
+        return (_for_linear(model),), {}
+    own = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if isinstance(inputs, Mapping):
+        args, kwargs = (), {str(name): value for name, value in inputs.items()}
+    elif isinstance(inputs, tuple):
+        args, kwargs = inputs, {}
+    elif isinstance(inputs, Tensor):
+        args, kwargs = (inputs,), {}
+    else:
+        raise TypeError(
+            "inputs must be a tensor, a tuple of arguments or a dict of them by name, "
+            f"got {shown(inputs)}"
+        )
+    tensors = flat_tensors((args, kwargs))
+    if not tensors:
+        raise TypeError(f"inputs must hold a tensor, got {shown(inputs)}")
+    for x in tensors:
+        if 0 in x.shape:
+            raise ValueError(f"inputs must not be empty, got shape {tuple(x.shape)}")
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+
+    def placed(x: Argument) -> Argument:
+        if not isinstance(x, Tensor) or own is None:
+            return x
+        # Only its shape counts: a model in another precision takes it all the same.
+        fits = len(kinds) == 1 and x.is_floating_point()
+        return x.detach().to(own.device, own.dtype if fits else x.dtype)
+
+    return pytree.tree_map(placed, (tuple(args), dict(kwargs)))
+
+
+def _for_linear(model: nn.Module) -> Tensor:
+    leaf = next((m for m in model.modules() if not list(m.children())), None)
+    if not isinstance(leaf, nn.Linear):
+        raise ValueError(
+            "inputs is needed: an example of what the model is called with, batch axis first"
+        )
+    return torch.zeros(1, leaf.in_features).to(leaf.weight)

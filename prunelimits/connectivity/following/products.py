@@ -1,0 +1,227 @@
+# What operations are given is open, and so is what small functions of it give.
+# pyright: reportUnknownLambdaType=false
+"""Products that sum: linear layers, convolutions, matrix products, attention."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from prunelimits.connectivity.following.mixing import shares
+from prunelimits.connectivity.following.recording import Call, Followed, double, ruled_out
+from prunelimits.connectivity.following.table import aten, rule
+from prunelimits.connectivity.following.values import Argument
+
+_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_TRANSPOSED = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
+
+
+@rule(*aten("linear"))
+def linear(call: Call) -> Argument:
+    """`x W^T + b`."""
+    x, weight = call.args[:2]
+    return call.layer(x, weight, call.argument(2, "bias"), functional.linear, -1, -1)
+
+
+@rule(*aten("addmm"))
+def add_product(call: Call) -> Argument:
+    """`b + x W`."""
+    bias, x, weight = call.args
+    beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
+    if (beta, alpha) != (1, 1) or len(bias.shape) != 1:
+        return _sum_of_product(call, bias, x, weight, torch.mm, beta, alpha)
+    return call.layer(x, weight, bias, torch.mm, -1, -1)
+
+
+@rule(*aten("baddbmm"))
+def add_products(call: Call) -> Argument:
+    """`b + x y`, for each of a batch."""
+    bias, x, y = call.args
+    beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
+    return _sum_of_product(call, bias, x, y, torch.bmm, beta, alpha)
+
+
+def _sum_of_product(
+    call: Call,
+    bias: Argument,
+    x: Argument,
+    y: Argument,
+    function: Argument,
+    beta: float,
+    alpha: float,
+) -> Argument:
+    total = call.shapes[0][0]
+    if not (isinstance(x, Followed) or isinstance(y, Followed)):
+        product: Any = function(x, y) * alpha
+    elif alpha == 0:
+        product = torch.zeros(total, dtype=torch.float64)
+    else:
+        product = call.product(
+            x, y, lambda a, b: function(a, b) * alpha, paths=function, contracts=True
+        )
+    if beta == 0:
+        return product
+    if isinstance(bias, Followed) and isinstance(product, Followed):
+        return call.step(
+            (bias, product), lambda a, b: a.expand(total) + b, lambda a, b: beta * a + b,
+            keeps_zero=True,
+        )  # fmt: skip
+    if isinstance(bias, Followed):
+        return call.step((bias,), lambda a: a.expand(total), lambda a: beta * a + product)
+    return call.step((product,), lambda b: b, lambda b: beta * bias + b)
+
+
+@rule(*aten("mm"))
+def matrix_product(call: Call) -> Argument:
+    """`x W`, or a product of two tensors that both depend on the input."""
+    x, weight = call.args[:2]
+    return call.layer(x, weight, None, torch.mm, -1, -1)
+
+
+@rule(*aten("bmm", "dot", "mv", "outer"))
+def batched_product(call: Call) -> Argument:
+    """Products of matrices or vectors."""
+    packet: Any = call.operation
+    contracts = "outer" not in str(packet)
+
+    def function(a: Tensor, b: Tensor) -> Tensor:
+        return packet(a, b)
+
+    left, right = call.args[:2]
+    return call.product(left, right, function, contracts=contracts)
+
+
+@rule(*aten("convolution", "_convolution"))
+def convolution(call: Call) -> Argument:
+    """Convolutions of one to three axes, also transposed and grouped."""
+    x, weight, bias, *settings = call.args[:9]
+
+    def function(a: Tensor, w: Tensor) -> Tensor:
+        return torch.ops.aten.convolution.default(a, w, None, *settings)
+
+    return call.layer(x, weight, bias, function, 1, 1)
+
+
+@rule(*aten("scaled_dot_product_attention"))
+def attention(call: Call) -> Argument:
+    """Attention: the products of queries and keys, their softmax, and its product with values."""
+    query, key, value = call.args[:3]
+    mask = call.argument(3, "attn_mask")
+    causal = call.argument(5, "is_causal", False)
+    scale = call.argument(6, "scale", None) or call.kwargs.get("scale")
+    if call.argument(4, "dropout_p", 0.0):
+        return call.unknown()
+    if not all(isinstance(v, Followed) for v in (query, key, value)):
+        query, key, value = (
+            v if isinstance(v, Followed) else call.record.constant(v) for v in (query, key, value)
+        )
+    if query.shape[-3:-2] != key.shape[-3:-2] and call.argument(7, "enable_gqa", False):
+        key, value = (_repeated(call, v, query.shape[-3]) for v in (key, value))
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    shape = torch.Size([*batch, query.shape[-2], key.shape[-2]])
+
+    def scores(q: Tensor, k: Tensor) -> Tensor:
+        return q @ k.transpose(-1, -2)
+
+    found = call.product(
+        query, key, lambda q, k: scores(q, k) * factor, paths=scores, contracts=True, shape=shape
+    )
+    if causal:
+        mask = torch.ones(shape[-2:], dtype=torch.bool).tril()
+    found = _masked(call, found, mask)
+    weights: Any
+    if shape[-1] == 1:
+        weights = torch.ones(shape, dtype=torch.float64)
+    else:
+        weights = shares(call, found, -1, torch.softmax)
+    return call.product(weights, value, torch.matmul, contracts=True)
+
+
+def _repeated(call: Call, x: Followed, heads: int) -> Followed:
+    """Every head of the keys or values for several of the queries."""
+    times = heads // x.shape[-3]
+    shape = torch.Size([*x.shape[:-3], heads, *x.shape[-2:]])
+
+    def repeat(v: Tensor) -> Tensor:
+        return v.repeat_interleave(times, -3)
+
+    return call.step((x,), repeat, repeat, keeps_zero=True, shape=shape)
+
+
+def _masked(call: Call, scores: Followed, mask: Argument) -> Followed:
+    shape = scores.shape
+    if mask is None:
+        return scores
+    if isinstance(mask, Followed):
+        if mask.dtype is torch.bool:
+            mask = call.step(
+                (mask,), lambda m: m, lambda m: torch.where(m, 0.0, -torch.inf).double(),
+                shape=mask.shape,
+            )  # fmt: skip
+        blocked = mask.blocked
+        marks = None if blocked is None else (~blocked).expand(shape).float()
+
+        def paths(s: Tensor, m: Tensor) -> Tensor:
+            total = s + m
+            return total if marks is None else total * marks.to(total.dtype)
+
+        step = call.step((scores, mask), paths, torch.add, shape=shape)
+        whole = None if blocked is None else blocked.expand(shape)
+        return Followed(step.step, step.shape, step.dtype, whole)
+    if mask.dtype is torch.bool:
+        mask = torch.where(mask, 0.0, -torch.inf)
+    fixed = double(mask)
+    part = ruled_out(fixed)
+    marks = torch.ones(shape) if part is None else (~part).expand(shape).float()
+    step = call.step((scores,), lambda s: s * marks.to(s.dtype), lambda s: s + fixed, shape=shape)
+    return Followed(step.step, shape, step.dtype, None if part is None else part.expand(shape))
+
+
+@rule(*aten("conv1d", "conv2d", "conv3d"))
+def forward_convolution(call: Call) -> Argument:
+    """A convolution; padding may be given by a word."""
+    x, weight = call.args[:2]
+    operation: Any = _CONVOLUTIONS[len(weight.shape) - 2]
+    settings = [call.argument(place, name, default) for place, (name, default) in enumerate(
+        (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)), start=3
+    )]  # fmt: skip
+
+    def function(a: Tensor, w: Tensor) -> Tensor:
+        return operation(a, w, None, *settings)
+
+    # Without an axis of samples, channels come first.
+    axis = 1 if len(x.shape) == len(weight.shape) else 0
+    return call.layer(x, weight, call.argument(2, "bias"), function, axis, axis)
+
+
+@rule(*aten("conv_transpose1d", "conv_transpose2d.input", "conv_transpose3d.input"))
+def transposed_convolution(call: Call) -> Argument:
+    """A transposed convolution."""
+    x, weight = call.args[:2]
+    operation: Any = _TRANSPOSED[len(weight.shape) - 2]
+    names = (("stride", 1), ("padding", 0), ("output_padding", 0), ("groups", 1), ("dilation", 1))
+    settings = [call.argument(place, *named) for place, named in enumerate(names, start=3)]
+
+    def function(a: Tensor, w: Tensor) -> Tensor:
+        return operation(a, w, None, *settings)
+
+    axis = 1 if len(x.shape) == len(weight.shape) else 0
+    return call.layer(x, weight, call.argument(2, "bias"), function, axis, axis)
+
+
+@rule(*aten("matmul"))
+def any_matrix_product(call: Call) -> Argument:
+    """A product of matrices, vectors or batches of matrices."""
+    left, right = call.args
+    if isinstance(right, Tensor | Followed) and len(right.shape) == 2 and len(left.shape) > 1:
+        return call.layer(left, right, None, torch.matmul, -1, -1)
+    return call.product(left, right, torch.matmul, contracts=True)

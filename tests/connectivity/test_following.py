@@ -1,0 +1,482 @@
+"""Models as people write them: each once went wrong or was refused, each with its right value."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+import prunelimits as pl
+from prunelimits import masks as pm
+from prunelimits.connectivity import analyze, compact, effective_masks, fold_constants
+from prunelimits.types import Masks
+
+
+def ones(model: nn.Module) -> nn.Module:
+    """The model in float64 with every parameter one."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1)
+    return model.double()
+
+
+def counted(masks: Masks) -> dict[str, int]:
+    return {name: int(mask.sum()) for name, mask in masks.items()}
+
+
+def close(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def sparse(model: nn.Module, seed: int = 0, density: float = 0.4) -> nn.Module:
+    """The model in float64 and evaluation mode with random parameters, many of them zero."""
+    generator = torch.Generator().manual_seed(seed)
+    model = model.double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            values = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(values * (torch.rand(values.shape, generator=generator) < density))
+    return model
+
+
+def removing_the_rest_changes_nothing(model: nn.Module, *args: Tensor) -> None:
+    found = effective_masks(model, inputs=args, keep_constants=True)
+    params = pm.apply(dict(model.named_parameters()), found)
+    close(functional_call(model, params, args), model(*args))
+
+
+@pytest.mark.parametrize("twice", ["activation", "linear"])
+def test_the_core_keeps_modules_that_a_sequence_uses_twice(twice: str):
+    again = nn.ReLU() if twice == "activation" else nn.Linear(4, 4)
+    model = sparse(nn.Sequential(nn.Linear(4, 4), again, nn.Linear(4, 4), again, nn.Linear(4, 2)))
+    x = torch.randn(8, 4, dtype=torch.float64)
+    core = compact(model, inputs=x)
+    close(core(x), model(x))
+    assert isinstance(core, nn.Sequential)
+    assert core[1] is core[3]
+
+
+class Auxiliary(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.aux = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = functional.dropout(torch.relu(self.body(x)), 0.5, self.training)
+        return self.aux(h) if self.training else self.head(h)
+
+
+def test_a_model_in_training_mode_is_followed_in_evaluation_mode():
+    model = ones(Auxiliary()).train()
+    found = counted(effective_masks(model, inputs=torch.zeros(2, 3)))
+    assert (found["head.weight"], found["aux.weight"]) == (8, 0)
+    core = compact(model, inputs=torch.zeros(2, 3))
+    assert core.training
+    x = torch.randn(4, 3, dtype=torch.float64)
+    close(core.eval()(x), model.eval()(x))
+
+
+class InPlace(nn.Module):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.a, self.b, self.c = nn.Linear(3, 4), nn.Linear(3, 4), nn.Linear(4, 2)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x)
+        if self.how == "statement":
+            h.add_(self.b(x))
+        elif self.how == "kept":
+            keep = h
+            h += self.b(x)
+            h = keep
+        else:
+            # The shortcut reads what the activation has changed already.
+            h = self.relu(h) + h + self.b(x)
+        return self.c(h)
+
+
+@pytest.mark.parametrize("how", ["statement", "kept", "activation"])
+def test_what_is_done_in_place_counts(how: str):
+    found = counted(effective_masks(ones(InPlace(how)), inputs=torch.zeros(1, 3)))
+    assert (found["a.weight"], found["b.weight"], found["c.weight"]) == (12, 12, 8)
+    model = sparse(InPlace(how), 1)
+    x = torch.randn(8, 3, dtype=torch.float64)
+    params, _ = fold_constants(model, inputs=x)
+    close(functional_call(model, params, (x,)), model(x))
+    close(compact(model, inputs=x)(x), model(x))
+
+
+class Optional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.with_prompt, self.alone = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor, prompt: Tensor | None = None, mask: Tensor | None = None):
+        h = self.alone(x) if prompt is None else self.with_prompt(x + prompt)
+        return {"out": h if mask is None else h + mask}
+
+
+def test_optional_arguments_take_the_branch_that_they_are_given():
+    model, x = ones(Optional()), torch.zeros(2, 3)
+    alone = counted(effective_masks(model, inputs=x))
+    assert (alone["alone.weight"], alone["with_prompt.weight"]) == (6, 0)
+    named = counted(effective_masks(model, inputs={"x": x, "prompt": x, "mask": x[:, :2]}))
+    assert (named["alone.weight"], named["with_prompt.weight"]) == (0, 6)
+    placed = counted(effective_masks(model, inputs=(x, None, x[:, :2])))
+    assert (placed["alone.weight"], placed["with_prompt.weight"]) == (6, 0)
+
+
+def test_hooks_are_part_of_the_forward_pass():
+    # Nothing comes out of the first layer but what the hook adds.
+    model = ones(nn.Sequential(nn.Linear(2, 4, bias=False), nn.Linear(4, 2, bias=False)))
+    with torch.no_grad():
+        model[0].weight.zero_()
+    carrying = effective_masks(model, keep_constants=True)
+    assert int(carrying["1.weight"].sum()) == 0
+    model[0].register_forward_hook(lambda module, args, out: out + 1)
+    carrying = effective_masks(model, keep_constants=True, inputs=torch.zeros(1, 2))
+    assert int(carrying["1.weight"].sum()) == 8
+    assert len(model[0]._forward_hooks) == 1
+
+
+def relu(x: Tensor) -> Tensor:
+    """Bears the name of torch's, and adds what reaches the output."""
+    return x + 1
+
+
+class Namesake(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 2, bias=False)
+        self.last = nn.Linear(2, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(relu(self.fc(x)))
+
+
+def test_functions_are_known_by_what_they_do_and_not_by_name():
+    model = ones(Namesake())
+    with torch.no_grad():
+        model.fc.weight.zero_()
+    carrying = effective_masks(model, inputs=torch.zeros(1, 3), keep_constants=True)
+    assert int(carrying["last.weight"].sum()) == 2
+
+
+def test_a_constant_that_no_bias_can_hold_is_kept_only_with_constants():
+    model = ones(nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1, bias=False)))
+    with torch.no_grad():
+        model[0].weight.zero_()
+    x = torch.zeros(1, 1, dtype=torch.float64)
+    _, folded = fold_constants(model)
+    assert int(effective_masks(model, folded)["2.weight"].sum()) == 0
+    removing_the_rest_changes_nothing(model, x)
+
+
+class Scalar(nn.Module):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.fc = nn.Linear(3, 4)
+        self.extra = nn.Parameter(torch.ones(4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "sum":
+            return self.fc(x).sum()
+        if self.how == "squeeze":
+            return self.fc(x).mean(axis=1).squeeze()
+        if self.how == "transposed":
+            return functional.linear(x, self.extra.T.T)
+        return functional.linear(x, self.extra[:2])
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "expected"),
+    [("sum", "fc.weight", 12), ("squeeze", "fc.weight", 12), ("transposed", "extra", 12),
+     ("part", "extra", 6)],
+)  # fmt: skip
+@pytest.mark.parametrize("samples", [1, 4])
+def test_outputs_and_parameters_of_any_shape(how: str, name: str, expected: int, samples: int):
+    found = effective_masks(ones(Scalar(how)), inputs=torch.zeros(samples, 3))
+    assert int(found[name].sum()) == expected
+
+
+def test_a_batch_normalisation_without_a_shift():
+    model = ones(nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2, bias=False), nn.ReLU()))
+    model.eval()
+    found = counted(effective_masks(model, inputs=torch.zeros(1, 1, 2, 2)))
+    assert found == {"0.weight": 2, "0.bias": 2, "1.weight": 2}
+
+
+def test_a_weight_normalisation():
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    model = ones(nn.Sequential(layer, nn.ReLU(), nn.Linear(2, 1)))
+    with torch.no_grad():
+        model[2].weight[0, 0] = 0
+    found = counted(effective_masks(model, inputs=torch.zeros(1, 3)))
+    assert found["0.parametrizations.weight.original0"] == 1
+    assert found["0.parametrizations.weight.original1"] == 3
+
+
+def test_the_output_size_of_a_transposed_convolution():
+    class Up(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(1, 1, 2, stride=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.up(x, output_size=(5, 5))
+
+    assert counted(effective_masks(ones(Up()), inputs=torch.zeros(1, 1, 2, 2)))["up.weight"] == 4
+
+
+def test_a_gate_carries_where_both_factors_can():
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.value = nn.Linear(2, 3, bias=False)
+            self.gate = nn.Linear(2, 3, bias=False)
+            self.last = nn.Linear(3, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.value(x) * self.gate(x))
+
+    model = ones(Gate())
+    with torch.no_grad():
+        model.value.weight[0] = 0
+        model.gate.weight[1] = 0
+        model.gate.weight[2, 0] = 0
+    found = effective_masks(model, inputs=torch.zeros(1, 2))
+    assert found["value.weight"].tolist() == [[False, False], [False, False], [True, True]]
+    assert found["gate.weight"].tolist() == [[False, False], [False, False], [False, True]]
+    assert found["last.weight"].tolist() == [[False, False, True]]
+    # Through the value two paths, through the gate one.
+    assert analyze(model, inputs=torch.zeros(1, 2)).paths == 3
+
+
+def test_the_sigmoid_of_nothing_is_not_nothing():
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.value, self.gate = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.value(x) * torch.sigmoid(self.gate(x))
+
+    model = ones(Gate())
+    with torch.no_grad():
+        model.gate.weight.zero_()
+    assert counted(effective_masks(model, inputs=torch.zeros(1, 2))) == {
+        "value.weight": 4, "gate.weight": 0,
+    }  # fmt: skip
+
+
+def test_a_causal_mask_is_read_exactly():
+    """The first of two tokens never reads the second, whose own values nothing reads then."""
+
+    class Causal(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.position = nn.Parameter(torch.ones(3, 2))
+            self.value = nn.Linear(2, 2, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = x + self.position
+            v = self.value(h)
+            return functional.scaled_dot_product_attention(h, h, v, is_causal=True)[:, :2]
+
+    found = effective_masks(ones(Causal()), inputs=torch.zeros(1, 3, 2))
+    assert found["position"].tolist() == [[True, True], [True, True], [False, False]]
+
+
+def test_rows_that_meet_are_no_samples():
+    """Time comes first in a recurrent layer by default, and one step of it has no recurrence."""
+    model = ones(nn.LSTM(2, 3)).eval()
+    found = effective_masks(model, inputs=torch.zeros(4, 1, 2))
+    assert int(found["weight_hh_l0"].sum()) == 36
+    alone = effective_masks(model, inputs=torch.zeros(1, 1, 2))
+    assert int(alone["weight_hh_l0"].sum()) == 0
+
+
+def test_paths_are_those_of_one_sample():
+    model = ones(nn.Sequential(nn.Conv1d(1, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6, 2)))
+    for samples in (1, 2, 5):
+        report = analyze(model, inputs=torch.zeros(samples, 1, 3))
+        assert (report.paths, report.layers[0].paths) == (12, (6, 6))
+
+
+def test_an_operation_that_is_not_known_is_treated_soundly():
+    class Unknown(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 3), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(torch.linalg.qr(self.a(x).unsqueeze(-1))[0].squeeze(-1))
+
+    model, x = ones(Unknown()), torch.zeros(1, 2)
+    with torch.no_grad():
+        model.b.weight[0, 0] = 0
+    report = analyze(model, inputs=x)
+    assert not report.exact
+    assert report.unknown == ("aten.linalg_qr.default",)
+    assert report.paths is None
+    assert "not exact   the worst is assumed of aten.linalg_qr.default" in str(report)
+    assert counted(effective_masks(model, inputs=x))["a.weight"] == 6
+    with pytest.raises(ValueError, match=r"cannot follow aten\.linalg_qr\.default: register"):
+        effective_masks(model, inputs=x, unknown="refuse")
+    with pytest.raises(ValueError, match="unknown must be one of 'sound', 'refuse'"):
+        effective_masks(model, inputs=x, unknown="guess")  # type: ignore[arg-type]
+
+
+def test_a_rule_for_an_operation_of_one_s_own():
+    @torch.library.custom_op("prunelimits_tests::cube", mutates_args=())
+    def cube(x: Tensor) -> Tensor:
+        return x**3
+
+    cube.register_fake(torch.empty_like)
+
+    class Cubed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 3), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(cube(self.a(x)))
+
+    model, x = ones(Cubed()), torch.zeros(1, 2)
+    with torch.no_grad():
+        model.b.weight[0, 0] = 0
+    assert counted(effective_masks(model, inputs=x))["a.weight"] == 6
+
+    @pl.connectivity.rule(cube)
+    def follow_cube(call: pl.connectivity.Call):
+        return call.elementwise()
+
+    report = analyze(model, inputs=x)
+    assert report.exact
+    assert report.effective_weights == 4 + 2
+    with pytest.raises(TypeError, match="operations must be operations such as"):
+        pl.connectivity.rule(torch.relu)
+
+
+def test_tied_parameters_count_once():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(5, 3)
+            self.head = nn.Linear(3, 5, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.head(self.embed(ids))
+
+    model, ids = ones(Tied()), torch.zeros(2, 4, dtype=torch.long)
+    assert counted(effective_masks(model, inputs=ids)) == {"embed.weight": 15}
+    core = compact(model, inputs=ids)
+    assert core.embed.weight is core.head.weight
+    by_other_name = {"head.weight": torch.zeros(5, 3, dtype=torch.bool)}
+    assert analyze(model, by_other_name, inputs=ids).nonzero_weights == 0
+
+
+def test_the_share_of_parameters_that_is_read():
+    model = ones(Auxiliary()).eval()
+    report = analyze(model, inputs=torch.zeros(1, 3))
+    kinds = {kind.name: (kind.parameters, kind.effective) for kind in report.kinds}
+    assert kinds == {"weights": (20, 20), "biases": (6, 6), "not read": (10, 0)}
+    assert report.read == 26 / 36
+
+
+def test_exported_programs_and_graph_modules_are_taken_as_they_are():
+    model = sparse(InPlace("statement"))
+    x = torch.zeros(2, 3, dtype=torch.float64)
+    expected = effective_masks(model, inputs=x)
+    program = torch.export.export(model, (x,))
+    for found in (
+        effective_masks(program),
+        effective_masks(program.module(), inputs=x),
+        effective_masks(torch.fx.symbolic_trace(model), inputs=x),
+    ):
+        assert all(torch.equal(found[name], mask) for name, mask in expected.items())
+    with pytest.raises(ValueError, match="inputs belong to a module"):
+        effective_masks(program, inputs=x)
+
+
+def test_the_core_keeps_what_is_frozen_and_each_module_s_mode_and_type():
+    model = nn.Sequential(
+        nn.Conv1d(2, 4, 1), nn.BatchNorm1d(4), nn.ReLU(), nn.Conv1d(4, 2, 1, bias=False)
+    )
+    model.train()
+    model[1].eval()
+    model[0].weight.requires_grad_(False)
+    masks = {"3.weight": torch.zeros(2, 4, 1, dtype=torch.bool)}
+    masks["3.weight"][:, :2] = True
+    core = compact(model, masks, inputs=torch.zeros(1, 2, 3))
+    assert [module.training for module in core.children()] == [True, False, True, True]
+    assert [p.requires_grad for p in core.parameters()] == [False, True, True, True, True]
+    assert core[0].weight.shape == (2, 2, 1)
+    assert core[1].num_features == 2
+
+
+def test_threads_do_not_disturb_each_other():
+    model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    mine, x = nn.Sequential(nn.Linear(3, 3), nn.ReLU()), torch.zeros(1, 1, 4)
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def analyzing() -> None:
+        try:
+            for _ in range(3):
+                analyze(model, inputs=x)
+                compact(model, inputs=x)
+        except BaseException as error:
+            failures.append(error)
+
+    def calling() -> None:
+        try:
+            while not done.is_set():
+                mine(torch.ones(1, 3))
+        except BaseException as error:
+            failures.append(error)
+
+    workers = [threading.Thread(target=analyzing) for _ in range(2)]
+    caller = threading.Thread(target=calling)
+    for thread in (*workers, caller):
+        thread.start()
+    for thread in workers:
+        thread.join()
+    done.set()
+    caller.join()
+    assert failures == []
+    assert mine(torch.ones(1, 3)).shape == (1, 3)
+
+
+class Branch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else self.fc(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        (Branch(), (1, 3), "model Branch cannot be exported .*chooses by values of tensors"),
+        (nn.Sequential(nn.Conv1d(3, 2, 1)), (1, 4, 2), "cannot be exported with these inputs"),
+        (nn.Sequential(nn.Linear(3, 2)), (0, 3), "inputs must not be empty"),
+        (nn.LazyLinear(2), (1, 3), "'weight' is uninitialised"),
+        (nn.Linear(3, 2, device="meta"), (1, 3), "'weight' is on the meta device"),
+    ],
+)
+def test_what_cannot_be_followed_is_told_why(
+    model: nn.Module, shape: tuple[int, ...], message: str
+):
+    with pytest.raises(ValueError, match=message):
+        effective_masks(model, inputs=torch.zeros(shape))
