@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,11 @@ from torch.utils import _pytree as pytree
 from prunelimits.connectivity.cutting import cut_modules, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
-from prunelimits.connectivity.following.exporting import flat_tensors, plain_copy
+from prunelimits.connectivity.following.exporting import (
+    evaluation_copy,
+    flat_tensors,
+    plain_copy,
+)
 from prunelimits.connectivity.following.model import Inputs, example_of
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.parameters import like_parameters
@@ -166,20 +171,20 @@ class _Check:
         def drawn(x: Argument) -> Argument:
             if not (isinstance(x, Tensor) and x.is_floating_point()):
                 return x
-            return torch.randn(x.shape, generator=generator).to(x)
+            return torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu").to(
+                x
+            )
 
         self.args, self.kwargs = pytree.tree_map(drawn, (args, kwargs))
         self.reason = ""
         self.expected = self._outputs(masked)
 
     def _outputs(self, core: nn.Module) -> list[Tensor]:
-        twin = plain_copy(core)
-        for module in twin.modules():
-            module.training = False
+        # Tensors of its own, since they change their type.
+        twin = copy.deepcopy(evaluation_copy(core))
         kinds = {p.dtype for p in twin.parameters() if p.is_floating_point()}
         args, kwargs = self.args, self.kwargs
         if len(kinds) == 1:
-            # A plain copy shares its tensors; in float64 it has its own.
             twin = twin.double()
             widened: Callable[[Any], Any] = lambda x: (  # noqa: E731
                 x.double() if isinstance(x, Tensor) and x.is_floating_point() else x

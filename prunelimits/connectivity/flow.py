@@ -70,8 +70,8 @@ class _Forward:
 
     def follow(self, step: AbstractStep) -> None:
         """One more step."""
-        nothing = torch.zeros((), dtype=torch.bool).expand(step.shape)
-        everything = torch.ones((), dtype=torch.bool).expand(step.shape)
+        nothing = torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape)
+        everything = torch.ones((), dtype=torch.bool, device="cpu").expand(step.shape)
         if isinstance(step, Source):
             self._add(everything, everything, None)
         elif isinstance(step, Parameter):
@@ -147,10 +147,12 @@ def _useful(network: Network, flow: Flow) -> list[Tensor]:
     the outputs.
     """
     steps = network.steps
-    result = [torch.zeros((), dtype=torch.bool).expand(step.shape) for step in steps]
+    result = [torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape) for step in steps]
     for number in network.outputs:
         if not steps[number].varies:
-            result[number] = torch.ones((), dtype=torch.bool).expand(steps[number].shape)
+            result[number] = torch.ones((), dtype=torch.bool, device="cpu").expand(
+                steps[number].shape
+            )
     for number in reversed(range(len(steps))):
         step = steps[number]
         wanted = [not steps[i].varies and not isinstance(steps[i], Constant) for i in step.inputs]
@@ -192,11 +194,13 @@ def count_paths(network: Network, flow: Flow) -> tuple[list[Tensor], list[Tensor
     In digits of `big_counts`, `(digits, *shape)`.
     """
     steps = network.steps
-    none = [torch.zeros((), dtype=torch.float64).expand(1, *step.shape) for step in steps]
+    none = [
+        torch.zeros((), dtype=torch.float64, device="cpu").expand(1, *step.shape) for step in steps
+    ]
     forward = list(none)
     for number, step in enumerate(steps):
         if isinstance(step, Source):
-            forward[number] = torch.ones(1, *step.shape, dtype=torch.float64)
+            forward[number] = torch.ones(1, *step.shape, dtype=torch.float64, device="cpu")
         elif step.varies:
             at = [flow.carries[i].double() for i in step.inputs]
             coming = [forward[i] if steps[i].varies else None for i in step.inputs]
@@ -247,9 +251,9 @@ def _backward(
     passes: Callable[[AbstractStep], bool],
 ) -> list[Tensor]:
     steps = network.steps
-    result = [torch.zeros((), dtype=torch.bool).expand(step.shape) for step in steps]
+    result = [torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape) for step in steps]
     for number in network.outputs:
-        result[number] = torch.ones((), dtype=torch.bool).expand(steps[number].shape)
+        result[number] = torch.ones((), dtype=torch.bool, device="cpu").expand(steps[number].shape)
     for number in reversed(range(len(steps))):
         step = steps[number]
         # A value that nothing changes passes nothing on.

@@ -109,7 +109,7 @@ def model_layers(
     return layers
 
 
-NO_UNITS = Units(*[torch.zeros(0, dtype=torch.bool)] * 4)
+NO_UNITS = Units(*[torch.zeros(0, dtype=torch.bool, device="cpu")] * 4)
 
 
 def _rows(

@@ -128,7 +128,9 @@ class _Solver:
             if not aligned:
                 self._whole(source)
             elif is_depthwise(self.modules[path]):
-                self.ties.append(_Tie(number, source, torch.arange(len(self.needed[number]))))
+                self.ties.append(
+                    _Tie(number, source, torch.arange(len(self.needed[number]), device="cpu"))
+                )
             return
         varying = [i for i in step.inputs if self.network.steps[i].varies]
         found = [
@@ -169,10 +171,13 @@ class _Solver:
         weighted by the unit's number and by its square, have no variance.
         """
         before, axis = self.network.steps[other].shape, self.axis[other]
-        numbers = torch.arange(before[axis], dtype=torch.float64)
+        numbers = torch.arange(before[axis], dtype=torch.float64, device="cpu")
         lengths = [1] * len(before)
         lengths[axis] = -1
-        at = [torch.ones(self.network.steps[i].shape, dtype=torch.float64) for i in step.inputs]
+        at = [
+            torch.ones(self.network.steps[i].shape, dtype=torch.float64, device="cpu")
+            for i in step.inputs
+        ]
 
         def reached(weights: Tensor) -> Tensor:
             spread = weights.reshape(lengths).expand(before).contiguous()
@@ -206,9 +211,13 @@ class _Solver:
                 lines = labels.movedim(axis, 0).flatten(1)
                 block = units // size
                 blocks = torch.where(lines < 0, lines, (lines / block).floor())
-                if bool(((blocks == torch.arange(size)[:, None]) | (lines < 0)).all()):
+                if bool(
+                    ((blocks == torch.arange(size, device="cpu")[:, None]) | (lines < 0)).all()
+                ):
                     # Negative: a block and not a unit.
-                    return axis, -1 - block * torch.ones(size).long()
+                    return axis, -1 - block * torch.ones(
+                        size, dtype=torch.float32, device="cpu"
+                    ).long()
         return None
 
     def _set(self, number: int, axis: int) -> None:

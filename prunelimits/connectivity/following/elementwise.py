@@ -42,7 +42,7 @@ def each_element(call: Call) -> Argument:
 def power(call: Call) -> Argument:
     """A power; to the power of nothing everything is one."""
     if call.args[1] == 0 if isinstance(call.args[1], int | float) else False:
-        return torch.ones(call.shapes[0][0], dtype=torch.float64)
+        return torch.ones(call.shapes[0][0], dtype=torch.float64, device="cpu")
     return call.elementwise()
 
 
@@ -77,7 +77,7 @@ def product(call: Call) -> Argument:
     if scalar is not None:
         left, right = call.followed[0], float(scalar)
         if right == 0:
-            return torch.zeros(call.shapes[0][0], dtype=torch.float64)
+            return torch.zeros(call.shapes[0][0], dtype=torch.float64, device="cpu")
         if right > 0 and isinstance(left, Followed) and left.blocked is not None:
             return call.elementwise()
         return call.linear(lambda v: v, lambda v: v * right, keeps_zero=True)
@@ -109,7 +109,7 @@ def quotient(call: Call) -> Argument:
     else:
         inverse = double(right.double().reciprocal())
     if not isinstance(left, Tensor | Followed):
-        left = torch.tensor(float(left), dtype=torch.float64)
+        left = torch.tensor(float(left), dtype=torch.float64, device="cpu")
     return call.product(left, inverse, torch.mul)
 
 
@@ -126,15 +126,15 @@ def choice(call: Call) -> Argument:
     ]
 
     def paths(*inputs: Tensor) -> Tensor:
-        total = torch.zeros(shape)
+        total = torch.zeros(shape, dtype=torch.float32, device="cpu")
         for x, mask in zip(inputs, open_, strict=True):
             total = total + x * mask.to(x.dtype)
         return total
 
-    blocked = torch.zeros(shape, dtype=torch.bool)
+    blocked = torch.zeros(shape, dtype=torch.bool, device="cpu")
     for value, mask in ((left, chosen), (right, ~chosen)):
         if isinstance(value, int | float):
-            value = torch.tensor(float(value))
+            value = torch.tensor(float(value), device="cpu")
         part = ruled_out(value)
         if part is not None:
             blocked = blocked | (part & mask)

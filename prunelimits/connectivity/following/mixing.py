@@ -66,18 +66,18 @@ def softmax(call: Call) -> Argument:
     """A share of the whole axis, but for what is ruled out, which is nothing and adds nothing."""
     x, axis = call.args[:2]
     if not x.shape:
-        return torch.ones(())
+        return torch.ones((), dtype=torch.float32, device="cpu")
     logs = "log" in str(call.operation)
     if x.shape[axis] == 1:
         # One alone has all of it.
-        return torch.full(x.shape, 0.0 if logs else 1.0, dtype=torch.float64)
+        return torch.full(x.shape, 0.0 if logs else 1.0, dtype=torch.float64, device="cpu")
     function = torch.log_softmax if logs else torch.softmax
     return shares(call, x, axis, function)
 
 
 def shares(call: Call, x: Followed, axis: int, function: Callable[..., Tensor]) -> Followed:
     """The step of a softmax or its logarithm."""
-    open_ = torch.ones(x.shape, dtype=torch.bool)
+    open_ = torch.ones(x.shape, dtype=torch.bool, device="cpu")
     if x.blocked is not None:
         # Where all are ruled out, what they are is all that counts.
         open_ = ~x.blocked | x.blocked.all(axis, keepdim=True)
@@ -144,7 +144,7 @@ def normalised(
 
 
 def _nothing(call: Call, x: Followed) -> Followed:
-    return call.record.constant(torch.zeros(x.shape, dtype=torch.float64))
+    return call.record.constant(torch.zeros(x.shape, dtype=torch.float64, device="cpu"))
 
 
 def scaled(
@@ -213,7 +213,7 @@ def _by_statistics(
         parts = [v for v in (x, mean, variance) if isinstance(v, Followed)]
 
         def paths(*values: Tensor) -> Tensor:
-            total = torch.zeros(shape)
+            total = torch.zeros(shape, dtype=torch.float32, device="cpu")
             for v in values:
                 total = total + (v if v.dim() == len(shape) else v.reshape(lengths))
             return total

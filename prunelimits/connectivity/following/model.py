@@ -73,7 +73,7 @@ def _alike(model: nn.Module, whole: Argument, part: Argument, few: int) -> bool:
     def drawn(x: Argument) -> Argument:
         if not (isinstance(x, Tensor) and x.is_floating_point()):
             return x
-        return torch.randn(x.shape, generator=generator).to(x)
+        return torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu").to(x)
 
     args, kwargs = pytree.tree_map(drawn, whole)
     ends = [_first((args, kwargs), few), pytree.tree_map(
@@ -143,4 +143,4 @@ def _for_linear(model: nn.Module) -> Tensor:
         raise ValueError(
             "inputs is needed: an example of what the model is called with, batch axis first"
         )
-    return torch.zeros(1, leaf.in_features).to(leaf.weight)
+    return torch.zeros(1, leaf.in_features, dtype=torch.float32, device="cpu").to(leaf.weight)

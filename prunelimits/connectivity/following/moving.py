@@ -85,7 +85,7 @@ def of_the_shape(call: Call) -> Argument:
     elif "full_like" in name or "fill" in name:
         value = call.argument(1, "fill_value" if "full" in name else "value")
     kind = torch.float64 if dtype.is_floating_point else dtype
-    return torch.full(shape, value, dtype=kind)
+    return torch.full(shape, value, dtype=kind, device="cpu")
 
 
 @rule(*aten("index_select", "gather", "index.Tensor", "_unsafe_index", "take"))

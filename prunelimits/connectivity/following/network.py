@@ -167,5 +167,6 @@ def _evaluated(function: Argument, args: Argument, kwargs: dict[str, Argument]) 
     """What depends on no input and no parameter, computed on the CPU."""
     if "device" in kwargs:
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    found: Any = function(*args, **kwargs)
+    with torch.device("cpu"):
+        found: Any = function(*args, **kwargs)
     return pytree.tree_map(lambda x: double(x) if isinstance(x, Tensor) else x, found)

@@ -81,7 +81,9 @@ def _weights(call: Call, axis: int, before: torch.Size, after: torch.Size) -> Te
     shape = [1] * len(before)
     shape[axis] = n
     # One-hot along the axis, the same along the others.
-    hot = torch.eye(n, dtype=torch.float64).reshape(n, 1, *shape).expand(n, 1, *before)
+    hot = (
+        torch.eye(n, dtype=torch.float64, device="cpu").reshape(n, 1, *shape).expand(n, 1, *before)
+    )
     found: Tensor = call.operation(hot.contiguous(), *call.args[1:], **call.kwargs)
     others = [a + 2 for a in range(len(after)) if a != axis]
     rows = found[:, 0:1].movedim(axis + 2, 1)

@@ -62,7 +62,7 @@ def _sum_of_product(
     if not (isinstance(x, Followed) or isinstance(y, Followed)):
         product: Any = function(x, y) * alpha
     elif alpha == 0:
-        product = torch.zeros(total, dtype=torch.float64)
+        product = torch.zeros(total, dtype=torch.float64, device="cpu")
     else:
         product = call.product(
             x, y, lambda a, b: function(a, b) * alpha, paths=function, contracts=True
@@ -136,11 +136,11 @@ def attention(call: Call) -> Argument:
         query, key, lambda q, k: scores(q, k) * factor, paths=scores, contracts=True, shape=shape
     )
     if causal:
-        mask = torch.ones(shape[-2:], dtype=torch.bool).tril()
+        mask = torch.ones(shape[-2:], dtype=torch.bool, device="cpu").tril()
     found = _masked(call, found, mask)
     weights: Any
     if shape[-1] == 1:
-        weights = torch.ones(shape, dtype=torch.float64)
+        weights = torch.ones(shape, dtype=torch.float64, device="cpu")
     else:
         weights = shares(call, found, -1, torch.softmax)
     return call.product(weights, value, torch.matmul, contracts=True)
@@ -181,7 +181,11 @@ def _masked(call: Call, scores: Followed, mask: Argument) -> Followed:
         mask = torch.where(mask, 0.0, -torch.inf)
     fixed = double(mask)
     part = ruled_out(fixed)
-    marks = torch.ones(shape) if part is None else (~part).expand(shape).float()
+    marks = (
+        torch.ones(shape, dtype=torch.float32, device="cpu")
+        if part is None
+        else (~part).expand(shape).float()
+    )
     step = call.step((scores,), lambda s: s * marks.to(s.dtype), lambda s: s + fixed, shape=shape)
     return Followed(step.step, shape, step.dtype, None if part is None else part.expand(shape))
 

@@ -168,7 +168,9 @@ class Call:
             blocked = None
             if any(x.blocked is not None for x in self.followed):
                 marks = [
-                    torch.zeros(x.shape) if x.blocked is None else x.blocked.float()
+                    torch.zeros(x.shape, dtype=torch.float32, device="cpu")
+                    if x.blocked is None
+                    else x.blocked.float()
                     for x in self.followed
                 ]
                 blocked = paths(*marks) > 0.5
@@ -331,7 +333,10 @@ class Call:
         for place, (shape, dtype) in enumerate(self.shapes):
 
             def paths(*values: Tensor, shape: torch.Size = shape) -> Tensor:
-                total = sum((v.sum() for v in values), start=torch.zeros(()))
+                total = sum(
+                    (v.sum() for v in values),
+                    start=torch.zeros((), dtype=torch.float32, device="cpu"),
+                )
                 return total.expand(shape)
 
             def function(*values: Tensor, place: int = place) -> Tensor:
@@ -395,7 +400,7 @@ class Call:
         floating = any(x.is_floating_point() for x in others)
         if not floating and self.operation is not torch.ops.aten.constant_pad_nd.default:
             return True
-        zeros = [torch.zeros(x.shape, dtype=x.dtype) for x in self.followed]
+        zeros = [torch.zeros(x.shape, dtype=x.dtype, device="cpu") for x in self.followed]
         return not bool(self.evaluate(*zeros).any())
 
     def _blocked(self) -> Tensor | None:
@@ -418,7 +423,9 @@ class Call:
             positive = isinstance(scalar, int | float) and scalar > 0.01
             return parts[0].expand(shape) if positive and parts[0] is not None else None
         spread = [
-            torch.zeros(shape, dtype=torch.bool) if part is None else part.expand(shape)
+            torch.zeros(shape, dtype=torch.bool, device="cpu")
+            if part is None
+            else part.expand(shape)
             for part in parts
         ]
         result = spread[0]

@@ -41,7 +41,7 @@ def are_samples(network: Network, size: int) -> bool:
 def _reached(network: Network, row: int) -> list[Tensor]:
     """What reaches a row of the outputs, if everything may be other than zero."""
     steps = network.steps
-    result = [torch.zeros(step.shape, dtype=torch.bool) for step in steps]
+    result = [torch.zeros(step.shape, dtype=torch.bool, device="cpu") for step in steps]
     for number in network.outputs:
         result[number][row] = True
     for number in reversed(range(len(steps))):
@@ -59,4 +59,4 @@ def _reached(network: Network, row: int) -> list[Tensor]:
 def _at(shape: torch.Size, step: object) -> Tensor:
     if isinstance(step, Constant):
         return (step.content != 0).float()
-    return torch.ones(()).expand(shape)
+    return torch.ones((), dtype=torch.float32, device="cpu").expand(shape)

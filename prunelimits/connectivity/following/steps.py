@@ -62,7 +62,7 @@ class AbstractStep(ABC):
 
     def zeros(self) -> Tensor:
         """A zero for every element of the output, in its dtype."""
-        return torch.zeros(self.shape, dtype=self.dtype)
+        return torch.zeros(self.shape, dtype=self.dtype, device="cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class AbstractLeaf(AbstractStep):
 
     def spread(self, at: Sequence[Tensor], paths: Sequence[Tensor | None]) -> Tensor:
         """Nothing comes in."""
-        return torch.zeros(self.shape)
+        return torch.zeros(self.shape, dtype=torch.float32, device="cpu")
 
     def gather(
         self, at: Sequence[Tensor], paths: Tensor, wanted: Sequence[bool]
@@ -128,7 +128,7 @@ class Linear(AbstractStep):
     def spread(self, at: Sequence[Tensor], paths: Sequence[Tensor | None]) -> Tensor:
         """The map itself."""
         if all(part is None for part in paths):
-            return torch.zeros(self.shape)
+            return torch.zeros(self.shape, dtype=torch.float32, device="cpu")
         zeros = [torch.zeros_like(x) if p is None else p for x, p in zip(at, paths, strict=True)]
         return self.paths(*zeros)
 
@@ -164,7 +164,7 @@ class Product(AbstractStep):
         """The paths through the left factor where the right one carries, and the other way."""
         left, right = paths
         if left is None and right is None:
-            return torch.zeros(self.shape)
+            return torch.zeros(self.shape, dtype=torch.float32, device="cpu")
         result = None
         if left is not None:
             result = self.paths(left, at[1])
