@@ -20,6 +20,7 @@ from torch.nn.utils import prune
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.values import Argument
+from prunelimits.modes import differentiable
 
 # torch.export and torch.fx change torch.nn.Module itself while they trace: one thread at a time.
 TRACING = threading.RLock()
@@ -80,7 +81,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
         # Plain attributes too: deepcopy refuses tensors with a history.
         for value in (*own, *vars(module).values()):
             if isinstance(value, Tensor):
-                shared[id(value)] = value
+                shared[id(value)] = _differentiable(value)
     with TRACING, warnings.catch_warnings():
         # Graphs that torch exported hold types that it warns of itself.
         warnings.simplefilter("ignore", FutureWarning)
@@ -90,6 +91,13 @@ def plain_copy(model: nn.Module) -> nn.Module:
             if isinstance(hook, prune.BasePruningMethod):
                 _make_plain(module, key, hook)
     return twin
+
+
+def _differentiable(value: Tensor) -> Tensor:
+    """The tensor itself, or a copy where it was made in inference mode."""
+    if isinstance(value, nn.Parameter) and value.is_inference():
+        return nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad)
+    return differentiable(value)
 
 
 def _make_plain(module: nn.Module, key: int, hook: Argument) -> None:

@@ -17,6 +17,7 @@ from prunelimits.connectivity.following.exporting import evaluation_copy, export
 from prunelimits.connectivity.following.network import Network, read_program
 from prunelimits.connectivity.following.samples import are_samples
 from prunelimits.connectivity.following.values import Argument
+from prunelimits.modes import differentiable
 
 Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any] | None"
 """What a model is called with: a tensor, arguments by position in a tuple, or by name in a dict."""
@@ -132,7 +133,7 @@ def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Any, ...], dict[
             return x
         # Only its shape counts: a model in another precision takes it all the same.
         fits = len(kinds) == 1 and x.is_floating_point()
-        return x.detach().to(own.device, own.dtype if fits else x.dtype)
+        return differentiable(x.detach()).to(own.device, own.dtype if fits else x.dtype)
 
     return pytree.tree_map(placed, (tuple(args), dict(kwargs)))
 
