@@ -42,9 +42,9 @@ from prunelimits.datasets import cubist_spiral
 from prunelimits.models import MLP, parameter_shapes
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, TorchEngine
 from prunelimits.training.engine import Plan
-from prunelimits.training.fit import sample_order
 from prunelimits.training.native import library
 from prunelimits.training.native_engine import NativeEngine
+from prunelimits.training.plan import sample_order
 
 RECIPE = Recipe()
 SIZES = [(2, 3, 3, 3, 1), (2, 7, 3, 3, 1), (2, 16, 16, 16, 1)]

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from prunelimits.arguments import checked_integer
 from prunelimits.models.kaiming import kaiming
 from prunelimits.models.mlp import check_widths
 from prunelimits.modes import in_plain_modes
@@ -67,6 +68,8 @@ def mlpnet(inputs: int = 28 * 28, classes: int = 10, *, seed: int = 0) -> nn.Seq
 
 
 def _fully_connected(widths: Sequence[int], *, seed: int, bias: bool = True) -> nn.Sequential:
+    checked_integer("inputs", widths[0], 1)
+    checked_integer("classes", widths[-1], 1)
     with torch.device("meta"):
         layers: list[nn.Module] = [nn.Flatten()]
         for d_in, d_out in pairwise(check_widths(widths)):

@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.modes import in_plain_modes
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -35,7 +36,8 @@ def kaiming(model: Module, seed: int) -> Module:
         >>> round(float(weight.std()), 3), int(model.bias.count_nonzero())
         (0.05, 0)
     """
-    generator = torch.Generator().manual_seed(seed)
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
+    generator = torch.Generator("cpu").manual_seed(checked_integer("seed", seed) % 2**64)
     model.to_empty(device="cpu")
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

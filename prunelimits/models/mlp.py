@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import checked_integers, checked_tensor, shown
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params
 
@@ -17,16 +19,11 @@ def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
 
     Raises:
         ValueError: If there are fewer than two widths or one is below 1.
-        TypeError: If a width is not an integer.
+        TypeError: If it is no sequence of integers.
     """
-    result = tuple(widths)
-    for width in result:
-        if isinstance(width, bool) or not isinstance(width, int):
-            raise TypeError(f"widths must be integers, got {width!r} in {result}")
+    result = checked_integers("widths", widths, 1)
     if len(result) < 2:
         raise ValueError(f"widths needs an input and an output width, got {result}")
-    if min(result) < 1:
-        raise ValueError(f"widths must all be at least 1, got {result}")
     return result
 
 
@@ -55,6 +52,7 @@ def leading_block(params: Mapping[str, Tensor], widths: Sequence[int]) -> Params
 
     Raises:
         ValueError: If the MLP has another depth or is too narrow.
+        TypeError: If `params` are not tensors by name.
 
     Examples:
         >>> wide = dict(MLP((2, 16, 16, 1)).named_parameters())
@@ -62,12 +60,15 @@ def leading_block(params: Mapping[str, Tensor], widths: Sequence[int]) -> Params
         torch.Size([3, 4])
     """
     shapes = parameter_shapes(widths)
+    if not isinstance(params, Mapping) or not all(isinstance(v, Tensor) for v in params.values()):
+        raise TypeError(f"params must be tensors by name, got {shown(params)}")
     if set(shapes) != set(params):
         raise ValueError(f"widths {tuple(widths)} need {sorted(shapes)}, got {sorted(params)}")
     result: Params = {}
     for name, shape in shapes.items():
         value = params[name]
-        if any(need > has for need, has in zip(shape, value.shape[-len(shape) :], strict=True)):
+        sizes = value.shape[-len(shape) :]
+        if len(sizes) < len(shape) or any(map(operator.gt, shape, sizes)):
             raise ValueError(
                 f"{name} has shape {tuple(value.shape)}, too small for {shape} of {tuple(widths)}"
             )
@@ -87,6 +88,8 @@ def check_params(
         TypeError: If a parameter is not a real floating-point tensor.
     """
     shapes = parameter_shapes(widths)
+    if not isinstance(params, Mapping):
+        raise TypeError(f"{argument} must be tensors by name, got {shown(params)}")
     if set(params) != set(shapes):
         raise ValueError(f"{argument} must name {sorted(shapes)}, got {sorted(params)}")
     for name, shape in shapes.items():
@@ -94,6 +97,7 @@ def check_params(
         if not isinstance(value, Tensor) or not value.is_floating_point():
             kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
             raise TypeError(f"{argument}[{name!r}] must be a floating-point tensor, got {kind}")
+        checked_tensor(f"{argument}[{name!r}]", value)
         expected = shape if models is None else (models, *shape)
         if value.shape != expected:
             raise ValueError(

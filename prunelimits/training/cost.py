@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.training.ensemble import MLPEnsemble
 
 
@@ -48,12 +49,19 @@ def training_cost(ensemble: MLPEnsemble, steps: int, batch_size: int) -> Cost:
         steps: Updates.
         batch_size: Samples in each.
 
+    Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If a number is out of its range.
+
     Examples:
         >>> dense = MLPEnsemble((2, 16, 16, 16, 1), models=1)
         >>> cost = training_cost(dense, steps=50 * 390, batch_size=128)
         >>> [f"{number.item():.4g}" for number in cost]  # 609 parameters, 560 of them weights
         ['1.52e+09', '8.42e+09']
     """
+    checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
+    steps = checked_integer("steps", steps, 0)
+    batch_size = checked_integer("batch_size", batch_size, 1)
     kept = {name: mask.flatten(1).sum(1).cpu().double() for name, mask in ensemble.masks.items()}
     parameters = torch.stack([*kept.values()]).sum(0)
     weights = torch.stack([n for name, n in kept.items() if name.endswith("weight")]).sum(0)

@@ -7,6 +7,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_choice, checked_tensor
 from prunelimits.modes import differentiable
 from prunelimits.training.engine import Loss
 
@@ -35,13 +36,10 @@ def check_data(
     Raises:
         ValueError: If the data is empty, holds NaN or infinity in that dtype, or does not fit the
             network or the loss.
-        TypeError: If `x` or `y` is not a tensor.
+        TypeError: If `x` or `y` is not a dense tensor of real numbers.
     """
-    if loss not in get_args(Loss):
-        raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss!r}")
-    for name, value in (("x", x), ("y", y)):
-        if not isinstance(value, Tensor):
-            raise TypeError(f"{name} must be a tensor, got {type(value).__name__}")
+    checked_choice("loss", loss, get_args(Loss))
+    x, y = checked_tensor("x", x), checked_tensor("y", y)
     if x.dim() != 2 or x.shape[1] != inputs:
         raise ValueError(f"x must have shape (n, {inputs}), got {tuple(x.shape)}")
     if len(x) == 0:
@@ -65,8 +63,7 @@ def check_data(
         case "cross_entropy":
             if outputs < 2:
                 raise ValueError(f"cross_entropy needs at least two outputs, got {outputs}")
-            integral = not (y.is_floating_point() or y.is_complex())
-            if y.dim() != 1 or not integral or not ((y >= 0) & (y < outputs)).all():
+            if y.dim() != 1 or y.is_floating_point() or not ((y >= 0) & (y < outputs)).all():
                 raise ValueError(
                     f"y must be integer labels 0 to {outputs - 1} of shape (n,), got {_describe(y)}"
                 )

@@ -49,6 +49,11 @@ class Plan:
     stop: int
     order: Callable[[int], Tensor]
 
+    def samples(self, step: int) -> Tensor:
+        """Which samples a step takes, int64 `(batch_size,)`."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        return self.order(epoch)[place * self.batch_size :][: self.batch_size]
+
     def of(self, members: slice | Tensor) -> Plan:
         """The plan for some of the members: a slice or indices."""
         return replace(
@@ -100,3 +105,22 @@ class AbstractEngine(ABC):
 
         Methods that grow weights back, such as RigL, rank pruned weights by it.
         """
+
+
+@dataclass(frozen=True)
+class Training:
+    """All of a training but the networks: checked data, what to do with it, and who does it."""
+
+    engine: AbstractEngine
+    x: Tensor
+    y: Tensor
+    plan: Plan
+
+    def run(self, ensemble: MLPEnsemble, plan: Plan) -> MLPEnsemble:
+        """The ensemble after another plan's steps on this data."""
+        return self.engine.train(ensemble, self.x, self.y, plan)
+
+    def gradients(self, ensemble: MLPEnsemble, step: int) -> Params:
+        """The gradients by all parameters on the batch of a step."""
+        batch = self.plan.samples(step)
+        return self.engine.gradients(ensemble, self.x[batch], self.y[batch], self.plan.loss)

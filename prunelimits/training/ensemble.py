@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.masks import apply, check_bool
+from prunelimits.arguments import checked_integer, checked_integers, shown
+from prunelimits.masks import apply, check_bools
 from prunelimits.models.mlp import MLP, check_params, check_widths, parameter_shapes
 from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive, seed_words, uniform
@@ -112,20 +113,20 @@ class MLPEnsemble:
     ) -> None:
         widths = check_widths(widths)
         if dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype}")
-        if models is not None and (isinstance(models, bool) or not isinstance(models, int)):
-            raise TypeError(f"models must be an integer, got {models!r}")
+            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {shown(dtype)}")
+        if seeds is None and models is None:
+            raise ValueError("models must be given where seeds are not, got None")
+        if models is not None:
+            models = checked_integer("models", models, 1)
         if seeds is None:
-            if models is None or models < 1:
-                raise ValueError(
-                    f"models must be at least 1 where seeds are not given, got {models}"
-                )
-            seeds = member_seeds(seed, models)
-        elif models not in (None, len(seeds)):
-            raise ValueError(f"models must be the number of seeds, {len(seeds)}, got {models}")
+            seeds = member_seeds(seed, models or 0)
+        else:
+            seeds = checked_integers("seeds", seeds)
+            if models not in (None, len(seeds)):
+                raise ValueError(f"models must be the number of seeds, {len(seeds)}, got {models}")
         params = initial_params(widths, seeds, init_width=init_width, dtype=dtype)
         params = {name: value.to(device) for name, value in params.items()}
-        self._set(widths, params, masks or {}, None)
+        self._set(widths, params, {} if masks is None else masks, None)
 
     @classmethod
     def from_params(
@@ -141,13 +142,15 @@ class MLPEnsemble:
             TypeError: If the parameters are not all float32 or all float64.
         """
         ensemble = cls.__new__(cls)
-        ensemble._set(check_widths(widths), params, masks or {}, None)
+        ensemble._set(check_widths(widths), params, {} if masks is None else masks, None)
         return ensemble
 
     @in_plain_modes
     def _set(
         self, widths: tuple[int, ...], params: Params, masks: Masks, momentum: Params | None
     ) -> None:
+        if not isinstance(params, Mapping):
+            raise TypeError(f"params must be tensors by name, got {shown(params)}")
         first = next(iter(params.values()), None)
         models = len(first) if isinstance(first, Tensor) and first.dim() else 0
         check_params(widths, params, models)
@@ -204,8 +207,9 @@ class MLPEnsemble:
             TypeError: If `members` is a single number; see `member`.
             ValueError: If no member is left.
         """
-        if isinstance(members, int):
-            raise TypeError(f"members must be a slice or a tensor, got {members}; see member()")
+        if not isinstance(members, slice | Tensor) or getattr(members, "ndim", 1) != 1:
+            got = shown(members)
+            raise TypeError(f"members must be a slice or a tensor, got {got}; see member()")
         ensemble = type(self).__new__(type(self))
         params, masks, momentum = (
             {name: value[members] for name, value in part.items()}
@@ -235,7 +239,17 @@ class MLPEnsemble:
         )
 
     def member(self, index: int) -> tuple[MLP, Masks]:
-        """One member as an ordinary module with its masks; the tensors are copies."""
+        """One member as an ordinary module with its masks; the tensors are copies.
+
+        Negative numbers count from the end.
+
+        Raises:
+            IndexError: If there is no such member.
+            TypeError: If `index` is not an integer.
+        """
+        index = checked_integer("index", index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be below {len(self)}, the number of members, got {index}")
         params = {name: value[index] for name, value in self.params.items()}
         model = MLP.from_params(self.widths, params)
         return model, {name: mask[index].clone() for name, mask in self.masks.items()}
@@ -244,9 +258,7 @@ class MLPEnsemble:
 def _check_init_width(widths: tuple[int, ...], init_width: int | None) -> None:
     if init_width is None:
         return
-    if isinstance(init_width, bool) or not isinstance(init_width, int):
-        raise TypeError(f"init_width must be an integer, got {init_width!r}")
-    if init_width < max(widths[1:-1], default=1):
+    if checked_integer("init_width", init_width) < max(widths[1:-1], default=1):
         raise ValueError(
             f"init_width must be at least the widest hidden layer of {widths}, got {init_width}"
         )
@@ -266,6 +278,7 @@ def stacked_masks(
         ValueError: If a name or a shape does not fit the widths.
         TypeError: If a mask is not a bool tensor.
     """
+    check_bools(masks)
     shapes = parameter_shapes(widths)
     unknown = set(masks) - set(shapes)
     if unknown:
@@ -273,7 +286,6 @@ def stacked_masks(
     result: Masks = {}
     for name, shape in shapes.items():
         mask = masks.get(name, torch.ones(shape, dtype=torch.bool, device="cpu"))
-        check_bool(name, mask)
         if mask.shape not in (shape, (models, *shape)):
             raise ValueError(
                 f"masks[{name!r}] must have shape {shape} or {(models, *shape)}, "

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import overload
 
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_instance, checked_integer, checked_integers
 from prunelimits.modes import in_plain_modes
 from prunelimits.pruners import AbstractPruner
-from prunelimits.randomness import derive
-from prunelimits.training.cost import training_cost
+from prunelimits.training.cost import Cost, training_cost
 from prunelimits.training.data import check_data, default_loss
-from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Plan
+from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Training
 from prunelimits.training.engines import default_engine
 from prunelimits.training.ensemble import MLPEnsemble, member_seeds
 from prunelimits.training.live_units import without_dead_units
+from prunelimits.training.plan import make_plan, one_recipe_each
 from prunelimits.training.pruned import train_pruned
 from prunelimits.training.recipe import Recipe
-
-# Orders of up to so many samples are kept, 64 MB of them at most.
-_RECENT_SAMPLES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,39 @@ class FitResult:
     operations: Tensor
 
 
+@overload
+def fit(
+    ensemble: MLPEnsemble,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe | Sequence[Recipe] | None = None,
+    *,
+    loss: Loss | None = None,
+    seed: int = 0,
+    start: int = 0,
+    stop: int | None = None,
+    engine: AbstractEngine | None = None,
+) -> FitResult: ...
+
+
+@overload
+def fit(
+    ensemble: MLPEnsemble,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe | Sequence[Recipe] | None = None,
+    *,
+    loss: Loss | None = None,
+    seed: int = 0,
+    engine: AbstractEngine | None = None,
+    pruner: AbstractPruner,
+    keep: int | Sequence[int],
+    pruner_seeds: Sequence[int] | None = None,
+) -> FitResult: ...
+
+
+# Two functions behind one name: a training, or a part of one, and a training with a pruner. Users
+# add a pruner to the call that they have; which arguments belong together, the overloads say.
 @in_plain_modes
 def fit(
     ensemble: MLPEnsemble,
@@ -86,15 +116,15 @@ def fit(
         engine: Who computes. None: the fastest that supports the ensemble.
         pruner: Prunes before or during the training, the whole of it: from an ensemble in which
             every weight is kept, without `start` and `stop`.
-        keep: How many weights survive: one number, or one a member. After the last round, units
-            from which no output can be reached are left out of the training; their parameters
-            stay as they are.
-        pruner_seeds: One integer a member for the pruner's random numbers. None: from `seed` and
-            the member's position.
+        keep: Only with a pruner: how many weights survive, one number or one a member. After the
+            last round, units from which no output can be reached are left out of the training;
+            their parameters stay as they are.
+        pruner_seeds: Only with a pruner: one integer a member for its random numbers. None: from
+            `seed` and the member's position.
 
     Raises:
         ValueError: If data, loss, recipes, steps, engine or budgets do not fit.
-        TypeError: If data are not tensors or a recipe is not a `Recipe`.
+        TypeError: If an argument is of another kind.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -104,64 +134,55 @@ def fit(
         >>> result.accuracy.shape
         torch.Size([4])
     """
-    recipes = _one_each(recipe, len(ensemble))
-    first = recipes[0]
-    loss = loss or default_loss(ensemble.widths[-1])
+    loss, engine = _checked_means(ensemble, loss, engine)
+    recipes = one_recipe_each(recipe, len(ensemble))
     x, y = _check_data(ensemble, x, y, loss)
-    if first.batch_size > len(x):
-        raise ValueError(f"batch_size is {first.batch_size} but the data has {len(x)} samples")
-    steps_per_epoch = len(x) // first.batch_size
-    steps = first.epochs * steps_per_epoch
-    stop = steps if stop is None else stop
-    if not 0 <= start <= stop <= steps:
-        raise ValueError(
-            f"start and stop must satisfy 0 <= start <= stop <= {steps}, got {start} and {stop}"
-        )
-    # Few recipes serve many members: one schedule each, then an index.
-    distinct = list(dict.fromkeys(recipes))
-    which = torch.tensor([distinct.index(r) for r in recipes], device="cpu")
-    plan = Plan(
-        loss=loss,
-        batch_size=first.batch_size,
-        steps_per_epoch=steps_per_epoch,
-        lr=torch.tensor(
-            [r.learning_rates() for r in distinct], dtype=torch.float64, device="cpu"
-        ).T[:, which],
-        momentum=torch.tensor([r.momentum for r in distinct], dtype=torch.float64, device="cpu")[
-            which
-        ],
-        weight_decay=torch.tensor(
-            [r.weight_decay for r in distinct], dtype=torch.float64, device="cpu"
-        )[which],
-        start=start,
-        stop=stop,
-        order=lambda epoch: sample_order(len(x), seed, epoch),
-    )
-    engine = _engine(engine, ensemble)
+    plan = make_plan(recipes, len(x), loss=loss, seed=seed, start=start, stop=stop)
+    training = Training(engine, x, y, plan)
     if pruner is None:
-        if keep is not None:
-            raise ValueError(f"keep is given, {keep}, without a pruner")
-        trained = reduced = engine.train(ensemble, x, y, plan)
-        cost = training_cost(ensemble, stop - start, plan.batch_size)
-    else:
-        if not isinstance(pruner, AbstractPruner):
-            raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
-        if not all(bool(mask.all()) for mask in ensemble.masks.values()):
-            raise ValueError(
-                f"ensemble must have no pruned parameters for a pruner, got {ensemble}"
-            )
-        if (start, stop) != (0, steps):
-            raise ValueError(f"a pruner needs the whole training, got steps {start} to {stop}")
-        models = len(ensemble)
-        keeps = (
-            [keep] * models if isinstance(keep, int) else _one_integer_each("keep", keep, models)
+        for name, value in (("keep", keep), ("pruner_seeds", pruner_seeds)):
+            if value is not None:
+                raise ValueError(f"{name} is given without a pruner")
+        return _fit(ensemble, training)
+    steps = len(plan.lr) * plan.steps_per_epoch
+    if (plan.start, plan.stop) != (0, steps):
+        raise ValueError(
+            f"a pruner needs the whole training, got steps {plan.start} to {plan.stop}"
         )
-        seeds = _one_integer_each(
-            "pruner_seeds", pruner_seeds or member_seeds(seed, models), models
-        )
-        trained, cost = train_pruned(engine, ensemble, x, y, plan, pruner, keeps, seeds)
-        reduced = without_dead_units(trained)
-    measured = engine.evaluate(reduced, x, y, loss)
+    if pruner_seeds is None:
+        pruner_seeds = member_seeds(seed, len(ensemble))
+    return _fit_pruned(ensemble, training, pruner, keep, pruner_seeds)
+
+
+def _fit(ensemble: MLPEnsemble, training: Training) -> FitResult:
+    plan = training.plan
+    trained = training.engine.train(ensemble, training.x, training.y, plan)
+    cost = training_cost(ensemble, plan.stop - plan.start, plan.batch_size)
+    return _measured(trained, trained, training, cost)
+
+
+def _fit_pruned(
+    ensemble: MLPEnsemble,
+    training: Training,
+    pruner: AbstractPruner,
+    keep: int | Sequence[int] | None,
+    seeds: Sequence[int],
+) -> FitResult:
+    checked_instance("pruner", pruner, AbstractPruner, "a pruner, such as SNIP()")
+    if not all(bool(mask.all()) for mask in ensemble.masks.values()):
+        raise ValueError(f"ensemble must have no pruned parameters for a pruner, got {ensemble}")
+    models = len(ensemble)
+    keeps = _one_integer_each("keep", keep, models)
+    seeds = checked_integers("pruner_seeds", seeds, length=models)
+    trained, cost = train_pruned(ensemble, training, pruner, keeps, seeds)
+    return _measured(trained, without_dead_units(trained), training, cost)
+
+
+def _measured(
+    trained: MLPEnsemble, alike: MLPEnsemble, training: Training, cost: Cost
+) -> FitResult:
+    """The result, measured on an ensemble that computes the same functions."""
+    measured = training.engine.evaluate(alike, training.x, training.y, training.plan.loss)
     diverged = diverged_members(trained) | ~measured.loss.isfinite()
     return FitResult(
         ensemble=trained,
@@ -186,30 +207,31 @@ def evaluate(
 
     Raises:
         ValueError: If the data does not fit the ensemble or the loss, or the engine the ensemble.
-        TypeError: If data are not tensors.
+        TypeError: If an argument is of another kind.
     """
-    loss = loss or default_loss(ensemble.widths[-1])
+    loss, engine = _checked_means(ensemble, loss, engine)
     x, y = _check_data(ensemble, x, y, loss)
-    return _engine(engine, ensemble).evaluate(ensemble, x, y, loss)
-
-
-def sample_order(samples: int, seed: int, epoch: int) -> Tensor:
-    """The order in which an epoch visits the samples: a permutation, int64 `(samples,)`."""
-    order = _recent_order if samples <= _RECENT_SAMPLES else _recent_order.__wrapped__
-    return order(samples, seed, epoch)
-
-
-# A search trains thousands of ensembles in the same orders, and torch draws one on a single core.
-@lru_cache(maxsize=64)
-def _recent_order(samples: int, seed: int, epoch: int) -> Tensor:
-    generator = torch.Generator().manual_seed(int(derive(seed, epoch)[0] >> 1))
-    return torch.randperm(samples, generator=generator, device="cpu")
+    return engine.evaluate(ensemble, x, y, loss)
 
 
 def diverged_members(ensemble: MLPEnsemble) -> Tensor:
     """Members that hold a parameter that is NaN or infinite, bool `(models,)`."""
     finite = [value.isfinite().flatten(1).all(1) for value in ensemble.params.values()]
     return ~torch.stack(finite).all(0)
+
+
+def _checked_means(
+    ensemble: MLPEnsemble, loss: Loss | None, engine: AbstractEngine | None
+) -> tuple[Loss, AbstractEngine]:
+    """The loss and the engine, chosen where the caller chose none."""
+    checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
+    if engine is None:
+        engine = default_engine(ensemble)
+    elif not checked_instance(
+        "engine", engine, AbstractEngine, "an engine, such as TorchEngine()"
+    ).supports(ensemble):
+        raise ValueError(f"engine {engine.name} does not support {ensemble} on {ensemble.device}")
+    return default_loss(ensemble.widths[-1]) if loss is None else loss, engine
 
 
 def _check_data(ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
@@ -224,32 +246,10 @@ def _check_data(ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> tupl
     )
 
 
-def _engine(engine: AbstractEngine | None, ensemble: MLPEnsemble) -> AbstractEngine:
-    if engine is None:
-        return default_engine(ensemble)
-    if not engine.supports(ensemble):
-        raise ValueError(f"engine {engine.name} does not support {ensemble} on {ensemble.device}")
-    return engine
-
-
-def _one_integer_each(name: str, values: Sequence[int] | None, models: int) -> Sequence[int]:
-    if values is None or len(values) != models:
-        got = None if values is None else len(values)
-        raise ValueError(f"{name} must hold one integer for each of {models} members, got {got}")
-    for value in values:
-        checked_integer(name, value, 0)
-    return values
-
-
-def _one_each(recipe: Recipe | Sequence[Recipe] | None, models: int) -> Sequence[Recipe]:
-    if recipe is None or isinstance(recipe, Recipe):
-        return [recipe or Recipe()] * models
-    if not isinstance(recipe, Sequence) or not all(isinstance(r, Recipe) for r in recipe):
-        raise TypeError(f"recipe must be a Recipe or a sequence of them, got {recipe!r}")
-    if len(recipe) != models:
-        raise ValueError(f"recipe must be one or {models}, one a member, got {len(recipe)}")
-    for name in ("epochs", "batch_size"):
-        values = sorted({getattr(r, name) for r in recipe})
-        if len(values) > 1:
-            raise ValueError(f"recipes trained together must have the same {name}, got {values}")
-    return recipe
+def _one_integer_each(name: str, value: object, models: int) -> Sequence[int]:
+    """One integer for every member, from one for all or one each."""
+    if value is None:
+        raise ValueError(f"{name} must be given with a pruner: one integer or one a member")
+    if hasattr(value, "__index__") and not getattr(value, "ndim", 0):
+        return [checked_integer(name, value, 0)] * models
+    return checked_integers(name, value, 0, length=models)

@@ -18,7 +18,7 @@ from prunelimits.problem import problem_of
 from prunelimits.pruners import AbstractPruner, Rewind, State
 from prunelimits.randomness import derive, seed_words, uniform
 from prunelimits.training.cost import Cost, training_cost
-from prunelimits.training.engine import AbstractEngine, Plan
+from prunelimits.training.engine import Plan, Training
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.live_units import train_live_units
 from prunelimits.training.torch_engine import sample_losses
@@ -32,30 +32,25 @@ T = TypeVar("T")
 
 
 def train_pruned(
-    engine: AbstractEngine,
     ensemble: MLPEnsemble,
-    x: Tensor,
-    y: Tensor,
-    plan: Plan,
+    training: Training,
     pruner: AbstractPruner,
     keep: Sequence[int],
     seeds: Sequence[int],
 ) -> tuple[MLPEnsemble, Cost]:
-    """The ensemble after the plan's training, with exactly `keep` weights left in each member.
+    """The ensemble after the training, with exactly `keep` weights left in each member.
 
     Also what the training cost.
 
     Args:
-        engine: Who trains.
         ensemble: Where to start from, without pruned weights.
-        x: Checked inputs.
-        y: Checked labels or targets.
-        plan: The whole training.
+        training: The whole of it.
         pruner: The method.
         keep: One a member.
         seeds: Of each member's noise.
     """
-    work = _EnsemblePruner(pruner, _problem(ensemble, x, y, plan, pruner.batches), seeds)
+    plan = training.plan
+    work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), seeds)
     ensemble, state = work.init(ensemble, _budgets(pruner, ensemble, keep))
 
     cost = training_cost(ensemble, 0, plan.batch_size)
@@ -68,8 +63,8 @@ def train_pruned(
         def run(part: MLPEnsemble) -> MLPEnsemble:
             if isinstance(pruner, Rewind):
                 # Members that differ in budget alone are the same network until the first round.
-                return _train_distinct(engine, part, x, y, segment)
-            return engine.train(part, x, y, segment)
+                return _train_distinct(part, training, segment)
+            return training.run(part, segment)
 
         return train_live_units(ensemble, segment, run)
 
@@ -84,8 +79,7 @@ def train_pruned(
         done = step
         if pruner.needs_gradients and step < plan.stop:
             # The round takes the place of a step of the optimiser, on that step's batch.
-            batch = _batch(plan, step)
-            grads = engine.gradients(ensemble, x[batch], y[batch], plan.loss)
+            grads = training.gradients(ensemble, step)
             done += 1
         elif pruner.needs_gradients:
             break
@@ -94,10 +88,8 @@ def train_pruned(
     return train(ensemble, done, stop=plan.stop), cost
 
 
-def _train_distinct(
-    engine: AbstractEngine, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan
-) -> MLPEnsemble:
-    """`engine.train`, with members that are the same in everything trained once."""
+def _train_distinct(ensemble: MLPEnsemble, training: Training, plan: Plan) -> MLPEnsemble:
+    """`training.run`, with members that are the same in everything trained once."""
     states = (ensemble.params, ensemble.momentum, ensemble.masks)
     numbers = [value.cpu() for state in states for value in state.values()]
     numbers += [plan.lr.T, plan.momentum, plan.weight_decay]
@@ -109,9 +101,9 @@ def _train_distinct(
             digest.update(value[member].numpy().tobytes())
         group.append(places.setdefault(digest.digest(), len(places)))
     if len(places) == len(group):
-        return engine.train(ensemble, x, y, plan)
+        return training.run(ensemble, plan)
     first = torch.tensor([group.index(place) for place in range(len(places))], device="cpu")
-    trained = engine.train(ensemble[first.to(ensemble.device)], x, y, plan.of(first))
+    trained = training.run(ensemble[first.to(ensemble.device)], plan.of(first))
     return trained[torch.tensor(group, device=ensemble.device)]
 
 
@@ -184,18 +176,14 @@ def _budgets(pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[int])
     return torch.stack([distinct[number] for number in keep]).to(ensemble.device)
 
 
-def _problem(ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan, number: int) -> Problem:
+def _problem(ensemble: MLPEnsemble, training: Training, number: int) -> Problem:
     """The task of a member, with the first batches of the training."""
+    plan = training.plan
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return sample_losses(outputs.unsqueeze(0), targets, plan.loss).mean()
 
     member = {name: value[0] for name, value in ensemble.params.items()}
     problem, _ = problem_of(MLP.from_params(ensemble.widths, member), loss)
-    steps = (_batch(plan, step) for step in range(min(number, plan.steps_per_epoch)))
-    return problem._replace(batches=[(x[batch], y[batch]) for batch in steps])
-
-
-def _batch(plan: Plan, step: int) -> Tensor:
-    epoch, place = divmod(step, plan.steps_per_epoch)
-    return plan.order(epoch)[place * plan.batch_size :][: plan.batch_size]
+    batches = [plan.samples(step) for step in range(min(number, plan.steps_per_epoch))]
+    return problem._replace(batches=[(training.x[b], training.y[b]) for b in batches])

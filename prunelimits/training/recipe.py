@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Literal, TypeAlias, get_args
+
+from prunelimits.arguments import checked_choice, checked_integer, checked_number
 
 Schedule: TypeAlias = Literal["constant", "cosine", "step"]
 
@@ -29,7 +30,7 @@ class Recipe:
 
     Raises:
         ValueError: If a number is out of its range or the schedule is unknown.
-        TypeError: If `lr`, `momentum` or `weight_decay` is not a number.
+        TypeError: If a number is not one, or not an integer where it must be.
 
     Examples:
         >>> Recipe(epochs=4, lr=0.1, schedule="cosine").learning_rates()
@@ -44,23 +45,16 @@ class Recipe:
     schedule: Schedule = "cosine"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-        for name in ("lr", "momentum", "weight_decay"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ValueError(f"lr must be a positive number, got {self.lr!r}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum!r}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay!r}")
-        if self.schedule not in get_args(Schedule):
-            allowed = ", ".join(map(repr, get_args(Schedule)))
-            raise ValueError(f"schedule must be one of {allowed}, got {self.schedule!r}")
+        checked = {
+            "epochs": checked_integer("epochs", self.epochs, 1),
+            "batch_size": checked_integer("batch_size", self.batch_size, 1),
+            "lr": checked_number("lr", self.lr, above=0),
+            "momentum": checked_number("momentum", self.momentum, least=0, below=1),
+            "weight_decay": checked_number("weight_decay", self.weight_decay, least=0),
+            "schedule": checked_choice("schedule", self.schedule, get_args(Schedule)),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def learning_rates(self) -> list[float]:
         """The learning rate of every epoch, `epochs` numbers."""

@@ -220,9 +220,9 @@ def test_index_says_why() -> None:
 @pytest.mark.parametrize(
     ("widths", "options", "error", "message"),
     [
-        ((2, 0, 1), {}, ValueError, "widths must all be at least 1"),
+        ((2, 0, 1), {}, ValueError, r"widths\[1\] must be at least 1"),
         ((2,), {}, ValueError, "an input and an output"),
-        ((2, 3.0, 1), {}, TypeError, "widths must be integers"),
+        ((2, 3.0, 1), {}, TypeError, r"widths\[1\] must be an integer"),
         ((2, 3, 1), {"symmetry": "none"}, ValueError, "symmetry must be one of .*got 'none'"),
         ((2, 3, 1), {"min_nonzeros": 9, "max_nonzeros": 8}, ValueError, "9 > 8"),
         ((2, 3, 1), {"min_nonzeros": -1}, ValueError, "min_nonzeros must be at least 0"),

@@ -135,11 +135,13 @@ def test_from_params_refuses(
     [
         ((), ValueError, r"widths needs .*got \(\)"),
         ((2,), ValueError, r"widths needs .*got \(2,\)"),
-        ((2, 0, 1), ValueError, r"widths must all be at least 1, got \(2, 0, 1\)"),
-        ((2, -1), ValueError, r"widths must all be at least 1, got \(2, -1\)"),
-        ((2, 3.0, 1), TypeError, r"widths must be integers, got 3\.0"),
-        ((2, True, 1), TypeError, "widths must be integers, got True"),
-        (("2", 1), TypeError, "widths must be integers, got '2'"),
+        ((2, 0, 1), ValueError, r"widths\[1\] must be at least 1, got 0"),
+        ((2, -1), ValueError, r"widths\[1\] must be at least 1, got -1"),
+        ((2, 3.0, 1), TypeError, r"widths\[1\] must be an integer, got 3\.0"),
+        ((2, True, 1), TypeError, r"widths\[1\] must be an integer, got True"),
+        ("231", TypeError, "widths must be a sequence of integers, got '231'"),
+        (3, TypeError, "widths must be a sequence of integers, got 3"),
+        (("2", 1), TypeError, r"widths\[0\] must be an integer, got '2'"),
     ],
 )
 def test_wrong_widths_are_refused(

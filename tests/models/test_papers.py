@@ -249,7 +249,7 @@ def test_they_are_pruned_to_the_weight(name: str, pruner: LAMP | SmartRatio) -> 
         (lambda: models.vgg16(width=0), "width must be at least 1, got 0"),
         (lambda: models.resnet20(classes=0), "classes must be at least 1, got 0"),
         (lambda: models.resnet50(channels=-1), "channels must be at least 1, got -1"),
-        (lambda: models.fc12(inputs=0), "widths must all be at least 1"),
+        (lambda: models.fc12(inputs=0), "inputs must be at least 1, got 0"),
     ],
 )
 def test_sizes_out_of_range_are_refused(make: Make, message: str) -> None:

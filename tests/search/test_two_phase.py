@@ -392,7 +392,7 @@ def test_bad_input_is_named_and_leaves_no_file(
         ({"target": 0.9, "seeds": 1.5}, TypeError, "seeds must be an integer, got 1.5"),
         ({"target": 0.9, "held_out": 1.0}, ValueError, "held_out must be"),
         ({"target": 0.9, "recipes": ()}, ValueError, "recipes must hold at least one"),
-        ({"target": 0.9, "widths": (2, 0, 1)}, ValueError, "widths must all be at least 1"),
+        ({"target": 0.9, "widths": (2, 0, 1)}, ValueError, r"widths\[1\] must be at least 1"),
         ({"target": 0.9, "widths": (2, 17, 1)}, ValueError, "width must be at least the widest"),
         ({"target": 0.9, "every_widths": True}, ValueError, "every_widths needs max_nonzeros"),
         (

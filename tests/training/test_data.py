@@ -65,9 +65,9 @@ def replaced(tensor: Tensor, value: float, *place: int) -> Tensor:
     ("x", "y", "outputs", "loss", "error", "message"),
     [
         (X, BINARY, 1, "hinge", ValueError, "loss must be one of .*'hinge'"),
-        (X.numpy(), BINARY, 1, None, TypeError, "x must be a tensor, got ndarray"),
-        (X, [0.0, 1.0, 1.0, 0.0], 1, None, TypeError, "y must be a tensor, got list"),
-        (X, np.zeros(4), 1, None, TypeError, "y must be a tensor, got ndarray"),
+        (X.numpy(), BINARY, 1, None, TypeError, r"x must be a tensor, got an array \(4, 2\)"),
+        (X, [0.0, 1.0, 1.0, 0.0], 1, None, TypeError, r"y must be a tensor, got \[0\.0"),
+        (X, np.zeros(4), 1, None, TypeError, r"y must be a tensor, got an array \(4,\)"),
         (X[0], BINARY, 1, None, ValueError, r"x must have shape \(n, 2\), got \(2,\)"),
         (X.T, BINARY, 1, None, ValueError, r"x must have shape \(n, 2\), got \(2, 4\)"),
         (X[:0], BINARY[:0], 1, None, ValueError, r"x must hold at least one sample.*\(0, 2\)"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -248,7 +249,7 @@ def test_replace() -> None:
     ("arguments", "error", "message"),
     [
         ({"widths": (2,), "models": 1}, ValueError, r"widths .*got \(2,\)"),
-        ({"models": None}, ValueError, "models must be at least 1.*got None"),
+        ({"models": None}, ValueError, "models must be given.*got None"),
         ({"models": 0}, ValueError, "models must be at least 1.*got 0"),
         ({"models": 2.0}, TypeError, r"models must be an integer, got 2\.0"),
         (
@@ -256,7 +257,13 @@ def test_replace() -> None:
             ValueError,
             "models must be the number of seeds, 2, got 3",
         ),
+        ({"models": True}, TypeError, "models must be an integer, got True"),
         ({"seeds": []}, ValueError, "at least one member"),
+        ({"seeds": 3}, TypeError, "seeds must be a sequence of integers, got 3"),
+        ({"widths": "231", "models": 1}, TypeError, "widths must be a sequence of integers"),
+        ({"widths": (2, 0, 1), "models": 1}, ValueError, r"widths\[1\] must be at least 1, got 0"),
+        ({"models": 1, "masks": []}, TypeError, r"masks must be bool tensors by name, got \[\]"),
+        ({"models": 1, "dtype": "float32"}, TypeError, "dtype must be .*'float32'"),
         ({"seeds": [0.5]}, TypeError, "integer"),
         ({"models": 2, "seed": 0.5}, TypeError, "integer"),
         ({"models": 1, "init_width": 3}, ValueError, r"init_width .*\(2, 4, 3, 1\), got 3"),
@@ -322,5 +329,12 @@ def test_members_that_are_none_or_one_number() -> None:
         ensemble[torch.zeros(3, dtype=torch.bool)]
     with pytest.raises(TypeError, match=r"got 1; see member\(\)"):
         ensemble[1]  # type: ignore[index]
+    for wrong in (np.int64(1), [1, 2], torch.tensor(1), torch.zeros(1, 1).long(), None, "1"):
+        with pytest.raises(TypeError, match="members must be a slice or a tensor"):
+            ensemble[wrong]  # type: ignore[index]
+    with pytest.raises(IndexError, match="index must be below 3, the number of members, got 3"):
+        ensemble.member(3)
+    with pytest.raises(TypeError, match=r"index must be an integer, got 1\.0"):
+        ensemble.member(1.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one member"):
         MLPEnsemble.from_params(WIDTHS, {n: v[:0] for n, v in ensemble.params.items()})

@@ -29,7 +29,8 @@ from prunelimits.training import (
 )
 from prunelimits.training.engine import Loss
 from prunelimits.training.ensemble import initial_params
-from prunelimits.training.fit import _recent_order, diverged_members, sample_order
+from prunelimits.training.fit import diverged_members
+from prunelimits.training.plan import _recent_order, sample_order
 from prunelimits.training.recipe import Schedule
 from prunelimits.types import Masks, Params
 
@@ -600,6 +601,22 @@ def test_without_an_engine_the_default_one_serves() -> None:
             ValueError,
             r"must have the same batch_size, got \[2, 3\]",
         ),
+        ({"recipe": "fast"}, TypeError, "recipe must be a Recipe or .* got 'fast'"),
+        ({"seed": 0.5}, TypeError, r"seed must be an integer, got 0\.5"),
+        ({"seed": None}, TypeError, "seed must be an integer, got None"),
+        ({"start": 0.5}, TypeError, r"start must be an integer, got 0\.5"),
+        ({"stop": True}, TypeError, "stop must be an integer, got True"),
+        ({"engine": "torch"}, TypeError, "engine must be an engine, .* got 'torch'"),
+        ({"engine": TorchEngine}, TypeError, "engine must be an engine, "),
+        ({"ensemble": []}, TypeError, r"ensemble must be an MLPEnsemble, got \[\]"),
+        ({"x": np.zeros((53, 2))}, TypeError, r"x must be a tensor, got an array \(53, 2\)"),
+        ({"y": [0.0] * 53}, TypeError, "y must be a tensor, got a list"),
+        ({"x": torch.zeros(53, 2, dtype=torch.cfloat)}, TypeError, "x must be .* real numbers"),
+        ({"y": torch.zeros(53, dtype=torch.cfloat)}, TypeError, "y must be .* real numbers"),
+        ({"x": torch.zeros(53, 2).to_sparse()}, TypeError, "x must be a dense tensor"),
+        ({"x": torch.zeros(53, 2, device="meta")}, ValueError, "x must hold data"),
+        ({"loss": ""}, ValueError, "loss must be one of .*''"),
+        ({"loss": []}, ValueError, r"loss must be one of .*\[\]"),
         ({"start": -1}, ValueError, "start and stop must .* <= 6, got -1 and 6"),
         ({"stop": 7}, ValueError, "start and stop must .* <= 6, got 0 and 7"),
         ({"start": 4, "stop": 3}, ValueError, "start and stop must .* <= 6, got 4 and 3"),
@@ -611,11 +628,11 @@ def test_bad_arguments(arguments: dict, error: type[Exception], message: str) ->
     ensemble = MLPEnsemble((2, 3, 1), 2)
     before = deepcopy(ensemble)
     with pytest.raises(error, match=message):
-        fit(ensemble, **{**good, **arguments})
+        fit(**{"ensemble": ensemble, **good, **arguments})
     assert same_state(ensemble, before)
-    if arguments.keys() <= {"x", "y", "loss"}:
+    if arguments.keys() <= {"ensemble", "x", "y", "loss", "engine"}:
         with pytest.raises(error, match=message):
-            evaluate(ensemble, **{"x": x, "y": y, **arguments})
+            evaluate(**{"ensemble": ensemble, "x": x, "y": y, **arguments})
 
 
 class NoEngine(TorchEngine):

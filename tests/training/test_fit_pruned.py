@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ from prunelimits.problem import problem_of
 from prunelimits.pruners import FORCE, GMP, LTH, SNIP, AbstractPruner, DeepR, IterSNIP, RigL
 from prunelimits.training import FitResult, MLPEnsemble, Recipe, TorchEngine, fit
 from prunelimits.training.engine import Plan
-from prunelimits.training.fit import sample_order
 from prunelimits.training.native_engine import NativeEngine, available
+from prunelimits.training.plan import sample_order
 from prunelimits.types import Masks, Params
 
 WIDTHS, KEEP = (2, 6, 5, 1), [10, 47, 20, 31, 1]
@@ -248,7 +249,7 @@ def test_what_lth_trains_alike_is_trained_once(monkeypatch: pytest.MonkeyPatch):
     assert engine.trained == [3, 4, 4]
     monkeypatch.setattr(
         "prunelimits.training.pruned._train_distinct",
-        lambda engine, ensemble, x, y, plan: engine.train(ensemble, x, y, plan),
+        lambda ensemble, training, plan: training.run(ensemble, plan),
     )
     each = fit(start, X, Y, recipes, engine=engine, pruner=LTH(rounds=2), keep=keep)
     assert engine.trained[3:] == [5, 5, 5]
@@ -331,23 +332,43 @@ def test_the_task_of_a_member_is_the_training_s():
     assert isinstance(model, nn.Module)
 
 
+@pytest.mark.parametrize("keep", [np.int64(9), np.array(9), [9] * 5, (9,) * 5, np.full(5, 9)])
+def test_numpys_integers_are_integers(keep: Any):
+    expected = fitted(ensemble(), SNIP(), 9, pruner_seeds=[1, 2, 3, 4, 5]).ensemble
+    seeds = np.arange(1, 6)
+    found = fitted(ensemble(), SNIP(), keep, pruner_seeds=seeds).ensemble
+    for name, value in expected.params.items():
+        assert torch.equal(found.params[name], value)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="a pruner needs the whole training, got steps 3 to 30"):
         fitted(ensemble(), GMP(), start=3)
-    with pytest.raises(ValueError, match=r"keep must hold one integer for each of 5 .* got None"):
-        fit(ensemble(), X, Y, RECIPE, pruner=GMP())
-    with pytest.raises(ValueError, match=r"keep must hold one integer for each of 5 .* got 2"):
+    with pytest.raises(ValueError, match="keep must be given with a pruner"):
+        fit(ensemble(), X, Y, RECIPE, pruner=GMP())  # pyright: ignore
+    with pytest.raises(ValueError, match="keep must hold 5 integers, got 2"):
         fitted(ensemble(), GMP(), [1, 2])
+    with pytest.raises(ValueError, match="keep must be at least 0, got -1"):
+        fitted(ensemble(), GMP(), -1)
     with pytest.raises(ValueError, match="at most the 47"):
         fitted(ensemble(), GMP(), 48)
-    with pytest.raises(TypeError, match=r"keep must be an integer, got 0\.5"):
+    with pytest.raises(TypeError, match=r"keep\[0\] must be an integer, got 0\.5"):
         fitted(ensemble(), GMP(), [0.5] * 5)  # pyright: ignore
-    with pytest.raises(ValueError, match="pruner_seeds must hold one integer"):
-        fitted(ensemble(), GMP(), pruner_seeds=[1])
+    for wrong in (0.5, True, "9", torch.tensor(9), {9}):
+        with pytest.raises(TypeError, match="keep must be "):
+            fitted(ensemble(), GMP(), wrong)  # pyright: ignore
+    for seeds in ([], [1], range(6)):
+        message = f"pruner_seeds must hold 5 integers, got {len(seeds)}"
+        with pytest.raises(ValueError, match=message):
+            fitted(ensemble(), GMP(), pruner_seeds=seeds)
+    with pytest.raises(TypeError, match=r"pruner_seeds\[1\] must be an integer, got 1\.5"):
+        fitted(ensemble(), GMP(), pruner_seeds=[1, 1.5, 2, 3, 4])
     with pytest.raises(TypeError, match="pruner must be a pruner"):
         fitted(ensemble(), GMP)  # pyright: ignore
-    with pytest.raises(ValueError, match="keep is given, 3, without a pruner"):
-        fit(ensemble(), X, Y, RECIPE, keep=3)
+    with pytest.raises(ValueError, match="keep is given without a pruner"):
+        fit(ensemble(), X, Y, RECIPE, keep=3)  # pyright: ignore
+    with pytest.raises(ValueError, match="pruner_seeds is given without a pruner"):
+        fit(ensemble(), X, Y, RECIPE, pruner_seeds=range(5))  # pyright: ignore
     pruned = ensemble(masks={"layers.0.weight": torch.zeros(6, 2).bool()})
     with pytest.raises(ValueError, match="ensemble must have no pruned parameters"):
         fitted(pruned, GMP())
