@@ -54,10 +54,12 @@ ROOMS = [
 def test_the_reference_has_every_public_name(room: str):
     module = importlib.import_module(f"prunelimits.{room}")
     source = Path(module.__file__ or "").read_text()
-    # What a package re-exports as itself is public; what it has from another room is told there.
-    others = "|".join(other for other in ROOMS if other != room)
-    own = re.sub(rf"^from prunelimits\.(?:{others}) import .*$", "", source, flags=re.MULTILINE)
-    public = set(re.findall(r"\b(\w+) as \1\b", own))
+    # What a package re-exports as itself is public; elimination is told on a page of its own.
+    if room != "elimination":
+        source = re.sub(
+            r"^from prunelimits\.elimination import .*$", "", source, flags=re.MULTILINE
+        )
+    public = set(re.findall(r"\b(\w+) as \1\b", source))
     page = (ROOT / "docs" / "reference" / f"{room}.md").read_text()
     listed = set(re.findall(rf"^::: prunelimits\.{room}\.(\w+)$", page, flags=re.MULTILINE))
     assert listed == public

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,12 +19,15 @@ from prunelimits.elimination import (
     EliminatedNetwork,
     Elimination,
     EliminationResult,
+    NothingFoundWarning,
     Round,
     eliminate,
     read_elimination,
 )
 from prunelimits.search import make_task
+from prunelimits.training import Recipe
 from prunelimits.training.engine import Loss
+from prunelimits.training.recipe import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,8 +35,32 @@ if TYPE_CHECKING:
     from prunelimits.models import MLP
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What is not given fits the number of samples."""
+
+    epochs: int | None = None
+    """Passes over the data."""
+    batch_size: int | None = None
+    """Samples a step."""
+    lr: float | None = None
+    """Learning rate of the first epoch."""
+    momentum: float | None = None
+    """Momentum of the descent."""
+    weight_decay: float | None = None
+    """Weight decay, biases included."""
+    schedule: Schedule | None = None
+    """How the learning rate falls."""
+
+    def recipe(self, fitting: Recipe) -> Recipe:
+        """A recipe with the numbers that are given."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(fitting, **given)
+
+
 def search_by_elimination(
     method: Elimination,
+    trainings: tuple[TrainingOptions, TrainingOptions],
     data: tuple[Tensor, Tensor] | None,
     *,
     target: float,
@@ -49,7 +78,8 @@ def search_by_elimination(
     """Eliminates, and prints what was found; the exit code.
 
     Args:
-        method: How.
+        method: How, without the trainings.
+        trainings: The numbers that are given of the dense training and of the recovery.
         data: The user's own; None: the Cubist Spiral.
         target: Accuracy to reach.
         nonzeros: Parameters to get down to, or None.
@@ -65,7 +95,15 @@ def search_by_elimination(
     """
     task = make_task(*(data or cubist_spiral()), held_out=held_out, seed=seed)
     loss: Loss = task.loss
-    with RoundBar(quiet=quiet or not sys.stderr.isatty()) as bar:
+    fitting = method.recipes(len(task.x))
+    dense, recovery = (given.recipe(r) for given, r in zip(trainings, fitting, strict=True))
+    method = dataclasses.replace(method, dense=dense, recovery=recovery)
+    with (
+        RoundBar(quiet=quiet or not sys.stderr.isatty()) as bar,
+        warnings.catch_warnings(),
+    ):
+        # The hint is printed with the result.
+        warnings.simplefilter("ignore", NothingFoundWarning)
         result = eliminate(
             task.x,
             task.y,
@@ -86,14 +124,6 @@ def search_by_elimination(
         draw_elimination(result, pictures, points=data or cubist_spiral())
     say(f"Kept in {store}; see it again with: prunelimits show {store}")
     return 0
-
-
-def is_elimination(store: Path) -> bool:
-    """Whether a file looks like an elimination's store; the other search's is an SQLite file."""
-    if not store.is_file():
-        return False
-    with open(store, "rb") as file:
-        return file.read(2) == b"PK"
 
 
 def show_elimination(
@@ -178,6 +208,8 @@ def print_elimination(result: EliminationResult) -> None:
     goal = " ".join(goals)
     if (best := result.sparsest) is None:
         console.print(f"No network {goal} yet")
+        if result.hint is not None:
+            console.print(result.hint, highlight=False, markup=False)
     else:
         console.print(
             f"Sparsest network {goal}: [bold]{best.nonzeros} nonzeros[/bold] "

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import FlagCreatePairsOff, arg
+from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
-from prunelimits.cli.elimination import search_by_elimination
+from prunelimits.cli.elimination import TrainingOptions, search_by_elimination
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.progress import ProgressBar
 from prunelimits.datasets import cubist_spiral
@@ -27,6 +27,8 @@ Flag = FlagCreatePairsOff[bool]
 _FOR_ELIMINATION = [
     "method",
     "elimination",
+    "elimination_dense",
+    "elimination_recovery",
     "target",
     "store",
     "widths",
@@ -53,8 +55,16 @@ class Search:
 
     method: Literal["combinatorial", "elimination"] = "combinatorial"
     """Try all networks, or remove parts of many trained ones (of --widths or --width units)."""
-    elimination: Elimination = field(default_factory=Elimination)
+    elimination: AvoidSubcommands[Elimination] = field(default_factory=Elimination)
     """How --method elimination works."""
+    elimination_dense: Annotated[TrainingOptions, arg(name="elimination.dense")] = field(
+        default_factory=TrainingOptions
+    )
+    """How --method elimination trains the networks that it starts from."""
+    elimination_recovery: Annotated[TrainingOptions, arg(name="elimination.recovery")] = field(
+        default_factory=TrainingOptions
+    )
+    """How it trains networks after something was removed."""
     target: float = 0.95
     """Accuracy to reach, above 0 and at most 1."""
     store: Path = Path("search.sqlite")
@@ -179,6 +189,7 @@ class Search:
             raise ValueError(f"--method elimination does not know {', '.join(ignored)}")
         return search_by_elimination(
             self.elimination,
+            (self.elimination_dense, self.elimination_recovery),
             None if self.data is None else read_data(self.data),
             target=self.target,
             nonzeros=self.max_nonzeros,

@@ -10,7 +10,8 @@ from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
-from prunelimits.cli.elimination import is_elimination, show_elimination
+from prunelimits.cli.elimination import show_elimination
+from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 
 
@@ -36,7 +37,7 @@ class Show:
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
         points = None if self.data is None else read_data(self.data)
-        if is_elimination(self.store):
+        if is_state_file(self.store):
             return show_elimination(
                 self.store,
                 target=self.target,

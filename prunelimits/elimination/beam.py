@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -10,55 +11,57 @@ from torch import Tensor
 from prunelimits.elimination.network_stack import NetworkStack, join
 from prunelimits.elimination.signatures import signatures
 
+BySize: TypeAlias = Mapping[int, NetworkStack]
+"""Nonzeros -> networks of this size, the best first. A value: functions return a changed copy."""
 
-class Beam:
-    """Networks by size, and the best of every size ever seen.
+
+def offer(waiting: BySize, networks: NetworkStack, width: int, per_origin: int) -> BySize:
+    """What waits once networks of any sizes have joined; what falls behind is dropped.
 
     Args:
+        waiting: Networks to go on from.
+        networks: That join them.
         width: How many networks of a size wait.
         per_origin: How many of them may be of one origin.
-        remembered: How many of a size are remembered, each of another origin.
-
-    Attributes:
-        waiting: Nonzeros -> networks of this size to go on from, the best first.
-        front: Nonzeros -> the best networks of this size, the best first.
     """
+    result = dict(waiting)
+    for size, same in by_size(networks):
+        known = [result[size]] if size in result else []
+        result[size] = best(join([*known, same]), width, per_origin)
+    return result
 
-    def __init__(self, width: int, per_origin: int, remembered: int = 1) -> None:
-        self.width, self.per_origin, self.remembered = width, per_origin, remembered
-        self.waiting: dict[int, NetworkStack] = {}
-        self.front: dict[int, NetworkStack] = {}
 
-    def offer(self, networks: NetworkStack) -> None:
-        """Takes in networks of any sizes; what falls behind is dropped."""
-        for size, same in by_size(networks):
-            known = [self.waiting[size]] if size in self.waiting else []
-            self.waiting[size] = best(join([*known, same]), self.width, self.per_origin)
+def take(
+    waiting: BySize, step: float, width: int, per_origin: int
+) -> tuple[NetworkStack | None, BySize]:
+    """The largest networks that wait, and what waits without them; None if nothing waits.
 
-    def remember(self, networks: NetworkStack) -> None:
-        """Notes the best networks of each size, without keeping them to go on from."""
-        for size, same in by_size(networks):
-            chosen = self._best_of_origins(same)
-            if size in self.front:
-                known = self.front[size]
-                if len(known) == self.remembered and chosen.score[0] <= known.score[-1]:
-                    continue
-                chosen = self._best_of_origins(join([known, chosen]))
-            self.front[size] = chosen
+    Sizes that one candidate's removals span are taken together.
+    """
+    if not waiting:
+        return None, waiting
+    largest = max(waiting)
+    sizes = [size for size in waiting if size > largest - removed(largest, step)]
+    taken = best(join([waiting[size] for size in sizes]), width, per_origin)
+    return taken, {size: waiting[size] for size in waiting if size not in sizes}
 
-    def _best_of_origins(self, networks: NetworkStack) -> NetworkStack:
-        return networks[best_of_each(networks.origin, networks.score, 1)[: self.remembered]]
 
-    def take(self, step: float) -> NetworkStack | None:
-        """The networks to go on from, which no longer wait: the largest.
+def remember(front: BySize, networks: NetworkStack, most: int) -> BySize:
+    """The `most` best networks of every size ever seen, each of another origin."""
+    result = dict(front)
+    for size, same in by_size(networks):
+        chosen = _best_of_origins(same, most)
+        if size in result:
+            known = result[size]
+            if len(known) == most and chosen.score[0] <= known.score[-1]:
+                continue
+            chosen = _best_of_origins(join([known, chosen]), most)
+        result[size] = chosen
+    return result
 
-        Sizes that one candidate's removals span are taken together. None: nothing waits.
-        """
-        if not self.waiting:
-            return None
-        largest = max(self.waiting)
-        sizes = [size for size in self.waiting if size > largest - removed(largest, step)]
-        return best(join([self.waiting.pop(s) for s in sizes]), self.width, self.per_origin)
+
+def _best_of_origins(networks: NetworkStack, most: int) -> NetworkStack:
+    return networks[best_of_each(networks.origin, networks.score, 1)[:most]]
 
 
 def removed(size: int, step: float) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import (
+    checked_choice,
+    checked_instance,
+    checked_integer,
+    checked_number,
+)
+from prunelimits.elimination.recipes import Recipes, fitting_recipes
 from prunelimits.elimination.settling import Biases
 from prunelimits.training import Recipe
 
@@ -29,10 +34,8 @@ class Elimination:
         networks: Networks that lose units and then parameters. So many dense ones are trained up to
             a width of 16; wider ones are fewer, `16 / width` of it but at least 16, and copies
             that lose different units make up for the others once all are as narrow.
-        dense: How they are trained.
-        recovery: How networks are trained after something was removed. A small step from where
-            they are: a learning rate as large as the dense one throws a small network out of what
-            it has learnt.
+        dense: How they are trained. None: what fits the number of samples, see `recipes`.
+        recovery: How networks are trained after something was removed. None: likewise.
         unit_share: Share of the hidden units that a step removes.
         step: Share of the parameters that a candidate lacks, at least one: with 0.02, networks
             below 100 parameters lose one at a time.
@@ -40,7 +43,8 @@ class Elimination:
         per_origin: How many of them may descend from the same dense network.
         tries: Candidates trained from every network kept: those whose loss right after the removal
             is least.
-        slack: How far below the target a network may be and still lead on.
+        slack: How far below the target a network may be and still lead on; for accuracy at least
+            one sample of those that it is measured on.
         evolved: Networks of every size below 64 parameters that are evolved at the end, each of
             another dense network; 0 for none. Squared error, which a training descends itself, is
             left alone.
@@ -53,13 +57,13 @@ class Elimination:
         TypeError: If a number that must be an integer is not.
 
     Examples:
-        >>> Elimination(beam=200).recovery.epochs
+        >>> Elimination(beam=200).recipes(samples=50_000).recovery.epochs
         5
     """
 
     networks: int = 256
-    dense: Recipe = field(default_factory=lambda: Recipe(epochs=10))
-    recovery: Recipe = field(default_factory=lambda: Recipe(epochs=5, batch_size=32, lr=0.01))
+    dense: Recipe | None = None
+    recovery: Recipe | None = None
     unit_share: float = 0.3
     step: float = 0.02
     beam: int = 96
@@ -71,13 +75,21 @@ class Elimination:
 
     def __post_init__(self) -> None:
         for name in ("networks", "beam", "per_origin", "tries"):
-            checked_integer(name, getattr(self, name), 1)
-        checked_integer("evolved", self.evolved, 0)
+            self._set(name, checked_integer(name, getattr(self, name), 1))
+        self._set("evolved", checked_integer("evolved", self.evolved, 0))
         for name in ("unit_share", "step"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)!r}")
-        if not (math.isfinite(self.slack) and self.slack >= 0):
-            raise ValueError(f"slack must be at least 0, got {self.slack!r}")
-        if self.biases not in get_args(Biases):
-            allowed = ", ".join(map(repr, get_args(Biases)))
-            raise ValueError(f"biases must be one of {allowed}, got {self.biases!r}")
+            self._set(name, checked_number(name, getattr(self, name), above=0, below=1))
+        self._set("slack", checked_number("slack", self.slack, least=0))
+        checked_choice("biases", self.biases, get_args(Biases))
+        for name in ("dense", "recovery"):
+            if getattr(self, name) is not None:
+                checked_instance(name, getattr(self, name), Recipe, "a Recipe or None")
+
+    def _set(self, name: str, value: int | float) -> None:
+        # NumPy's numbers become Python's: the fields are frozen to everybody else.
+        object.__setattr__(self, name, value)
+
+    def recipes(self, samples: int) -> Recipes:
+        """Both trainings for so many samples: those given, or where none is, one that fits."""
+        fitting = fitting_recipes(samples)
+        return Recipes(self.dense or fitting.dense, self.recovery or fitting.recovery)

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 
 from torch import Tensor
 
-from prunelimits.elimination.beam import Beam
-from prunelimits.elimination.config import Elimination
-from prunelimits.elimination.goal import check_goal
-from prunelimits.elimination.result import (
-    EliminatedNetwork,
-    EliminationResult,
-    Round,
+from prunelimits.arguments import (
+    checked_callable,
+    checked_flag,
+    checked_instance,
+    checked_integer,
+    checked_number,
+    checked_tensor,
+    shown,
 )
-from prunelimits.elimination.rounds import NARROW, Rounds
-from prunelimits.elimination.state import State, read_state, write_state
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.description import Description
+from prunelimits.elimination.goal import Goal
+from prunelimits.elimination.result import EliminatedNetwork, EliminationResult, Round
+from prunelimits.elimination.rounds import Rounds
+from prunelimits.elimination.start import Start, default_widths, starting_networks
+from prunelimits.elimination.state import EliminationState
+from prunelimits.elimination.state_file import StateFile, read_state
 from prunelimits.elimination.trainer import Trainer
 from prunelimits.models import MLP, check_widths
 from prunelimits.modes import in_plain_modes
-from prunelimits.resuming import StoreError
-from prunelimits.training import AbstractEngine, Loss, MLPEnsemble, Recipe
-from prunelimits.training.data import check_data, default_loss
-
-# Hidden widths of the network that is started from where the caller names none.
-_HIDDEN = (16, 16, 16)
-# However wide they are, so many dense networks are trained, if the method wants as many.
-_FEWEST = 16
-
-Start = MLP | MLPEnsemble | Sequence[int]
+from prunelimits.training import AbstractEngine, Loss, MLPEnsemble
 
 
+class NothingFoundWarning(UserWarning):
+    """An elimination has ended without a network at its goal; the message says what may help."""
+
+
+# Fourteen parameters, of which most callers name two or three: what to reach, what to start from,
+# how to measure, and how to run.
 @in_plain_modes
 def eliminate(
     x: Tensor,
@@ -83,9 +86,14 @@ def eliminate(
         on_round: Called after every round.
 
     Raises:
-        ValueError: If data, start and options do not fit each other.
-        TypeError: If something counted is not an integer.
-        StoreError: If the store is damaged or belongs to something else.
+        ValueError: If data, start and options do not fit each other, a number is out of its range,
+            or all targets of a squared error are the same.
+        TypeError: If an argument is of another kind.
+        StoreError: If the store is damaged, belongs to something else, or another process is
+            writing to it.
+
+    Warns:
+        NothingFoundWarning: If nothing reached the goal; the message says what may help.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -95,38 +103,30 @@ def eliminate(
         >>> result.sparsest.nonzeros <= 6
         True
     """
-    method = method or Elimination()
-    target, nonzeros = check_goal(target, nonzeros)
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit must be positive, got {time_limit}")
+    method = Elimination() if method is None else method
+    checked_instance("method", method, Elimination, "an Elimination or None")
+    goal, seed = Goal(target, nonzeros), checked_integer("seed", seed)
+    checked_flag("trained", trained)
     if trained and not isinstance(start, MLP | MLPEnsemble):
-        raise ValueError("trained needs start to be a network or an ensemble")
-    ensemble = _ensemble(start, x, y, loss, method, seed)
-    if len(ensemble.widths) < 3:
-        raise ValueError(f"start must have a hidden layer, got widths {ensemble.widths}")
-    loss = loss or default_loss(ensemble.widths[-1])
-    data = [
-        check_data(a, b, inputs=ensemble.widths[0], outputs=ensemble.widths[-1], loss=loss)
-        for a, b in ((x, y), *([] if measure is None else [measure]))
-    ]
-    trainer = Trainer(*data[0], *data[-1], loss=loss, seed=seed, engine=engine)
-    run = Rounds(method, trainer, target, nonzeros, seed, starts=len(ensemble))
-    description = _describe(method, target, nonzeros, seed, ensemble, trained, data)
-    if store is not None and Path(store).exists():
-        _resume(run, store, description)
-    earlier, began = run.seconds, time.monotonic()
-    while time_limit is None or time.monotonic() < began + time_limit:
-        if not run.next(ensemble, trained):
-            run.state.finished = True
-            break
-        run.note(earlier + time.monotonic() - began)
-        if store is not None:
-            write_state(store, description, run.state)
-        if on_round is not None:
-            on_round(run.state.rounds[-1])
-    if store is not None and run.state.finished:
-        write_state(store, description, run.state)
-    return _result(method, description, run.state)
+        raise ValueError(f"trained needs start to be a network or an ensemble, got {shown(start)}")
+    if engine is not None:
+        checked_instance("engine", engine, AbstractEngine, "an engine or None")
+    if time_limit is not None:
+        checked_number("time_limit", time_limit, above=0)
+    if on_round is not None:
+        checked_callable("on_round", on_round, "a function of a Round, or None")
+    with ExitStack() as stack:
+        networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
+        data = EliminationData.of(x, y, measure, networks.widths, loss)
+        method = replace(method, **method.recipes(len(data.x))._asdict())
+        rounds = Rounds(method, Trainer(data, seed, engine), goal, seed, networks, trained)
+        description = Description.of(method, goal, data, networks, trained, seed)
+        file = None if store is None else stack.enter_context(StateFile(store, description))
+        state = _run(rounds, file, time_limit, on_round)
+    result = _result(description, state)
+    if result.hint is not None:
+        warnings.warn(result.hint, NothingFoundWarning, stacklevel=3)
+    return result
 
 
 def read_elimination(store: str | os.PathLike[str]) -> EliminationResult:
@@ -136,106 +136,53 @@ def read_elimination(store: str | os.PathLike[str]) -> EliminationResult:
         OSError: If the file cannot be read.
         StoreError: If it is damaged or no store of an elimination.
     """
-    state = State(Beam(1, 1))
-    description = read_state(store, state)
-    values: dict[str, Any] = {f.name: description[f.name] for f in dataclasses.fields(Elimination)}
-    for name in ("dense", "recovery"):
-        values[name] = Recipe(**values[name])
-    method = Elimination(**values)
-    return _result(method, description, state)
+    return _result(*read_state(store))
 
 
-def _ensemble(
-    start: Start | None, x: Tensor, y: Tensor, loss: Loss | None, method: Elimination, seed: int
-) -> MLPEnsemble:
-    """The networks to start from, on the CPU in float32."""
-    if isinstance(start, MLPEnsemble):
-        params = {name: value.detach().cpu().float() for name, value in start.params.items()}
-        masks = {name: mask.cpu() for name, mask in start.masks.items()}
-        return MLPEnsemble.from_params(start.widths, params, masks)
-    if isinstance(start, MLP):
-        one = {n: p.detach().cpu().float()[None] for n, p in start.named_parameters()}
-        # Biases often start at zero: they are not pruned unless weights are.
-        dense = all(bool((value != 0).all()) for n, value in one.items() if n.endswith("weight"))
-        masks = {name: (value != 0) | dense for name, value in one.items()}
-        return MLPEnsemble.from_params(start.widths, one, masks)
-    if start is None:
-        if x.dim() != 2 or y.dim() == 0 or len(y) == 0:
-            raise ValueError(
-                f"x must have shape (n, inputs) and y one entry for each, got {tuple(x.shape)} "
-                f"and {tuple(y.shape)}"
-            )
-        start = (x.shape[1], *_HIDDEN, _outputs(y, loss))
-    # Wide networks are what costs: fewer of them, and copies once they are narrow.
-    widths = check_widths(start)
-    widest = max(widths[1:-1], default=1)
-    few = max(_FEWEST, method.networks * NARROW // widest)
-    return MLPEnsemble(widths, min(method.networks, few), seed=seed)
+def _start(
+    start: Start | None, x: Tensor, y: Tensor, loss: Loss | None
+) -> MLP | MLPEnsemble | tuple[int, ...]:
+    """What to start from, with widths for None."""
+    if isinstance(start, MLP | MLPEnsemble):
+        return start
+    if start is not None:
+        return check_widths(start)
+    checked_tensor("x", x)
+    checked_tensor("y", y)
+    if x.dim() != 2 or y.dim() == 0 or len(y) == 0:
+        raise ValueError(
+            f"x must have shape (n, inputs) and y one entry for each, got {tuple(x.shape)} "
+            f"and {tuple(y.shape)}"
+        )
+    return default_widths(x.shape[1], y, loss)
 
 
-def _outputs(y: Tensor, loss: Loss | None) -> int:
-    if loss == "mse":
-        return 1 if y.dim() == 1 else y.shape[1]
-    classes = int(y.max()) + 1
-    return 1 if loss != "cross_entropy" and classes <= 2 else classes
+def _run(
+    rounds: Rounds,
+    file: StateFile | None,
+    time_limit: float | None,
+    on_round: Callable[[Round], None] | None,
+) -> EliminationState:
+    """Does rounds until nothing is left to do or the time is over; the state at the end."""
+    state = EliminationState() if file is None else file.read()
+    began = time.monotonic()
+    while not state.finished and (time_limit is None or time.monotonic() < began + time_limit):
+        state = rounds.next(state)
+        if file is not None:
+            file.write(state)
+        if on_round is not None and not state.finished:
+            on_round(state.rounds[-1])
+    return state
 
 
-def _result(method: Elimination, description: dict[str, Any], state: State) -> EliminationResult:
-    front = state.beam.front
+def _result(description: Description, state: EliminationState) -> EliminationResult:
     return EliminationResult(
-        method=method,
-        target=description["target"],
-        budget=description["nonzeros"],
-        networks=tuple(EliminatedNetwork.of(front[size][:1]) for size in sorted(front)),
-        rounds=tuple(state.rounds),
-        seed=description["seed"],
-        samples=description["samples"],
+        method=description.method,
+        target=description.goal.target,
+        budget=description.goal.nonzeros,
+        networks=tuple(EliminatedNetwork.of(state.front[size][:1]) for size in sorted(state.front)),
+        rounds=state.rounds,
+        seed=description.seed,
+        samples=description.samples,
         finished=state.finished,
     )
-
-
-def _describe(
-    method: Elimination,
-    target: float | None,
-    nonzeros: int | None,
-    seed: int,
-    ensemble: MLPEnsemble,
-    trained: bool,
-    data: Sequence[tuple[Tensor, Tensor]],
-) -> dict[str, Any]:
-    """What a store is for: all that decides the result."""
-    digest = hashlib.sha256()
-    for tensor in (*(t for pair in data for t in pair), *ensemble.params.values()):
-        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return {
-        **dataclasses.asdict(method),
-        "target": target,
-        "nonzeros": nonzeros,
-        "seed": seed,
-        "start": list(ensemble.widths),
-        "trained": trained,
-        "data": digest.hexdigest(),
-        "samples": len(data[-1][0]),
-    }
-
-
-def _resume(run: Rounds, store: str | os.PathLike[str], description: dict[str, Any]) -> None:
-    recorded = read_state(store, run.state)
-    # As JSON has it: no tuples.
-    wanted = json.loads(json.dumps(description))
-    differences = [
-        f"{name} is {recorded.get(name)!r}, asked for {value!r}"
-        for name, value in wanted.items()
-        if recorded.get(name) != value
-    ]
-    if differences:
-        raise StoreError(
-            f"{store} belongs to another elimination ({'; '.join(differences)}): "
-            "ask for the same, or use another store"
-        )
-    if run.state.rounds:
-        run.trainer.epochs, run.trainer.work = (
-            run.state.rounds[-1].epochs,
-            run.state.rounds[-1].work,
-        )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from prunelimits.arguments import checked_integer, checked_number
 
 
-def check_goal(target: float | None, nonzeros: int | None) -> tuple[float | None, int | None]:
-    """The goal as plain numbers.
+@dataclass(frozen=True)
+class Goal:
+    """A score, a number of parameters, or both.
 
-    Args:
+    Attributes:
         target: Score to reach, or None.
         nonzeros: Weights and biases to get down to, or None.
 
@@ -17,12 +20,17 @@ def check_goal(target: float | None, nonzeros: int | None) -> tuple[float | None
         TypeError: If one is of the wrong kind.
 
     Examples:
-        >>> check_goal(0.95, None)
-        (0.95, None)
+        >>> Goal(0.95, None)
+        Goal(target=0.95, nonzeros=None)
     """
-    if target is None and nonzeros is None:
-        raise ValueError("target or nonzeros must be given, got neither")
-    return (
-        None if target is None else checked_number("target", target, most=1),
-        None if nonzeros is None else checked_integer("nonzeros", nonzeros, 1),
-    )
+
+    target: float | None
+    nonzeros: int | None
+
+    def __post_init__(self) -> None:
+        if self.target is None and self.nonzeros is None:
+            raise ValueError("target or nonzeros must be given, got neither")
+        if self.target is not None:
+            object.__setattr__(self, "target", checked_number("target", self.target, most=1))
+        if self.nonzeros is not None:
+            object.__setattr__(self, "nonzeros", checked_integer("nonzeros", self.nonzeros, 1))

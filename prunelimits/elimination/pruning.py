@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,8 @@ from torch.nn import functional
 
 from prunelimits.arguments import checked_instance
 from prunelimits.elimination.config import Elimination
-from prunelimits.elimination.eliminate import eliminate
-from prunelimits.elimination.goal import check_goal
+from prunelimits.elimination.eliminate import NothingFoundWarning, eliminate
+from prunelimits.elimination.goal import Goal
 from prunelimits.models import MLP
 from prunelimits.training import Loss, MLPEnsemble
 from prunelimits.types import Masks
@@ -59,7 +60,9 @@ class EliminationPruner:
     method: Elimination = field(default_factory=Elimination)
 
     def __post_init__(self) -> None:
-        check_goal(self.target, self.nonzeros)
+        goal = Goal(self.target, self.nonzeros)
+        object.__setattr__(self, "target", goal.target)
+        object.__setattr__(self, "nonzeros", goal.nonzeros)
         checked_instance("method", self.method, Elimination, "an Elimination")
 
     def prune_model(
@@ -86,21 +89,21 @@ class EliminationPruner:
             y = y.squeeze(1)
         params = {n: p.detach().cpu().float().unsqueeze(0) for n, p in model.named_parameters()}
         kept = {n: mask.cpu().unsqueeze(0) for n, mask in masks.items()}
-        result = eliminate(
-            x,
-            y,
-            self.method,
-            target=self.target,
-            nonzeros=self.nonzeros,
-            start=MLPEnsemble.from_params(model.widths, params, kept),
-            loss=name,
-            seed=seed,
-        )
-        if result.sparsest is None:
-            best = max((network.score for network in result.networks), default=0.0)
-            raise ValueError(
-                f"target must be reached by some network, got {self.target}; best {best:.4f}"
+        with warnings.catch_warnings():
+            # What eliminate would warn of is an error here, raised below.
+            warnings.filterwarnings("ignore", category=NothingFoundWarning)
+            result = eliminate(
+                x,
+                y,
+                self.method,
+                target=self.target,
+                nonzeros=self.nonzeros,
+                start=MLPEnsemble.from_params(model.widths, params, kept),
+                loss=name,
+                seed=seed,
             )
+        if result.sparsest is None:
+            raise ValueError(f"target must be reached by some network: {result.hint}")
         found = result.sparsest.placed(model.widths)[1]
         return {n: found[n].to(p.device) for n, p in model.named_parameters()}
 

@@ -148,3 +148,19 @@ class EliminationResult:
     def seconds(self) -> float:
         """Time taken, over all runs."""
         return self.rounds[-1].seconds if self.rounds else 0.0
+
+    @property
+    def hint(self) -> str | None:
+        """What may help where nothing was found at the goal, once nothing is left to do."""
+        if not self.finished or self.sparsest is not None:
+            return None
+        if not self.networks:
+            return "all trainings diverged: try a lower learning rate, such as dense=Recipe(lr=...)"
+        best = max(self.networks, key=lambda network: network.score)
+        goals = [] if self.target is None else [f"the target {self.target:.6g}"]
+        goals += [] if self.budget is None else [f"{self.budget} nonzeros"]
+        return (
+            f"no network reached {' within '.join(goals)}; the best score was {best.score:.4f}, of "
+            f"{best.nonzeros} nonzeros: train longer (epochs of dense and recovery), start wider, "
+            "or ask for less"
+        )

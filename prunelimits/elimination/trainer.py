@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.randomness import derive
-from prunelimits.training import AbstractEngine, Loss, Recipe, evaluate, evolve, fit
+from prunelimits.training import AbstractEngine, Recipe, evaluate, evolve, fit
 
 # Samples on which removals are compared before training, and activations are measured.
 _SCREENED = 4096
@@ -19,95 +21,92 @@ _GENERATIONS = 400
 _POPULATION = 32
 
 
-class Trainer:
-    """Trains and measures networks on one task, and counts what that costs.
-
-    Args:
-        x: Training inputs, checked.
-        y: Their labels or targets.
-        measure_x: Inputs on which the score is measured.
-        measure_y: Their labels or targets.
-        loss: The training loss.
-        seed: Decides the order of the samples and which of them are a sample.
-        engine: Who computes. None: the fastest.
+class Trained(NamedTuple):
+    """Networks after a training or an evolution, and what it cost.
 
     Attributes:
-        epochs: Passes of one network over the training data so far, in trainings and evolution.
+        networks: Trained and measured.
+        epochs: Passes of one network over the training data, of all networks together.
         work: Kept parameters times samples, summed over all these passes.
     """
 
-    def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        measure_x: Tensor,
-        measure_y: Tensor,
-        *,
-        loss: Loss,
-        seed: int,
-        engine: AbstractEngine | None,
-    ) -> None:
-        self.x, self.y = x, y
-        self.loss: Loss = loss
-        self.measure_x, self.measure_y = measure_x, measure_y
-        self.seed, self.engine = seed, engine
-        self.epochs, self.work = 0, 0
+    networks: NetworkStack
+    epochs: int
+    work: int
+
+
+class Trainer:
+    """Trains and measures networks on one task.
+
+    Args:
+        data: The task.
+        seed: Decides the order of the samples and which of them are a sample.
+        engine: Who computes. None: the fastest.
+    """
+
+    def __init__(self, data: EliminationData, seed: int, engine: AbstractEngine | None) -> None:
+        self.data, self.seed, self.engine = data, seed, engine
+        x, y = data.x, data.y
         generator = torch.Generator().manual_seed(int(derive(seed, -1)[0] >> 1))
         chosen = torch.randperm(len(x), generator=generator, device="cpu")[:_SCREENED].sort().values
         self._screened = (x[chosen], y[chosen])
         self.sample = x[chosen][:: -(-len(chosen) // _ACTIVATIONS)]
         """Some inputs, to measure activations on."""
-        spread = measure_y.double().var(0, correction=0).mean() if loss == "mse" else None
-        self._variance = spread
+        self._variance = data.measure_y.double().var(0, correction=0).mean()
 
-    def train(self, networks: NetworkStack, recipe: Recipe, round_: int) -> NetworkStack:
+    def train(self, networks: NetworkStack, recipe: Recipe, round_: int) -> Trained:
         """The networks trained and measured; those that diverged are left out."""
-        recipe = replace(recipe, batch_size=min(recipe.batch_size, len(self.x)))
+        recipe = replace(recipe, batch_size=min(recipe.batch_size, len(self.data.x)))
         result = fit(
             networks.ensemble(),
-            self.x,
-            self.y,
+            self.data.x,
+            self.data.y,
             recipe,
-            loss=self.loss,
+            loss=self.data.loss,
             seed=self._round_seed(round_),
             engine=self.engine,
         )
-        self.epochs += len(networks) * recipe.epochs
-        self.work += int(networks.nonzeros().sum()) * recipe.epochs * len(self.x)
         ensemble = result.ensemble
         trained = replace(networks, params=ensemble.params, masks=ensemble.masks, loss=result.loss)
-        if self.measure_x is self.x:
+        if self.data.measure_x is self.data.x:
             trained = replace(trained, score=self._score(result.accuracy, result.loss))
         else:
             trained = self._measured(trained)
-        return trained[~result.diverged]
+        return self._costing(networks, recipe.epochs, trained[~result.diverged])
 
-    def evolved(self, networks: NetworkStack, round_: int) -> NetworkStack:
+    def evolved(self, networks: NetworkStack, round_: int) -> Trained:
         """The networks after an evolution of their parameters for the training score itself."""
         ensemble = evolve(
             networks.ensemble(),
-            self.x,
-            self.y,
+            self.data.x,
+            self.data.y,
             generations=_GENERATIONS,
             population=_POPULATION,
-            loss=self.loss,
+            loss=self.data.loss,
             seed=self._round_seed(round_),
             engine=self.engine,
         )
-        passes = _GENERATIONS * _POPULATION
-        self.epochs += len(networks) * passes
-        self.work += int(networks.nonzeros().sum()) * passes * len(self.x)
-        return self.measured(replace(networks, params=ensemble.params))
+        evolved = self.measured(replace(networks, params=ensemble.params))
+        return self._costing(networks, _GENERATIONS * _POPULATION, evolved)
 
     def measured(self, networks: NetworkStack) -> NetworkStack:
         """The networks as they are, with their loss and score."""
-        result = evaluate(networks.ensemble(), self.x, self.y, loss=self.loss, engine=self.engine)
+        result = evaluate(
+            networks.ensemble(), self.data.x, self.data.y, loss=self.data.loss, engine=self.engine
+        )
         return self._measured(replace(networks, loss=result.loss))
 
     def screened(self, networks: NetworkStack) -> NetworkStack:
         """The networks as they are, with their loss on some samples."""
-        result = evaluate(networks.ensemble(), *self._screened, loss=self.loss, engine=self.engine)
+        result = evaluate(
+            networks.ensemble(), *self._screened, loss=self.data.loss, engine=self.engine
+        )
         return replace(networks, loss=result.loss.nan_to_num(nan=torch.inf))
+
+    def _costing(self, networks: NetworkStack, passes: int, left: NetworkStack) -> Trained:
+        """What is left of networks after each passed so often over the training data."""
+        work = int(networks.nonzeros().sum()) * passes * len(self.data.x)
+        return Trained(left, len(networks) * passes, work)
 
     def _round_seed(self, round_: int) -> int:
         """What decides the random numbers of one round."""
@@ -116,9 +115,9 @@ class Trainer:
     def _measured(self, networks: NetworkStack) -> NetworkStack:
         result = evaluate(
             networks.ensemble(),
-            self.measure_x,
-            self.measure_y,
-            loss=self.loss,
+            self.data.measure_x,
+            self.data.measure_y,
+            loss=self.data.loss,
             engine=self.engine,
         )
         score = self._score(result.accuracy, result.loss)
@@ -126,4 +125,4 @@ class Trainer:
 
     def _score(self, accuracy: Tensor, loss: Tensor) -> Tensor:
         """Accuracy, or for squared error the coefficient of determination."""
-        return accuracy if self._variance is None else 1 - loss / self._variance
+        return 1 - loss / self._variance if self.data.loss == "mse" else accuracy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 import prunelimits as pl
 from prunelimits.cli import main
 from prunelimits.cli.elimination import (
-    is_elimination,
+    TrainingOptions,
     search_by_elimination,
     show_elimination,
 )
 from prunelimits.elimination import Elimination, read_elimination
+from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store
 
 QUICK = Elimination(
@@ -35,7 +37,8 @@ Y = (X.square().sum(1) < 1.5).float()
 def search(**options) -> int:
     return search_by_elimination(
         QUICK,
-        (X, Y),
+        (TrainingOptions(), TrainingOptions()),
+        options.pop("data", (X, Y)),
         **{
             "target": 0.8,
             "nonzeros": None,
@@ -142,9 +145,9 @@ def test_pictures_are_drawn():
 def test_a_store_is_recognised():
     search(minutes=0.001)
     Store(Path("search.sqlite"), write=True).close()
-    assert is_elimination(Path("elimination.pt"))
-    assert not is_elimination(Path("search.sqlite"))
-    assert not is_elimination(Path("missing.pt"))
+    assert is_state_file(Path("elimination.pt"))
+    assert not is_state_file(Path("search.sqlite"))
+    assert not is_state_file(Path("missing.pt"))
     torch.save({}, "other.pt")
     with pytest.raises(pl.search.StoreError, match="damaged or no store"):
         read_elimination("other.pt")
@@ -168,3 +171,22 @@ def test_the_commands_lead_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def test_options_of_the_other_method_are_refused(capsys):
     assert main(["search", "--method", "elimination", "--every-widths", "--seeds", "3"]) == 1
     assert "does not know --every-widths, --seeds" in capsys.readouterr().err
+
+
+def test_trainings_fit_the_data_but_for_the_numbers_that_are_given(capsys):
+    np.savez("data.npz", x=X[:120].numpy(), y=Y[:120].numpy())
+    options = ["--data", "data.npz", "--target", "0.7", "--minutes", "0.0001", "--quiet"]
+    given = ["--elimination.networks", "2", "--elimination.recovery.lr", "0.02"]
+    assert main(["search", "--method", "elimination", *options, *given]) == 0
+    method = read_elimination("elimination.pt").method
+    fitting = Elimination(networks=2).recipes(120)
+    assert method.dense == fitting.dense
+    assert method.recovery == dataclasses.replace(fitting.recovery, lr=0.02)
+
+
+def test_a_hint_is_printed_where_nothing_reaches_the_target(capsys):
+    y = torch.randint(0, 2, (len(X),), generator=torch.Generator().manual_seed(0)).float()
+    assert search(data=(X, y), target=1.0) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no network reached the target 1; the best score was" in printed
+    assert "train longer" in printed

@@ -8,7 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunelimits.elimination.beam import Beam, best, best_of_each, by_size, removed
+from prunelimits.elimination.beam import (
+    best,
+    best_of_each,
+    by_size,
+    offer,
+    remember,
+    removed,
+    take,
+)
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.settling import settle
 
@@ -58,52 +66,64 @@ def test_best_of_each_is_what_a_plain_loop_finds(groups, most):
 
 def test_what_is_offered_in_parts_is_kept_as_if_it_had_come_at_once():
     networks = scored(3, 60)
-    at_once, in_parts = Beam(6, 2), Beam(6, 2)
-    at_once.offer(networks)
+    at_once, in_parts = offer({}, networks, 6, 2), {}
     for start in range(0, 60, 7):
-        in_parts.offer(networks[start : start + 7])
-    assert at_once.waiting.keys() == in_parts.waiting.keys()
-    for size, kept in at_once.waiting.items():
-        assert torch.equal(kept.score, in_parts.waiting[size].score)
+        in_parts = offer(in_parts, networks[start : start + 7], 6, 2)
+    assert at_once.keys() == in_parts.keys()
+    for size, kept in at_once.items():
+        assert torch.equal(kept.score, in_parts[size].score)
 
 
 def test_the_largest_go_on_first_and_wait_no_more():
-    beam, networks = Beam(100, 100), scored(4)
-    beam.offer(networks)
-    sizes = sorted(beam.waiting, reverse=True)
+    waiting = offer({}, scored(4), 100, 100)
+    sizes = sorted(waiting, reverse=True)
     taken: list[int] = []
-    while (group := beam.take(0.02)) is not None:
+    while True:
+        group, waiting = take(waiting, 0.02, 100, 100)
+        if group is None:
+            break
         taken += group.nonzeros().unique().tolist()
     assert taken == sizes
+    assert not waiting
 
 
 def test_sizes_that_a_removal_spans_go_on_together():
-    beam, networks = Beam(100, 100), scored(4)
-    beam.offer(networks)
-    largest = max(beam.waiting)
-    together = beam.take(0.3)
+    networks = scored(4)
+    waiting = offer({}, networks, 100, 100)
+    largest = max(waiting)
+    together, left = take(waiting, 0.3, 100, 100)
     assert together is not None
     expected = {size for size, _ in by_size(networks) if size > largest - int(0.3 * largest)}
     assert set(together.nonzeros().tolist()) == expected
+    assert left.keys() == waiting.keys() - expected
+
+
+def test_what_waited_and_what_was_remembered_stay_as_they_were():
+    networks = scored(6)
+    waiting, front = offer({}, networks[:15], 100, 100), remember({}, networks[:15], 1)
+    sizes, scores = list(waiting), [float(n.score[0]) for n in front.values()]
+    offer(waiting, networks[15:], 100, 100)
+    take(waiting, 0.3, 100, 100)
+    remember(front, networks[15:], 1)
+    assert list(waiting) == sizes
+    assert [float(n.score[0]) for n in front.values()] == scores
 
 
 def test_the_front_remembers_the_best_of_each_size():
-    beam, networks = Beam(1, 1), scored(5)
-    beam.remember(networks[:10])
-    beam.remember(networks[10:])
+    networks = scored(5)
+    front = remember(remember({}, networks[:10], 1), networks[10:], 1)
     for size, same in by_size(networks):
-        assert float(beam.front[size].score) == float(same.score.max())
-    assert not beam.waiting
+        assert float(front[size].score) == float(same.score.max())
 
 
 def test_the_front_remembers_several_of_other_origins():
-    beam, networks = Beam(1, 1, remembered=2), scored(5, 60)
+    networks, front = scored(5, 60), {}
     for start in range(0, 60, 7):
-        beam.remember(networks[start : start + 7])
+        front = remember(front, networks[start : start + 7], 2)
     for size, same in by_size(networks):
         best_of = {o: float(same.score[same.origin == o].max()) for o in same.origin.unique()}
         expected = sorted(best_of.values(), reverse=True)[:2]
-        assert beam.front[size].score.tolist() == expected
+        assert front[size].score.tolist() == expected
 
 
 def test_at_least_one_parameter_is_removed():

@@ -11,6 +11,7 @@ import torch
 from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination.candidates import candidates, magnitudes
 from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.settling import settle
 from prunelimits.elimination.trainer import Trainer
@@ -22,7 +23,7 @@ X, Y = cubist_spiral(600)
 
 
 def trainer() -> Trainer:
-    return Trainer(X, Y, X, Y, loss="binary_cross_entropy", seed=0, engine=None)
+    return Trainer(EliminationData.of(X, Y, None, (2, 1), None), seed=0, engine=None)
 
 
 def dense(widths=(2, 6, 4, 1), models: int = 5, seed: int = 0) -> NetworkStack:

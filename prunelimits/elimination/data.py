@@ -1,0 +1,69 @@
+"""The data of an elimination: what is trained on, and what the score is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from prunelimits.arguments import checked_sequence, checked_tensor
+from prunelimits.modes import differentiable
+from prunelimits.training import Loss
+from prunelimits.training.data import check_data, default_loss
+
+
+@dataclass(frozen=True, eq=False)
+class EliminationData:
+    """Samples and a loss, checked, on the CPU in float32.
+
+    Attributes:
+        x: Training inputs, `(n, inputs)`.
+        y: Their labels or targets, as the loss wants them.
+        measure_x: Inputs on which the score is measured: `x` itself if there are no others.
+        measure_y: Their labels or targets.
+        loss: The training loss.
+    """
+
+    x: Tensor
+    y: Tensor
+    measure_x: Tensor
+    measure_y: Tensor
+    loss: Loss
+
+    @classmethod
+    def of(
+        cls,
+        x: Tensor,
+        y: Tensor,
+        measure: tuple[Tensor, Tensor] | None,
+        widths: tuple[int, ...],
+        loss: Loss | None,
+    ) -> EliminationData:
+        """The data for networks of these widths.
+
+        Raises:
+            ValueError: If data do not fit the widths or the loss, or all targets of a squared
+                error are the same: their coefficient of determination is not defined.
+            TypeError: If data are not tensors.
+        """
+        loss = default_loss(widths[-1]) if loss is None else loss
+        x, y = _checked(x, y, widths, loss)
+        if loss == "mse" and bool((y == y[0]).all()):
+            raise ValueError("y must vary for squared error, but all targets are the same")
+        if measure is None:
+            return cls(x, y, x, y, loss)
+        pair = checked_sequence("measure", measure, "two tensors, inputs and labels")
+        if len(pair) != 2:
+            raise ValueError(f"measure must be two tensors, inputs and labels, got {len(pair)}")
+        try:
+            measure_x, measure_y = _checked(*pair, widths, loss)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"measure: {error}") from None
+        if loss == "mse" and bool((measure_y == measure_y[0]).all()):
+            raise ValueError("measure: y must vary for squared error, but all targets are the same")
+        return cls(x, y, measure_x, measure_y, loss)
+
+
+def _checked(x: Tensor, y: Tensor, widths: tuple[int, ...], loss: Loss) -> tuple[Tensor, Tensor]:
+    x, y = (differentiable(checked_tensor(name, part)) for name, part in (("x", x), ("y", y)))
+    return check_data(x, y, inputs=widths[0], outputs=widths[-1], loss=loss)
