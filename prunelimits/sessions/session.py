@@ -115,6 +115,11 @@ class PruningSession:
         """What is kept now: a copy, weights only."""
         return {name: mask.clone() for name, mask in self._state.masks.items()}
 
+    @property
+    def is_active(self) -> bool:
+        """Whether the hooks are at work, inside `with`."""
+        return self._hooks is not None
+
     def step(self) -> bool:
         """Stands in for `optimizer.step()`, without hooks.
 
