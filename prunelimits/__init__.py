@@ -7,6 +7,7 @@ from prunelimits import datasets as datasets
 from prunelimits import elimination as elimination
 from prunelimits import enumeration as enumeration
 from prunelimits import experiments as experiments
+from prunelimits import integrations as integrations
 from prunelimits import limits as limits
 from prunelimits import masks as masks
 from prunelimits import pruners as pruners

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container
 
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -13,7 +12,8 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from prunelimits.masks import from_torch_prune
 
-_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel, FullyShardedDataParallel)
+# By name: importing FSDP takes a second.
+_WRAPPERS = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 _OLD_NORMS = {SpectralNorm: "remove_spectral_norm", WeightNorm: "remove_weight_norm"}
 
 
@@ -30,7 +30,7 @@ def check_form(model: nn.Module, ignored: Container[int]) -> None:
             "and make the model plain with masks.make_permanent(model)"
         )
     for name, module in model.named_modules():
-        if isinstance(module, _WRAPPERS):
+        if any(kind.__name__ in _WRAPPERS for kind in type(module).mro()):
             raise ValueError(f"model is wrapped in {type(module).__name__}: prune its .module")
         if all(id(parameter) in ignored for parameter in module.parameters()):
             continue
