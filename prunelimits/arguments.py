@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -193,6 +195,48 @@ def checked_callable(name: str, value: object, what: str) -> Callable[..., Any]:
     if not callable(value):
         raise TypeError(f"{name} must be {what}, got {shown(value)}")
     return value
+
+
+def checked_text(name: str, value: object, *, absent: bool = True) -> str | None:
+    """`value`, if it is a text, or None where it may be `absent`.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if not isinstance(value, str) and not (absent and value is None):
+        raise TypeError(f"{name} must be a text{' or None' * absent}, got {shown(value)}")
+    return value
+
+
+def checked_path(name: str, value: object) -> Path:
+    """`value` as a path, if it is a text or a path that a file can have.
+
+    Raises:
+        TypeError: If it is neither: a number is no path, though files can be opened by one.
+        ValueError: If it is empty or has a null character.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {shown(value)}")
+    path = os.fspath(value)  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(path, str):
+        raise TypeError(f"{name} must be a path, got {shown(path)}")
+    if not path or "\0" in path:
+        raise ValueError(f"{name} must be a path, got {shown(path)}")
+    return Path(path)
+
+
+def checked_items(name: str, values: object, kind: type[Kind]) -> list[Kind]:
+    """`values` as a list, if they can be iterated over and are all instances of `kind`.
+
+    Raises:
+        TypeError: If not.
+    """
+    if isinstance(values, str | bytes | Mapping | Tensor) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must hold {kind.__name__}s, got {shown(values)}")
+    return [
+        checked_instance(f"{name}[{place}]", value, kind, f"a {kind.__name__}")
+        for place, value in enumerate(values)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    ]
 
 
 def checked_generator(name: str, value: object) -> torch.Generator | None:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from prunelimits.arguments import checked_integer, checked_number, checked_sequence, shown
 
 
-def check_points(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """`points` as a list of (nonzeros, accuracy) pairs of plain numbers.
+def check_points(
+    points: Iterable[tuple[int, float]], name: str = "points"
+) -> list[tuple[int, float]]:
+    """`points` as a list of (nonzeros, accuracy) pairs of plain numbers; `name` is for errors.
 
     Raises:
         TypeError: If a number of nonzeros is not an integer.
@@ -16,11 +18,11 @@ def check_points(points: Iterable[tuple[int, float]]) -> list[tuple[int, float]]
     """
     result: list[tuple[int, float]] = []
     if isinstance(points, str | bytes | Mapping) or not isinstance(points, Iterable):
-        raise TypeError(f"points must be pairs (nonzeros, accuracy), got {shown(points)}")
+        raise TypeError(f"{name} must be pairs (nonzeros, accuracy), got {shown(points)}")
     for point in points:
-        pair = checked_sequence("points[...]", point, "nonzeros and accuracy")
+        pair = checked_sequence(f"{name}[...]", point, "nonzeros and accuracy")
         if len(pair) != 2:
-            raise ValueError(f"points must be pairs (nonzeros, accuracy), got {shown(point)}")
+            raise ValueError(f"{name} must be pairs (nonzeros, accuracy), got {shown(point)}")
         size = checked_integer("nonzeros", pair[0], 0)
         try:
             value = checked_number("accuracy", pair[1], least=0, most=1)

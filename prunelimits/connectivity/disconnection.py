@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import comb
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, shown
 from prunelimits.models.mlp import check_widths
 
 
@@ -91,11 +91,13 @@ def disconnection_bounds(width: int, kept: int, kept_next: int) -> Disconnection
         >>> round(float(disconnection_probability((50, 50, 50), (1, 5))), 3)
         0.904
     """
-    checked_integer("kept", kept, 1)
-    checked_integer("kept_next", kept_next, 1)
-    checked_integer("width", width, 1)
+    kept = checked_integer("kept", kept, 1)
+    kept_next = checked_integer("kept_next", kept_next, 1)
+    width = checked_integer("width", width, 1)
     if width <= kept + kept_next:
-        raise ValueError(f"width must be above kept + kept_next = {kept + kept_next}, got {width}")
+        raise ValueError(
+            f"width must be above kept + kept_next = {shown(kept + kept_next)}, got {shown(width)}"
+        )
     base = (width - kept + 1 - kept_next) / width
     return DisconnectionBounds(corrected=base**kept, printed=base ** (kept - 1))
 
@@ -119,11 +121,15 @@ def _reached_units(d_in: int, d_out: int, kept: int, reached: int) -> dict[int, 
 
 def checked_kept(widths: tuple[int, ...], kept: Iterable[int]) -> list[int]:
     """`kept` as a list, if it fits the widths; raises as `disconnection_probability`."""
+    if isinstance(kept, str | bytes) or not isinstance(kept, Iterable):
+        raise TypeError(f"kept must be integers, one a layer, got {shown(kept)}")
     numbers = list(kept)
     if len(numbers) != len(widths) - 1:
         raise ValueError(f"kept must have {len(widths) - 1} numbers, one a layer, got {numbers}")
     for layer, ((d_in, d_out), number) in enumerate(zip(pairwise(widths), numbers, strict=True)):
         checked_integer(f"kept[{layer}]", number, 0)
         if number > d_in * d_out:
-            raise ValueError(f"kept[{layer}] must be between 0 and {d_in * d_out}, got {number}")
+            raise ValueError(
+                f"kept[{layer}] must be between 0 and {d_in * d_out}, got {shown(number)}"
+            )
     return numbers

@@ -12,6 +12,9 @@ from prunelimits.arguments import checked_integer
 from prunelimits.connectivity.disconnection import checked_kept
 from prunelimits.models.mlp import check_widths
 
+# More tell no more than the error says, and need gigabytes.
+_MOST_MODELS = 10**8
+
 
 def simulate_disconnection(
     widths: Sequence[int], kept: Iterable[int], *, models: int = 10_000, seed: int = 0
@@ -37,7 +40,9 @@ def simulate_disconnection(
     """
     widths = check_widths(widths)
     numbers = checked_kept(widths, kept)
-    checked_integer("models", models, 1)
+    models = checked_integer("models", models, 1)
+    checked_integer("models", models, most=_MOST_MODELS)
+    seed = checked_integer("seed", seed, -(2**63), 2**63 - 1)
     generator = torch.Generator().manual_seed(seed)
     live = torch.ones(models, widths[0], dtype=torch.bool, device="cpu")
     for (d_in, d_out), number in zip(pairwise(widths), numbers, strict=True):

@@ -10,11 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.datasets.images import Pixels, check_labels, find, normalised
+from prunelimits.datasets.images import (
+    Pixels,
+    check_labels,
+    checked_set,
+    find,
+    normalised,
+    read_bounded,
+)
 from prunelimits.datasets.python_pickles import PickledArray, read_pickle
 
 _SHAPE = (3, 32, 32)
 _PIXELS = 3 * 32 * 32
+# A file of the largest set has 50,000.
+_MOST_IMAGES = 1_000_000
 
 # As in the code of https://arxiv.org/abs/2306.05857.
 _MEAN_10, _DEVIATION_10 = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)
@@ -40,6 +49,7 @@ def cifar10(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Tensor]:
         FileNotFoundError: If the folder has no such files.
         ValueError: If a file is damaged.
     """
+    folder = checked_set(folder, train)
     names = [f"data_batch_{part}" for part in range(1, 6)] if train else ["test_batch"]
     places = ("cifar-10-batches-bin", "cifar-10-batches-py")
     parts = [_batch(folder, name, places, ["labels"], 10) for name in names]
@@ -62,6 +72,7 @@ def cifar100(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Tensor]
         FileNotFoundError: If the folder has no such files.
         ValueError: If a file is damaged.
     """
+    folder = checked_set(folder, train)
     name = "train" if train else "test"
     places = ("cifar-100-binary", "cifar-100-python")
     part = _batch(folder, name, places, ["coarse_labels", "fine_labels"], 100)
@@ -81,8 +92,8 @@ def _batch(
 
 def _read_binary(path: Path, labels: Sequence[str]) -> tuple[Pixels, NDArray[np.uint8]]:
     """Records of the labels, a byte each, and the pixels."""
-    data = np.fromfile(path, np.uint8)
     record = len(labels) + _PIXELS
+    data = np.frombuffer(read_bounded(path, record * _MOST_IMAGES), np.uint8)
     if not len(data) or len(data) % record:
         raise ValueError(f"{path} must hold records of {record} bytes, got {len(data)} bytes")
     table = data.reshape(-1, record)

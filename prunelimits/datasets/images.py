@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prunelimits.arguments import checked_flag, checked_path
+
 Pixels = NDArray[np.uint8]
 
 
@@ -29,6 +31,44 @@ def normalised(
     )
     # In place: large sets fit into memory once.
     return x.div_(white).sub_(mean_column).div_(deviation_column)
+
+
+def checked_set(folder: object, train: object) -> Path:
+    """The folder of a data set, if both arguments are of their kinds.
+
+    Raises:
+        TypeError: If one is not.
+        ValueError: If the path is none.
+    """
+    checked_flag("train", train)
+    return checked_path("folder", folder)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no UTF-8; the message names the file.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be UTF-8: {error}") from error
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The bytes of a file, if there are at most so many.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If there are more; the message names the file.
+    """
+    with open(path, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{path} must hold at most {most} bytes, got more")
+    return data
 
 
 def find(folder: str | Path, *choices: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from prunelimits.datasets.images import Pixels, check_labels, find, normalised
+from prunelimits.datasets.images import Pixels, check_labels, checked_set, find, normalised
 
 MEAN, DEVIATION = (0.1307,), (0.3081,)
 """The published pixel statistics of the training images."""
 
 _UINT8 = 8
+# EMNIST, the largest set of this form, has 547 million.
+_MOST_BYTES = 1 << 30
 
 
 def mnist(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Tensor]:
@@ -34,6 +37,7 @@ def mnist(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Tensor]:
         FileNotFoundError: If the folder has no such files.
         ValueError: If a file is damaged, or images and labels are not as many.
     """
+    folder = checked_set(folder, train)
     kind = "train" if train else "t10k"
     images = _found(folder, f"{kind}-images", "idx3-ubyte")
     labels = _found(folder, f"{kind}-labels", "idx1-ubyte")
@@ -52,18 +56,28 @@ def _found(folder: str | Path, name: str, kind: str) -> Path:
 
 
 def _read(path: Path, axes: int) -> Pixels:
-    """A file in the IDX format: two zeros, the type, the number of axes; sizes; the numbers."""
+    """A file in the IDX format: two zeros, the type, the number of axes; sizes; the numbers.
+
+    No more is read than the sizes say and is reasonable, however far a packed file would expand.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with opened(path, "rb") as file:
+            start = 4 + 4 * axes
+            head = file.read(start)
+            if head[:4] != bytes([0, 0, _UINT8, axes]) or len(head) < start:
+                raise ValueError(f"{path} must be an IDX file of bytes with {axes} axes")
+            shape = struct.unpack(f">{axes}I", head[4:])
+            size = math.prod(shape)
+            if size > _MOST_BYTES:
+                raise ValueError(f"{path} must hold at most {_MOST_BYTES} bytes, got {size}")
+            data = file.read(size)
+            more = file.read(1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-    start = 4 + 4 * axes
-    if data[:4] != bytes([0, 0, _UINT8, axes]) or len(data) < start:
-        raise ValueError(f"{path} must be an IDX file of bytes with {axes} axes")
-    shape = struct.unpack(f">{axes}I", data[4:start])
-    numbers = np.frombuffer(data, np.uint8, offset=start)
-    if numbers.size != np.prod(shape, dtype=object):
-        raise ValueError(
-            f"{path} must hold {' x '.join(map(str, shape))} bytes, got {numbers.size}"
-        )
-    return numbers.reshape(shape)
+    if len(data) != size or more:
+        got = f"more than {size}" if more else len(data)
+        raise ValueError(f"{path} must hold {' x '.join(map(str, shape))} bytes, got {got}")
+    if size == 0:
+        raise ValueError(f"{path} must hold at least one byte, got {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from typing_extensions import override
 
-from prunelimits.datasets.images import Pixels
+from prunelimits.datasets.images import Pixels, read_bounded
+
+# The largest file of CIFAR has 161 million, and a few dozen tuples.
+_MOST_BYTES = 1 << 30
+_MOST_TUPLES = 1000
 
 
 @final
@@ -70,17 +76,25 @@ def read_pickle(path: Path) -> dict[bytes, Any]:
     Raises:
         ValueError: If the file is no such pickle.
     """
-    with open(path, "rb") as file:
-        try:
-            content = _PlainUnpickler(file, encoding="bytes").load()
-        # A damaged or hostile file can make the unpickler raise nearly anything.
-        except Exception as error:
-            raise ValueError(
-                f"{path} must be a pickle of plain data and arrays: {error}"
-            ) from error
+    data = read_bounded(path, _MOST_BYTES)
+    try:
+        _check_tuples(data)
+        content = _PlainUnpickler(io.BytesIO(data), encoding="bytes").load()
+    # A damaged or hostile file can make the unpickler raise nearly anything.
+    except Exception as error:
+        raise ValueError(f"{path} must be a pickle of plain data and arrays: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must be a pickled dict, got {type(content).__name__}")
     return content
+
+
+def _check_tuples(data: bytes) -> None:
+    """Raises if there are more tuples than arrays have: hashing deeply nested ones ends Python."""
+    tuples = 0
+    for code, _, _ in pickletools.genops(data):
+        tuples += "TUPLE" in code.name or code.name == "FROZENSET"
+        if tuples > _MOST_TUPLES:
+            raise ValueError(f"it has more than {_MOST_TUPLES} tuples")
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -10,6 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prunelimits.arguments import (
+    checked_generator,
+    checked_instance,
+    checked_integer,
+    checked_number,
+)
+
 Points = NDArray[np.float64]
 
 # The published construction, from the code of https://arxiv.org/abs/2407.04075.
@@ -18,6 +25,8 @@ _FIRST, _LAST, _TURN = math.pi, 5 * math.pi, 1.6 / 8 * 2 * math.pi
 _PUBLISHED_POINTS = 50_000
 # A curve is drawn as this many chords: the largest gap to the arc is below 1e-6 of its extent.
 _FINE_ANGLES = 16 * 1000 + 1
+# Some gigabytes.
+_MOST_POINTS = 100_000_000
 
 
 def cubist_spiral(
@@ -108,8 +117,8 @@ def _published_moments() -> tuple[Points, Points]:
 
 
 def _share(arms: list[Points], n: int) -> list[tuple[Points, int]]:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise ValueError(f"n must be an integer of at least 2, got {n!r}")
+    if (n := checked_integer("n", n, most=_MOST_POINTS)) < 2:
+        raise ValueError(f"n must be an integer of at least 2, got {n}")
     return [(arms[0], n - n // 2), (arms[1], n // 2)]
 
 
@@ -129,8 +138,9 @@ def _finish(
     generator: torch.Generator | None,
     dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor]:
-    if not (math.isfinite(noise) and noise >= 0):
-        raise ValueError(f"noise must be at least 0, got {noise!r}")
+    noise = checked_number("noise", noise, least=0)
+    checked_generator("generator", generator)
+    checked_instance("dtype", dtype, torch.dtype, "a torch.dtype")
     if not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating-point type, got {dtype}")
     x = torch.from_numpy((np.concatenate(points) - mean) / deviation)

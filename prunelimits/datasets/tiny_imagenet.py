@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.datasets.images import Pixels, find, normalised
+from prunelimits.datasets.images import Pixels, checked_set, find, normalised, read_text
 
 _SIZE = (64, 64)
 # As in the code of https://arxiv.org/abs/2202.12002.
@@ -38,8 +38,9 @@ def tiny_imagenet(folder: str | Path, *, train: bool = True) -> tuple[Tensor, Te
         ValueError: If an image is damaged or has another size, or an annotation is none.
         ImportError: If Pillow is not installed.
     """
+    folder = checked_set(folder, train)
     root = find(folder, "wnids.txt", "tiny-imagenet-200/wnids.txt").parent
-    names = sorted((root / "wnids.txt").read_text().split())
+    names = sorted(read_text(root / "wnids.txt").split())
     labelled = _training_images(root, names) if train else _validation_images(root, names)
     pixels = np.empty((len(labelled), 3, *_SIZE), np.uint8)
     for row, (path, _) in zip(pixels, labelled, strict=True):
@@ -64,7 +65,7 @@ def _validation_images(root: Path, names: Sequence[str]) -> list[tuple[Path, int
     annotations = find(root, "val/val_annotations.txt")
     labels = {name: label for label, name in enumerate(names)}
     result: list[tuple[Path, int]] = []
-    for line in annotations.read_text().splitlines():
+    for line in read_text(annotations).splitlines():
         image, _, rest = line.partition("\t")
         name = rest.partition("\t")[0]
         # A name that leads elsewhere is no image of this folder.
@@ -85,8 +86,11 @@ def _read(path: Path) -> Pixels:
         with Image.open(path, formats=["JPEG"]) as image:
             if image.size != _SIZE:
                 raise ValueError(f"its size is {image.size}, not {_SIZE}")
+            if image.mode not in ("L", "RGB", "CMYK"):
+                raise ValueError(f"its colours are {image.mode}, not grey or RGB")
             return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
+    # Damage surfaces as nearly anything, and a bomb as an error or a warning of Pillow's own.
+    except Exception as error:
         raise ValueError(f"{path} must be a JPEG of 64 by 64 pixels: {error}") from error

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from prunelimits.arguments import checked_number, checked_text, shown
 from prunelimits.pareto import check_points, pareto_front
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.palette import BLUE, GREY, INK, ORANGE, WHITE
@@ -44,13 +45,18 @@ def accuracy_figure(
         >>> [text.get_text() for text in figure.legends[0].get_texts()][2:]
         ['target 95 %', 'smallest at the target:\n30 nonzeros, 96.00 %']
     """
+    checked_text("title", title)
     networks = check_points(points)
     if not networks:
         raise ValueError("points must hold at least one (nonzeros, accuracy), got none")
+    if paper is not None and not isinstance(paper, Mapping):
+        raise TypeError(f"paper must be points by label, got {shown(paper)}")
+    if target is not None:
+        target = checked_number("target", target)
     if target is not None and not 0.0 <= target <= 1.0:
         raise ValueError(f"target must be a fraction in [0, 1], got {target}")
     labels = list(paper or {})
-    published = check_points((paper or {}).values())
+    published = check_points((paper or {}).values(), "paper")
 
     figure = Figure((8.0, 4.6), facecolor=WHITE, layout="constrained")
     axes = figure.add_subplot(facecolor=WHITE)

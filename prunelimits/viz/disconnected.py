@@ -8,6 +8,7 @@ from statistics import quantiles
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from prunelimits.arguments import checked_items, checked_text
 from prunelimits.experiments.table import RunResult
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.gap import method_styles
@@ -34,8 +35,9 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
         >>> [float(y) for y in figure.axes[0].get_lines()[0].get_ydata()]
         [0.5]
     """
+    checked_text("title", title)
     shares: dict[str, dict[int, list[float]]] = {}
-    for r in results:
+    for r in checked_items("results", results, RunResult):
         widths = shares.setdefault(r.run.method, {})
         widths.setdefault(r.run.width, []).append(1 - r.effective / r.nonzeros)
     if not shares:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
+from prunelimits.arguments import checked_integer, checked_integers, checked_text
 from prunelimits.connectivity import (
     disconnection_bounds,
     disconnection_probability,
@@ -48,7 +49,12 @@ def disconnection_figure(
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['exact', 'simulated', 'bound, corrected', 'bound, as printed (not a bound)']
     """
-    widths = sorted(set(widths))
+    kept = checked_integer("kept", kept, 0)
+    kept_next = checked_integer("kept_next", kept_next, 0)
+    models = checked_integer("models", models, 1)
+    seed = checked_integer("seed", seed)
+    checked_text("title", title)
+    widths = sorted(set(checked_integers("widths", widths, 1)))
     if not widths:
         raise ValueError("widths must hold at least one width, got none")
     layers = (kept, kept_next)

@@ -11,6 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from prunelimits.arguments import (
+    checked_choice,
+    checked_flag,
+    checked_integer,
+    checked_items,
+    checked_number,
+    checked_text,
+    shown,
+)
 from prunelimits.experiments.summary import Size, front
 from prunelimits.experiments.table import RunResult
 from prunelimits.pareto import check_points, pareto_front
@@ -72,10 +81,26 @@ def gap_figure(
         >>> [axes.get_title() for axes in figure.axes]
         ['width 16', '']
     """
-    shown = {name: own for name, results in panels.items() if (own := list(results))}
-    others = {name: check_points(points) for name, points in (references or {}).items()}
-    targets = list(targets)
-    methods = list(dict.fromkeys(r.run.method for results in shown.values() for r in results))
+    for name, value in (("panels", panels), ("references", references or {})):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a mapping by title, got {shown(value)}")
+    checked_choice("size", size, tuple(_AXES))
+    checked_flag("scatter", scatter)
+    columns = checked_integer("columns", columns)
+    checked_text("title", title)
+    filled = {
+        name: own
+        for name, results in panels.items()
+        if (own := checked_items(f"panels[{name!r}]", results, RunResult))
+    }
+    others = {
+        name: check_points(points, f"references[{name!r}]")
+        for name, points in (references or {}).items()
+    }
+    if isinstance(targets, str | bytes | Mapping) or not isinstance(targets, Iterable):
+        raise TypeError(f"targets must be fractions in [0, 1], got {shown(targets)}")
+    targets = [checked_number("targets", target) for target in targets]
+    methods = list(dict.fromkeys(r.run.method for results in filled.values() for r in results))
     if not methods:
         raise ValueError("panels must hold at least one result, got none")
     if columns < 1:
@@ -83,14 +108,14 @@ def gap_figure(
     for target in targets:
         if not 0 <= target <= 1:
             raise ValueError(f"targets must be fractions in [0, 1], got {target}")
-    columns = min(columns, len(shown))
-    rows, stack = -(-len(shown) // columns), 1 + scatter
+    columns = min(columns, len(filled))
+    rows, stack = -(-len(filled) // columns), 1 + scatter
     figure = Figure(
         (1.8 + 5.0 * columns, 0.6 + 3.0 * rows * stack), facecolor=WHITE, layout="constrained"
     )
     grid = figure.add_gridspec(rows * stack, columns)
     styles = method_styles(methods)
-    for place, (name, results) in enumerate(shown.items()):
+    for place, (name, results) in enumerate(filled.items()):
         row, column = divmod(place, columns)
         for layer in range(stack):
             axes = figure.add_subplot(grid[row * stack + layer, column], facecolor=WHITE)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance, checked_text
 from prunelimits.limits import (
     PruningLimit,
     PruningSweep,
@@ -67,6 +68,10 @@ def limit_figure(
         >>> [axes.get_xlabel() for axes in limit_figure(limit).axes]
         ['weights removed', 'size of an eigenvalue', 'size of a weight']
     """
+    checked_instance("limit", limit, PruningLimit, "a PruningLimit")
+    if sweep is not None:
+        checked_instance("sweep", sweep, PruningSweep, "a PruningSweep")
+    checked_text("title", title)
     if sweep is not None and sweep.weights != limit.weights:
         raise ValueError(
             f"sweep must be of the limit's {limit.weights} weights, got {sweep.weights}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -15,6 +13,14 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_number,
+    checked_tensor,
+    checked_text,
+)
+from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
@@ -23,6 +29,7 @@ from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
 from prunelimits.viz.subnetwork import Array, Subnetwork, subnetwork
 
 _MOST_UNITS = 64
+_MOST_PIXELS = 10_000
 _MOST_POINTS = 2000
 _CHIP = 0.28  # the side of a bias chip; a hidden unit's square has side 1
 _SHADE = 0.5  # the opacity of the decision, under its points
@@ -73,15 +80,20 @@ def network_figure(
         >>> network_figure(MLP((2, 3, 1)), resolution=8).get_suptitle()
         '2-3-1  ·  13 nonzeros'
     """
+    checked_instance("model", model, MLP, "an MLP")
+    if masks is not None:
+        check_bools(masks)
+    checked_text("title", title)
+    resolution = checked_integer("resolution", resolution, 2)
+    checked_integer("resolution", resolution, most=_MOST_PIXELS)
     if model.widths[0] != 2 or model.widths[-1] != 1:
         raise ValueError(f"model must have 2 inputs and 1 output, got widths {model.widths}")
-    if not 0 < extent < math.inf:
-        raise ValueError(f"extent must be positive and finite, got {extent}")
-    if resolution < 2:
-        raise ValueError(f"resolution must be at least 2, got {resolution}")
+    extent = checked_number("extent", extent, above=0)
     if (x is None) != (y is None):
         raise ValueError(f"x and y go together, got {'y' if x is None else 'x'} alone")
     if x is not None and y is not None:
+        checked_tensor("x", x)
+        checked_tensor("y", y)
         _check_data(x, y)
     network = subnetwork(model, masks)
     for layer, units in enumerate(network.units):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from prunelimits.arguments import checked_instance, checked_path
 from prunelimits.resuming import write_whole
 
 # Without the date, the same figure gives the same file but for an SVG's ids of clipping paths.
@@ -22,7 +22,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If the suffix is none of .png, .svg and .pdf.
     """
-    path = Path(path)
+    checked_instance("figure", figure, Figure, "a Figure of matplotlib")
+    path = checked_path("path", path)
     suffix = path.suffix.lower()
     if suffix not in _UNDATED:
         raise ValueError(f"path must end in .png, .svg or .pdf, got {str(path)!r}")

@@ -69,7 +69,7 @@ def test_a_folder_without_the_files_is_named(tmp_path: Path) -> None:
         ("images-idx3", images(2)[:9], "IDX file of bytes with 3 axes"),
         ("images-idx3", b"\0\0\x0d\3" + images(2)[4:], "IDX file of bytes"),
         ("images-idx3", images(3), "holds 3 images, but .* 2 labels"),
-        ("images-idx3", idx(*3 * [2**32 - 1], numbers=bytes(9)), "4294967295 x .* bytes, got 9"),
+        ("images-idx3", idx(*3 * [2**32 - 1], numbers=bytes(9)), "must hold at most .* bytes"),
         ("labels-idx1", idx(2, numbers=bytes([3, 10])), "labels below 10, got 10"),
     ],
 )

@@ -386,8 +386,8 @@ X, Y = torch.zeros(4, 2), torch.ones(4)
         ({"x": torch.zeros(0, 2), "y": torch.ones(0)}, r"x must .* got \(0, 2\)"),
         ({"x": X, "y": torch.ones(3)}, r"y must have shape \(4,\)"),
         ({"x": X, "y": -Y}, "classes 0 and 1, got"),
-        ({"extent": 0.0}, "extent must be positive and finite, got 0.0"),
-        ({"extent": math.nan}, "extent must be positive and finite, got nan"),
+        ({"extent": 0.0}, "extent must be above 0, got 0.0"),
+        ({"extent": math.nan}, "extent must be above 0, got nan"),
         ({"resolution": 1}, "resolution must be at least 2, got 1"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from prunelimits.arguments import checked_instance, checked_items, checked_text, shown
+from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.pareto import pareto_front
@@ -64,6 +66,9 @@ def playground(
         >>> page = playground(MLP((2, 3, 1)), title="Three units")
         >>> page.save("three-units.html")  # doctest: +SKIP
     """
+    if masks is not None:
+        check_bools(masks)
+    checked_text("title", title)
     label = "-".join(map(str, model.widths)) if isinstance(model, MLP) else ""
     return _page("single", [(label if title is None else title, model, masks)], data, title, about)
 
@@ -90,7 +95,7 @@ def comparison(
         ValueError: As `playground`; or if the two have different inputs or outputs.
         TypeError: As `playground`.
     """
-    return _page("comparison", [left, right], data, title, about)
+    return _page("comparison", [_frame("left", left), _frame("right", right)], data, title, about)
 
 
 @in_plain_modes
@@ -118,6 +123,9 @@ def film(
         >>> model = MLP((2, 3, 1))
         >>> page = film([(f"round {i}", model, None) for i in range(3)])
     """
+    frames = [
+        _frame(f"frames[{n}]", f) for n, f in enumerate(checked_items("frames", frames, tuple))
+    ]
     widths = {model.widths for _, model, _ in frames if isinstance(model, MLP)}
     if len(widths) > 1:
         raise ValueError(f"frames must all have the same widths, got {sorted(widths)}")
@@ -147,6 +155,7 @@ def gallery(
         ValueError: As `playground`; or if nothing was trained yet.
         TypeError: As `playground`.
     """
+    checked_instance("result", result, SearchResult, "a SearchResult")
     chosen = result.sparsest or result.most_accurate
     if chosen is None:
         raise ValueError("result must hold at least one trained network, got none")
@@ -174,6 +183,17 @@ def _point(found: FoundNetwork) -> tuple[int, float]:
     return found.nonzeros, found.accuracy
 
 
+def _frame(name: str, frame: object) -> Frame:
+    if not isinstance(frame, tuple) or len(frame) != 3:  # pyright: ignore[reportUnknownArgumentType]
+        raise TypeError(f"{name} must be a label, a model and its masks, got {shown(frame)}")  # pyright: ignore[reportUnknownArgumentType]
+    label, model, masks = frame  # pyright: ignore[reportUnknownVariableType]
+    checked_text(f"the label of {name}", label, absent=False)
+    checked_instance(f"the model of {name}", model, MLP, "an MLP")
+    if masks is not None:
+        check_bools(masks)  # pyright: ignore[reportUnknownArgumentType]
+    return frame  # pyright: ignore[reportUnknownVariableType]
+
+
 def _page(
     mode: Mode,
     frames: Sequence[Frame],
@@ -198,6 +218,8 @@ def _page(
 
 
 def _content(mode: Mode, model: MLP, data: Data | None, title: str, about: str | None) -> Content:
+    checked_text("title", title, absent=False)
+    checked_text("about", about)
     if about is None:
         about = "No data given." if data is None else f"Data: {len(data[0]):,} samples."
     return {
