@@ -20,7 +20,7 @@ from prunelimits.cli.report import console, errors
 from prunelimits.cli.search import Search
 from prunelimits.cli.show import Show
 from prunelimits.cli.view import View
-from prunelimits.search import StoreError
+from prunelimits.search import StoreError, WorkersLostError
 
 _DESCRIPTION = "How sparse can this network be, and how close does your pruning method get?"
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "\nInterrupted. What is finished is kept: the same command goes on from here."
         )
         return 130
-    except (ValueError, TypeError, OSError, ImportError, StoreError) as error:
+    except (ValueError, TypeError, OSError, ImportError, StoreError, WorkersLostError) as error:
         errors.print(f"prunelimits: {error}", markup=False)
         return 1
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Generator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing.connection import wait as wait_for_end
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,35 +52,80 @@ def open_executor(
     if workers == 1:
         yield None, 1
         return
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, cores // workers)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads,))
-    try:
+    with _pool(workers, max(1, cores // workers)) as pool:
         # One more than work: a shard takes long enough to hand over the next, and a time limit
         # waits for what is held.
         yield pool, workers + 1
+
+
+@contextmanager
+def _pool(workers: int, threads: int) -> Generator[ProcessPoolExecutor]:
+    """Processes that end with this one, however it ends, and leave Ctrl-C to it."""
+    context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(threads,))
+    try:
+        with _interrupts_held_back():
+            # A process starts when there is something to do for it, and inherits what is held back.
+            begun = [pool.submit(os.getpid) for _ in range(workers)]
+        wait(begun)
+        yield pool
     except BaseException:
         # Nobody waits for shards that are under way: they are not lost, only not begun.
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _dask_client(address: str) -> Client:
+@contextmanager
+def _interrupts_held_back() -> Generator[None]:
+    """Ctrl-C reaches the whole process group; what starts in here never hears of it.
+
+    In this process it arrives late instead.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _dask_client(address: str) -> Generator[Client]:
     try:
         from distributed import Client
     except ImportError as error:
         raise ImportError('--scheduler needs Dask: pip install "prunelimits[dask]"') from error
-    return Client(address)
+    with Client(address) as client:
+        # When it loses its scheduler it logs at length what this command says in a line.
+        log = logging.getLogger("distributed")
+        before = log.level
+        log.setLevel(logging.CRITICAL)
+        try:
+            yield client
+        finally:
+            client.close()
+            log.setLevel(before)
 
 
 def _begin_worker(threads: int) -> None:
     """Settings of a process that this command started for itself."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["PRUNELIMITS_THREADS"] = str(threads)
     # The parent has said it already.
     warnings.filterwarnings("ignore", "prunelimits was installed without its native engine")
-    # Ctrl-C reaches the whole process group; the parent decides what becomes of the workers.
+    # The parent decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for ever for something to do."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait_for_end([parent.sentinel])
+        os._exit(1)

@@ -17,11 +17,10 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits import pruners
 from prunelimits.arguments import shown
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.report import console, say, write_pictures
-from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
     PAPER_BUDGETS,
@@ -79,7 +78,7 @@ class Gap:
     initial: Annotated[Path | None, arg(metavar="FILE")] = None
     """A network saved by prunelimits: every run starts from its leading block."""
     data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     table: Path = Path("gap.csv")
     """The file that keeps the results."""
     size: Size = "nonzeros"
@@ -104,7 +103,7 @@ class Gap:
 
     def _run(self) -> int:
         study = self._study()
-        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        x, y = data_or_spiral(self.data)
         initial = None if self.initial is None else load(self.initial)[0]
         references = {path.stem: read_points(path, x, y) for path in self.compare}
         if self.data is None and initial is None:

@@ -16,10 +16,9 @@ from torch.nn import functional
 from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console, say, write_pictures, write_rows
-from prunelimits.datasets import cubist_spiral
 from prunelimits.limits import (
     Hessian,
     LanczosState,
@@ -60,7 +59,7 @@ class Limit:
     state_dict: File = None
     """The model's trained weights, as torch.save wrote them; no code in the file is run."""
     data: File = None
-    """Your own data: an .npz file with arrays x (samples, ...) and y (samples)."""
+    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which pruned networks are tested and nothing else is computed."""
     batch_size: int = 128
@@ -115,7 +114,7 @@ class Limit:
         return 0
 
     def _batches(self) -> tuple[Batches, Batches | None]:
-        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        x, y = data_or_spiral(self.data)
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
         if not 0 <= self.held_out < 1:

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import data_or_spiral, read_data
 from prunelimits.cli.elimination import TrainingOptions, search_by_elimination
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.progress import ProgressBar
-from prunelimits.datasets import cubist_spiral
 from prunelimits.saving import load
 from prunelimits.search import Elimination, SearchConfig, combinatorial_search
 from prunelimits.training import Recipe
@@ -99,10 +98,12 @@ class Search:
     """Layer and n, such as 1 3: of that layer's masks, only the first n of each size."""
     symmetry: Literal["layer", "network"] = "layer"
     """Count networks as equal by each layer's row order, or by any renumbering of hidden units."""
+    inputs: Literal["all", "any"] | None = None
+    """Whether networks use all inputs or any of them; with --data any, on the spiral all."""
     initial: File = None
     """A network saved by prunelimits: every training starts from it."""
     data: File = None
-    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
     shard_size: int = 512
@@ -128,29 +129,8 @@ class Search:
         """Searches, and prints what was found."""
         if self.method == "elimination":
             return self._eliminate()
-        recipes = tuple(
-            Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
-            for lr in self.learning_rates
-            for schedule in self.schedules
-        )
-        config = SearchConfig(
-            target=self.target,
-            width=self.width,
-            hidden_layers=self.hidden_layers,
-            widths=self.widths,
-            every_widths=self.every_widths,
-            recipes=recipes,
-            seeds=self.seeds,
-            halving=self.halving,
-            seed=self.seed,
-            min_nonzeros=self.min_nonzeros,
-            max_nonzeros=self.max_nonzeros,
-            first_per_count=self.first_per_count or None,
-            symmetry=self.symmetry,
-            held_out=self.held_out,
-            shard_size=self.shard_size,
-        )
-        x, y = cubist_spiral() if self.data is None else read_data(self.data)
+        config = self._config()
+        x, y = data_or_spiral(self.data)
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (
@@ -176,6 +156,31 @@ class Search:
             report.draw(result, self.pictures, points=(x, y))
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
+
+    def _config(self) -> SearchConfig:
+        recipes = tuple(
+            Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
+            for lr in self.learning_rates
+            for schedule in self.schedules
+        )
+        return SearchConfig(
+            target=self.target,
+            width=self.width,
+            hidden_layers=self.hidden_layers,
+            widths=self.widths,
+            every_widths=self.every_widths,
+            recipes=recipes,
+            seeds=self.seeds,
+            halving=self.halving,
+            seed=self.seed,
+            min_nonzeros=self.min_nonzeros,
+            max_nonzeros=self.max_nonzeros,
+            first_per_count=self.first_per_count,
+            symmetry=self.symmetry,
+            inputs=self.inputs or ("all" if self.data is None else "any"),
+            held_out=self.held_out,
+            shard_size=self.shard_size,
+        )
 
     def _eliminate(self) -> int:
         fresh = Search()

@@ -32,7 +32,7 @@ class Show:
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Draw that network and accuracy against nonzeros, as .png and .svg files, in this folder."""
     data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """The .npz file that was searched, so that --pictures shows its points."""
+    """The file that was searched, so that --pictures shows its points."""
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""

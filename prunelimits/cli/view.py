@@ -32,7 +32,7 @@ class View:
     beside: Annotated[Path | None, arg(metavar="FILE")] = None
     """A second network to show at the right of the first."""
     data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: an .npz file with arrays x (samples, inputs) and y (samples)."""
+    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     no_data: FlagCreatePairsOff[bool] = False
     """Show no data."""
 

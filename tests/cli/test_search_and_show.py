@@ -24,8 +24,12 @@ from torch import Tensor
 
 import prunelimits as pl
 from prunelimits.cli import main
+from prunelimits.enumeration import every_widths
 
-SMALL = ["--widths", "2", "3", "2", "1", "--epochs", "2", "--batch-size", "50", "--seeds", "2"]
+SMALL = [
+    *["--widths", "2", "3", "2", "1", "--inputs", "all"],
+    *["--epochs", "2", "--batch-size", "50", "--seeds", "2"],
+]
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +133,40 @@ def test_a_search_by_halving_tells_what_was_stopped(data: Path, capsys: pytest.C
     assert "halving must end before the 2 epochs" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "networks"),
+    [
+        (["--widths", "4", "1", "1"], pl.ModelMasks((4, 1, 1), inputs="any").count),
+        (["--widths", "4", "1", "1", "--inputs", "all"], pl.ModelMasks((4, 1, 1)).count),
+        (
+            ["--every-widths", "--max-nonzeros", "8", "--hidden-layers", "1"],
+            sum(s.count for s in every_widths(8, d_in=4, hidden_layers=1, inputs="any")),
+        ),
+    ],
+)
+def test_own_data_may_leave_inputs_unused(
+    options: list[str], networks: int, capsys: pytest.CaptureFixture[str]
+):
+    """Labels that depend on the first two of four columns need five nonzeros, not seven."""
+    x = torch.rand(300, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    rows = [f"{','.join(map(str, r))},{'ab'[r[0] + r[1] / 2 > 0]}" for r in x.tolist()]
+    Path("table.csv").write_text("\n".join(["p,q,r,s,class", *rows]))
+    small = ["--epochs", "20", "--batch-size", "20", "--target", "0.97", "--quiet"]
+    assert main(["search", *options, *small, "--data", "table.csv"]) == 0
+    smallest = 7 if "all" in options else 5
+    assert f"Sparsest network at 97 %: {smallest} nonzeros" in capsys.readouterr().out
+    with pl.search.Store("search.sqlite", write=False) as store:
+        result = pl.search.read_result(store)
+    assert result.phases[0].networks == networks
+    if smallest == 5:
+        assert result.sparsest.masks["layers.0.weight"].any(0).tolist() == [
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_workers_give_the_same_result(data: Path, workers: str):
     command = ["search", *SMALL, "--data", str(data), "--shard-size", "48"]
@@ -150,9 +188,12 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["search", "--widths", "3", "2", "1"], "widths must start with 2"),
         (["search", "--learning-rates", "-1"], "lr must be a positive number, got -1.0"),
         (["search", "--data", "none.npz"], "none.npz"),
-        (["search", "--data", "text.npz"], "text.npz must be an .npz file with arrays x and y"),
-        (["search", "--data", "pickle.npz"], "pickle.npz must be an .npz file"),
-        (["search", "--initial", "text.npz"], "text.npz is damaged or no network file"),
+        (["search", "--data", "text.npz"], "--data text.npz: is damaged or no .npz file"),
+        (
+            ["search", "--data", "pickle.npz"],
+            "pickle.npz: x must hold numbers or text",
+        ),
+        (["search", "--initial", "text.npz"], "text.npz is damaged or no"),
         (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
         (["search", "--minutes", "0"], "time_limit must be above 0"),
         (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),

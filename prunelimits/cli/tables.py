@@ -1,0 +1,178 @@
+"""Files of numbers from strangers: .npz, .npy and text, read without trusting what they say.
+
+Nothing in a file is executed, nothing is larger in memory than the file says and may say, and
+whatever is wrong with it is a `ValueError`.
+"""
+
+from __future__ import annotations
+
+import array
+import csv
+import io
+import itertools
+import math
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+# An archive that unpacks to more than this, and to so many times its size, is taken for a bomb.
+_LARGE = 64 * 2**20
+_MOST_EXPANSION = 100
+_LABEL_NAMES = ("label", "labels", "class", "target", "y")
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name, or that of an .npy file under an empty name.
+
+    Raises:
+        ValueError: If the file is damaged, holds something else than numbers or text, or unpacks
+            to far more than its size.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            with open(path, "rb") as file:
+                return {"": _array("the file", file, path.stat().st_size)}
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+            _check_size(sum(member.file_size for member in members), path.stat().st_size)
+            result: dict[str, NDArray[Any]] = {}
+            for member in members:
+                with archive.open(member) as file:
+                    name = member.filename.removesuffix(".npy")
+                    result[name] = _array(name, file, member.file_size)
+            return result
+    except (_ContentError, MemoryError, PermissionError):
+        raise
+    # What a damaged archive or header can raise has no end: BadZipFile, zlib.error, struct.error,
+    # NotImplementedError, RuntimeError, TokenError, SyntaxError, RecursionError, KeyError, ...
+    except Exception as error:
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise ValueError(f"is damaged or no file of NumPy arrays ({reason})") from error
+
+
+def read_text(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Inputs and labels of a text file, a sample a line.
+
+    Returns:
+        Inputs, float64 `(samples, inputs)`; labels as float64, or as text.
+
+    Raises:
+        ValueError: If it is no table of numbers; the message names the line and the column.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return _table(file)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no text in UTF-8 ({error.reason} at byte {error.start})") from error
+    except csv.Error as error:
+        raise ValueError(f"is no table of numbers ({error})") from error
+
+
+class _ContentError(ValueError):
+    """What is wrong with a file, in words for its user."""
+
+
+def _check_size(unpacked: int, packed: int) -> None:
+    if unpacked > _LARGE and unpacked > _MOST_EXPANSION * packed:
+        raise _ContentError(
+            f"unpacks to {unpacked:,} bytes, more than {_MOST_EXPANSION} times its size: save it "
+            "uncompressed (numpy.savez) if that is meant"
+        )
+
+
+def _array(name: str, file: IO[bytes], size: int) -> NDArray[Any]:
+    """One array in NumPy's format, of which the header may promise no more than there is."""
+    version = np.lib.format.read_magic(file)
+    read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    if version[0] not in read:
+        raise _ContentError(f"{name} is in version {version} of NumPy's format, which is not read")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files that Python 2 wrote
+        shape, by_columns, dtype = read[version[0]](file)
+    if dtype.hasobject or dtype.kind not in "fiubUS" or not dtype.itemsize:
+        raise _ContentError(
+            f"{name} must hold numbers or text, got {dtype}: Python objects are never loaded"
+        )
+    needed = math.prod(shape) * dtype.itemsize
+    # Not all at once: a size that is promised and not there must not cost its memory.
+    content = bytearray()
+    while len(content) < needed <= size and (
+        part := file.read(min(1 << 24, needed - len(content)))
+    ):
+        content += part
+    if len(content) != needed:
+        raise _ContentError(f"{name} is cut off: {shape} of {dtype} do not fit into the file")
+    flat = np.frombuffer(content, dtype=dtype) if content else np.empty(0, dtype=dtype)
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def _table(file: io.TextIOBase | IO[str]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    first = file.readline(1 << 17)
+    delimiter = max(",;\t", key=first.count)
+    file.seek(0)
+    rows = _rows(csv.reader(cast("IO[str]", file), delimiter=delimiter))
+    begin, head = next(rows, (0, []))
+    if len(head) < 2:
+        raise ValueError(
+            "must be a table of at least one column of inputs and one of labels, separated by "
+            f"commas, semicolons or tabs, got {len(head)} columns"
+        )
+    named = _is_header(head)
+    if named and "" in head:
+        raise ValueError(
+            f"column {head.index('') + 1} has no name: remove it if it only numbers the rows"
+        )
+    folded = [name.lower() for name in head]
+    found = [folded.index(name) for name in _LABEL_NAMES if named and name in folded]
+    at = found[0] if found else len(head) - 1
+    numbers = array.array("d")
+    labels: list[str] = []
+    for line, row in rows if named else itertools.chain([(begin, head)], rows):
+        if len(row) != len(head):
+            raise ValueError(f"line {line} has {len(row)} columns, the first has {len(head)}")
+        for column, cell in enumerate(row):
+            if column == at:
+                labels.append(cell)
+            elif (value := _number(cell)) is not None:
+                numbers.append(value)
+            else:
+                name = head[column] if named else column + 1
+                raise ValueError(f"line {line}, column {name}: {cell[:40]!r} is no number")
+    if not labels:
+        raise ValueError("holds no samples")
+    inputs = np.frombuffer(numbers, dtype=np.float64).reshape(len(labels), len(head) - 1)
+    if "" in labels:
+        raise ValueError(f"sample {labels.index('') + 1} has no label")
+    values = [_number(label) for label in labels]
+    if any(value is None for value in values):
+        return inputs, np.array(labels)
+    return inputs, np.array(values, dtype=np.float64)
+
+
+def _rows(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Lines that are not blank, with their numbers, counted from 1."""
+    for number, line in enumerate(lines, start=1):
+        cells = [cell.strip() for cell in line]
+        if any(cells):
+            yield number, cells
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Whether a line names columns: nothing in it is a number, or the inputs are only counted."""
+    counted = [str(column) for column in range(len(cells) - 1)]
+    if cells[:-1] == counted and cells[-1].lower() in _LABEL_NAMES:
+        return True
+    return all(_number(cell) is None for cell in cells)
+
+
+def _number(cell: str) -> float | None:
+    """What a cell says, None if that is no number; Python's own 1_000 is none."""
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
