@@ -33,7 +33,15 @@ def read_network(
     if file is not None:
         if state_dict is not None:
             raise ValueError("--state-dict belongs to --model, and FILE holds its own")
-        saved, masks = load(file)
+        try:
+            saved, masks = load(file)
+        except ValueError as error:
+            if _state_dict(file) is None:
+                raise
+            raise ValueError(
+                f"{file} is a state dict and no network that prunelimits saved: "
+                f"give --model MODULE:FACTORY --state-dict {file}"
+            ) from error
         return saved, masks or None
     assert model is not None
     network = made(model)
@@ -75,13 +83,21 @@ def load_state_dict(model: nn.Module, path: Path) -> None:
         OSError: If the file cannot be read.
         ValueError: If it holds no state dict or one that does not fit.
     """
-    content: object = None
-    # A file that holds anything but tensors is refused, however torch.load puts it.
-    with contextlib.suppress(pickle.UnpicklingError, RuntimeError, EOFError):
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+    content = _state_dict(path)
+    if content is None:
         raise ValueError(f"{path} must hold a state dict: a dict of tensors")
     try:
         model.load_state_dict(content)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the model: {error}") from error
+
+
+def _state_dict(path: Path) -> dict[str, Tensor] | None:
+    """The state dict that a file holds; None if it holds anything else, however torch puts it."""
+    content: object = None
+    with contextlib.suppress(pickle.UnpicklingError, RuntimeError, EOFError):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or not content:
+        return None
+    named = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return named if len(named) == len(content) else None  # pyright: ignore[reportUnknownArgumentType]

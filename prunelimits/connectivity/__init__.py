@@ -1,4 +1,18 @@
-"""What of a sparse network really counts: paths, dead units, constants, effective sparsity."""
+"""What of a sparse network really counts: paths, dead units, constants, effective sparsity.
+
+The words of this room, for every element of every tensor, under the masks:
+
+- live: a path leads there from an input, so that its value depends on the input.
+- carries: its value need not be zero. What carries and is not live is a constant.
+- reaches: a path leads from there to an output, so that its value may be felt there.
+- effective: on a path from an input to an output; live and reaching.
+- dead: a unit that is not on such a path, for one of three causes: cut off from the input, cut off
+  from the output, or constant.
+- core: what is left of a network when everything dead is taken out.
+- step: one operation of the forward pass, as a map on numbers of paths; rule: what makes a step of
+  an operation, in one table that users add to.
+- sound, exact: what is left out has no effect; and nothing else could be left out.
+"""
 
 from prunelimits.connectivity.analyze import analyze as analyze
 from prunelimits.connectivity.analyze import effective_sparsity as effective_sparsity

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.cutting import cut_modules, rewritten
@@ -193,7 +193,9 @@ class _Check:
         state = torch.random.get_rng_state()
         try:
             with torch.no_grad():
-                found = twin(*args, **kwargs)
+                # A graph that is called as a module prints its code where it fails.
+                call = twin.forward if isinstance(twin, fx.GraphModule) else twin
+                found = call(*args, **kwargs)
         finally:
             torch.random.set_rng_state(state)
         return flat_tensors(dict(found) if isinstance(found, Mapping) else found)

@@ -81,7 +81,22 @@ def test_a_model_of_the_user_s_own(capsys: pytest.CaptureFixture[str]):
         (Analyze(model="analyzed_models:other"), ValueError, "has no attribute 'other'"),
         (Analyze(model="no_such_module_here:f"), ImportError, "no_such_module_here"),
         (Analyze(model="analyzed_models:number"), TypeError, "must make a torch.nn.Module"),
-        (Analyze(model="analyzed_models:small"), ValueError, "inputs is needed"),
+        (Analyze(model="analyzed_models:small"), ValueError, "--input-shape is needed"),
+        (
+            Analyze(model="analyzed_models:small", input_shape=(1, 0, 4)),
+            ValueError,
+            "--input-shape must be of sizes of at least 1, got 1 0 4",
+        ),
+        (
+            Analyze(model="analyzed_models:small", input_shape=(2, 4, 4)),
+            ValueError,
+            "--input-shape 2 4 4: model Sequential cannot be exported",
+        ),
+        (
+            Analyze(Path("wrong.pt")),
+            ValueError,
+            "give --model MODULE:FACTORY --state-dict wrong.pt",
+        ),
         (
             Analyze(model="analyzed_models:small", state_dict=Path("wrong.pt")),
             ValueError,

@@ -139,9 +139,15 @@ def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Any, ...], dict[
 
 
 def _for_linear(model: nn.Module) -> Tensor:
-    leaf = next((m for m in model.modules() if not list(m.children())), None)
-    if not isinstance(leaf, nn.Linear):
+    leaf = first_linear(model)
+    if leaf is None:
         raise ValueError(
             "inputs is needed: an example of what the model is called with, batch axis first"
         )
     return torch.zeros(1, leaf.in_features, dtype=torch.float32, device="cpu").to(leaf.weight)
+
+
+def first_linear(model: nn.Module) -> nn.Linear | None:
+    """The model's first layer, if it is linear: then it takes as many features as that."""
+    leaf = next((m for m in model.modules() if not list(m.children())), None)
+    return leaf if isinstance(leaf, nn.Linear) else None
