@@ -51,8 +51,6 @@ class AbstractPruner(ABC):
         category: When it prunes: once before training, during the training of a dense network, or
             while a sparse network moves its weights.
         needs_data: Whether the scores use the problem's batches and loss.
-        batches: How many batches the published method scores with: as many as `fit` gives it.
-        needs_noise: Whether `init` or `update` may want uniform random numbers.
         needs_gradients: Whether `update` wants the loss's gradient by all weights, pruned ones too.
         normalise: What BatchNorm normalises by while the method scores, as its authors' code does:
             the statistics of the batch, or the running ones.
@@ -66,8 +64,6 @@ class AbstractPruner(ABC):
 
     category: ClassVar[Category]
     needs_data: ClassVar[bool] = False
-    batches: ClassVar[int] = 1
-    needs_noise: ClassVar[bool] = False
     needs_gradients: ClassVar[bool] = False
     normalise: ClassVar[Normalise] = "running"
     rounds: int
@@ -80,6 +76,19 @@ class AbstractPruner(ABC):
         integer_setting(self, "floor", 0)
         choice_setting(self, "scope", get_args(Scope))
         number_setting(self, "until", least=0, most=1)
+
+    @property
+    def batches(self) -> int | None:
+        """How many batches the published method scores with, as many as `fit` gives it; None: all.
+
+        One, unless a method says otherwise.
+        """
+        return 1
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether `init` or `update` wants uniform random numbers; not, unless a method says so."""
+        return False
 
     def budget(self, masks: Masks, keep: int) -> Tensor:
         """`keep` as the rule divides it: `(1,)` for one ranking of all, or `(layers,)`, int64.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, State
@@ -29,9 +29,14 @@ class LearnedMask(AbstractPruner):
     """
 
     needs_data: ClassVar[bool] = True
-    batches: ClassVar[int] = sys.maxsize
     rounds: int = field(default=1, init=False, repr=False)
     until: float = field(default=0.0, init=False, repr=False)
+
+    @property
+    @override
+    def batches(self) -> int | None:
+        """All: it trains on them."""
+        return None
 
     @abstractmethod
     def learn(

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, Category, State
@@ -50,8 +51,13 @@ class SparseToSparse(AbstractPruner):
     """
 
     category: ClassVar[Category] = "sparse to sparse"
-    needs_noise: ClassVar[bool] = True
     scope: Scope = "erk"
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     @abstractmethod
     def start(self, params: Params, masks: Masks) -> Params:

@@ -176,8 +176,8 @@ def _budgets(pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[int])
     return torch.stack([distinct[number] for number in keep]).to(ensemble.device)
 
 
-def _problem(ensemble: MLPEnsemble, training: Training, number: int) -> Problem:
-    """The task of a member, with the first batches of the training."""
+def _problem(ensemble: MLPEnsemble, training: Training, number: int | None) -> Problem:
+    """The task of a member, with the first batches of the training; None: those of an epoch."""
     plan = training.plan
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -185,5 +185,7 @@ def _problem(ensemble: MLPEnsemble, training: Training, number: int) -> Problem:
 
     member = {name: value[0] for name, value in ensemble.params.items()}
     problem, _ = problem_of(MLP.from_params(ensemble.widths, member), loss)
-    batches = [plan.samples(step) for step in range(min(number, plan.steps_per_epoch))]
+    most = plan.steps_per_epoch
+    steps = range(most if number is None else min(number, most))
+    batches = [plan.samples(step) for step in steps]
     return problem._replace(batches=[(training.x[b], training.y[b]) for b in batches])

@@ -281,10 +281,17 @@ def test_the_same_seed_gives_the_same_masks(pruner: AbstractPruner):
         draws.append(masks.flatten(found))
     assert torch.equal(draws[0], draws[1])
     assert torch.equal(draws[1], draws[2])
-    random = (
-        not isinstance(pruner, pruners.SNIP | pruners.GraSP | pruners.OBD) and pruner.needs_noise
-    )
-    assert torch.equal(draws[2], draws[3]) != random
+    assert torch.equal(draws[2], draws[3]) != pruner.needs_noise
+
+
+def test_what_a_method_needs_depends_on_its_settings():
+    for method in (pruners.SNIP, pruners.GraSP):
+        assert not method().needs_noise
+        assert method(xavier=True).needs_noise
+    assert not pruners.OBD().needs_noise
+    assert pruners.OBD(probes=2).needs_noise
+    assert (pruners.ProsPr().batches, pruners.ProsPr(steps=5).batches) == (4, 6)
+    assert pruners.EdgePopup().batches is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import count, flatten
@@ -29,12 +30,17 @@ class SNIP(AtInit):
     """
 
     needs_data: ClassVar[bool] = True
-    needs_noise: ClassVar[bool] = True  # for `xavier` alone
     xavier: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         flag_setting(self, "xavier")
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """Where it draws a fresh start."""
+        return self.xavier
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -54,8 +60,6 @@ class GraSP(AtInit):
 
     needs_data: ClassVar[bool] = True
     normalise: ClassVar[Normalise] = "batch"
-    batches: ClassVar[int] = 2
-    needs_noise: ClassVar[bool] = True  # for `xavier` alone
     temperature: float = 200.0
     xavier: bool = False
 
@@ -63,6 +67,18 @@ class GraSP(AtInit):
         super().__post_init__()
         number_setting(self, "temperature", above=0)
         flag_setting(self, "xavier")
+
+    @property
+    @override
+    def batches(self) -> int:
+        """As many as its authors' code takes."""
+        return 2
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """Where it draws a fresh start."""
+        return self.xavier
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -110,8 +126,13 @@ class IterSNIP(AtInit):
 
     needs_data: ClassVar[bool] = True
     normalise: ClassVar[Normalise] = "batch"
-    batches: ClassVar[int] = 10
     rounds: int = 10
+
+    @property
+    @override
+    def batches(self) -> int:
+        """As many as its authors' code takes."""
+        return 10
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -134,9 +155,14 @@ class FORCE(AtInit):
 
     needs_data: ClassVar[bool] = True
     normalise: ClassVar[Normalise] = "batch"
-    batches: ClassVar[int] = 10
     revive: ClassVar[bool] = True
     rounds: int = 10
+
+    @property
+    @override
+    def batches(self) -> int:
+        """As many as its authors' code takes."""
+        return 10
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -159,7 +185,6 @@ class ProsPr(AtInit):
 
     needs_data: ClassVar[bool] = True
     normalise: ClassVar[Normalise] = "batch"
-    batches: ClassVar[int] = 4
     steps: int = 3
     lr: float = 0.1
     momentum: float = 0.9
@@ -171,6 +196,12 @@ class ProsPr(AtInit):
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         flag_setting(self, "constant_first_step")
+
+    @property
+    @override
+    def batches(self) -> int:
+        """One for each step, and one for the loss after them."""
+        return self.steps + 1
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -197,7 +228,11 @@ class Random(AtInit):
     [The unreasonable effectiveness of random pruning](https://arxiv.org/abs/2202.02643).
     """
 
-    needs_noise: ClassVar[bool] = True
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -217,8 +252,13 @@ class SmartRatio(AtInit):
         scope: By which rule the layers get their quotas; see `smart_ratio`.
     """
 
-    needs_noise: ClassVar[bool] = True
     scope: Scope = "smart_ratio"
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
@@ -260,13 +300,18 @@ class PHEW(AtInit):
         walks: How many walks at most. None: one for every weight there is.
     """
 
-    needs_noise: ClassVar[bool] = True
     walks: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.walks is not None:
             integer_setting(self, "walks", 1)
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None

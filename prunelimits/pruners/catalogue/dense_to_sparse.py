@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import flatten
@@ -68,7 +69,6 @@ class OBD(AtInit):
 
     category: ClassVar[Category] = "dense to sparse"
     needs_data: ClassVar[bool] = True
-    needs_noise: ClassVar[bool] = True  # for `probes` alone
     probes: int = 0
     gauss_newton: bool = False
 
@@ -76,6 +76,12 @@ class OBD(AtInit):
         super().__post_init__()
         integer_setting(self, "probes", 0, MOST_PROBES)
         flag_setting(self, "gauss_newton")
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """Where random vectors estimate the diagonal."""
+        return self.probes > 0
 
     def scores(
         self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None

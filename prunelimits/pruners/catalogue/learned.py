@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import apply
@@ -40,7 +41,6 @@ class EdgePopup(LearnedMask):
     """
 
     category: ClassVar[Category] = "at initialisation"
-    needs_noise: ClassVar[bool] = True
     epochs: int = 100
     lr: float = 0.1
     momentum: float = 0.9
@@ -53,6 +53,12 @@ class EdgePopup(LearnedMask):
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         number_setting(self, "weight_decay", least=0)
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     def learn(
         self,
@@ -105,7 +111,6 @@ class RareGems(LearnedMask):
     """
 
     category: ClassVar[Category] = "at initialisation"
-    needs_noise: ClassVar[bool] = True
     epochs: int = 150
     freeze: int = 5
     lr: float = 0.1
@@ -119,6 +124,12 @@ class RareGems(LearnedMask):
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         number_setting(self, "l2", least=0)
+
+    @property
+    @override
+    def needs_noise(self) -> bool:
+        """It chooses at random."""
+        return True
 
     def learn(
         self,
