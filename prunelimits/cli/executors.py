@@ -9,7 +9,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Generator
-from concurrent.futures import Executor, ProcessPoolExecutor, wait
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for_end
 from typing import TYPE_CHECKING, Any
@@ -67,8 +67,8 @@ def _pool(workers: int, threads: int) -> Generator[ProcessPoolExecutor]:
     try:
         with _interrupts_held_back():
             # A process starts when there is something to do for it, and inherits what is held back.
-            begun = [pool.submit(os.getpid) for _ in range(workers)]
-        wait(begun)
+            for _ in range(workers):
+                pool.submit(os.getpid)
         yield pool
     except BaseException:
         # Nobody waits for shards that are under way: they are not lost, only not begun.
