@@ -23,7 +23,11 @@ class TorchEngine(AbstractEngine):
     @override
     def name(self) -> str:
         capability = torch.backends.cpu.get_cpu_capability()
-        return f"torch {torch.__version__} {capability} {torch.get_num_threads()} threads"
+        name = f"torch {torch.__version__} {capability} {torch.get_num_threads()} threads"
+        if torch.cuda.is_available():
+            precision = "TF32" if torch.backends.cuda.matmul.allow_tf32 else "no TF32"
+            name += f", {torch.cuda.get_device_name()} {precision}"
+        return name
 
     @override
     def supports(self, ensemble: MLPEnsemble) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -647,3 +648,27 @@ def test_an_engine_that_does_not_support_the_ensemble_is_refused() -> None:
         fit(ensemble, x, y, engine=NoEngine())
     with pytest.raises(ValueError, match=r"engine torch .* does not support MLPEnsemble\(\(2, 3"):
         evaluate(ensemble, x, y, engine=NoEngine())
+
+
+def test_threads_that_train_at_once_do_what_each_does_alone(
+    engine: AbstractEngine, supported: Callable[[MLPEnsemble], MLPEnsemble]
+) -> None:
+    """They share the engine, the data and the remembered orders of the samples."""
+    x, y = data("binary_cross_entropy", n=130)
+    recipe = Recipe(epochs=3, batch_size=16)
+    ensembles = [supported(MLPEnsemble((2, 5, 1), 3, seed=seed)) for seed in range(6)]
+
+    def trained(seed: int) -> MLPEnsemble:
+        result = fit(ensembles[seed], x, y, recipe, seed=seed % 2, engine=engine)
+        evaluate(result.ensemble, x, y, engine=engine)
+        return result.ensemble
+
+    _recent_order.cache_clear()
+    alone = [trained(seed) for seed in range(6)]
+    _recent_order.cache_clear()
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(trained, range(6)))
+    assert all(map(same_state, alone, together))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads

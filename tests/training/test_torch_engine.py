@@ -20,6 +20,21 @@ def test_forward_equals_single_models(widths: tuple[int, ...]) -> None:
         torch.testing.assert_close(outputs[member], ensemble.member(member)[0](x))
 
 
+@pytest.mark.parametrize(("allowed", "said"), [(True, "TF32"), (False, "no TF32")])
+def test_the_name_tells_what_a_gpu_computes_with(
+    allowed: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = TorchEngine().name
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H200")
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        assert TorchEngine().name == f"{alone}, NVIDIA H200 {said}"
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def test_sample_losses_by_hand() -> None:
     log2, log3 = float(torch.tensor(2.0).log()), float(torch.tensor(3.0).log())
     logits = torch.tensor([[[0.0], [log3]], [[-log3], [0.0]]])
