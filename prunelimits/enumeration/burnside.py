@@ -59,7 +59,7 @@ def _partitions(total: int, largest: int) -> Iterator[CycleType]:
 class FixedMasks:
     """Counts of masks without zero rows or columns that permutations of rows and columns fix.
 
-    A pair of cycles of lengths r and c holds gcd(r, c) groups of lcm(r, c) cells each that must be
+    A pair of cycles of lengths r and c holds gcd(r, c) sets of lcm(r, c) entries each that must be
     equal: a factor (1 + x^lcm)^gcd, where the exponent of x counts ones. Polynomials are evaluated
     at one integer `x`: at 1 for the number of masks, at a power of two wide enough that the
     coefficients can be read off the result for their distribution.
@@ -107,7 +107,7 @@ class FixedMasks:
                 masks = self._reduced(masks * (free - 1))
         return masks
 
-    def chains(self, widths: Sequence[int], inputs: Used = "all") -> int:
+    def sum_over_permutations(self, widths: Sequence[int], inputs: Used = "all") -> int:
         """The sum over all hidden permutations of the masks of all layers that they fix."""
         sums = {identity_cycles(widths[0]): 1}
         used = inputs
@@ -160,7 +160,7 @@ def count_networks(widths: Sequence[int], *, inputs: Used = "all") -> int:
     """
     widths = check_widths(widths)
     checked_choice("inputs", inputs, get_args(Used))
-    return FixedMasks().chains(widths, inputs) // group_order(widths)
+    return FixedMasks().sum_over_permutations(widths, inputs) // group_order(widths)
 
 
 def count_networks_by_nonzeros(
@@ -195,7 +195,7 @@ def count_networks_by_nonzeros(
         return {}
     order = group_order(widths)
     width = weights + order.bit_length() + 1
-    packed = FixedMasks(2**width, 2 ** (width * (most + 1))).chains(widths, inputs)
+    packed = FixedMasks(2**width, 2 ** (width * (most + 1))).sum_over_permutations(widths, inputs)
     counts: dict[int, int] = {}
     for ones in range(most + 1):
         count = ((packed >> (ones * width)) & (2**width - 1)) // order

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import get_args
 
 from torch import Tensor
 
-from prunelimits.arguments import checked_choice
+from prunelimits.arguments import checked_choice, shown
 from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.mask_layout import MaskLayout
 from prunelimits.enumeration.orbit_cuts import best_cut
@@ -69,8 +70,8 @@ def same_network(first: Masks, second: Masks, *, inputs: Used = "all") -> bool:
 
 def _widths(masks: object) -> tuple[int, ...]:
     """The widths of the MLP that has these weight masks."""
-    if not isinstance(masks, dict):
-        raise TypeError(f"masks must be a dict of bool tensors, got {type(masks).__name__}")
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks must be a dict of bool tensors, got {shown(masks)}")
     weights: list[Tensor] = []
     while isinstance(weight := masks.get(f"layers.{len(weights)}.weight"), Tensor):
         if weight.dim() != 2:

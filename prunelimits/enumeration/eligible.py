@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.arguments import checked_choice, checked_integer, checked_tensor, shown
 from prunelimits.enumeration.eligible_counts import EligibleCounts, Used
 from prunelimits.enumeration.eligible_ranks import EligibleRanks, Order
 from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
@@ -179,8 +179,8 @@ class EligibleMasks(LazySequence[Tensor]):
     def _checked_rows(self, mask: object) -> list[int]:
         """The rows of an eligible mask as binary numbers."""
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise TypeError(f"mask must be a bool tensor, got {kind}")
+            raise TypeError(f"mask must be a bool tensor, got {shown(mask)}")
+        checked_tensor("mask", mask)
         if tuple(mask.shape) != self.shape:
             raise ValueError(f"mask must have shape {self.shape}, got {tuple(mask.shape)}")
         for axis, name in ((1, "row"), (0, "column"))[: 2 if self.columns == "all" else 1]:

@@ -14,8 +14,8 @@ Used: TypeAlias = Literal["all", "any"]
 MOST_ENTRIES = 1024
 
 
-def multisets(kinds: int, size: int) -> int:
-    """The number of multisets of `size` members out of `kinds` kinds.
+def multisets(items: int, size: int) -> int:
+    """The number of multisets of `size` members out of `items` items, each as often as one likes.
 
     Examples:
         >>> multisets(3, 2)
@@ -23,7 +23,7 @@ def multisets(kinds: int, size: int) -> int:
     """
     if size == 0:
         return 1
-    return comb(kinds + size - 1, size)
+    return comb(items + size - 1, size)
 
 
 class EligibleCounts:

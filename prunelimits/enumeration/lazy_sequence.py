@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prunelimits.arguments import checked_integer, checked_integers, checked_tensor
+
 Element = TypeVar("Element")
 
-Ranks: TypeAlias = Sequence[int] | range | Tensor
-"""Ranks as callers give them: integers, a range, or a one-dimensional integer tensor."""
+Ranks: TypeAlias = Sequence[int] | range | NDArray[Any] | Tensor
+"""Ranks as callers give them: integers, a range, or a one-dimensional array or tensor of them."""
 
 LARGEST_CHUNK = 4096
 """Elements computed together when a space is iterated over."""
@@ -41,28 +43,36 @@ def as_rank_array(ranks: Ranks, count: int) -> NDArray[Any]:
     """
     dtype = number_dtype(count)
     if isinstance(ranks, Tensor):
-        if ranks.dim() != 1 or ranks.is_floating_point() or ranks.is_complex():
+        checked_tensor("ranks", ranks)
+        if ranks.dim() != 1 or ranks.is_floating_point() or ranks.dtype == torch.bool:
             raise TypeError(
                 "ranks must be a one-dimensional integer tensor, "
                 f"got shape {tuple(ranks.shape)} of {ranks.dtype}"
             )
-        array = ranks.cpu().numpy().astype(dtype)
+        integers = ranks.cpu().numpy()
+        _check_ends(integers, count)
+        array = integers.astype(dtype)
     elif isinstance(ranks, range):
         ends = (ranks[0], ranks[-1]) if ranks else ()
         _check_range(ends, count)
         if dtype is np.int64:
             return np.arange(ranks.start, ranks.start + len(ranks) * ranks.step, ranks.step)
         array = np.array(ranks, dtype=object)
+    elif isinstance(ranks, np.ndarray) and ranks.ndim == 1 and ranks.dtype.kind in "iu":
+        _check_ends(ranks, count)
+        array = ranks.astype(dtype)
     else:
-        try:
-            integers = [operator.index(rank) for rank in ranks]
-        except TypeError as error:
-            raise TypeError(f"ranks must be integers: {error}") from error
-        _check_range(integers, count)
+        # Plain ints, which most are, need no check one by one.
+        plain = isinstance(ranks, list | tuple) and all(type(rank) is int for rank in ranks)
+        integers = ranks if plain else checked_integers("ranks", ranks)
+        _check_range((min(integers), max(integers)) if integers else (), count)
         array = np.array(integers, dtype=dtype)
-    if len(array):
-        _check_range((int(array.min()), int(array.max())), count)
     return array
+
+
+def _check_ends(ranks: NDArray[Any], count: int) -> None:
+    if len(ranks):
+        _check_range((int(ranks.min()), int(ranks.max())), count)
 
 
 def _check_range(ranks: Sequence[int], count: int) -> None:
@@ -108,7 +118,7 @@ class LazySequence(Sequence[Element]):
     def __getitem__(self, index: int | slice) -> Element | SequenceSlice[Element]:
         if isinstance(index, slice):
             return SequenceSlice(self, range(self.count)[index])
-        position = operator.index(index)
+        position = checked_integer("index", index)
         rank = position + self.count if position < 0 else position
         if not 0 <= rank < self.count:
             raise IndexError(f"index {position} is out of range for {self.count} elements")
@@ -134,8 +144,11 @@ class LazySequence(Sequence[Element]):
 
         Raises:
             ValueError: If `value` is not an element or lies outside `start` to `stop`.
-            TypeError: If it is not of the elements' type.
+            TypeError: If it is not of the elements' type, or `start` or `stop` is not an integer.
         """
+        checked_integer("start", start)
+        if stop is not None:
+            checked_integer("stop", stop)
         rank = self.rank(value)
         if rank not in range(self.count)[start:stop]:
             raise ValueError(f"the element has rank {rank}, outside the slice {start}:{stop}")

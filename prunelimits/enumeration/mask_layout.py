@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_tensor, shown
 from prunelimits.enumeration.eligible_tables import Bits, Integers
 from prunelimits.masks import unflatten
 from prunelimits.models import check_widths, parameter_shapes
@@ -80,7 +81,7 @@ class MaskLayout:
             ValueError: If a name or a shape is not as in `shapes`.
         """
         if not isinstance(masks, Mapping):
-            raise TypeError(f"masks must be a dict of bool tensors, got {type(masks).__name__}")
+            raise TypeError(f"masks must be a dict of bool tensors, got {shown(masks)}")
         if set(masks) != set(self.shapes):
             raise ValueError(f"masks must have the names {list(self.shapes)}, got {list(masks)}")
         for name, shape in self.shapes.items():
@@ -103,4 +104,4 @@ def _check_bool(name: str, mask: object) -> Tensor:
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"{name} must be a bool tensor, got {kind}")
-    return mask
+    return checked_tensor(name, mask)

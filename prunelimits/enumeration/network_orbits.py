@@ -156,7 +156,7 @@ class NetworkOrbits:
         )
         projection = self._projection(index)
         for chunk in least_multisets(self._cut.blocks[index], actions, self._most_in(index)):
-            flags, kind = _distinct_columns(chunk.fixed_by)
+            flags, which = _distinct_columns(chunk.fixed_by)
             stabilisers = [
                 tuple(
                     sorted(
@@ -169,9 +169,10 @@ class NetworkOrbits:
                 )
                 for fixes in flags.T
             ]
-            # Kinds that look the same to later blocks share a cell, whose keys must stay ascending.
+            # Masks whose stabilisers look the same to later blocks share a cell, whose keys must
+            # stay ascending.
             distinct = sorted(set(stabilisers))
-            after = np.array([distinct.index(stabiliser) for stabiliser in stabilisers])[kind]
+            after = np.array([distinct.index(stabiliser) for stabiliser in stabilisers])[which]
             order = np.lexsort((after, chunk.ones))
             ones, after = chunk.ones[order], after[order]
             borders = np.flatnonzero((np.diff(ones) != 0) | (np.diff(after) != 0)) + 1
@@ -207,7 +208,7 @@ class NetworkOrbits:
 
     def _check_size(self, index: int, states: list[Subgroup]) -> None:
         """Raises if the tables of block `index` for these states would be too large."""
-        multisets = self._cut.blocks[index].multisets_within(self._most_in(index))
+        multisets = self._cut.blocks[index].candidates_within(self._most_in(index))
         sifted = multisets * len(states)
         if sifted > MOST_MULTISETS:
             raise ValueError(

@@ -10,9 +10,10 @@ from itertools import pairwise, permutations, product
 
 import numpy as np
 
-from prunelimits.enumeration.eligible_counts import Used, multisets
+from prunelimits.enumeration.abstract_block import AbstractBlock, Types
+from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_tables import Bits, Integers
-from prunelimits.enumeration.orbit_blocks import Block, Types
+from prunelimits.enumeration.orbit_blocks import MatrixBlock, PairBlock
 
 LARGEST_GROUP = 5040
 """The most permutations of the nodes' units that are gone through one by one."""
@@ -32,12 +33,12 @@ class Cut:
     Attributes:
         widths: The network's widths.
         nodes: The layers that are nodes, from 0 to the last.
-        blocks: The blocks, the one with most multisets first, then in the network's order.
+        blocks: The blocks, the one with most candidates first, then in the network's order.
     """
 
     widths: tuple[int, ...]
     nodes: tuple[int, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[AbstractBlock, ...]
 
     @property
     def hidden_nodes(self) -> tuple[int, ...]:
@@ -51,14 +52,14 @@ class Cut:
             product(*(permutations(range(self.widths[node])) for node in self.hidden_nodes))
         )
 
-    def touched(self, block: Block) -> set[int]:
+    def touched(self, block: AbstractBlock) -> set[int]:
         """The positions among `hidden_nodes` of the nodes that a block ends at."""
         ends = (block.layers[0], block.layers[-1] + 1)
         return {place for place, node in enumerate(self.hidden_nodes) if node in ends}
 
     @cached_property
     def actions(self) -> list[Types]:
-        """For each block, where each group element takes each type: shape `(group, kinds)`."""
+        """For each block, where each group element takes each type: shape `(group, types)`."""
         fixed = {end: tuple(range(self.widths[end])) for end in (0, len(self.widths) - 1)}
         result: list[Types] = []
         for block in self.blocks:
@@ -111,7 +112,7 @@ class Cut:
 def best_cut(widths: tuple[int, ...], inputs: Used = "all") -> Cut:
     """The cut whose orbits take the least work to list.
 
-    With n multisets in a block and a group of order g, the work is about n (1 + log g) for the
+    With n candidates in a block and a group of order g, the work is about n (1 + log g) for the
     largest block, which alone meets the whole group, and at most n g for each of the others.
 
     Raises:
@@ -135,8 +136,8 @@ def cuts(widths: tuple[int, ...], inputs: Used = "all") -> Iterator[Cut]:
         nodes = (0, *(layer for layer, is_node in enumerate(chosen, 1) if is_node), last)
         if all(above - below <= 2 for below, above in pairwise(nodes)):
             blocks = [
-                Block(
-                    layers=tuple(range(below, above)),
+                (MatrixBlock if above == below + 1 else PairBlock)(
+                    layer=below,
                     d_in=widths[below],
                     units=widths[below + 1],
                     d_out=widths[above],
@@ -144,15 +145,9 @@ def cuts(widths: tuple[int, ...], inputs: Used = "all") -> Iterator[Cut]:
                 )
                 for below, above in pairwise(nodes)
             ]
-            largest = max(blocks, key=_multisets)
+            largest = max(blocks, key=lambda block: block.candidates)
             blocks.sort(key=lambda block: block is not largest)
             yield Cut(widths, nodes, tuple(blocks))
-
-
-def _multisets(block: Block) -> int:
-    if block.single:
-        return (2**block.d_in - 1) ** block.units
-    return multisets(block.kinds, block.units)
 
 
 def _order(cut: Cut) -> int:
@@ -162,11 +157,11 @@ def _order(cut: Cut) -> int:
 def _manageable(cut: Cut) -> bool:
     order = _order(cut)
     return order <= LARGEST_GROUP and all(
-        block.key_bits <= 63 and block.kinds * order <= LARGEST_ACTION for block in cut.blocks
+        block.key_bits <= 63 and block.type_count * order <= LARGEST_ACTION for block in cut.blocks
     )
 
 
 def _cost(cut: Cut) -> float:
-    largest, *others = (_multisets(block) for block in cut.blocks)
+    largest, *others = (block.candidates for block in cut.blocks)
     order = _order(cut)
     return largest * (1 + math.log(order)) + order * sum(others)

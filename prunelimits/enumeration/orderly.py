@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimits.enumeration.abstract_block import AbstractBlock, Types
 from prunelimits.enumeration.eligible_tables import Bits, Integers
-from prunelimits.enumeration.orbit_blocks import Block, Types
 
 CHUNK = 2**17
 """Tuples grown together, which bounds the memory in use."""
@@ -55,14 +55,14 @@ class _Beginnings:
         )
 
 
-def least_multisets(block: Block, actions: Types, most: int) -> Iterator[LeastMultisets]:
+def least_multisets(block: AbstractBlock, actions: Types, most: int) -> Iterator[LeastMultisets]:
     """The least multisets that are matrices of the block, in chunks, keys ascending.
 
     No row of a matrix is zero, and no column but those that `block.used` allows.
 
     Args:
         block: The block whose types are meant.
-        actions: Where each element of the group takes each type, shape `(elements, kinds)`,
+        actions: Where each element of the group takes each type, shape `(elements, types)`,
             without duplicates.
         most: Matrices with more ones are left out.
     """
@@ -70,20 +70,20 @@ def least_multisets(block: Block, actions: Types, most: int) -> Iterator[LeastMu
     start = _Beginnings(
         np.zeros((0, 1), dtype=block.dtype), nothing, nothing, nothing, np.zeros((0, 1), dtype=bool)
     )
-    identity = np.arange(block.kinds, dtype=block.dtype)
+    identity = np.arange(block.type_count, dtype=block.dtype)
     for grown in _grown(block, actions, (actions == identity).all(axis=1), most, start):
         yield LeastMultisets(block.pack(grown.types), grown.ones, grown.fixed_by)
 
 
 def _grown(
-    block: Block, actions: Types, trivial: Bits, most: int, beginnings: _Beginnings
+    block: AbstractBlock, actions: Types, trivial: Bits, most: int, beginnings: _Beginnings
 ) -> Iterator[_Beginnings]:
     """All complete tuples that start with one of `beginnings`, depth first in chunks."""
     if len(beginnings.types) == block.units:
         yield beginnings
         return
     first = beginnings.types[-1].astype(np.int64) if len(beginnings.types) else np.zeros(1, int)
-    ends = np.cumsum(block.kinds - first)
+    ends = np.cumsum(block.type_count - first)
     chunk = max(1, min(CHUNK, CHUNK_FLAGS // len(actions)))
     start = 0
     while start < len(first):
@@ -98,18 +98,18 @@ def _grown(
 
 
 def _extended(
-    block: Block, most: int, beginnings: _Beginnings, parents: Integers, first: Integers
+    block: AbstractBlock, most: int, beginnings: _Beginnings, parents: Integers, first: Integers
 ) -> _Beginnings:
     """The beginnings at `parents` with any type from `first` on added, if masks can come of it."""
-    choices = block.kinds - first
+    choices = block.type_count - first
     parent = np.repeat(parents, choices)
     offset = np.arange(len(parent)) - np.repeat(np.cumsum(choices) - choices, choices)
     added = np.repeat(first, choices) + offset
-    covered_in = beginnings.covered_in[parent] | block.values_in[added]
-    covered_out = beginnings.covered_out[parent] | block.values_out[added]
+    covered_in = beginnings.covered_in[parent] | block.rows_below[added]
+    covered_out = beginnings.covered_out[parent] | block.columns_above[added]
     ones = beginnings.ones[parent] + block.ones[added]
     units_left = block.units - len(beginnings.types) - 1
-    fits = block.d_out - np.bitwise_count(covered_out) <= units_left * block.most_in_row
+    fits = block.d_out - np.bitwise_count(covered_out) <= units_left * block.most_fed
     if block.used == "all":
         fits &= block.d_in - np.bitwise_count(covered_in) <= units_left * block.d_in
     fits &= ones + units_left * int(block.ones.min()) <= most
@@ -121,7 +121,9 @@ def _extended(
     return _Beginnings(types, covered_in[kept], covered_out[kept], ones[kept], no_actions)
 
 
-def _least(block: Block, actions: Types, trivial: Bits, beginnings: _Beginnings) -> _Beginnings:
+def _least(
+    block: AbstractBlock, actions: Types, trivial: Bits, beginnings: _Beginnings
+) -> _Beginnings:
     """The beginnings that no action makes smaller, complete ones with the actions that fix them."""
     complete = len(beginnings.types) == block.units
     key = block.pack(beginnings.types)

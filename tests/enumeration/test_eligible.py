@@ -215,7 +215,7 @@ def test_rank_out_of_range(ranks: object) -> None:
 
 @pytest.mark.parametrize("ranks", [[0.5], ["a"], torch.tensor([0.0]), torch.tensor([[1]])])
 def test_ranks_must_be_integers(ranks: object) -> None:
-    with pytest.raises(TypeError, match="ranks must be"):
+    with pytest.raises(TypeError, match=r"ranks(\[0\])? must be"):
         EligibleMasks(2, 3).take(ranks)
 
 

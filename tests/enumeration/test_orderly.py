@@ -11,20 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits.enumeration import orderly
-from prunelimits.enumeration.orbit_blocks import Block, sorted_columns
+from prunelimits.enumeration.abstract_block import AbstractBlock
+from prunelimits.enumeration.binary_digits import sorted_columns
+from prunelimits.enumeration.orbit_blocks import MatrixBlock, PairBlock
 from prunelimits.enumeration.orderly import least_multisets
 
 from .orbit_oracle import weight_masks
 
 BLOCKS = [
-    Block((0, 1), 2, 3, 2),
-    Block((0, 1), 3, 2, 3),
-    Block((0, 1), 1, 4, 3),
-    Block((0, 1), 3, 1, 1),
-    Block((0,), 2, 3, 3),
-    Block((0,), 3, 3, 3),
-    Block((0,), 3, 1, 1),
-    Block((0,), 1, 1, 1),
+    PairBlock(0, 2, 3, 2),
+    PairBlock(0, 3, 2, 3),
+    PairBlock(0, 1, 4, 3),
+    PairBlock(0, 3, 1, 1),
+    MatrixBlock(0, 2, 3, 3),
+    MatrixBlock(0, 3, 3, 3),
+    MatrixBlock(0, 3, 1, 1),
+    MatrixBlock(0, 1, 1, 1),
 ]
 
 
@@ -34,25 +36,27 @@ def test_sorting_network_sorts(rows: int, columns: int, seed: int) -> None:
     assert (sorted_columns(types) == np.sort(types, axis=0)).all()
 
 
-def block_masks(block: Block) -> Iterator[list[np.ndarray]]:
+def block_masks(block: AbstractBlock) -> Iterator[list[np.ndarray]]:
     """Every labelled mask of the block: its one or two matrices."""
     below = weight_masks(block.d_in, block.units)
-    if block.single:
+    if isinstance(block, MatrixBlock):
         yield from ([mask] for mask in below)
     else:
         yield from map(list, itertools.product(below, weight_masks(block.units, block.d_out)))
 
 
-def key_of(block: Block, masks: list[np.ndarray]) -> int:
+def key_of(block: AbstractBlock, masks: list[np.ndarray]) -> int:
     types = block.types([mask.reshape(1, -1) for mask in masks])
     return int(block.key(types)[0])
 
 
-def moved(block: Block, masks: list[np.ndarray], below: tuple[int, ...], above: tuple[int, ...]):
+def moved(
+    block: AbstractBlock, masks: list[np.ndarray], below: tuple[int, ...], above: tuple[int, ...]
+):
     """The masks after unit u of a node has become unit `below[u]`, or `above[u]`."""
     first, last = masks[0].copy(), masks[-1].copy()
     first[:, list(below)] = masks[0]
-    if block.single:
+    if isinstance(block, MatrixBlock):
         result = first.copy()
         result[list(above)] = first
         return [result]
@@ -61,7 +65,7 @@ def moved(block: Block, masks: list[np.ndarray], below: tuple[int, ...], above: 
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_action_is_that_of_the_units(block: Block) -> None:
+def test_action_is_that_of_the_units(block: AbstractBlock) -> None:
     for masks in itertools.islice(block_masks(block), 0, None, 7):
         types = block.types([mask.reshape(1, -1) for mask in masks])
         for below in itertools.permutations(range(block.d_in)):
@@ -71,7 +75,7 @@ def test_action_is_that_of_the_units(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_matrices_have_their_key(block: Block) -> None:
+def test_matrices_have_their_key(block: AbstractBlock) -> None:
     keys = np.array(sorted({key_of(block, masks) for masks in block_masks(block)}))
     matrices = block.matrices(keys)
     found = [[mask[index] for mask in matrices] for index in range(len(keys))]
@@ -83,7 +87,7 @@ def test_matrices_have_their_key(block: Block) -> None:
 @pytest.mark.parametrize("chunk", [1, 5, 2**17])
 @pytest.mark.parametrize("block", BLOCKS)
 def test_least_multisets_are_those_found_by_brute_force(
-    block: Block, chunk: int, monkeypatch: pytest.MonkeyPatch
+    block: AbstractBlock, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orderly, "CHUNK", chunk)
     ones = {
@@ -116,13 +120,13 @@ def test_least_multisets_are_those_found_by_brute_force(
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_multisets_within(block: Block) -> None:
-    if block.single:
+def test_candidates_within(block: AbstractBlock) -> None:
+    if isinstance(block, MatrixBlock):
         rows = itertools.product(range(1, 2**block.d_in), repeat=block.units)
         ones = [sum(value.bit_count() for value in values) for values in rows]
     else:
-        kinds = range(block.kinds)
-        multisets = itertools.combinations_with_replacement(kinds, block.units)
-        ones = [sum(int(block.ones[kind]) for kind in multiset) for multiset in multisets]
+        multisets = itertools.combinations_with_replacement(range(block.type_count), block.units)
+        ones = [sum(int(block.ones[type_]) for type_ in multiset) for multiset in multisets]
     for most in range(-1, 14):
-        assert block.multisets_within(most) == sum(n <= most for n in ones)
+        assert block.candidates_within(most) == sum(n <= most for n in ones)
+    assert block.candidates == len(ones)
