@@ -113,6 +113,8 @@ def eliminate(
         checked_instance("engine", engine, AbstractEngine, "an engine or None")
     if time_limit is not None:
         checked_number("time_limit", time_limit, above=0)
+    if store is not None and not isinstance(store, str | os.PathLike):
+        raise TypeError(f"store must be a path, or None, got {shown(store)}")
     if on_round is not None:
         checked_callable("on_round", on_round, "a function of a Round, or None")
     with ExitStack() as stack:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
 from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
 from prunelimits.modes import in_plain_modes
+from prunelimits.randomness import derive
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.fit import evaluate
+
+Numbers = NDArray[np.float64]
 
 # A parameter of zero has no size to take steps in proportion to.
 _SMALLEST_SCALE = 1e-3
@@ -40,7 +47,8 @@ def evolve(
     A training descends a loss, which is not the accuracy: the smallest networks at an accuracy
     gain from a search for the accuracy itself. This is
     [CMA-ES](https://arxiv.org/abs/1604.00772) with its usual constants, for all members at once,
-    over the parameters that each keeps, in units of their sizes at the start. It measures
+    over the parameters that each keeps, in units of their sizes at the start. A member's result is
+    what it would be alone: all meet the same random numbers. It measures
     `generations * population` networks a member on all the data, and suits a few dozen parameters
     that are nearly right. Masks stay as they are; no member gets worse.
 
@@ -52,12 +60,12 @@ def evolve(
         population: Candidates of every member in each generation.
         step: Standard deviation of the first candidates, relative to each parameter.
         loss: As in `fit`; for squared error it is the loss that is minimised.
-        seed: Decides the candidates.
+        seed: Decides the candidates, of every member alike: for other tries take other seeds.
         engine: Who measures. None: the fastest that supports the ensemble.
 
     Raises:
         ValueError: If data do not fit the ensemble or a number is out of its range.
-        TypeError: If something counted is not an integer.
+        TypeError: If an argument is of another kind.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -68,167 +76,200 @@ def evolve(
         >>> bool((evaluate(evolved, x, y).accuracy > evaluate(start, x, y).accuracy).all())
         True
     """
-    checked_integer("generations", generations, 0)
-    checked_integer("population", population, 4)
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"step must be a positive number, got {step!r}")
-    shapes = parameter_shapes(ensemble.widths)
-    masks = rows(ensemble.masks)
-    # The parameters that a member keeps, those that keep fewer filled up by some they do not.
-    place = (~masks).int().argsort(dim=1, stable=True)[:, : int(masks.sum(1).max())]
-    kept = masks.gather(1, place)
+    checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
+    checked_tensor("x", x)
+    checked_tensor("y", y)
+    generations = checked_integer("generations", generations, 0)
+    population = checked_integer("population", population, 4)
+    step = checked_number("step", step, above=0)
+    word = int(derive(checked_integer("seed", seed), 0)[0] >> 1)
+    if engine is not None:
+        checked_instance("engine", engine, AbstractEngine, "an engine or None")
+    kept = _KeptParameters(ensemble)
 
-    def networks(values: Tensor) -> MLPEnsemble:
-        """Kept parameters `(members, copies, most)` as an ensemble."""
-        flat = values.new_zeros((*values.shape[:2], masks.shape[1]))
-        flat.scatter_(2, place.unsqueeze(1).expand_as(values), values)
-        params = unflatten(flat.flatten(0, 1).to(ensemble.dtype), shapes)
-        copied = unflatten(masks.repeat_interleave(values.shape[1], 0), shapes)
-        return MLPEnsemble.from_params(ensemble.widths, params, copied)
-
-    def scores(values: Tensor) -> Tensor:
-        """What to maximise, `(members, copies)`."""
-        measured = evaluate(networks(values), x, y, loss=loss, engine=engine)
+    def scores(values: Sequence[Numbers]) -> Numbers:
+        """What to maximise, `(members, copies)`, of copies with these kept parameters."""
+        measured = evaluate(kept.scattered(values), x, y, loss=loss, engine=engine)
         score = -measured.loss if loss == "mse" else measured.accuracy
-        return score.nan_to_num(nan=-torch.inf).view(values.shape[:2])
+        return score.nan_to_num(nan=-torch.inf).view(len(values), -1).cpu().numpy()
 
-    start = rows(ensemble.params).gather(1, place).double()
-    best, best_score = start, scores(start.unsqueeze(1)).squeeze(1)
-    scale = start.abs().clamp_min(_SMALLEST_SCALE)
-    strategy = _Strategy.at(torch.zeros_like(start), kept, population, step)
-    generator = torch.Generator().manual_seed(seed)
-    members = torch.arange(len(ensemble), device=ensemble.device)
+    start = kept.gathered()
+    best, best_score = list(start), scores([member[None] for member in start])[:, 0]
+    scales = [np.maximum(np.abs(member), _SMALLEST_SCALE) for member in start]
+    strategies = [_Strategy.at(len(member), population, step) for member in start]
+    # One a member, of the same seed: what a member meets depends on no other.
+    generators = [torch.Generator().manual_seed(word) for _ in start]
     for _ in range(generations):
-        noise = torch.randn(
-            (len(ensemble), population, kept.shape[1]),
-            generator=generator,
-            dtype=torch.float32,
-            device="cpu",
+        moves = [
+            strategy.moves(_normal(population, len(member), generator))
+            for strategy, member, generator in zip(strategies, start, generators, strict=True)
+        ]
+        # A member that has diverged stays so.
+        with np.errstate(invalid="ignore"):
+            candidates = [
+                member + scale * (strategy.mean + strategy.step * move)
+                for member, scale, strategy, move in zip(
+                    start, scales, strategies, moves, strict=True
+                )
+            ]
+        for i, score in enumerate(scores(candidates)):
+            order = np.argsort(-score, kind="stable")
+            if score[order[0]] > best_score[i]:
+                best[i], best_score[i] = candidates[i][order[0]], score[order[0]]
+            strategies[i] = strategies[i].after(moves[i][order])
+    return kept.scattered([member[None] for member in best])
+
+
+class _KeptParameters:
+    """The parameters that each member of an ensemble keeps, as one row of numbers a member."""
+
+    def __init__(self, ensemble: MLPEnsemble) -> None:
+        self._ensemble = ensemble
+        self._masks = rows(ensemble.masks)
+        self._kept = self._masks.cpu()
+
+    def gathered(self) -> list[Numbers]:
+        """Every member's kept parameters, float64 `(kept,)`."""
+        values = rows(self._ensemble.params).detach().cpu().double()
+        return [row[mask].numpy() for row, mask in zip(values, self._kept, strict=True)]
+
+    def scattered(self, values: Sequence[Numbers]) -> MLPEnsemble:
+        """An ensemble of copies with other kept parameters, a member's copies side by side.
+
+        Args:
+            values: For every member `(copies, kept)`, as many copies of each.
+        """
+        copies, entries = len(values[0]), self._kept.shape[1]
+        flat = torch.zeros((len(values), copies, entries), dtype=torch.float64, device="cpu")
+        for row, mask, member in zip(flat, self._kept, values, strict=True):
+            row[:, mask] = torch.from_numpy(member)
+        shapes = parameter_shapes(self._ensemble.widths)
+        flat = flat.flatten(0, 1).to(self._masks.device, self._ensemble.dtype)
+        masks = self._masks.repeat_interleave(copies, 0)
+        return MLPEnsemble.from_params(
+            self._ensemble.widths, unflatten(flat, shapes), unflatten(masks, shapes)
         )
-        moves = strategy.moves(noise.double().to(ensemble.device))
-        places = strategy.mean.unsqueeze(1) + strategy.step[:, None, None] * moves
-        candidates = start.unsqueeze(1) + scale.unsqueeze(1) * places
-        score = scores(candidates)
-        order = score.argsort(dim=1, descending=True, stable=True)
-        first = order[:, 0]
-        better = score[members, first] > best_score
-        best = torch.where(better.unsqueeze(1), candidates[members, first], best)
-        best_score = torch.where(better, score[members, first], best_score)
-        strategy = strategy.after(moves.gather(1, order.unsqueeze(2).expand_as(moves)))
-    return networks(best.unsqueeze(1))
+
+
+def _normal(population: int, dimensions: int, generator: torch.Generator) -> Numbers:
+    noise = torch.randn(
+        (population, dimensions), generator=generator, dtype=torch.float64, device="cpu"
+    )
+    return noise.numpy()
+
+
+class _Rates(NamedTuple):
+    """The constants of CMA-ES for so many dimensions, by the tutorial's names, see `_Strategy`."""
+
+    mu: float
+    c_step: float
+    d_step: float
+    c_path: float
+    c_one: float
+    c_mu: float
+    expected: float
+
+    @classmethod
+    def of(cls, n: int, weights: Numbers) -> _Rates:
+        """For `n` dimensions and the weights of the parents."""
+        mu = float(1 / np.square(weights).sum())
+        c_step = (mu + 2) / (n + mu + 5)
+        c_one = 2 / ((n + 1.3) ** 2 + mu)
+        return cls(
+            mu=mu,
+            c_step=c_step,
+            d_step=1 + 2 * max(0.0, math.sqrt((mu - 1) / (n + 1)) - 1) + c_step,
+            c_path=(4 + mu / n) / (n + 4 + 2 * mu / n),
+            c_one=c_one,
+            c_mu=min(1 - c_one, 2 * (mu - 2 + 1 / mu) / ((n + 2) ** 2 + mu)),
+            expected=math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class _Strategy:
-    """CMA-ES between two generations, for several problems of up to as many dimensions.
+    """CMA-ES of one problem between two generations.
 
     Names and constants are those of the [tutorial](https://arxiv.org/abs/1604.00772), Table 1.
 
     Attributes:
-        mean: `(problems, dimensions)`.
-        step: Step size, `(problems,)`.
-        covariance: `(problems, dimensions, dimensions)`.
-        deviations: Standard deviations along the covariance's axes, `(problems, dimensions)`.
-        axes: Its eigenvectors, in columns, `(problems, dimensions, dimensions)`.
-        path: Evolution path, `(problems, dimensions)`.
-        step_path: That of the step size, `(problems, dimensions)`.
-        kept: Which dimensions a problem has, bool `(problems, dimensions)`.
+        mean: `(dimensions,)`.
+        step: Step size.
+        covariance: `(dimensions, dimensions)`.
+        deviations: Standard deviations along the covariance's axes, `(dimensions,)`.
+        axes: Its eigenvectors, in columns, `(dimensions, dimensions)`.
+        path: Evolution path, `(dimensions,)`.
+        step_path: That of the step size, `(dimensions,)`.
         weights: Of the better half of the population, the best first, `(parents,)`.
         generation: Generations so far.
     """
 
-    mean: Tensor
-    step: Tensor
-    covariance: Tensor
-    deviations: Tensor
-    axes: Tensor
-    path: Tensor
-    step_path: Tensor
-    kept: Tensor
-    weights: Tensor
+    mean: Numbers
+    step: float
+    covariance: Numbers
+    deviations: Numbers
+    axes: Numbers
+    path: Numbers
+    step_path: Numbers
+    weights: Numbers
     generation: int
 
     @classmethod
-    def at(cls, mean: Tensor, kept: Tensor, population: int, step: float) -> _Strategy:
+    def at(cls, dimensions: int, population: int, step: float) -> _Strategy:
+        """The strategy at the beginning, at the origin."""
         parents = population // 2
-        ranks = torch.arange(1, parents + 1, dtype=mean.dtype, device=mean.device)
-        weights = math.log((population + 1) / 2) - ranks.log()
-        identity = torch.eye(mean.shape[1], dtype=mean.dtype, device=mean.device)
-        identity = identity.expand(len(mean), -1, -1)
-        zero = torch.zeros_like(mean)
+        weights = math.log((population + 1) / 2) - np.log(np.arange(1, parents + 1))
+        zero, identity = np.zeros(dimensions), np.eye(dimensions)
         return cls(
-            mean=mean,
-            step=mean.new_full(mean.shape[:1], step),
+            mean=zero,
+            step=step,
             covariance=identity,
-            deviations=torch.ones_like(mean),
+            deviations=np.ones(dimensions),
             axes=identity,
             path=zero,
             step_path=zero,
-            kept=kept,
             weights=weights / weights.sum(),
             generation=0,
         )
 
-    def moves(self, noise: Tensor) -> Tensor:
-        """Standard normal noise `(problems, population, dimensions)` given the covariance."""
-        along = noise * self.deviations.unsqueeze(1)
-        return along @ self.axes.mT * self.kept.unsqueeze(1)
+    def moves(self, noise: Numbers) -> Numbers:
+        """Standard normal noise `(population, dimensions)` given the covariance."""
+        return (noise * self.deviations) @ self.axes.T
 
-    def after(self, moves: Tensor) -> _Strategy:
+    def after(self, moves: Numbers) -> _Strategy:
         """The strategy for the next generation, given this one's moves, the best first."""
-        parents = moves[:, : len(self.weights)]
-        n = self.kept.sum(1).clamp_min(1).to(moves.dtype)
-        mu = float(1 / self.weights.square().sum())
-        c_step = (mu + 2) / (n + mu + 5)
-        d_step = 1 + 2 * (((mu - 1) / (n + 1)).sqrt() - 1).clamp_min(0) + c_step
-        c_path = (4 + mu / n) / (n + 4 + 2 * mu / n)
-        c_one = 2 / ((n + 1.3).square() + mu)
-        c_mu = torch.minimum(1 - c_one, 2 * (mu - 2 + 1 / mu) / ((n + 2).square() + mu))
-        expected = n.sqrt() * (1 - 1 / (4 * n) + 1 / (21 * n.square()))
-
-        move = torch.einsum("p,mpd->md", self.weights, parents)
-        along = (self.axes.mT @ move.unsqueeze(2)) / self.deviations.unsqueeze(2)
-        white = (self.axes @ along).squeeze(2)
-        step_path = _decayed(self.step_path, c_step) + white * _column(
-            (c_step * (2 - c_step) * mu).sqrt()
-        )
-        length = step_path.norm(dim=1)
-        settled = (1 - (1 - c_step).pow(2 * (self.generation + 1))).sqrt()
-        moderate = (length / settled < (1.4 + 2 / (n + 1)) * expected).to(moves.dtype)
-        path = _decayed(self.path, c_path) + move * _column(
-            moderate * (c_path * (2 - c_path) * mu).sqrt()
-        )
-        rank_one = path.unsqueeze(2) * path.unsqueeze(1)
-        rank_mu = torch.einsum("p,mpd,mpe->mde", self.weights, parents, parents)
-        # What the path lacks while it does not grow is made up for.
-        rest = 1 - c_one - c_mu + (1 - moderate) * c_one * c_path * (2 - c_path)
+        n = len(self.mean)
+        if n == 0:
+            return self
+        rate, parents = _Rates.of(n, self.weights), moves[: len(self.weights)]
+        move = self.weights @ parents
+        white = self.axes @ ((self.axes.T @ move) / self.deviations)
+        step_path = (1 - rate.c_step) * self.step_path
+        step_path = step_path + math.sqrt(rate.c_step * (2 - rate.c_step) * rate.mu) * white
+        length = float(np.linalg.norm(step_path))
+        settled = math.sqrt(1 - (1 - rate.c_step) ** (2 * (self.generation + 1)))
+        # While the step size grows fast, the path is stalled: it would lengthen the covariance.
+        moves_on = float(length / settled < (1.4 + 2 / (n + 1)) * rate.expected)
+        path = (1 - rate.c_path) * self.path
+        path = path + moves_on * math.sqrt(rate.c_path * (2 - rate.c_path) * rate.mu) * move
+        # Compensates the variance lost while the path is stalled.
+        lost = (1 - moves_on) * rate.c_one * rate.c_path * (2 - rate.c_path)
         covariance = (
-            rest[:, None, None] * self.covariance
-            + c_one[:, None, None] * rank_one
-            + c_mu[:, None, None] * rank_mu
+            (1 - rate.c_one - rate.c_mu + lost) * self.covariance
+            + rate.c_one * np.outer(path, path)
+            + rate.c_mu * (parents.T * self.weights) @ parents
         )
-        # Dimensions that a problem lacks neither shrink nor mix with the others.
-        both = self.kept.unsqueeze(2) & self.kept.unsqueeze(1)
-        identity = torch.eye(both.shape[1], dtype=moves.dtype, device=moves.device)
-        covariance = torch.where(both, covariance, identity)
-        variances, axes = torch.linalg.eigh(covariance)
+        # Symmetric but for rounding.
+        covariance = (covariance + covariance.T) / 2
+        variances, axes = np.linalg.eigh(covariance)
         return _Strategy(
-            mean=self.mean + _column(self.step) * move,
-            step=self.step * (c_step / d_step * (length / expected - 1)).exp(),
+            mean=self.mean + self.step * move,
+            step=self.step * math.exp(rate.c_step / rate.d_step * (length / rate.expected - 1)),
             covariance=covariance,
-            deviations=variances.clamp_min(_SMALLEST_VARIANCE).sqrt(),
+            deviations=np.sqrt(np.maximum(variances, _SMALLEST_VARIANCE)),
             axes=axes,
             path=path,
             step_path=step_path,
-            kept=self.kept,
             weights=self.weights,
             generation=self.generation + 1,
         )
-
-
-def _column(values: Tensor) -> Tensor:
-    return values.unsqueeze(1)
-
-
-def _decayed(path: Tensor, rate: Tensor) -> Tensor:
-    return _column(1 - rate) * path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,10 @@ from prunelimits.elimination import (
     read_elimination,
     trainer,
 )
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.goal import Goal
+from prunelimits.elimination.rounds import Rounds
+from prunelimits.elimination.state import EliminationState
 from prunelimits.masks import count, nonzero_masks, with_biases
 from prunelimits.training import MLPEnsemble, Recipe
 
@@ -304,3 +309,95 @@ def test_what_cannot_be_is_refused(options, message):
 def test_a_method_that_cannot_be_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         Elimination(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"method": []}, TypeError, r"method must be an Elimination or None, got \[\]"),
+        ({"method": Elimination}, TypeError, "method must be an Elimination or None, got <class"),
+        ({"target": "0.9"}, TypeError, "target must be a number, got '0.9'"),
+        ({"target": float("nan")}, ValueError, "target must be at most 1, got nan"),
+        ({"target": True}, TypeError, "target must be a number, got True"),
+        ({"nonzeros": 8.0}, TypeError, "nonzeros must be an integer, got 8.0"),
+        ({"seed": "3"}, TypeError, "seed must be an integer, got '3'"),
+        ({"trained": 1}, TypeError, "trained must be True or False, got 1"),
+        ({"engine": "native"}, TypeError, "engine must be an engine or None, got 'native'"),
+        ({"time_limit": "1"}, TypeError, "time_limit must be a number, got '1'"),
+        ({"on_round": 3}, TypeError, "on_round must be a function of a Round, or None, got 3"),
+        ({"measure": X}, TypeError, "measure must be a sequence of two tensors"),
+        ({"measure": (X,)}, ValueError, "measure must be two tensors, inputs and labels, got 1"),
+        ({"measure": (X, Y[:9])}, ValueError, "measure: y must have one entry for each of the 400"),
+        ({"x": X.numpy()}, TypeError, "x must be a tensor, got an array"),
+        ({"x": X.to(torch.complex64)}, TypeError, "x must be a dense tensor of real numbers"),
+        ({"x": X * torch.nan}, ValueError, "x must be finite"),
+        ({"x": X[:0], "y": Y[:0]}, ValueError, "x must hold at least one sample"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of"),
+        ({"start": "232"}, TypeError, "widths must be"),
+        ({"start": (2, 0, 1)}, ValueError, "widths must"),
+        ({"store": 3}, TypeError, "store must be a path, or None, got 3"),
+        ({"loss": "mse", "y": torch.ones(400)}, ValueError, "y must vary for squared error"),
+        (
+            {"loss": "mse", "measure": (X, torch.zeros(400))},
+            ValueError,
+            "measure: y must vary for squared error",
+        ),
+    ],
+)
+def test_arguments_are_checked_by_name(options, error: type[Exception], message: str):
+    call = {"x": X, "y": Y, "method": QUICK, "start": START, "target": 0.85, **options}
+    with pytest.raises(error, match=message):
+        eliminate(**call)
+
+
+def test_a_start_that_is_not_finite_is_refused():
+    broken = MLPEnsemble(START, 2)
+    broken.params["layers.1.bias"][0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"start must be finite, but 'layers\.1\.bias' holds NaN"):
+        run(start=broken)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dense": 5}, TypeError, "dense must be a Recipe or None, got 5"),
+        ({"recovery": {}}, TypeError, "recovery must be a Recipe or None, got {}"),
+        ({"networks": 8.0}, TypeError, "networks must be an integer, got 8.0"),
+        ({"slack": float("nan")}, ValueError, "slack must be at least 0"),
+        ({"slack": "0"}, TypeError, "slack must be a number, got '0'"),
+        ({"step": float("nan")}, ValueError, "step must be above 0 and below 1, got nan"),
+        ({"biases": None}, ValueError, "biases must be one of 'free', 'outgoing', got None"),
+        ({"evolved": -1}, ValueError, "evolved must be at least 0, got -1"),
+    ],
+)
+def test_numbers_of_a_method_are_checked(options, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        Elimination(**options)
+
+
+def test_numpys_numbers_become_pythons():
+    method = Elimination(networks=np.int64(4), slack=np.float32(0.5), beam=np.int8(3))
+    assert method == Elimination(networks=4, slack=0.5, beam=3)
+    assert {type(method.networks), type(method.beam)} == {int}
+    assert type(method.slack) is float
+
+
+def test_networks_far_larger_than_the_smallest_are_left_behind_when_parameters_begin_to_go():
+    data = EliminationData.of(X, Y, None, START, None)
+    masks = {n: m.clone() for n, m in MLPEnsemble((2, 8, 8, 1), 2, seed=1).masks.items()}
+    # One network of two units a layer beside one of eight: 15 parameters and 105.
+    for name, mask in masks.items():
+        if name != "layers.2.bias":
+            mask[1, 2:] = name == "layers.2.weight"
+    masks["layers.1.weight"][1, :, 2:] = False
+    masks["layers.2.weight"][1, :, 2:] = False
+    start = MLPEnsemble((2, 8, 8, 1), 2, seed=1, masks=masks)
+    method = dataclasses.replace(QUICK, unit_share=0.01, networks=2)
+    trainer_ = trainer.Trainer(data, 0, None)
+    rounds = Rounds(method, trainer_, Goal(1.0, None), 0, start, True)
+    state = rounds.next(EliminationState())
+    assert state.front.keys() == {15, 105}
+    # Nothing reaches the target, so both end the removal of units as they were.
+    state = rounds.next(state)
+    assert state.losing_units is None
+    assert list(state.waiting) == [15]

@@ -1,19 +1,20 @@
-"""The evolution strategy, beside a textbook CMA-ES of one problem in plain loops."""
+"""The evolution strategy, beside the package `cma` of its inventor."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 
+import cma
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from cma import purecma
 
 from prunelimits.datasets import cubist_spiral
 from prunelimits.training import MLPEnsemble, Recipe, TorchEngine, evaluate, evolve, fit
-from prunelimits.training.evolution import _Strategy
+from prunelimits.training.evolution import _Rates, _Strategy
 
 X = cubist_spiral(400)[0]
 # Easier than the spiral: which points lie inside a circle.
@@ -21,112 +22,117 @@ Y = (X.square().sum(1) < 1.5).float()
 POPULATION = 10
 
 
-@dataclass
-class Textbook:
-    """One problem, after Hansen's tutorial, equations (24) to (31) and Table 1."""
-
-    n: int
-    step: float
-    generation: int = 0
-    mean: np.ndarray = field(init=False)
-    covariance: np.ndarray = field(init=False)
-
-    def __post_init__(self):
-        self.mean, self.covariance = np.zeros(self.n), np.eye(self.n)
-        self.path, self.step_path = np.zeros(self.n), np.zeros(self.n)
-        raw = [math.log((POPULATION + 1) / 2) - math.log(i) for i in range(1, POPULATION // 2 + 1)]
-        self.weights = [w / sum(raw) for w in raw]
-        self.mu = 1 / sum(w * w for w in self.weights)
-
-    def root(self, power: float) -> np.ndarray:
-        values, vectors = np.linalg.eigh(self.covariance)
-        return vectors @ np.diag(values**power) @ vectors.T
-
-    def update(self, moves: list[np.ndarray]):
-        n, mu = self.n, self.mu
-        c_s = (mu + 2) / (n + mu + 5)
-        d_s = 1 + 2 * max(0, math.sqrt((mu - 1) / (n + 1)) - 1) + c_s
-        c_c = (4 + mu / n) / (n + 4 + 2 * mu / n)
-        c_1 = 2 / ((n + 1.3) ** 2 + mu)
-        c_mu = min(1 - c_1, 2 * (mu - 2 + 1 / mu) / ((n + 2) ** 2 + mu))
-        chi = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))
-        y = sum(w * move for w, move in zip(self.weights, moves, strict=False))
-        self.mean = self.mean + self.step * y
-        self.step_path = (1 - c_s) * self.step_path + math.sqrt(c_s * (2 - c_s) * mu) * (
-            self.root(-0.5) @ y
-        )
-        length = float(np.linalg.norm(self.step_path))
-        self.generation += 1
-        settled = math.sqrt(1 - (1 - c_s) ** (2 * self.generation))
-        h = 1.0 if length / settled < (1.4 + 2 / (n + 1)) * chi else 0.0
-        self.path = (1 - c_c) * self.path + h * math.sqrt(c_c * (2 - c_c) * mu) * y
-        self.covariance = (
-            (1 - c_1 - c_mu + (1 - h) * c_1 * c_c * (2 - c_c)) * self.covariance
-            + c_1 * np.outer(self.path, self.path)
-            + c_mu * sum(w * np.outer(m, m) for w, m in zip(self.weights, moves, strict=False))
-        )
-        self.step *= math.exp(c_s / d_s * (length / chi - 1))
-
-
-def hills(problem: int, x: Tensor) -> Tensor:
-    """What each problem maximises: hills along no axis, elongated a thousandfold."""
-    turned = x.clone()
+def hills(x: np.ndarray) -> np.ndarray:
+    """What is maximised: a hill along no axis, elongated a thousandfold."""
+    turned = x.copy()
     turned[..., 1:] += 0.5 * x[..., :-1]
-    scales = 10 ** (3 * torch.arange(x.shape[-1]) / x.shape[-1])
-    return -((turned - problem - 1) * scales).square().sum(-1)
+    scales = 10 ** (3 * np.arange(x.shape[-1]) / x.shape[-1])
+    return -np.square((turned - 1) * scales).sum(-1)
 
 
-def test_every_generation_is_the_textbooks():
-    """Three problems of five, three and four dimensions side by side, each as if alone."""
-    sizes = (5, 3, 4)
-    kept = torch.arange(5) < torch.tensor(sizes)[:, None]
-    mean = torch.zeros(3, 5, dtype=torch.float64)
-    strategy = _Strategy.at(mean, kept, POPULATION, 0.5)
-    alone = [Textbook(n, 0.5) for n in sizes]
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(60):
-        noise = torch.randn(3, POPULATION, 5, generator=generator, dtype=torch.float64)
-        moves = strategy.moves(noise)
-        assert not moves[~kept.unsqueeze(1).expand_as(moves)].any()
-        ordered = moves.clone()
-        for i, n in enumerate(sizes):
-            places = strategy.mean[i, :n] + strategy.step[i] * moves[i, :, :n]
-            order = hills(i, places).argsort(descending=True)
-            ordered[i] = moves[i, order]
-            alone[i].update([move[:n].numpy() for move in ordered[i]])
-        strategy = strategy.after(ordered)
-        for i, n in enumerate(sizes):
-            np.testing.assert_allclose(strategy.mean[i, :n], alone[i].mean, rtol=1e-6, atol=1e-9)
-            np.testing.assert_allclose(float(strategy.step[i]), alone[i].step, rtol=1e-6)
-            np.testing.assert_allclose(
-                strategy.covariance[i, :n, :n], alone[i].covariance, rtol=1e-5, atol=1e-8
-            )
+@pytest.mark.parametrize(("n", "population"), [(1, 4), (3, 10), (5, 10), (12, 32), (30, 32)])
+def test_every_generation_is_that_of_the_package_cma(n: int, population: int):
+    """Given the same moves; it has another rule for the step size, so ours is put into it."""
+    strategy = _Strategy.at(n, population, 0.5)
+    theirs = purecma.CMAES(n * [0.0], 0.5, popsize=population)
+    rates = _Rates.of(n, strategy.weights)
+    constants = theirs.params
+    np.testing.assert_allclose(constants.weights[: population // 2], strategy.weights)
+    expected = [constants.mueff, constants.cs, constants.cc, constants.c1, constants.cmu]
+    got = [rates.mu, rates.c_step, rates.c_path, rates.c_one, rates.c_mu]
+    np.testing.assert_allclose(got, expected)
+    np.testing.assert_allclose(rates.expected, constants.chiN)
+    generator, stalled = np.random.default_rng(0), 0
+    for _ in range(80):
+        moves = strategy.moves(generator.normal(size=(population, n)))
+        places = strategy.mean + strategy.step * moves
+        order = np.argsort(-hills(places))
+        theirs.C.update_eigensystem(theirs.counteval, 0)
+        theirs.sigma = strategy.step
+        before = strategy
+        strategy = strategy.after(moves[order])
+        theirs.tell(places.tolist(), (-hills(places)).tolist())
+        np.testing.assert_allclose(strategy.mean, theirs.xmean, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(strategy.step_path, theirs.ps, rtol=1e-5, atol=1e-7)
+        length = float(np.linalg.norm(strategy.step_path))
+        grown = math.exp(rates.c_step / rates.d_step * (length / rates.expected - 1))
+        assert strategy.step == pytest.approx(before.step * grown)
+        # Its rule for stalling the path is another, too: such generations are put right.
+        if not np.allclose(strategy.path, theirs.pc, rtol=1e-5, atol=1e-7):
+            stalled += 1
+            theirs.pc = strategy.path.tolist()
+            theirs.C = purecma.DecomposingPositiveMatrix(n)
+            for i in range(n):
+                for j in range(n):
+                    theirs.C[i][j] = float(strategy.covariance[i, j])
+            continue
+        np.testing.assert_allclose(
+            strategy.covariance, np.array([list(row) for row in theirs.C]), rtol=1e-5, atol=1e-8
+        )
+    assert stalled <= 12
+
+
+def generations_to_the_top(n: int, population: int, seed: int) -> int:
+    strategy, generator = _Strategy.at(n, population, 0.5), np.random.default_rng(seed)
+    while hills(strategy.mean) < -1e-9:
+        moves = strategy.moves(generator.normal(size=(population, n)))
+        order = np.argsort(-hills(strategy.mean + strategy.step * moves))
+        strategy = strategy.after(moves[order])
+    return strategy.generation
+
+
+def generations_of_the_package(n: int, population: int, seed: int) -> int:
+    options = {"popsize": population, "CMA_active": False, "seed": seed + 1, "verbose": -9}
+    strategy = cma.CMAEvolutionStrategy(n * [0.0], 0.5, options)
+    while hills(np.array(strategy.mean)) < -1e-9:
+        places = strategy.ask()
+        strategy.tell(places, [-hills(place) for place in places])
+    return strategy.countiter
+
+
+@pytest.mark.parametrize(("n", "population"), [(4, 10), (10, 16)])
+def test_it_climbs_an_elongated_hill_as_fast_as_the_package_cma(n: int, population: int):
+    ours = np.mean([generations_to_the_top(n, population, seed) for seed in range(8)])
+    theirs = np.mean([generations_of_the_package(n, population, seed) for seed in range(8)])
+    assert 0.85 < ours / theirs < 1.15
+
+
+def test_while_the_step_size_grows_fast_the_path_is_stalled_and_its_variance_made_up_for():
+    """On a long slope: by the tutorial's equations (45) and (47), written out."""
+    strategy, stalled = _Strategy.at(3, POPULATION, 1e-3), 0
+    rates = _Rates.of(3, strategy.weights)
+    generator = np.random.default_rng(0)
+    for _ in range(30):
+        moves = strategy.moves(generator.normal(size=(POPULATION, 3)))
+        moves = moves[np.argsort(-moves[:, 0])]
+        after = strategy.after(moves)
+        settled = 1 - (1 - rates.c_step) ** (2 * after.generation)
+        length = np.linalg.norm(after.step_path) / math.sqrt(settled)
+        h = 1.0 if length < (1.4 + 2 / 4) * rates.expected else 0.0
+        move = strategy.weights @ moves[: len(strategy.weights)]
+        path = (1 - rates.c_path) * strategy.path
+        path += h * math.sqrt(rates.c_path * (2 - rates.c_path) * rates.mu) * move
+        np.testing.assert_allclose(after.path, path)
+        covariance = strategy.covariance + (1 - h) * rates.c_one * (
+            rates.c_path * (2 - rates.c_path) * strategy.covariance
+        )
+        covariance += rates.c_one * (np.outer(path, path) - strategy.covariance)
+        for weight, best in zip(strategy.weights, moves, strict=False):
+            outer = np.outer(best, best) - strategy.covariance
+            covariance += rates.c_mu * weight * outer
+        np.testing.assert_allclose(after.covariance, covariance)
+        stalled += h == 0
+        strategy = after
+    assert 3 < stalled < 27
 
 
 def test_moves_have_the_covariance():
-    generator = torch.Generator().manual_seed(1)
-    root = torch.randn(1, 4, 4, generator=generator, dtype=torch.float64)
-    start = _Strategy.at(torch.zeros(1, 4, dtype=torch.float64), torch.ones(1, 4) > 0, 8, 1.0)
-    variances, axes = torch.linalg.eigh(root @ root.mT)
-    strategy = replace(start, deviations=variances.sqrt(), axes=axes)
-    noise = torch.randn(1, 200_000, 4, generator=generator, dtype=torch.float64)
-    moves = strategy.moves(noise)[0]
-    torch.testing.assert_close(moves.T @ moves / len(moves), (root @ root.mT)[0], atol=0.05, rtol=0)
-
-
-def test_it_climbs_to_the_top_of_an_elongated_hill():
-    kept = torch.ones(2, 6) > 0
-    strategy = _Strategy.at(torch.zeros(2, 6, dtype=torch.float64), kept, 16, 0.5)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(400):
-        noise = torch.randn(2, 16, 6, generator=generator, dtype=torch.float64)
-        moves = strategy.moves(noise)
-        places = strategy.mean.unsqueeze(1) + strategy.step[:, None, None] * moves
-        heights = torch.stack([hills(i, places[i]) for i in range(2)])
-        order = heights.argsort(dim=1, descending=True)
-        strategy = strategy.after(moves.gather(1, order.unsqueeze(2).expand_as(moves)))
-    for i in range(2):
-        assert float(hills(i, strategy.mean[i])) > -1e-12
+    generator = np.random.default_rng(1)
+    root = generator.normal(size=(4, 4))
+    variances, axes = np.linalg.eigh(root @ root.T)
+    strategy = replace(_Strategy.at(4, 8, 1.0), deviations=np.sqrt(variances), axes=axes)
+    moves = strategy.moves(generator.normal(size=(200_000, 4)))
+    np.testing.assert_allclose(moves.T @ moves / len(moves), root @ root.T, atol=0.05)
 
 
 @cache
@@ -152,6 +158,29 @@ def test_no_member_gets_worse_and_most_get_better():
         assert bool((evolved.masks[name] == start.masks[name]).all())
         assert not value[~start.masks[name]].any()
         assert bool((start.params[name] == before[name]).all())
+
+
+def different() -> MLPEnsemble:
+    """Members that keep different numbers of parameters, one of them none."""
+    start = sparse()
+    masks = {name: mask.clone() for name, mask in start.masks.items()}
+    masks["layers.1.weight"][1] = False
+    for mask in masks.values():
+        mask[3] = False
+    return start.replace(masks=masks)
+
+
+def test_a_member_evolves_as_if_it_were_alone():
+    start = different()
+    together = evolve(start, X, Y, generations=25, population=8)
+    reordered = evolve(start[torch.tensor([2, 0, 3, 1])], X, Y, generations=25, population=8)
+    for i in range(4):
+        alone = evolve(start[i : i + 1], X, Y, generations=25, population=8)
+        place = [2, 0, 3, 1].index(i)
+        for name, value in together.params.items():
+            assert torch.equal(value[i], alone.params[name][0])
+            assert torch.equal(value[i], reordered.params[name][place])
+    assert not torch.equal(together.params["layers.0.weight"], start.params["layers.0.weight"])
 
 
 def test_squared_error_falls():
@@ -205,14 +234,29 @@ def test_float64_and_the_torch_engine_serve_too():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "error", "message"),
     [
-        ({"generations": -1}, "generations must be at least 0, got -1"),
-        ({"population": 3}, "population must be at least 4, got 3"),
-        ({"step": 0.0}, "step must be a positive number, got 0.0"),
-        ({"step": math.nan}, "step must be a positive number, got nan"),
+        ({"generations": -1}, ValueError, "generations must be at least 0, got -1"),
+        ({"generations": 2.0}, TypeError, "generations must be an integer, got 2.0"),
+        ({"population": 3}, ValueError, "population must be at least 4, got 3"),
+        ({"step": 0.0}, ValueError, "step must be above 0, got 0.0"),
+        ({"step": math.nan}, ValueError, "step must be above 0, got nan"),
+        ({"step": "1"}, TypeError, "step must be a number, got '1'"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
+        ({"engine": "torch"}, TypeError, "engine must be an engine or None, got 'torch'"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of"),
+        ({"x": X.tolist()}, TypeError, "x must be a tensor"),
+        ({"y": Y[:9]}, ValueError, "y must have one entry for each of the 400 samples"),
+        ({"ensemble": 3}, TypeError, "ensemble must be an MLPEnsemble, got 3"),
     ],
 )
-def test_bad_options_are_named(options: dict[str, float], message: str):
-    with pytest.raises(ValueError, match=message):
-        evolve(sparse(), X, Y, **options)
+def test_bad_options_are_named(options, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        evolve(**{"ensemble": sparse(), "x": X, "y": Y, **options})
+
+
+def test_numpys_integers_are_integers():
+    options = {"generations": np.int64(3), "population": np.int32(5), "seed": np.int64(2)}
+    first = evolve(sparse(), X, Y, **options)
+    again = evolve(sparse(), X, Y, generations=3, population=5, seed=2)
+    assert all(torch.equal(value, again.params[name]) for name, value in first.params.items())
