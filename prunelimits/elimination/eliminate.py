@@ -16,6 +16,7 @@ from prunelimits.arguments import (
     checked_flag,
     checked_instance,
     checked_integer,
+    checked_integers,
     checked_number,
     checked_tensor,
     shown,
@@ -30,7 +31,7 @@ from prunelimits.elimination.start import Start, default_widths, starting_networ
 from prunelimits.elimination.state import EliminationState
 from prunelimits.elimination.state_file import StateFile, read_state
 from prunelimits.elimination.trainer import Trainer
-from prunelimits.models import MLP, check_widths
+from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble
 
@@ -148,7 +149,7 @@ def _start(
     if isinstance(start, MLP | MLPEnsemble):
         return start
     if start is not None:
-        return check_widths(start)
+        return checked_integers("start", start, 1)
     checked_tensor("x", x)
     checked_tensor("y", y)
     if x.dim() != 2 or y.dim() == 0 or len(y) == 0:

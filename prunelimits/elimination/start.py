@@ -39,6 +39,8 @@ def starting_networks(
         ensemble = MLPEnsemble.from_params(start.widths, params, masks)
     elif isinstance(start, MLP):
         ensemble = _one_network(start)
+    elif len(start) < 2:
+        raise ValueError(f"start must hold an input and an output width, got {start}")
     else:
         widest = max(start[1:-1], default=1)
         few = max(_FEWEST, wanted * NARROW // widest)

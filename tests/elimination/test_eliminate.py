@@ -333,8 +333,10 @@ def test_a_method_that_cannot_be_is_refused(options, error, message):
         ({"x": X * torch.nan}, ValueError, "x must be finite"),
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x must hold at least one sample"),
         ({"loss": "hinge"}, ValueError, "loss must be one of"),
-        ({"start": "232"}, TypeError, "widths must be"),
-        ({"start": (2, 0, 1)}, ValueError, "widths must"),
+        ({"start": "232"}, TypeError, "start must be a sequence of integers, got '232'"),
+        ({"start": (2.0, 3, 1)}, TypeError, r"start\[0\] must be an integer, got 2.0"),
+        ({"start": []}, ValueError, "start must hold an input and an output width"),
+        ({"start": (2, 0, 1)}, ValueError, r"start\[1\] must be at least 1, got 0"),
         ({"store": 3}, TypeError, "store must be a path, or None, got 3"),
         ({"loss": "mse", "y": torch.ones(400)}, ValueError, "y must vary for squared error"),
         (
