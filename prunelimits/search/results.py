@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prunelimits.arguments import checked_integer, checked_number
+from prunelimits.masks import count
 from prunelimits.models import MLP
 from prunelimits.resuming import StoreError
 from prunelimits.saving import from_bytes
@@ -146,7 +147,9 @@ def read_result(store: Store, *, target: float | None = None) -> SearchResult:
     try:
         return _read(store, description, target)
     # What edited or damaged content leads to, from JSON, counts that do not fit, and places.
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+    except (
+        ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         raise StoreError(
             f"{store.path} is damaged: its content does not fit together ({error}); "
             "start a new store"
@@ -155,6 +158,8 @@ def read_result(store: Store, *, target: float | None = None) -> SearchResult:
 
 def _read(store: Store, description: dict[str, str], target: float | None) -> SearchResult:
     config = SearchConfig.from_json(description["search"])
+    if config.to_json() != description["search"] or set(description) != {"search", "data"}:
+        raise ValueError("its description is not that of a search")
     data: dict[str, Any] = json.loads(description["data"])
     judged = config if target is None else dataclasses.replace(config, target=target)
     samples = checked_integer("samples", data["samples"], 1)
@@ -163,6 +168,7 @@ def _read(store: Store, description: dict[str, str], target: float | None) -> Se
     for phase in store.phases():
         space = phase.space(data["d_in"], data["d_out"])
         phases.append(_summarise(store, judged, space, phase, samples))
+        _check_best(phases[-1], store.best(phase), samples)
         for candidate in store.best(phase):
             found = _found(store, config, space, phase, candidate, data)
             old = best.get(found.nonzeros)
@@ -189,6 +195,12 @@ def _found(
     candidate: Candidate,
     data: dict[str, Any],
 ) -> FoundNetwork:
+    model, masks = from_bytes(candidate.network, f"a network in {store.path}")
+    if not masks or count(masks) != candidate.nonzeros:
+        raise ValueError(f"the network of {candidate.nonzeros} nonzeros has another number of them")
+    checked_integer("rank", candidate.rank, 0, space.count - 1)
+    checked_integer("recipe", candidate.recipe, 0, len(config.recipes) - 1)
+    checked_integer("repeat", candidate.repeat, 0, config.seeds - 1)
     seed = None
     if data["initial"] is None:
         keys = space.keys([candidate.rank])
@@ -201,8 +213,22 @@ def _found(
         config.recipes[candidate.recipe],
         candidate.repeat,
         seed,
-        *from_bytes(candidate.network, f"a network in {store.path}"),
+        model,
+        masks,
     )
+
+
+def _check_best(summary: PhaseSummary, best: list[Candidate], samples: int) -> None:
+    """Raises if the best networks of a phase are not those of its trainings."""
+    accuracies = {candidate.nonzeros: candidate.correct / samples for candidate in best}
+    for size in summary.sizes:
+        trained = size.trainings > size.diverged + size.stopped
+        if trained != (size.nonzeros in accuracies):
+            raise ValueError(f"the best network of {size.nonzeros} nonzeros is missing or too many")
+        if trained and accuracies.pop(size.nonzeros) != size.accuracy:
+            raise ValueError(f"the best network of {size.nonzeros} nonzeros is another")
+    if accuracies:
+        raise ValueError(f"no network of {min(accuracies)} nonzeros was trained")
 
 
 def _summarise(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunelimits.resuming import StoreError, WriterLock, check_same
+from prunelimits.search.rows import TABLES, counted, sealed, unsealed
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase, phase_from_json, phase_to_json
 
@@ -22,19 +25,6 @@ SCHEMA = 3
 """Raised when the tables or the meaning of their content change."""
 
 _APPLICATION = 0x70726C6D  # "prlm", so that another program's database is recognised
-_TABLES = """
-CREATE TABLE description (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE phases (phase INTEGER PRIMARY KEY, description TEXT NOT NULL);
-CREATE TABLE shards (
-    phase INTEGER, shard TEXT, correct BLOB NOT NULL, engine TEXT NOT NULL,
-    version TEXT NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (phase, shard)
-);
-CREATE TABLE best (
-    phase INTEGER, nonzeros INTEGER, correct INTEGER NOT NULL, rank TEXT NOT NULL,
-    recipe INTEGER NOT NULL, repeat INTEGER NOT NULL, network BLOB NOT NULL,
-    PRIMARY KEY (phase, nonzeros)
-);
-"""
 
 
 class Store:
@@ -73,7 +63,7 @@ class Store:
         if not tables and write:
             with self._transaction():
                 # executescript would commit on its own.
-                for statement in _TABLES.split(";"):
+                for statement in TABLES.split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -85,6 +75,11 @@ class Store:
             raise StoreError(
                 f"{self.path} has schema {schema}, this version of prunelimits uses {SCHEMA}: "
                 "use the version that made it, or start a new store"
+            )
+        if _layout(self._db) != _expected_layout():
+            raise StoreError(
+                f"{self.path} is damaged: its tables are others than those of a store; start a new "
+                "store"
             )
         (verdict,) = self._one("PRAGMA quick_check(1)")
         if verdict != "ok":
@@ -98,14 +93,16 @@ class Store:
         """
         if not self.description():
             with self._errors(), self._transaction():
-                rows = list(description.items())
-                self._db.executemany("INSERT INTO description VALUES (?, ?)", rows)
-        check_same(self.path, _flat(self.description()), _flat(description), "search")
+                for entry in description.items():
+                    self._insert("description", *entry)
+        with self._errors():
+            recorded = _flat(self.description())
+        check_same(self.path, recorded, _flat(description), "search")
 
     def description(self) -> dict[str, str]:
         """What `describe` recorded."""
         with self._errors():
-            return dict(self._db.execute("SELECT name, value FROM description").fetchall())
+            return dict(self._rows("description"))
 
     def begin_phase(self, phase: Phase) -> None:
         """Records that a phase has begun, or checks that it is just that.
@@ -114,10 +111,10 @@ class Store:
             StoreError: If the store holds another phase of this number.
         """
         with self._errors(), self._transaction():
-            row = (phase.number, phase_to_json(phase))
-            self._db.execute("INSERT OR IGNORE INTO phases VALUES (?, ?)", row)
-        begun = next(old for old in self.phases() if old.number == phase.number)
-        if begun != phase:
+            begun = {old.number: old for old in self.phases()}.get(phase.number)
+            if begun is None:
+                self._insert("phases", phase.number, phase_to_json(phase))
+        if begun is not None and begun != phase:
             raise StoreError(
                 f"{self.path} holds a phase {begun!r}, asked for {phase!r}: use another store"
             )
@@ -125,17 +122,31 @@ class Store:
     def phases(self) -> list[Phase]:
         """The phases that were begun, in order."""
         with self._errors():
-            rows = self._db.execute("SELECT description FROM phases ORDER BY phase").fetchall()
-        return [phase_from_json(description) for (description,) in rows]
+            result: list[Phase] = []
+            for number, description in self._rows("phases", "ORDER BY phase"):
+                result.append(phase_from_json(description))
+                if result[-1].number != number:
+                    raise ValueError(f"its phase {number} is described as {result[-1]}")
+            begun = {phase.number for phase in result}
+            query = "SELECT phase FROM shards UNION SELECT phase FROM best"
+            if strays := {number for (number,) in self._db.execute(query)} - begun:
+                raise ValueError(f"it holds results of phases that were not begun: {strays}")
+            return result
 
     def finished(self, phase: Phase) -> set[int]:
         """The shards of a phase that are done."""
         with self._errors():
-            query = "SELECT shard FROM shards WHERE phase = ?"
-            return {int(shard) for (shard,) in self._db.execute(query, (phase.number,))}
+            rows = self._rows("shards", "WHERE phase = ?", phase.number)
+            return {counted(shard) for _, shard, *_ in rows}
 
     def add(self, result: ShardResult, version: str) -> None:
-        """Records a finished shard and the best networks in it, in one transaction."""
+        """Records a finished shard and the best networks in it, in one transaction.
+
+        A result that is there already changes nothing.
+
+        Raises:
+            StoreError: If the shard is there with another result, or cannot be written.
+        """
         row = (
             result.phase.number,
             # Text: there may be more shards than SQLite's integers can count.
@@ -146,45 +157,53 @@ class Store:
             result.seconds,
         )
         with self._errors(), self._transaction():
-            self._db.execute("INSERT INTO shards VALUES (?, ?, ?, ?, ?, ?)", row)
+            where = "WHERE phase = ? AND shard = ?"
+            if old := next(self._rows("shards", where, *row[:2]), None):
+                if old[2] == row[2]:
+                    return
+                raise StoreError(
+                    f"{self.path}: shard {result.shard} of phase {result.phase.number} is there "
+                    f"already with another result, by {old[3]}; this one is by {result.engine}: "
+                    "go on with one engine on one kind of machine"
+                )
+            self._insert("shards", *row)
             for candidate in result.best:
                 self._offer(result.phase, candidate)
 
     def _offer(self, phase: Phase, new: Candidate) -> None:
         """Keeps the candidate if it beats the best of its size, whatever came first."""
-        query = "SELECT correct, rank, recipe, repeat FROM best WHERE phase = ? AND nonzeros = ?"
-        old = self._db.execute(query, (phase.number, new.nonzeros)).fetchone()
+        where = "WHERE phase = ? AND nonzeros = ?"
         place = (new.rank, new.recipe, new.repeat)
-        if old and (-old[0], (int(old[1]), *old[2:])) <= (-new.correct, place):
-            return
-        self._db.execute(
-            "INSERT OR REPLACE INTO best VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (phase.number, new.nonzeros, new.correct, str(new.rank), *place[1:], new.network),
-        )
+        for _, _, correct, rank, recipe, repeat, _ in self._rows(
+            "best", where, phase.number, new.nonzeros
+        ):
+            if (-correct, (counted(rank), recipe, repeat)) <= (-new.correct, place):
+                return
+        values = (new.correct, str(new.rank), *place[1:], new.network)
+        self._insert("best", phase.number, new.nonzeros, *values)
 
     def best(self, phase: Phase) -> list[Candidate]:
         """The most accurate network of every size, by ascending size."""
-        query = (
-            "SELECT nonzeros, correct, rank, recipe, repeat, network FROM best "
-            "WHERE phase = ? ORDER BY nonzeros"
-        )
         with self._errors():
-            rows = self._db.execute(query, (phase.number,)).fetchall()
-        return [Candidate(n, c, int(rank), *rest) for n, c, rank, *rest in rows]
+            rows = self._rows("best", "WHERE phase = ? ORDER BY nonzeros", phase.number)
+            return [Candidate(n, c, counted(rank), *rest) for _, n, c, rank, *rest in rows]
 
     def shards(self, phase: Phase) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """Finished shards in order: which one, and its correct samples as one row of numbers."""
-        query = "SELECT shard, correct FROM shards WHERE phase = ? ORDER BY length(shard), shard"
+        where = "WHERE phase = ? ORDER BY length(shard), shard"
         with self._errors():
-            for shard, correct in self._db.execute(query, (phase.number,)):
-                yield int(shard), np.frombuffer(correct, dtype="<i4")
+            for _, shard, correct, *_ in self._rows("shards", where, phase.number):
+                yield counted(shard), np.frombuffer(correct, dtype="<i4")
 
     def effort(self) -> tuple[float, list[str]]:
         """Seconds of training in all finished shards, and who did it: engines with versions."""
         with self._errors():
-            (seconds,) = self._one("SELECT total(seconds) FROM shards")
-            query = "SELECT DISTINCT engine || ', prunelimits ' || version FROM shards ORDER BY 1"
-            return seconds, [name for (name,) in self._db.execute(query)]
+            spent: list[float] = []
+            made_by: set[str] = set()
+            for *_, engine, version, seconds in self._rows("shards"):
+                spent.append(seconds)
+                made_by.add(f"{engine}, prunelimits {version}")
+            return math.fsum(spent), sorted(made_by)
 
     def close(self) -> None:
         """Closes the file and lets others write."""
@@ -203,6 +222,15 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _rows(self, table: str, rest: str = "", *parameters: object) -> Iterator[tuple[Any, ...]]:
+        for row in self._db.execute(f"SELECT * FROM {table} {rest}", parameters):
+            yield unsealed(table, row)
+
+    def _insert(self, table: str, *values: object) -> None:
+        row = sealed(table, *values)
+        places = ", ".join("?" * len(row))
+        self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)
 
     def _one(self, query: str) -> tuple[Any, ...]:
         return self._db.execute(query).fetchone()
@@ -230,11 +258,29 @@ class Store:
                 advice = (
                     "free some space and start the same command again: nothing finished is lost"
                 )
-            elif isinstance(error, sqlite3.OperationalError) and "malformed" not in text:
+            elif isinstance(error, sqlite3.OperationalError) and not (
+                "malformed" in text or "decode" in text
+            ):
                 advice = "check the path and its permissions"
             else:
                 advice = "the file is damaged or no store of prunelimits: start a new store"
             raise StoreError(f"{self.path}: {text}; {advice}") from error
+        # What checks of the content raise, and what JSON leads to that describes something else.
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise StoreError(f"{self.path} is damaged: {error}; start a new store") from error
+
+
+def _layout(database: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """Every table and index, as they were made; statistics for the planner do no harm."""
+    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
+    return sorted(database.execute(query), key=repr)
+
+
+@lru_cache(maxsize=1)
+def _expected_layout() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(TABLES)
+        return _layout(database)
 
 
 def _flat(description: dict[str, str]) -> dict[str, str]:

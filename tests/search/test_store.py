@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import subprocess
 import sys
@@ -72,8 +73,26 @@ def test_the_best_does_not_depend_on_the_order(path: Path):
 def test_a_shard_is_added_whole_or_not_at_all(path: Path):
     with Store(path, write=True) as store:
         store.add(result(0, candidate(5, 1)), "1.0")
-        with pytest.raises(StoreError):
-            store.add(result(0, candidate(6, 2)), "1.0")
+        # An offer that the tables do not take, after the shard and another offer were written.
+        unfit = Candidate(30, 5, 2, 0, 0, None)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(StoreError, match="NOT NULL"):
+            store.add(result(1, candidate(6, 2), unfit), "1.0")
+        assert store.finished(PHASE) == {0}
+        assert store.best(PHASE) == [candidate(5, 1)]
+
+
+def test_a_shard_that_is_there_twice_is_ignored_or_told_plainly(path: Path):
+    with Store(path, write=True) as store:
+        for _ in range(2):
+            store.add(result(0, candidate(5, 1)), "1.0")
+        assert store.finished(PHASE) == {0}
+        assert store.effort()[0] == 1.5
+        other = dataclasses.replace(result(1, candidate(6, 2)), shard=0, engine="another")
+        with pytest.raises(
+            StoreError, match="shard 0 of phase 2 is there already with another"
+        ) as e:
+            store.add(other, "1.0")
+        assert "damaged" not in str(e.value)
         assert store.best(PHASE) == [candidate(5, 1)]
 
 
