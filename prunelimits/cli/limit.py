@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import torch
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -26,23 +26,22 @@ from prunelimits.limits import (
     PruningLimit,
     PruningSweep,
     Spectrum,
+    StateKeeper,
     default_names,
     exact_spectrum,
     lanczos_cost,
     lanczos_spectrum,
-    load_state,
     magnitude_sweep,
     pruning_limit,
-    save_state,
 )
 from prunelimits.problem import problem_of
+from prunelimits.resuming import digest, source_of
 from prunelimits.types import Masks, Problem
 
 Batches = list[tuple[Tensor, Tensor]]
 File = Annotated[Path | None, arg(metavar="FILE")]
 
 _DENSE_SIZE = 1000
-_SECONDS_BETWEEN_SAVES = 60
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Limit:
     double: FlagCreatePairsOff[bool] = False
     """Compute the Hessian in float64."""
     state: File = None
-    """Keep the spectrum's state in this file: the same command goes on where it was."""
+    """Keep the spectrum's state in this file, also when interrupted: the same command goes on."""
     seed: int = 0
     """Decides the batches, the held-out samples and the probes."""
     csv: File = None
@@ -95,7 +94,7 @@ class Limit:
         names = default_names(model)
         dtype = torch.float64 if self.double else None
         hessian = Hessian(problem, params, names, masks=masks, dtype=dtype)
-        spectrum = self._spectrum(hessian)
+        spectrum = self._spectrum(hessian, self._decides(model, masks, train))
         limit = pruning_limit(
             model,
             _loss,
@@ -132,7 +131,7 @@ class Limit:
             raise ValueError("data must hold at least one sample, got none")
         return parts[0], parts[1] if len(parts) > 1 else None
 
-    def _spectrum(self, hessian: Hessian) -> Spectrum:
+    def _spectrum(self, hessian: Hessian, decides: dict[str, object]) -> Spectrum:
         if hessian.size <= _DENSE_SIZE:
             return exact_spectrum(hessian)
         cost = lanczos_cost(
@@ -145,24 +144,21 @@ class Limit:
             f"{hessian.size:,} parameters: {self.steps} steps of {self.probes} probes, about "
             f"{cost.seconds:,.0f} s and {cost.bytes / 1e9:.2g} GB"
         )
-        resume = None
-        if self.state is not None and self.state.exists():
-            resume = load_state(self.state, hessian.device)
         quiet = self.quiet or not sys.stderr.isatty()
         bar: tqdm[NoReturn] = tqdm(
             total=min(self.steps, hessian.size), unit=" steps", disable=quiet, dynamic_ncols=True
         )
-        saved = time.monotonic()
+        with ExitStack() as stack:
+            stack.enter_context(bar)
+            keeper = None
+            if self.state is not None:
+                keeper = stack.enter_context(StateKeeper(self.state, decides, hessian.device))
 
-        def on_step(state: LanczosState) -> None:
-            nonlocal saved
-            bar.update(state.steps - bar.n)
-            late = time.monotonic() - saved > _SECONDS_BETWEEN_SAVES or state.steps == bar.total
-            if self.state is not None and late:
-                save_state(state, self.state)
-                saved = time.monotonic()
+            def on_step(state: LanczosState) -> None:
+                bar.update(state.steps - bar.n)
+                if keeper is not None:
+                    keeper.note(state)
 
-        with bar:
             return lanczos_spectrum(
                 hessian,
                 probes=self.probes,
@@ -170,8 +166,19 @@ class Limit:
                 seed=self.seed,
                 reorthogonalize=not self.little_memory,
                 on_step=on_step,
-                resume=resume,
+                resume=None if keeper is None else keeper.resumed,
             )
+
+    def _decides(self, model: nn.Module, masks: Masks | None, train: Batches) -> dict[str, object]:
+        """All that decides the spectrum but the number of steps, which may grow."""
+        return {
+            "network": digest(model.state_dict(), masks, source_of(model)),
+            "data": digest(train),
+            "probes": self.probes,
+            "seed": self.seed,
+            "little_memory": self.little_memory,
+            "double": self.double,
+        }
 
     def _sweep(
         self,

@@ -25,6 +25,7 @@ from prunelimits.limits.predictions import published_removed as published_remove
 from prunelimits.limits.rows import flat_fraction as flat_fraction
 from prunelimits.limits.rows import magnitude_percentiles as magnitude_percentiles
 from prunelimits.limits.rows import row_l1_norms as row_l1_norms
+from prunelimits.limits.saved_state import StateKeeper as StateKeeper
 from prunelimits.limits.saved_state import load_state as load_state
 from prunelimits.limits.saved_state import save_state as save_state
 from prunelimits.limits.spectrum import Estimate as Estimate
