@@ -80,7 +80,11 @@ def test_the_widest_layer_is_that_of_some_network(
         (lambda: MasksOf("231"), TypeError, "widths must be a sequence of integers"),
         (lambda: MasksOf((2, 3, 1), "all"), ValueError, "symmetry must be one of"),
         (lambda: MasksOf((2, 3, 1), min_nonzeros=9, max_nonzeros=8), ValueError, "min_nonzeros"),
-        (lambda: MasksOf((2, 3, 1), first_per_count={5: 1}), ValueError, "names layer 5"),
+        (
+            lambda: MasksOf((2, 3, 1), first_per_count={5: 1}),
+            ValueError,
+            "a layer in first_per_count must be from 0 to 1, got 5",
+        ),
         (lambda: MasksOf((2, 3, 1), first_per_count=3), TypeError, "first_per_count must map"),
         (
             lambda: MasksOf((2, 3, 1), first_per_count=((0, 1), (0, 2))),

@@ -382,7 +382,11 @@ def test_bad_input_is_named_and_leaves_no_file(
         ({"target": 0.9, "inputs": "some"}, ValueError, "inputs must be one of 'all', 'any'"),
         ({"target": 0.9, "min_nonzeros": 9, "max_nonzeros": 8}, ValueError, "min_nonzeros must"),
         ({"target": 0.9, "max_nonzeros": 8.5}, TypeError, "max_nonzeros must be an integer"),
-        ({"target": 0.9, "first_per_count": {4: 1}}, ValueError, "first_per_count names layer 4"),
+        (
+            {"target": 0.9, "first_per_count": {4: 1}},
+            ValueError,
+            "first_per_count must be from 0 to 3",
+        ),
         (
             {"target": 0.9, "first_per_count": {1: 1}, "symmetry": "network"},
             ValueError,
