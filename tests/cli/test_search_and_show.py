@@ -265,7 +265,10 @@ def test_ctrl_c_ends_it_politely():
     assert shards_done() >= 1
 
 
-def test_sigterm_ends_it_and_its_workers():
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_whatever_ends_it_ends_its_workers(sent: signal.Signals, code: int):
     command = [sys.executable, "-m", "prunelimits.cli", "search", "--workers", "2", "--quiet"]
     with subprocess.Popen(
         [*command, "--shard-size", "12"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -273,11 +276,12 @@ def test_sigterm_ends_it_and_its_workers():
         while not shards_done():
             assert process.poll() is None
             time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(sent)
         # Ends when the last worker has closed its end of the pipe.
         output, _ = process.communicate(timeout=120)
-        assert process.returncode == 130
-    assert b"Interrupted. What is finished is kept" in output
+        assert process.returncode == code
+    if sent == signal.SIGTERM:
+        assert b"Interrupted. What is finished is kept" in output
     assert b"Traceback" not in output
     assert shards_done()
 
