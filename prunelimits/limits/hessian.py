@@ -11,10 +11,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.arguments import checked_flag, checked_tensor, checked_tensors
 from prunelimits.limits.checks import check_dtype, checked_names
-from prunelimits.limits.losses import batch_weights, check_batches, checked_loss
+from prunelimits.limits.losses import batch_weights, checked_loss
 from prunelimits.masks import check_masks, flatten, unflatten
 from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
+from prunelimits.scores.gradient import check_batches
 from prunelimits.types import Masks, Params, Problem
 
 if TYPE_CHECKING:

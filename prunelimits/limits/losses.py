@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_tensors, shown
+from prunelimits.arguments import checked_tensors
 from prunelimits.modes import in_plain_modes
-from prunelimits.nested import tensors_in
 from prunelimits.samples import sample_counts
-from prunelimits.scores.gradient import check_problem
+from prunelimits.scores.gradient import check_batches
 from prunelimits.types import Params, Problem
 
 
@@ -91,18 +88,3 @@ def checked_loss(loss: Tensor, batch: int) -> Tensor:
             "or the data holds what is not a number"
         )
     return loss
-
-
-def check_batches(problem: Problem, name: str = "batches") -> None:
-    """Raises `ValueError` if there are no batches or one holds no sample."""
-    check_problem(problem)
-    if not isinstance(problem.batches, Sequence):
-        raise TypeError(f"{name} must be pairs (x, y), got {shown(problem.batches)}")
-    if not len(problem.batches):
-        raise ValueError(f"{name} must hold at least one batch, got none")
-    for number, batch in enumerate(problem.batches):
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise TypeError(f"{name} must hold pairs (x, y), got {shown(batch)}")
-        tensor = next(tensors_in(batch[0]), None)
-        if tensor is not None and not tensor.numel():
-            raise ValueError(f"{name} must hold samples, got none in batch {number}")

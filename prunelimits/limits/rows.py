@@ -14,8 +14,8 @@ from prunelimits.arguments import (
 )
 from prunelimits.limits.checks import check_weights, checked_count, checked_names, checked_vector
 from prunelimits.limits.hessian import Hessian
-from prunelimits.limits.losses import check_batches
 from prunelimits.modes import in_plain_modes
+from prunelimits.scores.gradient import check_batches
 from prunelimits.types import Params, Problem
 
 _ROWS = 100

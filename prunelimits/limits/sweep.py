@@ -18,12 +18,12 @@ from prunelimits.arguments import (
     checked_tensors,
 )
 from prunelimits.limits.checks import check_weights, checked_names
-from prunelimits.limits.losses import batch_weights, check_batches
+from prunelimits.limits.losses import batch_weights
 from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
-from prunelimits.scores.gradient import one_number
+from prunelimits.scores.gradient import check_batches, one_number
 from prunelimits.types import Masks, Params, Problem
 
 # Pruned copies are measured side by side while weights and activations, taken to be so many

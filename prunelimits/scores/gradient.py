@@ -68,23 +68,23 @@ def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Para
     return {name: value / len(problem.batches) for name, value in total.items()}
 
 
-def check_batches(problem: Problem) -> tuple[Batch, ...]:
-    """The batches; an error if there are none, or one is empty.
+def check_batches(problem: Problem, name: str = "batches") -> tuple[Batch, ...]:
+    """The batches; an error that calls them `name` if there are none, or one is empty.
 
     Raises:
         ValueError: If so.
     """
     check_problem(problem)
     if not isinstance(problem.batches, Sequence):
-        raise TypeError(f"batches must be pairs (x, y), got {shown(problem.batches)}")
-    if not problem.batches:
-        raise ValueError("batches must hold at least one pair (x, y) for this score, got none")
+        raise TypeError(f"{name} must be pairs (x, y), got {shown(problem.batches)}")
+    if not len(problem.batches):
+        raise ValueError(f"{name} must hold at least one pair (x, y), got none")
     for index, batch in enumerate(problem.batches):
         if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise TypeError(f"batches must hold pairs (x, y), got {shown(batch)}")
+            raise TypeError(f"{name} must hold pairs (x, y), got {shown(batch)}")
         x = next(tensors_in(batch[0]), None)
         if x is not None and not x.numel():
-            raise ValueError(f"batches must hold samples, got {tuple(x.shape)} in batch {index}")
+            raise ValueError(f"{name} must hold samples, got {tuple(x.shape)} in batch {index}")
     return tuple(problem.batches)
 
 

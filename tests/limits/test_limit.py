@@ -296,7 +296,7 @@ def flat_loss(outputs: Tensor, _: Tensor) -> Tensor:
     [
         ({"epsilon": 0.0}, ValueError, r"epsilon must be positive and finite, got 0\.0"),
         ({"epsilon": -1.0}, ValueError, r"epsilon must be positive and finite, got -1\.0"),
-        ({"batches": []}, ValueError, "batches must hold at least one batch, got none"),
+        ({"batches": []}, ValueError, "batches must hold at least one pair .*, got none"),
         ({"prunable": ["0.bias", "x"]}, ValueError, r"prunable must be among .*got \['0\.bias'"),
         ({"prunable": []}, ValueError, r"prunable must be among .*got \[\]"),
         ({"names": ["x"]}, ValueError, r"names must be among .*got \['x'\]"),

@@ -123,7 +123,7 @@ def test_accuracy_of_every_kind_of_task():
         ({"removed": [1.5]}, r"ascend in \[0, 1\], got \[1\.5\]"),
         ({"prunable": []}, r"prunable must be among .*, got \[\]"),
         ({"prunable": ["x"]}, r"prunable must be among .*, got \['x'\]"),
-        ({"test": []}, "must hold at least one batch"),
+        ({"test": []}, "must hold at least one pair"),
     ],
 )
 def test_bad_arguments(options: dict, message: str, mlp: Case):
