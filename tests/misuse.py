@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch._dynamo  # or an alarm interrupts its import, which leaves a broken half
 from torch import Tensor, nn
 
 from prunelimits.types import Problem
@@ -48,7 +49,10 @@ RECORDS = {
     "limits.PruningLimit",
     "limits.PruningSweep",
     "limits.Spectrum",
+    "pruners.Coverage",
     "pruners.Moves",
+    "pruners.Pruned",
+    "pruners.PruningPlan",
     "pruners.State",
     "search.EliminatedNetwork",
     "search.EliminationResult",
@@ -64,6 +68,7 @@ RECORDS = {
 }
 # Arguments that a function does not use, or uses as they come.
 FREE: dict[str, set[str]] = {
+    "check_points": {"name"},
     "check_bool": {"name"},  # of what the mask is for, in the message
     "lamp": {"problem", "noise"},
     "magnitude": {"problem", "noise"},

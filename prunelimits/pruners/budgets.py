@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from prunelimits import quotas
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, shown
 from prunelimits.masks import count, top
 from prunelimits.types import Masks
 
@@ -49,7 +49,9 @@ def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) 
     sizes = {name: int(mask.sum()) for name, mask in masks.items()}
     floors = {name: min(floor, size) for name, size in sizes.items()}
     if checked_integer("keep", keep, 0) > sum(sizes.values()):
-        raise ValueError(f"keep must be at most the {count(masks)} prunable weights, got {keep}")
+        raise ValueError(
+            f"keep must be at most the {count(masks)} prunable weights, got {shown(keep)}"
+        )
     if keep < sum(floors.values()):
         raise ValueError(
             f"keep must be at least {sum(floors.values())}, as floor={floor} holds for each of "

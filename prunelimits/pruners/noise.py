@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from prunelimits.arguments import checked_generator
+from prunelimits.masks import check_bools
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
@@ -22,6 +24,8 @@ def draw_noise(masks: Masks, generator: torch.Generator | None = None) -> Params
         >>> noise["weight"].shape, bool((noise["weight"] < 1).all())
         (torch.Size([2, 3]), True)
     """
+    check_bools(masks)
+    checked_generator("generator", generator)
     if generator is None:
         generator = torch.Generator().manual_seed(0)
     return {

@@ -15,7 +15,7 @@ from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.gradual import Gradual
 from prunelimits.pruners.learned_mask import LearnedMask
-from prunelimits.pruners.parts import Part
+from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
 from prunelimits.pruners.prune import checked_keep
 from prunelimits.pruners.rewind import Rewind
@@ -71,7 +71,8 @@ def score(
     if not isinstance(pruner, AtInit | Gradual | Rewind):
         raise TypeError(f"pruner must have scores, such as SNIP(), got {pruner!r}")
     with task_of(
-        pruner, model, loss, batches, step, include=tuple(include), ignore=tuple(ignore),
+        pruner, model, loss, batches, step, include=checked_parts("include", include),
+        ignore=checked_parts("ignore", ignore),
         masks=masks, normalise=normalise, generator=generator,
     ) as task:  # fmt: skip
         return pruner.scores(task.problem, task.params, task.allowed, task.noise)
@@ -130,7 +131,8 @@ def prune_with_weights(
     """
     if not isinstance(pruner, LearnedMask):
         raise TypeError(f"pruner must change weights, such as OBS(), got {pruner!r}: see prune")
-    include, ignore = tuple(include), tuple(ignore)
+    include = checked_parts("include", include)
+    ignore = checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
     budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
     with task_of(

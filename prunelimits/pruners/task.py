@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import checked_generator
 from prunelimits.masks import check_masks
 from prunelimits.problem import problem_of
 from prunelimits.pruners.base import AbstractPruner
@@ -54,6 +55,7 @@ def task_of(
         check_needs(pruner, problem, loss, step)
         check_real(params, allowed)
         check_weights(params, allowed)
+        checked_generator("generator", generator)
         noise = draw_noise(allowed, generator) if pruner.needs_noise else None
         yield PruningTask(problem, params, allowed, noise)
 

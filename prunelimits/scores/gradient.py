@@ -107,6 +107,12 @@ def check_problem(problem: Problem) -> None:
     checked_callable("problem.loss", problem.loss, "a function of outputs and targets")
 
 
+def check_some(masks: Masks) -> None:
+    """Raises `ValueError` if masks name no weight."""
+    if not masks:
+        raise ValueError("masks must name at least one weight, got none")
+
+
 def check_real(params: Params, masks: Masks) -> None:
     """Raises if the masks do not fit, or a weight that they name is complex: no score ranks those.
 
@@ -134,6 +140,7 @@ def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
         TypeError: If a mask is not a bool tensor.
     """
     check_problem(problem)
+    check_some(masks)
     weights = masked(params, masks)
 
     def gradient(batch: Batch) -> Params:

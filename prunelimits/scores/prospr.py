@@ -17,6 +17,7 @@ from prunelimits.scores.gradient import (
     batch_loss,
     check_batches,
     check_real,
+    check_some,
     masked,
     trainable,
 )
@@ -80,6 +81,7 @@ def prospr(
     momentum = checked_number("momentum", momentum, least=0, below=1)
     checked_flag("constant_first_step", constant_first_step)
     check_real(params, masks)
+    check_some(masks)
     batches = check_batches(problem)
     weights = masked(params, masks)
     others = trainable(params)

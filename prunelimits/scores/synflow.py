@@ -11,7 +11,7 @@ from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import main_tensor, map_tensors
 from prunelimits.scores.derivatives import gradient_of
-from prunelimits.scores.gradient import check_batches, check_outputs, check_real, masked
+from prunelimits.scores.gradient import check_batches, check_outputs, check_real, check_some, masked
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -62,6 +62,7 @@ def synflow(
     """
     checked_flag("biases", biases)
     check_real(params, masks)
+    check_some(masks)
     ones = _one_input(check_batches(problem)[0][0])
     check_outputs(problem, "SynFlow")
     positive = {
