@@ -47,19 +47,29 @@ def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
 
     Finding the least one takes less time and memory than an order of all entries.
     """
-    try:
-        number = int(keep)
-    except RuntimeError:  # under vmap no value can be read: it differs from model to model
+    number = _number(keep)
+    if number is None:
         ordered = flat.sort(descending=True).values
         place = (torch.as_tensor(keep, device=flat.device) - 1).clamp(0, len(flat) - 1)
         last = ordered.gather(0, place.reshape(1))
+    elif number <= 0:
+        return torch.zeros_like(flat, dtype=torch.bool)
     else:
-        if number <= 0:
-            return torch.zeros_like(flat, dtype=torch.bool)
         last = flat.kthvalue(max(1, len(flat) - number + 1)).values
+        at_least = flat >= last
+        if _number(at_least.sum()) == number:  # no equals to choose among
+            return at_least
     above, equal = flat > last, flat == last
     missing = keep - above.sum()
     return above | (equal & (equal.cumsum(0) <= missing))
+
+
+def _number(value: int | Tensor) -> int | None:
+    """The number itself; None under `torch.vmap`, where it differs from model to model."""
+    try:
+        return int(value)
+    except RuntimeError:
+        return None
 
 
 def _check_scores(scores: Mapping[str, Tensor]) -> None:
