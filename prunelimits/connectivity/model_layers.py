@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from prunelimits.connectivity.following.steps import Constant, Parameter, Source
 from prunelimits.connectivity.report import LayerReport, ParameterKind
 from prunelimits.connectivity.trace import Traced
 from prunelimits.types import Masks
+
+Sized = TypeVar("Sized", list[int], Tensor)
 
 
 class Units(NamedTuple):
@@ -91,7 +93,8 @@ def model_layers(
             inputs = _inputs(network, flow, found)
             if paths is not None:
                 each = [paths.through(use.product, use.axis) for use in found]
-                through = tuple(sum(column) for column in zip(*each, strict=True))
+                same = _by_size(each)
+                through = tuple(sum(unit) for group in same for unit in zip(*group, strict=True))
         layers.append(
             LayerReport(
                 name=title,
@@ -154,7 +157,8 @@ def _made_of(network: Network, number: int) -> list[str]:
 
 
 def _units(network: Network, flow: Flow, uses: list[LayerUse]) -> Units:
-    parts: list[list[Tensor]] = []
+    """The units of a layer; uses of other rows of its matrix have units of their own."""
+    found: list[Tensor] = []
     for use in uses:
         behind = _shifted(network, use)
         elements = (
@@ -163,8 +167,18 @@ def _units(network: Network, flow: Flow, uses: list[LayerUse]) -> Units:
             flow.reaches[behind],
             flow.live[use.output] & flow.reaches[use.output],
         )
-        parts.append([any_of_units(part, use.axis) for part in elements])
-    return Units(*(torch.stack(part).any(0) for part in zip(*parts, strict=True)))
+        # Units by rows, what is known of each by columns.
+        found.append(torch.stack([any_of_units(part, use.axis) for part in elements], 1))
+    together = torch.cat([torch.stack(group).any(0) for group in _by_size(found)])
+    return Units(*together.unbind(1))
+
+
+def _by_size(uses: list[Sized]) -> list[list[Sized]]:
+    """What is told of each use of a layer, in groups of the same number of units."""
+    groups: dict[int, list[Sized]] = {}
+    for use in uses:
+        groups.setdefault(len(use), []).append(use)
+    return list(groups.values())
 
 
 def _shifted(network: Network, use: LayerUse) -> int:

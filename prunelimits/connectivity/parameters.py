@@ -53,6 +53,10 @@ def model_parameters(model: nn.Module | ExportedProgram, masks: Masks | None) ->
         kept_as = first.setdefault(id(parameter), name)
         aliases[name] = kept_as
         values[kept_as] = parameter.detach().to("cpu", torch.float64)
+    if isinstance(model, nn.Module):
+        # A module that is used in several places has parameters of several names.
+        for name, parameter in model.named_parameters(remove_duplicate=False):
+            aliases.setdefault(name, first[id(parameter)])
     if masks is not None:
         masks = _by_first_name(masks, aliases)
         check_masks(values, masks)

@@ -49,6 +49,23 @@ def removing_the_rest_changes_nothing(model: nn.Module, *args: Tensor) -> None:
     close(functional_call(model, params, args), model(*args))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_layer_that_a_sequence_uses_first_and_last_counts_by_both_uses(seed: int):
+    layer = nn.Linear(4, 4)
+    model = sparse(nn.Sequential(layer, nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), layer), seed)
+    removing_the_rest_changes_nothing(model, torch.randn(3, 4, dtype=torch.float64))
+
+
+def test_uses_of_other_rows_of_a_matrix_have_units_of_their_own():
+    # Attention to another sequence reads 8 rows for the queries and 16 for the rest.
+    model = sparse(nn.TransformerDecoderLayer(8, 2, 16, batch_first=True), density=0.9)
+    args = (torch.randn(2, 4, 8).double(), torch.randn(2, 5, 8).double())
+    removing_the_rest_changes_nothing(model, *args)
+    report = analyze(model, inputs=args)
+    (row,) = (row for row in report.layers if row.name == "multihead_attn")
+    assert row.units == 24
+
+
 @pytest.mark.parametrize("twice", ["activation", "linear"])
 def test_the_core_keeps_modules_that_a_sequence_uses_twice(twice: str):
     again = nn.ReLU() if twice == "activation" else nn.Linear(4, 4)

@@ -77,7 +77,8 @@ def _chain(model: nn.Module) -> list[tuple[str, nn.Module]] | None:
     if type(model) is not nn.Sequential:
         return None
     result = []
-    for name, module in model.named_children():
+    # Not `named_children`, which leaves out a module that stands in the sequence again.
+    for name, module in model._modules.items():
         if type(module) is nn.Sequential:
             inner = _chain(module)
             if inner is None:
