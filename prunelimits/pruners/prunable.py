@@ -27,6 +27,7 @@ _WORDS = {
     "pos|positions?|positional": "a table of positions: added, not multiplied",
     "tokens?": "a token: added to the inputs, not multiplied",
 }
+_MULTIPLIES = ("linear", "conv", "dense", "attention", "mix")
 _WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*d?")
 
 
@@ -147,9 +148,14 @@ def _reason(module: nn.Module, name: str, parameter: nn.Parameter) -> str | None
         return "an embedding: a table that is looked up, not multiplied"
     if isinstance(module, _NORMALISATIONS):
         return "the scale of a normalisation"
-    words = [*_words(name), *_words(type(module).__name__)]
+    kind = _words(type(module).__name__)
     for pattern, reason in _WORDS.items():
-        if any(re.fullmatch(pattern, word) for word in words):
+        if any(re.fullmatch(pattern, word) for word in _words(name)):
+            return reason
+        # A layer says first what it multiplies by: `NormLinear` and `BiasFreeConv` are matrices.
+        if not any(word.startswith(_MULTIPLIES) for word in kind) and any(
+            re.fullmatch(pattern, word) for word in kind
+        ):
             return reason
     if "weight" in name.lower() or sum(size > 1 for size in parameter.shape) > 1:
         return None

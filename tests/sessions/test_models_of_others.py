@@ -229,3 +229,30 @@ def test_a_warning_names_what_is_left_out_when_it_is_much():
 def test_models_without_data_are_refused_by_name():
     with pytest.raises(ValueError, match=r"no data for '0\.weight', which is on the meta device"):
         prune(nn.Sequential(nn.Linear(2, 2, device="meta")), Magnitude(), keep=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameter", "pruned"),
+    [
+        ("MyLinear", "weight", True),
+        ("BiasFreeConv", "kernel", True),
+        ("TransposedLinear", "weight", True),
+        ("NormLinear", "weight", True),
+        ("Experts", "gate_up_proj", True),
+        ("RMSNorm2d", "weight", False),
+        ("PositionalEncoding", "table", False),
+        ("WordEmbedding", "weight", False),
+        ("Block", "pos_embed", False),
+        ("Block", "relative_bias", False),
+        ("Block", "cls_token", False),
+    ],
+)
+def test_layers_of_ones_own_are_told_apart_by_name_and_shape(
+    kind: str, parameter: str, pruned: bool
+):
+    layer = type(kind, (nn.Module,), {})()
+    layer.register_parameter(parameter, nn.Parameter(torch.ones(3, 4)))
+    layer.register_parameter("gain", nn.Parameter(torch.ones(4, 1, 1)))
+    told = coverage(layer)
+    assert (parameter in told.pruned) is pruned
+    assert told.reasons["gain"]
