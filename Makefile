@@ -54,6 +54,7 @@ test-oldest test-newest: test-%:
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports pyproject.toml --no-logo
 
 types: $(VENV)/.dev
 	$(BIN)/pyright
