@@ -22,6 +22,7 @@ from torch.nn import functional
 
 import prunelimits as pl
 from prunelimits import experiments, limits, pruners, saving, search
+from prunelimits.connectivity.following.recording import Recorder
 from prunelimits.types import Masks, Params, Problem
 
 WIDTHS = (2, 4, 3, 1)
@@ -29,14 +30,17 @@ WIDTHS = (2, 4, 3, 1)
 ROOMS = (
     "connectivity",
     "datasets",
+    "elimination",
     "enumeration",
     "experiments",
     "limits",
     "masks",
     "models",
     "pruners",
+    "saving",
     "scores",
     "search",
+    "sessions",
     "training",
     "viz",
 )
@@ -44,6 +48,7 @@ MODULES = ("pareto", "quotas")
 
 # Public, and not to be called by itself.
 WITHOUT_A_CALL = {
+    "prunelimits.elimination.NothingFoundWarning": "a warning",
     "prunelimits.pruners.AbstractPruner": "abstract",
     "prunelimits.pruners.AtInit": "abstract",
     "prunelimits.pruners.DropGrow": "abstract",
@@ -55,7 +60,7 @@ WITHOUT_A_CALL = {
     "prunelimits.search.StoreError": "an exception",
     "prunelimits.search.WorkersLostError": "an exception",
     "prunelimits.training.AbstractEngine": "abstract",
-    "prunelimits.training.PruningSession": "attach makes it",
+    "prunelimits.sessions.PruningSession": "attach makes it",
     "prunelimits.viz.Page": "the functions beside it make it",
 }
 
@@ -365,13 +370,15 @@ def figure() -> object:
 PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     # The package itself
     "prunelimits.problem_of": lambda _: {"model": model(), "loss": loss, "batches": [data()]},
-    "prunelimits.save": lambda folder: {
-        "model": model(),
-        "masks": masks(),
-        "path": folder / "model.pt",
-    },
-    "prunelimits.load": lambda folder: {"path": saved(folder)},
     # Connectivity
+    "prunelimits.connectivity.Call": lambda _: {
+        "name": "relu",
+        "operation": torch.ops.aten.relu.default,
+        "args": (torch.ones(2),),
+        "kwargs": {},
+        "shapes": [(torch.Size([2]), torch.float32)],
+        "record": Recorder(),
+    },
     "prunelimits.connectivity.ConnectivityReport": lambda _: vars(
         pl.connectivity.analyze(model(), masks())
     ).copy(),
@@ -409,6 +416,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "effective_sparsity": 0.5,
         "model": model(),
     },
+    "prunelimits.connectivity.rule": lambda _: {},
     "prunelimits.connectivity.simulate_disconnection": lambda _: {
         "widths": (2, 3, 2),
         "kept": (2, 2),
@@ -431,6 +439,42 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "generator": torch.Generator().manual_seed(0),
     },
     "prunelimits.datasets.tiny_imagenet": lambda folder: {"folder": tiny_imagenet_folder(folder)},
+    # Elimination
+    "prunelimits.elimination.EliminatedNetwork": lambda _: vars(
+        search.eliminate(*data(), elimination(), nonzeros=12).networks[0]
+    ).copy(),
+    "prunelimits.elimination.Elimination": lambda _: {"networks": 4},
+    "prunelimits.elimination.EliminationPruner": lambda _: {
+        "nonzeros": 12,
+        "method": elimination(),
+    },
+    "prunelimits.elimination.EliminationResult": lambda _: {
+        "method": elimination(),
+        "target": 0.9,
+        "budget": None,
+        "networks": (),
+        "rounds": (),
+        "seed": 0,
+        "samples": 64,
+        "finished": True,
+    },
+    "prunelimits.elimination.Round": lambda _: {
+        "stage": "units",
+        "nonzeros": 20,
+        "trained": 4,
+        "score": 0.7,
+        "origins": 2,
+        "smallest": None,
+        "epochs": 2,
+        "work": 100,
+        "seconds": 0.5,
+    },
+    "prunelimits.elimination.eliminate": lambda _: {
+        **named(data()),
+        "method": elimination(),
+        "nonzeros": 12,
+    },
+    "prunelimits.elimination.read_elimination": lambda folder: {"store": elimination_store(folder)},
     # Enumeration
     "prunelimits.enumeration.EligibleMasks": lambda _: {"d_in": 2, "d_out": 2},
     "prunelimits.enumeration.ModelMasks": lambda _: {"widths": (2, 2, 1), "max_nonzeros": 5},
@@ -499,6 +543,10 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "test": None,
     },
     "prunelimits.limits.Spectrum": lambda _: vars(spectrum()).copy(),
+    "prunelimits.limits.StateKeeper": lambda folder: {
+        "path": folder / "state.pt",
+        "description": {"probes": 2},
+    },
     "prunelimits.limits.batch_losses": lambda _: task(),
     "prunelimits.limits.cone_statistical_dimension": lambda _: {
         "eigenvalues": eigenvalues(),
@@ -689,6 +737,22 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "loss": loss,
         "batches": [data()],
     },
+    # Saving
+    "prunelimits.saving.save": lambda folder: {
+        "model": model(),
+        "masks": masks(),
+        "path": folder / "model.pt",
+    },
+    "prunelimits.saving.load": lambda folder: {"path": saved(folder)},
+    "prunelimits.saving.from_bytes": lambda _: {
+        "content": saving.to_bytes(model(), masks()),
+        "source": "a test",
+    },
+    "prunelimits.saving.read_archive": lambda _: {
+        "content": saving.to_bytes(model(), masks()),
+        "source": "a test",
+    },
+    "prunelimits.saving.to_bytes": lambda _: {"model": model(), "masks": masks()},
     # Scores
     "prunelimits.scores.grasp": scored(),
     "prunelimits.scores.lamp": scored(),
@@ -711,20 +775,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "noise": noise(),
     },
     # Search
-    "prunelimits.search.EliminatedNetwork": lambda _: vars(
-        search.eliminate(*data(), elimination(), nonzeros=12).networks[0]
-    ).copy(),
-    "prunelimits.search.Elimination": lambda _: {"networks": 4},
-    "prunelimits.search.EliminationResult": lambda _: {
-        "method": elimination(),
-        "target": 0.9,
-        "budget": None,
-        "networks": (),
-        "rounds": (),
-        "seed": 0,
-        "samples": 64,
-        "finished": True,
-    },
     "prunelimits.search.EveryWidths": lambda _: {"max_nonzeros": 12, "hidden_layers": 1},
     "prunelimits.search.FoundNetwork": lambda _: vars(found_network()).copy(),
     "prunelimits.search.MasksOf": lambda _: {"widths": (2, 3, 1)},
@@ -735,17 +785,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "trainings": 4,
         "nonzeros": 5,
         "accuracy": 0.7,
-    },
-    "prunelimits.search.Round": lambda _: {
-        "stage": "units",
-        "nonzeros": 20,
-        "trained": 4,
-        "score": 0.7,
-        "origins": 2,
-        "smallest": None,
-        "epochs": 2,
-        "work": 100,
-        "seconds": 0.5,
     },
     "prunelimits.search.SearchConfig": lambda _: {"target": 0.5, "width": 2, "hidden_layers": 1},
     "prunelimits.search.SearchResult": lambda _: {
@@ -773,15 +812,17 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "config": configuration(),
         **named(data()),
     },
-    "prunelimits.search.eliminate": lambda _: {
-        **named(data()),
-        "method": elimination(),
-        "nonzeros": 12,
-    },
     "prunelimits.search.make_task": lambda _: {**named(data()), "held_out": 0.25},
-    "prunelimits.search.read_elimination": lambda folder: {"store": elimination_store(folder)},
     "prunelimits.search.read_result": lambda folder: {
         "store": search.Store(search_store(folder), write=False)
+    },
+    # Sessions
+    "prunelimits.sessions.attach": lambda _: attached(),
+    "prunelimits.sessions.lottery_ticket": lambda _: {
+        "model": model(),
+        "train": train,
+        "pruner": pruners.LTH(rounds=2),
+        "keep": 9,
     },
     # Training
     "prunelimits.training.Cost": lambda _: {
@@ -800,7 +841,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.training.MLPEnsemble": lambda _: {"widths": WIDTHS, "models": 3},
     "prunelimits.training.Recipe": lambda _: {"epochs": 2, "batch_size": 16},
     "prunelimits.training.TorchEngine": lambda _: {},
-    "prunelimits.training.attach": lambda _: attached(),
     "prunelimits.training.default_engine": lambda _: {"ensemble": ensemble()},
     "prunelimits.training.evaluate": lambda _: {"ensemble": ensemble(), **named(data())},
     "prunelimits.training.evolve": lambda _: {
@@ -815,12 +855,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "recipe": recipe(),
         "pruner": pruners.RigL(rounds=2),
         "keep": 12,
-    },
-    "prunelimits.training.lottery_ticket": lambda _: {
-        "model": model(),
-        "train": train,
-        "pruner": pruners.LTH(rounds=2),
-        "keep": 9,
     },
     "prunelimits.training.search_recipes": lambda _: {},
     "prunelimits.training.training_cost": lambda _: {
