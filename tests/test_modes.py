@@ -92,6 +92,8 @@ def seen(value: object) -> object:
         case Store():
             value.close()
             return None
+        case limits.StateKeeper():
+            return value.path.name
         case LazySequence():
             return [seen(item) for item in value]
         case str() | bytes() | None | type():
