@@ -7,6 +7,7 @@ import torch
 from prunelimits.arguments import (
     checked_callable,
     checked_choice,
+    checked_file,
     checked_flag,
     checked_generator,
     checked_instance,
@@ -14,8 +15,6 @@ from prunelimits.arguments import (
     checked_integers,
     checked_number,
     checked_sequence,
-    checked_tensor,
-    shown,
 )
 
 
@@ -139,22 +138,6 @@ def test_other_kinds_are_told_by_what_they_should_be():
     assert checked_generator("generator", None) is None
 
 
-@pytest.mark.parametrize(
-    ("value", "error", "message"),
-    [
-        ([1.0], TypeError, "x must be a tensor"),
-        (np.ones(2), TypeError, "x must be a tensor, got an array"),
-        (torch.ones(2, 2).to_sparse(), TypeError, "x must be a dense tensor of real numbers"),
-        (torch.ones(2, dtype=torch.complex64), TypeError, "x must be a dense tensor"),
-        (torch.ones(2, device="meta"), ValueError, "x must hold data"),
-        (torch.tensor([1.0, math.nan]), ValueError, "x must be finite"),
-    ],
-)
-def test_a_tensor_is_dense_real_and_holds_data(value, error, message):
-    with pytest.raises(error, match=message):
-        checked_tensor("x", value, finite=True)
-
-
 def test_numbers_beyond_all_bounds_are_refused_like_others():
     with pytest.raises(ValueError, match="share must be finite, got a int"):
         checked_number("share", 10**5000)
@@ -162,7 +145,19 @@ def test_numbers_beyond_all_bounds_are_refused_like_others():
         checked_integer("keep", 10**5000, most=5)
 
 
-def test_a_long_value_is_told_by_its_kind():
-    assert shown(list(range(100))) == "a list"
-    assert shown(np.ones(3)) == "an array (3,) of float64"
-    assert shown("ab") == "'ab'"
+def test_a_file_is_told_from_a_folder(tmp_path):
+    assert checked_file("store", str(tmp_path / "new")) == tmp_path / "new"
+    with pytest.raises(ValueError, match="store must be a file, got the folder "):
+        checked_file("store", tmp_path)
+    for value in ("", "a\0b"):
+        with pytest.raises(ValueError, match="store must be a path, got "):
+            checked_file("store", value)
+    for value in (3, b"text", None):
+        with pytest.raises(TypeError, match="store must be a path, got "):
+            checked_file("store", value)
+
+
+def test_integers_may_have_a_largest_value():
+    assert checked_integers("widths", [2, 3], 1, most=3) == (2, 3)
+    with pytest.raises(ValueError, match=r"widths\[1\] must be from 1 to 2, got 3"):
+        checked_integers("widths", [2, 3], 1, most=2)

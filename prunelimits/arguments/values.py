@@ -1,9 +1,4 @@
-"""Checks of arguments that several parts of the library take.
-
-One rule for each kind of argument, so that every public function refuses alike: a `TypeError` for
-another kind of value, a `ValueError` for one out of its range. Both name the argument, the value
-and what is allowed.
-"""
+"""Numbers, choices, objects and paths as arguments."""
 
 from __future__ import annotations
 
@@ -17,6 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+
+from prunelimits.arguments.shown import shown
 
 Kind = TypeVar("Kind")
 
@@ -53,7 +50,12 @@ def checked_integer(
 
 
 def checked_integers(
-    name: str, values: object, least: int | None = None, *, length: int | None = None
+    name: str,
+    values: object,
+    least: int | None = None,
+    *,
+    most: int | None = None,
+    length: int | None = None,
 ) -> tuple[int, ...]:
     """`values` as a tuple of ints: a list, tuple, range or one-dimensional NumPy array of integers.
 
@@ -61,11 +63,12 @@ def checked_integers(
         name: Of the argument.
         values: What the caller gave.
         least: The smallest integer allowed; None: any.
+        most: The largest; None: any.
         length: How many there must be; None: any number, none too.
 
     Raises:
         TypeError: If `values` is no such sequence, or holds something that is not an integer.
-        ValueError: If an integer is too small, or their number is another.
+        ValueError: If an integer is out of its range, or their number is another.
 
     Examples:
         >>> checked_integers("widths", [2, 3, 1], 1)
@@ -74,7 +77,7 @@ def checked_integers(
     items = checked_sequence(name, values, "integers")
     if length is not None and len(items) != length:
         raise ValueError(f"{name} must hold {length} integers, got {len(items)}: {shown(values)}")
-    return tuple(checked_integer(f"{name}[{n}]", item, least) for n, item in enumerate(items))
+    return tuple(checked_integer(f"{name}[{n}]", item, least, most) for n, item in enumerate(items))
 
 
 def checked_sequence(name: str, values: object, of_what: str) -> tuple[Any, ...]:
@@ -225,6 +228,19 @@ def checked_path(name: str, value: object) -> Path:
     return Path(path)
 
 
+def checked_file(name: str, value: object) -> Path:
+    """`value` as the path of a file, which need not exist.
+
+    Raises:
+        TypeError: If it is no path, see `checked_path`.
+        ValueError: Likewise, or if it is a folder.
+    """
+    path = checked_path(name, value)
+    if path.is_dir():
+        raise ValueError(f"{name} must be a file, got the folder {path}")
+    return path
+
+
 def checked_items(name: str, values: object, kind: type[Kind]) -> list[Kind]:
     """`values` as a list, if they can be iterated over and are all instances of `kind`.
 
@@ -248,76 +264,3 @@ def checked_generator(name: str, value: object) -> torch.Generator | None:
     if value is not None and not isinstance(value, torch.Generator):
         raise TypeError(f"{name} must be a torch.Generator or None, got {shown(value)}")
     return value
-
-
-def checked_tensor(name: str, value: object, *, finite: bool = False) -> Tensor:
-    """`value`, if it is a dense tensor of real numbers or bools that holds data.
-
-    Args:
-        name: Of the argument.
-        value: What the caller gave.
-        finite: Whether NaN and infinities are refused too.
-
-    Raises:
-        TypeError: If `value` is not a tensor, or a sparse, quantised or complex one.
-        ValueError: If it is on the meta device, or holds NaN or infinities where it may not.
-
-    Examples:
-        >>> checked_tensor("x", torch.ones(2))
-        tensor([1., 1.])
-    """
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a tensor, got {shown(value)}")
-    if value.layout != torch.strided or value.is_quantized or value.is_complex():
-        raise TypeError(
-            f"{name} must be a dense tensor of real numbers, got {value.dtype}, {value.layout}"
-        )
-    if value.is_meta:
-        raise ValueError(f"{name} must hold data, got a tensor on the meta device")
-    if finite and value.is_floating_point() and not bool(value.isfinite().all()):
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
-    return value
-
-
-def checked_tensors(name: str, values: object, *, real: bool = True) -> Mapping[str, Tensor]:
-    """`values`, if it is dense tensors that hold data, by name.
-
-    Args:
-        name: Of the argument.
-        values: What the caller gave.
-        real: Whether complex numbers are refused too.
-
-    Raises:
-        TypeError: If `values` is no mapping, has a key that is not a text, or holds something else.
-        ValueError: If a tensor is on the meta device.
-
-    Examples:
-        >>> checked_tensors("noise", {"weight": torch.ones(2)})
-        {'weight': tensor([1., 1.])}
-    """
-    if not isinstance(values, Mapping):
-        raise TypeError(f"{name} must be tensors by name, got {shown(values)}")
-    for key, value in values.items():
-        if not isinstance(key, str):
-            raise TypeError(f"{name} must be tensors by name, got the name {shown(key)}")
-        if real or not (isinstance(value, Tensor) and value.is_complex()):
-            checked_tensor(f"{name}[{key!r}]", value)
-    return values
-
-
-def shown(value: object) -> str:
-    """A value for an error message: its `repr` where that is short, else what kind of thing it is.
-
-    Examples:
-        >>> shown(torch.zeros(2, 3))
-        'a tensor (2, 3) of torch.float32'
-    """
-    if isinstance(value, Tensor):
-        return f"a tensor {tuple(value.shape)} of {value.dtype}"
-    if hasattr(value, "__array_interface__") and getattr(value, "ndim", 0):
-        return f"an array {getattr(value, 'shape', '')} of {getattr(value, 'dtype', '')}"
-    try:
-        text = repr(value)
-    except Exception:  # an integer of more digits than Python writes, or an object of the caller's
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 80 else f"a {type(value).__name__}"
