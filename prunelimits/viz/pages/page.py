@@ -20,6 +20,12 @@ from prunelimits.viz.pages.content import Content
 MOST_BYTES = 2_000_000
 
 # In this order: a file uses what stands before it.
+# What computes, and knows no document: the pages' own, a worker's, and what Node tests.
+CORE = (
+    *("network", "reach", "core/random", "core/recipe", "core/start", "core/gradient"),
+    *("core/training", "core/selection", "core/quotas", "core/schedules", "core/curvature"),
+    *("core/scores", "core/pruning", "core/during", "core/paths"),
+)
 _PROGRAM = (
     *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),
     *(

@@ -3,9 +3,24 @@
 
 const BIAS = -1; // instead of a source
 
+/** How a hidden unit answers, and the slope there as a function of the answer. */
+const ACTIVATIONS = {
+  relu: { of: (/** @type {number} */ z) => (z > 0 ? z : 0), slope: (/** @type {number} */ a) => (a > 0 ? 1 : 0) },
+  tanh: { of: Math.tanh, slope: (/** @type {number} */ a) => 1 - a * a },
+  linear: { of: (/** @type {number} */ z) => z, slope: () => 1 },
+};
+
 class Network {
-  constructor(label, widths, values, kept) {
+  /**
+   * @param {string} label
+   * @param {number[]} widths inputs first
+   * @param {Float32Array} values of all parameters
+   * @param {Uint8Array} kept flags of all parameters
+   * @param {"relu"|"tanh"|"linear"} activation of hidden units
+   */
+  constructor(label, widths, values, kept, activation = "relu") {
     this.label = label;
+    this.activation = activation;
     this.widths = widths;
     this.values = values;
     this.kept = kept;
@@ -33,7 +48,8 @@ class Network {
   }
 
   copy() {
-    return new Network(this.label, this.widths, this.values.slice(), this.kept.slice());
+    const { label, widths, values, kept, activation } = this;
+    return new Network(label, widths, values.slice(), kept.slice(), activation);
   }
 
   weight(layer, unit, source) {

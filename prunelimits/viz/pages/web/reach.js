@@ -61,7 +61,11 @@ class Reach {
 
   /** The parameters in a state. */
   parameters(state) {
-    return d3.range(this.network.values.length).filter((index) => this.parameter(index) === state);
+    const result = [];
+    for (let index = 0; index < this.network.values.length; index++) {
+      if (this.parameter(index) === state) result.push(index);
+    }
+    return result;
   }
 
   /** "live", "constant" (the same for every input), or "cut" (takes no part in any output). */

@@ -62,7 +62,9 @@ class Responses {
         network.values[network.weight(layer, unit, source)],
       );
     }
-    if (layer < network.last) rectify(answer);
+    if (layer === network.last) return;
+    if (network.activation === "relu") rectify(answer);
+    else answer.forEach((z, i) => (answer[i] = ACTIVATIONS[network.activation].of(z)));
   }
 
   /** The classes: whether the only output is above zero, or the first of the largest outputs. */
