@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused():
     x, y = pl.datasets.cubist_spiral(100)
     with pytest.raises(TypeError, match=r"model must be a prunelimits\.MLP, got Sequential"):
         playground(torch.nn.Sequential(torch.nn.Linear(2, 1)))
-    with pytest.raises(TypeError, match=r"model must be a prunelimits\.MLP, got str"):
+    with pytest.raises(TypeError, match=r"the model of frames\[1\] must be an MLP, got 'net\.pt'"):
         film([("a", model, None), ("b", "net.pt", None)])
     with pytest.raises(ValueError, match=r"masks\['layers\.0\.weight'\] must have shape \(3, 2\)"):
         playground(model, {"layers.0.weight": torch.ones(2, 3, dtype=torch.bool)})

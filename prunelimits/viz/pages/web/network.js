@@ -3,11 +3,12 @@
 
 const BIAS = -1; // instead of a source
 
-/** How a hidden unit answers, and the slope there as a function of the answer. */
+/** How a hidden unit answers, and the slope there as a function of the answer.
+ * @type {Object<string, {of: (z: number) => number, slope: (answer: number) => number}>} */
 const ACTIVATIONS = {
-  relu: { of: (/** @type {number} */ z) => (z > 0 ? z : 0), slope: (/** @type {number} */ a) => (a > 0 ? 1 : 0) },
-  tanh: { of: Math.tanh, slope: (/** @type {number} */ a) => 1 - a * a },
-  linear: { of: (/** @type {number} */ z) => z, slope: () => 1 },
+  relu: { of: (z) => (z > 0 ? z : 0), slope: (a) => (a > 0 ? 1 : 0) },
+  tanh: { of: Math.tanh, slope: (a) => 1 - a * a },
+  linear: { of: (z) => z, slope: () => 1 },
 };
 
 class Network {

@@ -138,7 +138,8 @@ class DropGrow extends Rounds {
       : randomScores(network, this.random);
     const grown = this.#best(scores, free, growth);
     for (const index of this.weights) {
-      if (grown[index] && !before[index]) network.values[index] = 0; // a new weight starts from zero
+      // A new weight starts from zero.
+      if (grown[index] && !before[index]) network.values[index] = 0;
       stay[index] |= grown[index];
     }
     setMasks(this.network, stay);

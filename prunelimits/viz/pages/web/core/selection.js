@@ -1,6 +1,6 @@
 // From scores and a budget to masks: exact to the weight, by one rule for ties.
 
-/** The indices of a network's weights, in the order of its parameters; biases are not among them. */
+/** The indices of a network's weights, in the order of its parameters, without the biases. */
 function weightIndices(/** @type {Network} */ network) {
   const result = [];
   network.eachWeight((index) => result.push(index));
