@@ -22,6 +22,7 @@ from prunelimits.search.runner import run_jobs
 from prunelimits.training.task import Task, make_task
 
 
+# What to run is one value, `study`; the rest says on what and how, each by itself.
 @in_plain_modes
 def run_study(
     study: Study,

@@ -33,6 +33,7 @@ from prunelimits.training import AbstractEngine
 from prunelimits.training.task import Task, make_task
 
 
+# Most callers name what to search for and where to keep it; the rest says how to run.
 @in_plain_modes
 def combinatorial_search(
     config: SearchConfig,

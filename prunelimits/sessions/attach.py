@@ -25,6 +25,8 @@ from prunelimits.sessions.terms import Terms, update_steps
 from prunelimits.types import Masks
 
 
+# People write this call into their own loop: one place for all that a session may be told, most of
+# it left at its default; what does not go together is refused.
 def attach(
     pruner: AbstractPruner | Masks,
     model: nn.Module,

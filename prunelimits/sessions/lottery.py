@@ -22,6 +22,7 @@ from prunelimits.pruners.task import allowed_of, check_needs
 from prunelimits.types import Masks, Params
 
 
+# As for `attach`: one place for all that may be told.
 def lottery_ticket(
     model: nn.Module,
     train: Callable[[nn.Module, Masks], object],

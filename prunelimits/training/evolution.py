@@ -29,6 +29,7 @@ _SMALLEST_SCALE = 1e-3
 _SMALLEST_VARIANCE = 1e-20
 
 
+# The numbers of the method beside the arguments of every training: data, loss, seed, engine.
 @in_plain_modes
 def evolve(
     ensemble: MLPEnsemble,
