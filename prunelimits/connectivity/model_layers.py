@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,6 @@ from prunelimits.connectivity.following.steps import Constant, Parameter, Source
 from prunelimits.connectivity.report import LayerReport, ParameterKind
 from prunelimits.connectivity.trace import Traced
 from prunelimits.types import Masks
-
-Sized = TypeVar("Sized", list[int], Tensor)
 
 
 class Units(NamedTuple):
@@ -86,15 +84,20 @@ def model_layers(
                 uses.setdefault(name, []).append(use)
     layers: list[LayerReport] = []
     for title, matrices, others in _rows(traced, uses):
-        units, inputs, through = NO_UNITS, 0, ()
+        units, inputs = NO_UNITS, 0
+        through: tuple[int, ...] = ()
         if matrices and matrices[0] in uses:
             found = uses[matrices[0]]
-            units = _units(network, flow, found)
-            inputs = _inputs(network, flow, found)
+            # Parts of a matrix that are used by themselves are told one after the other.
+            parts = _parts(network, found, kept[matrices[0]].numel())
+            units = Units(
+                *map(torch.cat, zip(*(_units(network, flow, p) for p in parts), strict=True))
+            )
+            inputs = max(_inputs(network, flow, part) for part in parts)
             if paths is not None:
-                each = [paths.through(use.product, use.axis) for use in found]
-                same = _by_size(each)
-                through = tuple(sum(unit) for group in same for unit in zip(*group, strict=True))
+                for part in parts:
+                    each = [paths.through(use.product, use.axis) for use in part]
+                    through += tuple(sum(column) for column in zip(*each, strict=True))
         layers.append(
             LayerReport(
                 name=title,
@@ -148,6 +151,13 @@ def _rows(
     return [(title, *row) for title, row in rows.items()]
 
 
+def _parts(network: Network, uses: list[LayerUse], size: int) -> list[list[LayerUse]]:
+    """The uses of a whole matrix together, and each use of a part of it by itself."""
+    whole = [use for use in uses if network.steps[use.weight].shape.numel() == size]
+    others = [[use] for use in uses if use not in whole]
+    return [whole, *others] if whole else others
+
+
 def _made_of(network: Network, number: int) -> list[str]:
     """The parameters that a step is made of."""
     step = network.steps[number]
@@ -157,8 +167,7 @@ def _made_of(network: Network, number: int) -> list[str]:
 
 
 def _units(network: Network, flow: Flow, uses: list[LayerUse]) -> Units:
-    """The units of a layer; uses of other rows of its matrix have units of their own."""
-    found: list[Tensor] = []
+    parts: list[list[Tensor]] = []
     for use in uses:
         behind = _shifted(network, use)
         elements = (
@@ -167,18 +176,8 @@ def _units(network: Network, flow: Flow, uses: list[LayerUse]) -> Units:
             flow.reaches[behind],
             flow.live[use.output] & flow.reaches[use.output],
         )
-        # Units by rows, what is known of each by columns.
-        found.append(torch.stack([any_of_units(part, use.axis) for part in elements], 1))
-    together = torch.cat([torch.stack(group).any(0) for group in _by_size(found)])
-    return Units(*together.unbind(1))
-
-
-def _by_size(uses: list[Sized]) -> list[list[Sized]]:
-    """What is told of each use of a layer, in groups of the same number of units."""
-    groups: dict[int, list[Sized]] = {}
-    for use in uses:
-        groups.setdefault(len(use), []).append(use)
-    return list(groups.values())
+        parts.append([any_of_units(part, use.axis) for part in elements])
+    return Units(*(torch.stack(part).any(0) for part in zip(*parts, strict=True)))
 
 
 def _shifted(network: Network, use: LayerUse) -> int:
@@ -248,11 +247,11 @@ def _roles(network: Network) -> tuple[set[str], set[str], set[str], set[str]]:
                 continue
             role = added
             if getattr(step, "contracts", False):
-                role = looked_up if step.name.startswith("embedding") else contracted
+                role = looked_up if "embedding" in step.name else contracted
             elif type(step).__name__ == "Product":
                 role = scaled
             elif not step.varies:
-                role = looked_up if step.name.startswith("embedding") else set[str]()
+                role = looked_up if "embedding" in step.name else set[str]()
             role.update(_made_of(network, i))
     return looked_up, contracted, added, scaled
 

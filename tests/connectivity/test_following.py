@@ -497,3 +497,31 @@ def test_what_cannot_be_followed_is_told_why(
 ):
     with pytest.raises(ValueError, match=message):
         effective_masks(model, inputs=torch.zeros(shape))
+
+
+def test_a_matrix_that_is_used_in_parts_has_the_units_of_all_of_them():
+    """Cross-attention takes its queries from one tensor, keys and values from another."""
+    inner = ones(nn.MultiheadAttention(4, 2, batch_first=True)).eval()
+
+    class Cross(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.inner(x, y, y, need_weights=False)[0]
+
+    report = analyze(Cross(), inputs=(torch.zeros(1, 3, 4), torch.zeros(1, 5, 4)))
+    rows = {layer.name: (layer.units, layer.effective_weights) for layer in report.layers}
+    assert rows["inner"] == (12, 48)
+    assert rows["inner.out_proj"] == (4, 16)
+
+
+def test_a_bag_of_embeddings_reads_every_row():
+    model = ones(nn.Sequential(nn.EmbeddingBag(5, 3), nn.Linear(3, 1)))
+    with torch.no_grad():
+        model[0].weight[:, 0] = 0
+    report = analyze(model, inputs=torch.zeros(1, 4, dtype=torch.long))
+    assert report.exact
+    assert report.effective_weights == 10 + 2
+    assert {kind.name for kind in report.kinds} == {"weights", "embeddings", "biases"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from prunelimits.connectivity.following.recording import Call, Followed
 from prunelimits.connectivity.following.table import aten, rule
@@ -177,6 +178,31 @@ def embedding(call: Call) -> Argument:
         index, table, lambda i, t: t[i.long()],
         paths=lambda i, t: i.unsqueeze(-1) * t.sum(0), contracts=True,
     )  # fmt: skip
+
+
+@rule(*aten("_embedding_bag", "_embedding_bag_forward_only"))
+def embedding_bag(call: Call) -> Argument:
+    """Rows of a table taken together, by indices that are not known."""
+    table, index, offsets = call.args[:3]
+    known = isinstance(table, Followed) and isinstance(index, Followed)
+    weights = call.argument(6, "per_sample_weights")
+    if not known or not isinstance(offsets, Tensor) or weights is not None:
+        return call.unknown()
+    mode = ("sum", "mean", "max")[call.argument(4, "mode", 0)]
+    shape, count = call.shapes[0][0], index.shape[0]
+    # Which index is in which bag: those from its offset to the next one.
+    place = torch.arange(count, device="cpu")
+    ends = torch.cat([offsets[1:], torch.tensor([count], device="cpu")])[: shape[0]]
+    inside = (place >= offsets[: shape[0], None]) & (place < ends[:, None])
+
+    def paths(i: Tensor, t: Tensor) -> Tensor:
+        return (inside.to(i.dtype) @ i).unsqueeze(-1) * t.sum(0)
+
+    def function(i: Tensor, t: Tensor) -> Tensor:
+        return functional.embedding_bag(i.long(), t, offsets, mode=mode)
+
+    bags = call.product(index, table, function, paths=paths, contracts=True)
+    return [bags, *[None] * (len(call.shapes) - 1)]
 
 
 @rule(*aten("scatter.src", "scatter.value", "scatter_add", "index_add", "index_copy", "index_put",

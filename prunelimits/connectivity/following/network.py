@@ -25,7 +25,11 @@ from prunelimits.connectivity.following.recording import (
 )
 from prunelimits.connectivity.following.rules import RULES
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter
+from prunelimits.connectivity.following.table import aten
 from prunelimits.connectivity.following.values import Argument
+
+# Checks that a graph carries: nothing comes out of them, and types are other ones here.
+_CHECKS = aten("_assert_tensor_metadata", "_assert_async", "_assert_scalar")
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,8 @@ class _Reader:
         function: Any = node.target
         if function is operator.getitem:
             return args[0][args[1]]
+        if function in _CHECKS:
+            return None
         leaves = pytree.tree_leaves((args, kwargs))
         random = torch.Tag.nondeterministic_seeded in getattr(function, "tags", ())
         if random and not any(isinstance(leaf, Followed) for leaf in leaves):
