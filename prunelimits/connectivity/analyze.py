@@ -183,7 +183,7 @@ def _analyze_model(traced: Traced) -> ConnectivityReport:
     paths = None if network.unknown else ModelPaths(network, flow)
     layers = model_layers(traced, flow, effective, paths)
     rows = [layer for layer in layers if layer.units]
-    if not rows:
+    if not any(mask.dim() > 1 for mask in kept.values()):
         raise ValueError("the model must have at least one linear layer or convolution")
     sources = [i for i, step in enumerate(network.steps) if isinstance(step, Source)]
     widths = [sum(_input_units(flow.reaches[i] & flow.live[i]) for i in sources)]

@@ -123,7 +123,9 @@ def find_constants(network: Network, flow: Flow, params: Params) -> list[Tensor]
     """What each step computes where no input reaches, and zero elsewhere: float64."""
     constants: list[Tensor] = []
     for step, live in zip(network.steps, flow.live, strict=True):
-        if isinstance(step, Parameter):
+        if bool(live.all()):
+            value = step.zeros()
+        elif isinstance(step, Parameter):
             value = params[step.name]
         else:
             value = step.compute(*(constants[i] for i in step.inputs))
@@ -175,7 +177,8 @@ def _useful(network: Network, flow: Flow) -> list[Tensor]:
 
 def any_of_units(elements: Tensor, axis: int) -> Tensor:
     """Whether a unit has a true element, bool `(units,)`."""
-    return elements.movedim(axis, 0).flatten(1).any(1)
+    lines = elements.movedim(axis, 0)
+    return lines if lines.dim() == 1 else lines.flatten(1).any(1)
 
 
 def input_elements(network: Network, flow: Flow, number: int) -> Tensor:

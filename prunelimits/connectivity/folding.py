@@ -72,7 +72,7 @@ def _movable(
     dead = ~(live.any(dim=others, keepdim=True) if others else live).expand(live.shape)
     weight = _weight(traced, use)
     added = network.steps[use.product].compute(source.masked_fill(~dead, 0).double(), weight)
-    by_unit = added.movedim(axis, 0).flatten(1)
+    by_unit = added.movedim(axis, 0).reshape(added.shape[axis], -1)
     low, high = by_unit.min(1).values, by_unit.max(1).values
     # Beside padding a constant adds less at the border, and one bias cannot say so.
     even = high - low <= _ROUNDING * torch.maximum(low.abs(), high.abs())

@@ -65,7 +65,10 @@ class ModelPaths:
     def through(self, number: int, axis: int) -> list[int]:
         """Paths through each unit of a step's output."""
         axis %= len(self.network.steps[number].shape)
-        parts = [x[number].movedim(axis + 1, 1).flatten(2) for x in (self.forward, self.backward)]
+        parts = [
+            x[number].movedim(axis + 1, 1).reshape(len(x[number]), x[number].shape[axis + 1], -1)
+            for x in (self.forward, self.backward)
+        ]
         return [paths // self.network.samples for paths in inner_products(parts[0], parts[1])]
 
 
@@ -153,9 +156,16 @@ def _rows(
 
 def _parts(network: Network, uses: list[LayerUse], size: int) -> list[list[LayerUse]]:
     """The uses of a whole matrix together, and each use of a part of it by itself."""
-    whole = [use for use in uses if network.steps[use.weight].shape.numel() == size]
-    others = [[use] for use in uses if use not in whole]
-    return [whole, *others] if whole else others
+    whole: dict[int, list[LayerUse]] = {}
+    others: list[list[LayerUse]] = []
+    for use in uses:
+        if network.steps[use.weight].shape.numel() == size:
+            # Read in both directions, it has units on both sides.
+            units = network.steps[use.product].shape[use.axis]
+            whole.setdefault(units, []).append(use)
+        else:
+            others.append([use])
+    return [*whole.values(), *others]
 
 
 def _made_of(network: Network, number: int) -> list[str]:

@@ -195,7 +195,7 @@ class _Solver:
         """The axis along which the labels change, and they along it."""
         shape = labels.shape
         for axis in range(len(shape)):
-            lines = labels.movedim(axis, 0).flatten(1)
+            lines = labels.movedim(axis, 0).reshape(shape[axis], -1)
             top = lines.max(1).values
             same = bool(((lines == top[:, None]) | (lines < 0)).all())
             if same and (shape[axis] > 1 or units == 1):
@@ -208,7 +208,7 @@ class _Solver:
         # Units split into blocks, such as heads: the axis that numbers the blocks.
         for axis, size in enumerate(shape):
             if size > 1 and units % size == 0:
-                lines = labels.movedim(axis, 0).flatten(1)
+                lines = labels.movedim(axis, 0).reshape(shape[axis], -1)
                 block = units // size
                 blocks = torch.where(lines < 0, lines, (lines / block).floor())
                 if bool(

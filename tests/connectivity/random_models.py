@@ -227,7 +227,7 @@ def pooled(draw: random.Random) -> Block:
         lambda v: functional.pixel_shuffle(torch.cat([v] * 4, 1), 2)[
             :, :, : v.shape[2], : v.shape[3]
         ],
-        lambda v: functional.layer_norm(v, v.shape[2:]),
+        lambda v: torch.relu(functional.layer_norm(v, v.shape[2:])),
     ]
     pool = draw.choice(pools)
     return Block(lambda m, x: pool(m.conv(x)), conv=nn.Conv2d(4, 4, 1))

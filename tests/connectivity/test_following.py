@@ -525,3 +525,72 @@ def test_a_bag_of_embeddings_reads_every_row():
     assert report.exact
     assert report.effective_weights == 10 + 2
     assert {kind.name for kind in report.kinds} == {"weights", "embeddings", "biases"}
+
+
+@pytest.mark.parametrize(
+    ("forward", "shape"),
+    [
+        (lambda m, x: m.b(m.a(x)[:, 0] * m.a(x)[:, 1:].sum(1)), (2, 3, 4)),
+        (lambda m, x: m.b(torch.cat([torch.ones(2, 4, dtype=x.dtype), m.a(x)])), (2, 4)),
+        (
+            lambda m, x: m.b(torch.zeros(2, 4).to(x).scatter(1, torch.eye(2, 4).long(), m.a(x))),
+            (2, 4),
+        ),
+        (
+            lambda m, x: m.b(torch.gather(m.a(x), 1, m.b(x).argmax(1, keepdim=True).expand(2, 4))),
+            (2, 4),
+        ),
+        (lambda m, x: m.b(torch.cdist(m.a(x), m.b(x))[:, :4]), (2, 4, 4)),
+        (lambda m, x: torch.linalg.solve(m.a(x) + 3 * torch.eye(4).to(x), m.b(x)), (2, 4, 4)),
+        (lambda m, x: m.b(m.a(x).mean(0)), (2, 4)),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_operations_of_many_kinds(forward: object, shape: tuple[int, ...], seed: int):
+    class Any(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return forward(self, x)  # type: ignore[operator]
+
+    model = sparse(Any(), seed)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    removing_the_rest_changes_nothing(model, x)
+    params, _ = fold_constants(model, inputs=x)
+    close(functional_call(model, params, (x,)), model(x))
+    close(compact(model, inputs=x)(x), model(x))
+
+
+def test_no_path_begins_in_a_constant_that_is_joined_to_what_is_followed():
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.cat([x, torch.ones(len(x), 2, dtype=x.dtype)], 1))
+
+    report = analyze(ones(Joined()), inputs=torch.zeros(1, 2))
+    assert (report.paths, report.effective_weights, report.carrying_nonzeros) == (2, 2, 4)
+
+
+def test_a_buffer_that_is_written_comes_back_at_the_next_call():
+    class Running(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+            self.register_buffer("mean", torch.zeros(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            result = self.b(self.mean.expand(len(x), 2).clone())
+            self.mean.mul_(0.5).add_(self.a(x).mean(0))
+            return result
+
+    model = ones(Running())
+    assert counted(effective_masks(model, inputs=torch.zeros(1, 2))) == {
+        "a.weight": 4,
+        "b.weight": 4,
+    }
+    assert int(model.mean.sum()) == 0

@@ -61,6 +61,25 @@ def ordered(call: Call) -> Argument:
     return call._each(paths)  # pyright: ignore[reportPrivateUsage]
 
 
+@rule(*aten("_cdist_forward", "cdist", "_euclidean_dist"))
+def distances(call: Call) -> Argument:
+    """Between each row of one and each of the other."""
+    left, right = call.args[:2]
+    shape = call.shapes[0][0]
+    axes = [-1 if isinstance(x, Followed) else None for x in (left, right)]
+
+    def paths(*inputs: Tensor) -> Tensor:
+        given = iter(inputs)
+        total = torch.zeros((), dtype=inputs[0].dtype, device="cpu")
+        if axes[0] is not None:
+            total = total + next(given).sum(-1).unsqueeze(-1)
+        if axes[1] is not None:
+            total = total + next(given).sum(-1).unsqueeze(-2)
+        return total.expand(shape)
+
+    return call.linear(paths)
+
+
 @rule(*aten("_softmax", "_log_softmax", "softmax.int", "log_softmax.int", "_safe_softmax"))
 def softmax(call: Call) -> Argument:
     """A share of the whole axis, but for what is ruled out, which is nothing and adds nothing."""

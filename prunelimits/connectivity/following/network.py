@@ -116,6 +116,8 @@ class _Reader:
             return _held(self.program.constants[spec.target])
         if spec.kind is InputKind.CONSTANT_TENSOR:
             return _held(self.program.constants[spec.target])
+        if spec.kind is InputKind.TOKEN:
+            return None
         if isinstance(example, Tensor):
             return self.record.source(node.name, example.shape, example.dtype)
         # An int, a bool or a text is what it was in the example.
@@ -156,7 +158,17 @@ class _Reader:
         ordered = all(x.is_contiguous() for x in read if isinstance(x, Tensor))
         call = Call(node.name, function, args, kwargs, _shapes(node), self.record, ordered)
         rule = RULES.get(function)
-        return call.unknown() if rule is None else rule(call)
+        if rule is not None:
+            return rule(call)
+        return _as_given(call.unknown(), node.meta.get("val"))
+
+
+def _as_given(found: Argument, example: Argument) -> Argument:
+    """The list that an unknown operation gives, with None for what is no tensor."""
+    if not isinstance(example, tuple | list):
+        return found
+    given = iter(found if isinstance(found, list) else [found])
+    return [next(given, None) if isinstance(x, Tensor) else None for x in example]
 
 
 def _shapes(node: fx.Node) -> list[tuple[torch.Size, torch.dtype]]:

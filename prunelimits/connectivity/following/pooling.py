@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunelimits.connectivity.following.recording import Call
+from prunelimits.connectivity.following.recording import Call, Followed
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.following.windows import adaptive_sums, window_sums
@@ -70,6 +70,27 @@ def interpolate(call: Call) -> Argument:
         return v
 
     return call.linear(paths, keeps_zero=True)
+
+
+@rule(*aten("grid_sampler_2d", "grid_sampler_3d"))
+def sampled(call: Call) -> Argument:
+    """Any position of a channel, as the grid says."""
+    image, grid = call.args[:2]
+    shape = call.shapes[0][0]
+
+    def of_image(v: Tensor) -> Tensor:
+        return v.sum(list(range(2, v.dim())), keepdim=True).expand(shape)
+
+    def of_grid(v: Tensor) -> Tensor:
+        return v.sum(-1).unsqueeze(1).expand(shape)
+
+    maps = [m for x, m in ((image, of_image), (grid, of_grid)) if isinstance(x, Followed)]
+
+    def paths(*inputs: Tensor) -> Tensor:
+        parts = [m(v) for m, v in zip(maps, inputs, strict=True)]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    return call.linear(paths)
 
 
 def _weights(call: Call, axis: int, before: torch.Size, after: torch.Size) -> Tensor:

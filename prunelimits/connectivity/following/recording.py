@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -161,8 +161,20 @@ class Call:
         # A type that the operation is asked for holds for what it computes and not for paths.
         kwargs = {k: v for k, v in self.kwargs.items() if k not in ("dtype", "memory_format")}
 
+        joins = any(name in str(self.operation) for name in ("cat", "stack", "scatter"))
+
+        def emptied(leaf: Argument, dtype: torch.dtype) -> Argument:
+            # No path begins in a constant; an index says where the others go.
+            held = isinstance(leaf, Tensor) and (leaf.is_floating_point() or joins)
+            if not held or (leaf.dtype in (torch.int64, torch.bool) and leaf is self.index):
+                return leaf
+            return torch.zeros_like(leaf, dtype=dtype)
+
         def paths(*inputs: Tensor) -> Argument:
-            return self.evaluate(*inputs, kwargs=kwargs)
+            args, named = pytree.tree_map(
+                lambda leaf: emptied(leaf, inputs[0].dtype), (self.args, kwargs)
+            )
+            return replace(self, args=args, kwargs=named).evaluate(*inputs)
 
         if len(self.shapes) == 1 and not self.gives_list:
             blocked = None
@@ -184,6 +196,12 @@ class Call:
             )
             for place in range(len(self.shapes))
         ]
+
+    @property
+    def index(self) -> Tensor | None:
+        """The constant that says where values are put, as `scatter` takes it."""
+        found = self.args[2] if len(self.args) > 2 else None
+        return found if isinstance(found, Tensor) else None
 
     @property
     def gives_list(self) -> bool:
@@ -341,7 +359,7 @@ class Call:
 
             def function(*values: Tensor, place: int = place) -> Tensor:
                 found = self.evaluate(*values)
-                return found[place] if self.gives_list else found
+                return found[place] if isinstance(found, tuple | list) else found
 
             varies = any(self.record.steps[x.step].varies for x in inputs)
             step = Linear(
