@@ -4,13 +4,15 @@ Run: python examples/remeasure.py network.pt
 Nothing of prunelimits takes part but the data, so it checks what a search says it found.
 """
 
-import sys
+import argparse
 
 import torch
 
 from prunelimits.datasets import cubist_spiral
 
-content = torch.load(sys.argv[1], weights_only=True)
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("file", help="a network that prunelimits saved")
+content = torch.load(parser.parse_args().file, weights_only=True)
 state = {name: value.double() for name, value in content["state_dict"].items()}
 x, y = cubist_spiral(dtype=torch.float64)
 h = x
