@@ -594,3 +594,32 @@ def test_a_buffer_that_is_written_comes_back_at_the_next_call():
         "b.weight": 4,
     }
     assert int(model.mean.sum()) == 0
+
+
+class Heads(nn.Module):
+    """Attention that reads the number of its heads off its tensors, then a feed-forward block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.out = (nn.Linear(8, 8) for _ in range(4))
+        self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [
+            part(x).unflatten(-1, (-1, 4)).transpose(1, 2) for part in (self.q, self.k, self.v)
+        ]
+        h = functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+        h = x + self.out(h)
+        return h + self.down(functional.gelu(self.up(h)))
+
+
+def test_the_core_has_no_dead_heads_and_no_dead_hidden_units():
+    model = Heads().double().eval()
+    masks = {n: torch.ones_like(p, dtype=torch.bool) for n, p in model.named_parameters()}
+    masks["out.weight"][:, :4] = False
+    masks["down.weight"][:, 5:] = False
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    core = compact(model, masks, inputs=x)
+    close(core(x), functional_call(model, pm.apply(dict(model.named_parameters()), masks), (x,)))
+    assert [core.q.out_features, core.v.out_features, core.out.in_features] == [4, 4, 4]
+    assert (core.up.out_features, core.down.in_features) == (5, 5)
