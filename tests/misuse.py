@@ -43,6 +43,7 @@ RECORDS = {
     "elimination.EliminationResult",
     "elimination.Round",
     "experiments.Median",
+    "experiments.BudgetSummary",
     "experiments.Run",
     "experiments.RunResult",
     "limits.Estimate",
@@ -82,6 +83,9 @@ FREE: dict[str, set[str]] = {
     "grasp": {"noise"},
 }
 
+
+# Counts of what is done one after the other, with no bound but patience.
+ENDLESS = {"generations"}
 
 # What a message may name instead of an argument: a part of it, or what it does not fit.
 PARTS = {
@@ -134,6 +138,8 @@ def misuses(name: str, folder: Path) -> Iterator[Misuse]:
         valid = PUBLIC_CALLS[name](_fresh(folder)).get(argument, parameter.default)
         annotation = str(parameter.annotation)
         wrong, doubtful = _values(annotation, valid)
+        if argument in ENDLESS:
+            doubtful = {what: value for what, value in doubtful.items() if "10**" not in what}
         for refused, values in ((True, wrong), (False, doubtful)):
             for what, value in values.items():
 
@@ -281,6 +287,9 @@ def _values(annotation: str, valid: Any) -> tuple[dict[str, object], dict[str, o
         wrong |= {"an integer": 3, "a list": [valid], "a class": type(valid)}
         if isinstance(valid, str | int | float | None):
             del wrong["a class"]
+        if kind.startswith("int |"):
+            doubtful |= {"an integer": wrong.pop("an integer"), "10**5000": 10**5000}
+            wrong |= {"True": True, "a text of digits": "3"}
         if kind == "object" or kind.startswith("type"):
             wrong = {}
     if any(part in annotation for part in ("str |", "| str", "str]", "str,")) and "a text" in wrong:

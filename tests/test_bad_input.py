@@ -14,7 +14,7 @@ from .misuse import misuses, names, outcome
 from .public_calls import NEEDS
 
 # Rooms whose doors are checked wholly.
-ROOMS = ("datasets", "masks", "pareto", "pruners", "quotas", "scores")
+ROOMS = ("datasets", "masks", "models", "pareto", "pruners", "quotas", "scores", "training")
 
 # Calls that may end otherwise, by argument and value, and why.
 EXCEPTIONS = {

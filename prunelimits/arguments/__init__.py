@@ -21,4 +21,6 @@ from prunelimits.arguments.values import checked_items as checked_items
 from prunelimits.arguments.values import checked_number as checked_number
 from prunelimits.arguments.values import checked_path as checked_path
 from prunelimits.arguments.values import checked_sequence as checked_sequence
+from prunelimits.arguments.values import checked_size as checked_size
+from prunelimits.arguments.values import checked_sizes as checked_sizes
 from prunelimits.arguments.values import checked_text as checked_text

@@ -17,6 +17,9 @@ from prunelimits.arguments.shown import shown
 
 Kind = TypeVar("Kind")
 
+LARGEST_SIZE = 2**31 - 1
+"""What nothing that a tensor has an axis for may be more than; memory ends far below."""
+
 
 def checked_integer(
     name: str, value: object, least: int | None = None, most: int | None = None
@@ -49,13 +52,34 @@ def checked_integer(
     return number
 
 
+def checked_size(name: str, value: object, least: int = 1) -> int:
+    """`value` as an int, if it can be the length of a tensor's axis and is at least `least`.
+
+    Raises:
+        TypeError: If `value` is not an integer.
+        ValueError: If it is below `least` or above 2^31 - 1.
+
+    Examples:
+        >>> checked_size("classes", 10)
+        10
+    """
+    # One after the other: who gave too little need not read of the largest.
+    return checked_integer(name, checked_integer(name, value, least), most=LARGEST_SIZE)
+
+
+def checked_sizes(name: str, values: object) -> tuple[int, ...]:
+    """`values` as a tuple of ints, if each can be the length of a tensor's axis, at least 1.
+
+    Raises:
+        TypeError: If `values` is no sequence, see `checked_integers`, of integers.
+        ValueError: If one is below 1 or above 2^31 - 1.
+    """
+    items = checked_integers(name, values)
+    return tuple(checked_size(f"{name}[{place}]", item) for place, item in enumerate(items))
+
+
 def checked_integers(
-    name: str,
-    values: object,
-    least: int | None = None,
-    *,
-    most: int | None = None,
-    length: int | None = None,
+    name: str, values: object, least: int | None = None, *, length: int | None = None
 ) -> tuple[int, ...]:
     """`values` as a tuple of ints: a list, tuple, range or one-dimensional NumPy array of integers.
 
@@ -63,12 +87,11 @@ def checked_integers(
         name: Of the argument.
         values: What the caller gave.
         least: The smallest integer allowed; None: any.
-        most: The largest; None: any.
         length: How many there must be; None: any number, none too.
 
     Raises:
         TypeError: If `values` is no such sequence, or holds something that is not an integer.
-        ValueError: If an integer is out of its range, or their number is another.
+        ValueError: If an integer is too small, or their number is another.
 
     Examples:
         >>> checked_integers("widths", [2, 3, 1], 1)
@@ -77,7 +100,7 @@ def checked_integers(
     items = checked_sequence(name, values, "integers")
     if length is not None and len(items) != length:
         raise ValueError(f"{name} must hold {length} integers, got {len(items)}: {shown(values)}")
-    return tuple(checked_integer(f"{name}[{n}]", item, least, most) for n, item in enumerate(items))
+    return tuple(checked_integer(f"{name}[{n}]", item, least) for n, item in enumerate(items))
 
 
 def checked_sequence(name: str, values: object, of_what: str) -> tuple[Any, ...]:

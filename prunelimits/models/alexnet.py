@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_size
 from prunelimits.models.kaiming import kaiming
 from prunelimits.modes import in_plain_modes
 
@@ -31,7 +31,7 @@ def alexnet(
         seed: Of the first weights, see `models.kaiming`.
 
     Raises:
-        ValueError: If a number is too small.
+        ValueError: If a number is too small or too large.
         TypeError: If it is not an integer.
 
     Examples:
@@ -39,10 +39,10 @@ def alexnet(
         ...     alexnet(classes=7, channels=1, image_size=65)(torch.zeros(2, 1, 65, 65)).shape
         torch.Size([2, 7])
     """
-    checked_integer("classes", classes, 1)
-    checked_integer("channels", channels, 1)
+    classes = checked_size("classes", classes)
+    channels = checked_size("channels", channels)
     # What the first convolution and each pooling leave of a side.
-    side = (checked_integer("image_size", image_size, _SMALLEST_IMAGE) + 2 - 11) // 4 + 1
+    side = (checked_size("image_size", image_size, _SMALLEST_IMAGE) + 2 - 11) // 4 + 1
     for _ in range(3):
         side = (side - 3) // 2 + 1
     with torch.device("meta"):

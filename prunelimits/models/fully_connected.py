@@ -8,9 +8,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_size
 from prunelimits.models.kaiming import kaiming
-from prunelimits.models.mlp import check_widths
 from prunelimits.modes import in_plain_modes
 
 _FC5 = (1000, 600, 300, 100)
@@ -31,7 +30,7 @@ def fc5(inputs: int = 3 * 32 * 32, classes: int = 10, *, seed: int = 0) -> nn.Se
         seed: Of the first weights, see `models.kaiming`.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is below 1 or too large.
         TypeError: If it is not an integer.
 
     Examples:
@@ -68,11 +67,11 @@ def mlpnet(inputs: int = 28 * 28, classes: int = 10, *, seed: int = 0) -> nn.Seq
 
 
 def _fully_connected(widths: Sequence[int], *, seed: int, bias: bool = True) -> nn.Sequential:
-    checked_integer("inputs", widths[0], 1)
-    checked_integer("classes", widths[-1], 1)
+    inputs, *hidden, classes = widths
+    widths = (checked_size("inputs", inputs), *hidden, checked_size("classes", classes))
     with torch.device("meta"):
         layers: list[nn.Module] = [nn.Flatten()]
-        for d_in, d_out in pairwise(check_widths(widths)):
+        for d_in, d_out in pairwise(widths):
             layers += [nn.Linear(d_in, d_out, bias=bias), nn.ReLU()]
         model = nn.Sequential(*layers[:-1])
     return kaiming(model, seed)

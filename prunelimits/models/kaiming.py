@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.modes import in_plain_modes
@@ -29,6 +30,10 @@ def kaiming(model: Module, seed: int) -> Module:
     Returns:
         The same module, on the CPU.
 
+    Raises:
+        TypeError: If `model` is no module or `seed` no integer.
+        ValueError: If a parameter has no shape yet, as in a lazy layer.
+
     Examples:
         >>> with torch.device("meta"):
         ...     model = nn.Linear(800, 500)
@@ -38,6 +43,9 @@ def kaiming(model: Module, seed: int) -> Module:
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     generator = torch.Generator("cpu").manual_seed(checked_integer("seed", seed) % 2**64)
+    for name, value in model.named_parameters():
+        if is_lazy(value):
+            raise ValueError(f"model must have parameters with shapes, {name!r} is a lazy one")
     model.to_empty(device="cpu")
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

@@ -9,7 +9,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_integers, checked_tensor, shown
+from prunelimits.arguments import (
+    checked_integers,
+    checked_sizes,
+    checked_tensor,
+    checked_tensors,
+    shown,
+)
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Params
 
@@ -52,7 +58,7 @@ def leading_block(params: Mapping[str, Tensor], widths: Sequence[int]) -> Params
 
     Raises:
         ValueError: If the MLP has another depth or is too narrow.
-        TypeError: If `params` are not tensors by name.
+        TypeError: If `params` are not dense tensors of real numbers by name.
 
     Examples:
         >>> wide = dict(MLP((2, 16, 16, 1)).named_parameters())
@@ -60,17 +66,19 @@ def leading_block(params: Mapping[str, Tensor], widths: Sequence[int]) -> Params
         torch.Size([3, 4])
     """
     shapes = parameter_shapes(widths)
-    if not isinstance(params, Mapping) or not all(isinstance(v, Tensor) for v in params.values()):
-        raise TypeError(f"params must be tensors by name, got {shown(params)}")
+    checked_tensors("params", params)
     if set(shapes) != set(params):
-        raise ValueError(f"widths {tuple(widths)} need {sorted(shapes)}, got {sorted(params)}")
+        raise ValueError(
+            f"params must name {sorted(shapes)} for widths {tuple(widths)}, got {sorted(params)}"
+        )
     result: Params = {}
     for name, shape in shapes.items():
         value = params[name]
         sizes = value.shape[-len(shape) :]
         if len(sizes) < len(shape) or any(map(operator.gt, shape, sizes)):
             raise ValueError(
-                f"{name} has shape {tuple(value.shape)}, too small for {shape} of {tuple(widths)}"
+                f"params[{name!r}] has shape {tuple(value.shape)}, too small for {shape} of widths "
+                f"{tuple(widths)}"
             )
         result[name] = value[(..., *(slice(size) for size in shape))]
     return result
@@ -115,6 +123,10 @@ class MLP(nn.Module):
         widths: Inputs, hidden units of each layer, outputs: `(2, 16, 16, 16, 1)` is the network
             of [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075).
 
+    Raises:
+        ValueError: If there are fewer than two widths, or one is below 1 or too large.
+        TypeError: If they are no sequence of integers.
+
     Examples:
         >>> model = MLP((2, 16, 16, 16, 1))
         >>> sum(p.numel() for p in model.parameters())
@@ -125,7 +137,7 @@ class MLP(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.widths = check_widths(widths)
+        self.widths = checked_sizes("widths", check_widths(widths))
         self.layers = nn.ModuleList(nn.Linear(d_in, d_out) for d_in, d_out in pairwise(self.widths))
 
     @classmethod

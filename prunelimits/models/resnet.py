@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_flag, checked_size
 from prunelimits.models.kaiming import kaiming
 from prunelimits.modes import in_plain_modes
 
@@ -70,7 +70,7 @@ def resnet18(
         seed: Of the first weights, see `models.kaiming`.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is below 1 or too large.
         TypeError: If it is not an integer.
 
     Examples:
@@ -118,13 +118,14 @@ def resnet20(
         seed: Of the first weights, see `models.kaiming`.
 
     Raises:
-        ValueError: If a number is below 1.
-        TypeError: If it is not an integer.
+        ValueError: If a number is below 1 or too large.
+        TypeError: If it is not an integer, or `projection` not a bool.
 
     Examples:
         >>> sum(p.numel() for p in resnet20().parameters())
         269722
     """
+    checked_flag("projection", projection)
     return _resnet((3, 3, 3), _basic_branch, 1, classes, channels, width, seed, projection)
 
 
@@ -138,9 +139,9 @@ def _resnet(
     seed: int,
     projection: bool = True,
 ) -> nn.Sequential:
-    checked_integer("classes", classes, 1)
-    checked_integer("channels", channels, 1)
-    last = checked_integer("width", width, 1)
+    classes = checked_size("classes", classes)
+    channels = checked_size("channels", channels)
+    last = width = checked_size("width", width)
     with torch.device("meta"):
         model = nn.Sequential()
         model.add_module("stem", nn.Sequential(*_convolution(channels, width, 3), nn.ReLU()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_size
 from prunelimits.models.kaiming import kaiming
 from prunelimits.modes import in_plain_modes
 
@@ -32,16 +32,16 @@ def vgg16(classes: int = 10, *, channels: int = 3, width: int = 64, seed: int = 
         seed: Of the first weights, see `models.kaiming`.
 
     Raises:
-        ValueError: If a number is below 1.
+        ValueError: If a number is below 1 or too large.
         TypeError: If it is not an integer.
 
     Examples:
         >>> vgg16(width=4, channels=1)(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    checked_integer("classes", classes, 1)
-    checked_integer("width", width, 1)
-    last = checked_integer("channels", channels, 1)
+    classes = checked_size("classes", classes)
+    width = checked_size("width", width)
+    last = checked_size("channels", channels)
     layers: list[nn.Module] = []
     with torch.device("meta"):
         for convolutions, factor in _STAGES:

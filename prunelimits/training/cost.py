@@ -10,6 +10,8 @@ from torch import Tensor
 from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.training.ensemble import MLPEnsemble
 
+_MOST = 2**63 - 1
+
 
 class Cost(NamedTuple):
     """What training each member cost, float64 `(models,)` each.
@@ -60,11 +62,11 @@ def training_cost(ensemble: MLPEnsemble, steps: int, batch_size: int) -> Cost:
         ['1.52e+09', '8.42e+09']
     """
     checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
-    steps = checked_integer("steps", steps, 0)
-    batch_size = checked_integer("batch_size", batch_size, 1)
+    steps = checked_integer("steps", steps, 0, _MOST)
+    batch_size = checked_integer("batch_size", batch_size, 1, _MOST)
     kept = {name: mask.flatten(1).sum(1).cpu().double() for name, mask in ensemble.masks.items()}
     parameters = torch.stack([*kept.values()]).sum(0)
     weights = torch.stack([n for name, n in kept.items() if name.endswith("weight")]).sum(0)
     a_sample = 5 * weights + parameters - 2 * kept["layers.0.weight"]
-    samples = steps * batch_size
-    return Cost(parameters * samples, a_sample * samples + 6 * steps * parameters)
+    samples = float(steps * batch_size)
+    return Cost(parameters * samples, a_sample * samples + float(6 * steps) * parameters)

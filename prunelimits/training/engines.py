@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import cache
 
+from prunelimits.arguments import checked_instance
 from prunelimits.training.engine import AbstractEngine
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.native.library import why_absent
@@ -17,12 +18,16 @@ def default_engine(ensemble: MLPEnsemble) -> AbstractEngine:
 
     Warns once a process, with a `UserWarning`, where the native engine is not installed.
 
+    Raises:
+        TypeError: If `ensemble` is another thing.
+
     Examples:
         >>> import torch
         >>> ensemble = MLPEnsemble((2, 3, 1), models=4, dtype=torch.float64)
         >>> default_engine(ensemble).name.split()[0]  # float64: only the torch engine has it
         'torch'
     """
+    checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
     if not available():
         _notice()
         return TorchEngine()

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer, checked_integers, shown
+from prunelimits.arguments import (
+    checked_device,
+    checked_integer,
+    checked_integers,
+    checked_size,
+    checked_sizes,
+    shown,
+)
 from prunelimits.masks import apply, check_bools
 from prunelimits.models.mlp import MLP, check_params, check_widths, parameter_shapes
 from prunelimits.modes import in_plain_modes
@@ -51,7 +58,7 @@ def initial_params(
         ValueError: If `init_width` is below the widest hidden layer.
         TypeError: If a seed or `init_width` is not an integer.
     """
-    widths = check_widths(widths)
+    widths = checked_sizes("widths", check_widths(widths))
     _check_init_width(widths, init_width)
     word = seed_words(seeds)[:, None, None]
     result: Params = {}
@@ -117,7 +124,8 @@ class MLPEnsemble:
         if seeds is None and models is None:
             raise ValueError("models must be given where seeds are not, got None")
         if models is not None:
-            models = checked_integer("models", models, 1)
+            models = checked_size("models", models)
+        device = checked_device("device", device)
         if seeds is None:
             seeds = member_seeds(seed, models or 0)
         else:
@@ -258,7 +266,8 @@ class MLPEnsemble:
 def _check_init_width(widths: tuple[int, ...], init_width: int | None) -> None:
     if init_width is None:
         return
-    if checked_integer("init_width", init_width) < max(widths[1:-1], default=1):
+    init_width = checked_size("init_width", init_width)
+    if init_width < max(widths[1:-1], default=1):
         raise ValueError(
             f"init_width must be at least the widest hidden layer of {widths}, got {init_width}"
         )

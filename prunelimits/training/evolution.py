@@ -12,7 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_number,
+    checked_size,
+    checked_tensor,
+)
 from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
 from prunelimits.modes import in_plain_modes
@@ -81,7 +87,7 @@ def evolve(
     checked_tensor("x", x)
     checked_tensor("y", y)
     generations = checked_integer("generations", generations, 0)
-    population = checked_integer("population", population, 4)
+    population = checked_size("population", population, 4)
     step = checked_number("step", step, above=0)
     word = int(derive(checked_integer("seed", seed), 0)[0] >> 1)
     if engine is not None:

@@ -147,7 +147,8 @@ def fit(
     steps = len(plan.lr) * plan.steps_per_epoch
     if (plan.start, plan.stop) != (0, steps):
         raise ValueError(
-            f"a pruner needs the whole training, got steps {plan.start} to {plan.stop}"
+            "start and stop must be those of the whole training for a pruner, "
+            f"got {plan.start} and {plan.stop} of {steps} steps"
         )
     if pruner_seeds is None:
         pruner_seeds = member_seeds(seed, len(ensemble))

@@ -49,7 +49,8 @@ def make_plan(
     stop = steps if stop is None else checked_integer("stop", stop)
     if not 0 <= start <= stop <= steps:
         raise ValueError(
-            f"start and stop must satisfy 0 <= start <= stop <= {steps}, got {start} and {stop}"
+            f"start and stop must satisfy 0 <= start <= stop <= {steps}, "
+            f"got {shown(start)} and {shown(stop)}"
         )
     # Few recipes serve many members: one schedule each, then an index.
     distinct = {recipe: number for number, recipe in enumerate(dict.fromkeys(recipes))}

@@ -15,6 +15,8 @@ from prunelimits.arguments import (
     checked_integers,
     checked_number,
     checked_sequence,
+    checked_size,
+    checked_sizes,
 )
 
 
@@ -157,7 +159,10 @@ def test_a_file_is_told_from_a_folder(tmp_path):
             checked_file("store", value)
 
 
-def test_integers_may_have_a_largest_value():
-    assert checked_integers("widths", [2, 3], 1, most=3) == (2, 3)
-    with pytest.raises(ValueError, match=r"widths\[1\] must be from 1 to 2, got 3"):
-        checked_integers("widths", [2, 3], 1, most=2)
+def test_a_size_is_one_of_a_tensor():
+    assert checked_sizes("widths", [2, np.int64(3)]) == (2, 3)
+    for value, message in ((0, "at least 1, got 0"), (2**31, "at most 2147483647, got 2147483648")):
+        with pytest.raises(ValueError, match=f"classes must be {message}"):
+            checked_size("classes", value)
+        with pytest.raises(ValueError, match=rf"widths\[1\] must be {message}"):
+            checked_sizes("widths", [2, value])

@@ -342,7 +342,7 @@ def test_numpys_integers_are_integers(keep: Any):
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="a pruner needs the whole training, got steps 3 to 30"):
+    with pytest.raises(ValueError, match="whole training for a pruner, got 3 and 30"):
         fitted(ensemble(), GMP(), start=3)
     with pytest.raises(ValueError, match="keep must be given with a pruner"):
         fit(ensemble(), X, Y, RECIPE, pruner=GMP())  # pyright: ignore
