@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from prunelimits.connectivity.following.recording import Call, Followed, double, ruled_out
+from prunelimits.connectivity.following.call import Call
+from prunelimits.connectivity.following.recording import Followed, double, ruled_out
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 

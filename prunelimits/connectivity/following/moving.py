@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunelimits.connectivity.following.recording import Call, Followed
+from prunelimits.connectivity.following.call import Call
+from prunelimits.connectivity.following.recording import Followed
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 

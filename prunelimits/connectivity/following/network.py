@@ -15,14 +15,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.exporting import decomposed
-from prunelimits.connectivity.following.recording import (
-    Call,
-    Followed,
-    LayerUse,
-    Recorder,
-    double,
-)
+from prunelimits.connectivity.following.recording import Followed, LayerUse, Recorder, double
 from prunelimits.connectivity.following.rules import RULES
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter
 from prunelimits.connectivity.following.table import aten

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.network import Network
-from prunelimits.connectivity.following.recording import Call, Followed, Recorder
+from prunelimits.connectivity.following.recording import Followed, Recorder
 from prunelimits.models.mlp import MLP
 
 _ACTIVATIONS = (

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunelimits.connectivity.following.recording import Call, Followed
+from prunelimits.connectivity.following.call import Call
+from prunelimits.connectivity.following.recording import Followed
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.following.windows import adaptive_sums, window_sums

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.mixing import shares
-from prunelimits.connectivity.following.recording import Call, Followed, double, ruled_out
+from prunelimits.connectivity.following.recording import Followed, double, ruled_out
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch._ops import OpOverload
 
-from prunelimits.connectivity.following.recording import Call
+from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.values import Argument
 
 Rule: TypeAlias = Callable[[Call], Any]
