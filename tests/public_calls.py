@@ -868,6 +868,11 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.viz.gallery": lambda _: {
         "result": search.combinatorial_search(configuration(), *data())
     },
+    "prunelimits.viz.play": lambda _: {
+        "model": model(),
+        "masks": masks(),
+        "data": (data()[0], data()[1].long()),
+    },
     "prunelimits.viz.playground": lambda _: {
         "model": model(),
         "masks": masks(),

@@ -1,4 +1,4 @@
-"""The command line: `prunelimits search`, `show`, `gap`, `analyze`, `limit`, `view`."""
+"""The command line: `prunelimits search`, `show`, `gap`, `analyze`, `limit`, `view`, `play`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import tyro
 from prunelimits.cli.analyze import Analyze
 from prunelimits.cli.gap import Gap
 from prunelimits.cli.limit import Limit
+from prunelimits.cli.play import Play
 from prunelimits.cli.report import console, errors
 from prunelimits.cli.search import Search
 from prunelimits.cli.show import Show
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "analyze": Analyze,
         "limit": Limit,
         "view": View,
+        "play": Play,
     }
     command = tyro.extras.subcommand_cli_from_dict(
         commands, prog="prunelimits", description=_DESCRIPTION, args=arguments

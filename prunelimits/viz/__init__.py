@@ -13,6 +13,7 @@ from prunelimits.viz.pages import Page as Page
 from prunelimits.viz.pages import comparison as comparison
 from prunelimits.viz.pages import film as film
 from prunelimits.viz.pages import gallery as gallery
+from prunelimits.viz.pages import play as play
 from prunelimits.viz.pages import playground as playground
 
 if TYPE_CHECKING:

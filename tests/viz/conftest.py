@@ -58,7 +58,9 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
     fetched: list[str] = []
     contexts = []
 
-    def visit(page: Page, *, width: int = 1280, height: int = 900, dark: bool = False) -> Tab:
+    def visit(
+        page: Page, *, width: int = 1280, height: int = 900, dark: bool = False, fragment: str = ""
+    ) -> Tab:
         path = tmp_path / "page.html"
         page.save(path)
         context = browser.new_context(
@@ -73,7 +75,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
         tab.on("request", lambda request: fetched.append(request.url))
-        tab.goto(path.as_uri())
+        tab.goto(path.as_uri() + fragment)
         rest(tab)
         return tab
 
@@ -82,7 +84,8 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
         context.close()
     assert complaints == []
     own = (tmp_path / "page.html").as_uri()
-    assert {address for address in fetched if not address.startswith(("data:", "blob:"))} <= {own}
+    remote = {a for a in fetched if not a.startswith(("data:", "blob:"))}
+    assert {address.split("#")[0] for address in remote} <= {own}
 
 
 def _listen(message: ConsoleMessage, complaints: list[str]) -> None:

@@ -61,6 +61,17 @@ class Content(TypedDict):
     first: int
 
 
+class PlayContent(TypedDict):
+    """What the page that trains begins with; `settings` by the names in its address."""
+
+    mode: Literal["play"]
+    title: str
+    about: str
+    settings: dict[str, str | int | float | list[int]]
+    network: EncodedNetwork | None
+    data: EncodedData | None
+
+
 def checked(model: MLP, data: Data | None) -> Data | None:
     """The data as float32 inputs and classes, if they and the model can be shown together.
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from prunelimits.resuming import write_whole
-from prunelimits.viz.pages.content import Content
+from prunelimits.viz.pages.content import Content, PlayContent
 
 MOST_BYTES = 2_000_000
 
@@ -24,38 +24,37 @@ MOST_BYTES = 2_000_000
 CORE = (
     *("network", "reach", "core/random", "core/recipe", "core/start", "core/gradient"),
     *("core/training", "core/selection", "core/quotas", "core/schedules", "core/curvature"),
-    *("core/scores", "core/pruning", "core/during", "core/paths"),
+    *("core/scores", "core/pruning", "core/during", "core/paths", "core/datasets"),
 )
-_PROGRAM = (
+_PARTS = (
     *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),
-    *(
-        "edits",
-        "exports",
-        "diagram",
-        "region",
-        "inspector",
-        "answers",
-        "counts",
-        "view",
-        "chart",
-        "film",
-        "main",
-    ),
+    *("edits", "exports", "diagram", "region", "inspector", "answers", "core/paths", "counts"),
+    *("view", "shell"),
+)
+_PROGRAM = (*_PARTS, "chart", "film", "main")
+SESSION = (*CORE, "play/settings", "play/session")
+_WORKER = (*SESSION, "play/worker")
+_PLAY = (
+    *dict.fromkeys((*SESSION, *_PARTS)),
+    *("play/curves", "play/controls", "play/main"),
 )
 _NOTEBOOK_HEIGHT = 760
 
 
 class Page:
-    """An interactive page about networks, made by `playground`, `comparison`, `film`, `gallery`.
+    """An interactive page about networks.
+
+    Made by `play`, `playground`, `comparison`, `film` and `gallery`.
 
     In a notebook the page shows itself inline. It loads nothing: its scripts and its style are in
-    it, and its content security policy forbids every connection and every other script.
+    it, and its content security policy forbids every connection and every other script. The worker
+    that trains in the page of `play` is in it too.
 
     Attributes:
         html: The whole page.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content | PlayContent) -> None:
         self.html = _assemble(content)
         size = len(self.html.encode())
         if size > MOST_BYTES:
@@ -94,16 +93,24 @@ class Page:
         )
 
 
-def _assemble(content: Content) -> str:
-    style, library, program = _read("style.css"), _library(), _program()
+def _assemble(content: Content | PlayContent) -> str:
+    trains = content["mode"] == "play"
+    style, library, program = (
+        _read("style.css"),
+        _library(),
+        _program(_PLAY if trains else _PROGRAM),
+    )
     policy = (
         f"default-src 'none'; script-src {_digest(library)} {_digest(program)}; "
         f"style-src {_digest(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+    worker = f'<script id="worker" type="text/plain">{_program(_WORKER)}</script>\n'
     parts = {
-        "POLICY": policy,
+        "POLICY": f"{policy}; worker-src blob:" if trains else policy,
         "STYLE": style,
+        "BODY": _read("play.html" if trains else "overview.html"),
         "CONTENT": _inert(content),
+        "WORKER": worker if trains else "",
         "LIBRARY": library,
         "PROGRAM": program,
     }
@@ -111,7 +118,7 @@ def _assemble(content: Content) -> str:
     return re.sub(rf"\b({'|'.join(parts)})\b", lambda match: parts[match[1]], _read("page.html"))
 
 
-def _inert(content: Content) -> str:
+def _inert(content: Content | PlayContent) -> str:
     """JSON that no HTML parser takes for anything else, whatever the labels are."""
     text = json.dumps(content, allow_nan=False)
     for letter in "<>&":
@@ -133,6 +140,6 @@ def _library() -> str:
     return f"/*\n{licence}\n*/\n{_read('d3/d3.min.js')}"
 
 
-def _program() -> str:
-    body = "\n".join(_read(f"{name}.js") for name in _PROGRAM)
+def _program(names: tuple[str, ...]) -> str:
+    body = "\n".join(_read(f"{name}.js") for name in names)
     return f'"use strict";\n(() => {{\n{body}\n}})();'

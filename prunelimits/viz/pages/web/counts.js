@@ -17,7 +17,8 @@ class Counts {
     this.#show("nonzeros", network.nonzeros(), number);
     this.#show("effective", reach.parameters("live").length, number);
     this.#show("units", reach.liveUnits(), (units) => `${number(units)} of ${number(hidden)}`);
-    const { data } = this.content;
+    const { data, paths } = this.content;
+    if (paths) this.#write("paths", countPaths(network).toLocaleString("en"), "");
     if (!data) {
       this.#write("accuracy", "no data", "");
     } else if (correct === null) {

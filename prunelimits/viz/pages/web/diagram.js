@@ -2,6 +2,7 @@
 
 const MOST_EDGES = 3000; // beyond this many, the largest weights
 const MOST_HALOS = 500; // edges with a rim that parts them where they cross
+const CROWDED = 150; // edges from which small weights are drawn faint
 const CLICK_DISTANCE = 4;
 const DRAG_DISTANCE = 150; // in pixels, what changes a weight by the largest weight
 
@@ -206,6 +207,7 @@ class Diagram {
   restyle(reach) {
     const { network, shown, largest, largestBias } = this;
     const widest = Math.min(8, this.placement.side * 0.13);
+    const crowded = this.edges.size() > CROWDED;
     this.edges.each(function (edge) {
       const value = network.values[edge.index];
       const state = reach.parameter(edge.index);
@@ -220,6 +222,8 @@ class Diagram {
       this.setAttribute("aria-pressed", String(state !== "pruned"));
       this.children[0].setAttribute("stroke-width", width + 2.5);
       this.children[1].setAttribute("stroke-width", width);
+      // Among many, the small ones step back.
+      this.children[1].setAttribute("stroke-opacity", crowded ? Math.min(1, 0.15 + share) : 1);
     });
     this.units.each(function ({ layer, unit }) {
       this.dataset.state = layer === 0 && !reach.reaches[0][unit] ? "cut" : reach.unit(layer, unit);

@@ -38,16 +38,16 @@ function drawnUnits(network, { everything, keep, unfolded }) {
  * The square of every drawn unit: `{x, y, side}` by its centre.
  *
  * `columns` is what `drawnUnits` gave. `direct`: the last column is not drawn; its edges end at the
- * right border, where the decision stands.
+ * right border, where the decision stands. `tallest`: how high columns may be, in pixels.
  */
-function placeUnits(columns, width, { direct, regionSide, gap }) {
+function placeUnits(columns, width, { direct, regionSide, gap, tallest: most = 640 }) {
   const drawn = direct ? columns.length - 1 : columns.length;
   const rows = d3.max(
     columns.slice(0, drawn),
     ({ units, folded }) => units.length + (folded ? 1 : 0),
   );
   const room = (width - LEFT - (direct ? 0 : RIGHT)) / (drawn + (direct ? 0.35 : 0));
-  const side = Math.max(22, Math.min(LARGEST_SIDE, room / gap, 640 / (rows * NEAREST)));
+  const side = Math.max(22, Math.min(LARGEST_SIDE, room / gap, most / (rows * NEAREST)));
   const step = side * Math.max(NEAREST, Math.min(FURTHEST, regionSide / rows / side));
   const tallest = rows * step - (step - side);
   const tall = direct ? Math.max(tallest, regionSide) : tallest;

@@ -1,13 +1,6 @@
-// The page: reads its content, makes the views it asks for, and listens to the settings.
+// The page about finished networks: reads its content and makes the views it asks for.
 
-class Page {
-  constructor() {
-    this.tipBox = document.getElementById("tip");
-    this.views = [];
-    this.messageBox = document.getElementById("message");
-    this.#settings();
-  }
-
+class Page extends Shell {
   open(content) {
     document.title = content.title;
     document.getElementById("title").textContent = content.title;
@@ -90,79 +83,16 @@ class Page {
     this.chart = new Kind(document.getElementById("chart"), this.content, choose);
   }
 
-  #settings() {
-    const root = document.documentElement;
-    const listen = (id, event, action) =>
-      document.getElementById(id).addEventListener(event, action);
-    listen("theme", "change", ({ target }) => {
-      root.dataset.theme = target.value;
-      this.recolour();
-    });
-    listen("palette", "change", ({ target }) => {
-      root.dataset.palette = target.value;
-      this.recolour();
-    });
-    listen("print", "click", () => window.print());
-    listen("file", "change", ({ target }) => this.#openFile(target));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
-    // Paper is white.
-    window.addEventListener("beforeprint", () => {
-      this.themeOnScreen = root.dataset.theme;
-      root.dataset.theme = "light";
-      this.recolour();
-      for (const view of this.views) view.printout();
-    });
-    window.addEventListener("afterprint", () => {
-      root.dataset.theme = this.themeOnScreen;
-      this.recolour();
-    });
-    palette.read();
-  }
-
-  recolour() {
-    palette.read();
-    for (const view of this.views) view.repaint();
-  }
-
-  async #openFile(field) {
-    const [file] = field.files;
-    if (!file) return;
-    try {
-      const network = networkFromJson(await file.text(), file.name);
-      const { widths } = network;
-      if (widths[0] !== this.content.inputs || widths.at(-1) !== this.content.outputs) {
-        throw new Error(
-          `its widths are ${widths.join("-")}, but this page's data need ` +
-            `${this.content.inputs} inputs and ${this.content.outputs} outputs`,
-        );
-      }
-      this.views.at(-1).open(network);
-      this.say("");
-    } catch (error) {
-      this.say(`${file.name}: ${error.message}`);
+  load(network) {
+    const { widths } = network;
+    const { inputs, outputs } = this.content;
+    if (widths[0] !== inputs || widths.at(-1) !== outputs) {
+      throw new Error(
+        `its widths are ${widths.join("-")}, but this page's data need ` +
+          `${inputs} inputs and ${outputs} outputs`,
+      );
     }
-    field.value = "";
-  }
-
-  /** A note beside the pointer; null takes it away. */
-  tip(event, text = "") {
-    this.tipBox.hidden = event === null;
-    if (event === null) return;
-    const { clientX, clientY } = event.touches?.[0] ?? event;
-    this.tipBox.textContent = text;
-    const { offsetWidth: width, offsetHeight: height } = this.tipBox;
-    this.tipBox.style.left = `${Math.max(4, Math.min(clientX + 14, window.innerWidth - width - 8))}px`;
-    this.tipBox.style.top = `${clientY + 18 + height > window.innerHeight ? clientY - height - 12 : clientY + 18}px`;
-  }
-
-  /** A message that stays until the next; an empty one takes it away. */
-  say(text) {
-    this.messageBox.textContent = text;
-    this.messageBox.hidden = text === "";
-  }
-
-  announce(text) {
-    document.getElementById("announcement").textContent = text;
+    this.views.at(-1).open(network);
   }
 }
 

@@ -79,6 +79,7 @@ function paintValues(canvas, values, scale) {
 
 const STEEP = 16; // beyond this logit a decision has its full colour
 const STEPS = 256; // of a logit: neighbours differ by less than a grey level
+const UNDECIDED = -0.5; // painted for a logit of exactly zero, which is class 0 and must look so
 const CERTAINTY = Int16Array.from({ length: 2 * STEEP * STEPS + 1 }, (_, i) => {
   return SHADES + Math.round(SHADES * Math.tanh((i / STEPS - STEEP) / 2));
 });
@@ -88,7 +89,7 @@ function paintDecision(canvas, logits) {
   const { pixels, show } = imageOf(canvas, logits.length);
   const { shades } = palette;
   for (let i = 0; i < logits.length; i++) {
-    const logit = Math.max(-STEEP, Math.min(STEEP, logits[i]));
+    const logit = Math.max(-STEEP, Math.min(STEEP, logits[i] || UNDECIDED));
     pixels[i] = shades[CERTAINTY[Math.round((logit + STEEP) * STEPS)]];
   }
   show();

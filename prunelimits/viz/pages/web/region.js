@@ -157,10 +157,12 @@ class Region {
         this.stream.point(x * scale, y * scale);
       },
     });
-    const low = d3.min(logits) < 0;
+    const low = d3.min(logits) <= 0;
     const high = d3.max(logits) > 0;
     if (!low || !high) return null;
-    return d3.geoPath(stretch)(d3.contours().size([cells, cells]).contour(logits, 0));
+    // An output of exactly zero is class 0, and the contour takes in what is not below its value.
+    const contours = d3.contours().size([cells, cells]);
+    return d3.geoPath(stretch)(contours.contour(logits, Number.MIN_VALUE));
   }
 
   #nameClasses(count) {

@@ -33,12 +33,7 @@ class View {
       disconnected: () => this.#removeDisconnected(),
       weakest: () => this.#removeWeakest(),
       everything: () => this.#toggleEverything(),
-      json: () =>
-        download(
-          networkToJson(this.network),
-          fileName(this.network.label, "json"),
-          "application/json",
-        ),
+      json: () => this.#downloadJson(),
       svg: () => download(viewToSvg(this), fileName(this.network.label, "svg"), "image/svg+xml"),
     };
     for (const button of this.root.querySelectorAll("[data-action]")) {
@@ -77,6 +72,20 @@ class View {
     this.rebuild();
   }
 
+  /** Shows the network as a training has made it by now; `keep` stays in its place. */
+  follow(values, kept) {
+    const { network } = this;
+    const restructured = kept.some((flag, index) => flag !== network.kept[index]);
+    network.values.set(values);
+    network.kept.set(kept);
+    this.edits = new Edits(network);
+    this.answers.forget();
+    this.region.answers?.forget();
+    this.reach = new Reach(network);
+    if (restructured) this.rebuild();
+    this.#request(true);
+  }
+
   /** Lays everything out anew, for the room there is. */
   rebuild() {
     const { network, content } = this;
@@ -93,7 +102,12 @@ class View {
       content.outputs === 1 &&
       fitsBeside(drawn.length, this.width - regionSide);
     const room = wide ? this.width - regionSide - (direct ? 0 : 48) : this.width;
-    const placement = placeUnits(drawn, room, { direct, regionSide, gap: wide ? 2.1 : 1.5 });
+    const placement = placeUnits(drawn, room, {
+      direct,
+      regionSide,
+      gap: wide ? 2.1 : 1.5,
+      tallest: content.tallest,
+    });
     this.stage.classList.toggle("narrow", !wide);
     this.stage.classList.toggle("direct", direct);
     this.region.resize(regionSide);
@@ -199,6 +213,15 @@ class View {
     this.diagram.mark(this.chosen);
   }
 
+  #downloadJson() {
+    const { network } = this;
+    if (network.activation !== "relu") {
+      this.page.say(`Files hold ReLU networks, and this one has ${network.activation}.`);
+      return;
+    }
+    download(networkToJson(network), fileName(network.label, "json"), "application/json");
+  }
+
   #removeDisconnected() {
     const { values } = this.network;
     const changes = this.reach
@@ -234,6 +257,7 @@ class View {
   }
 
   #touched(indices) {
+    this.page.changed(indices);
     this.reach = new Reach(this.network);
     for (const index of indices) {
       const { layer, unit } = this.network.place(index);

@@ -1,0 +1,109 @@
+// The training beside the page, so that the page never waits for it.
+
+const SLICE = 16; // milliseconds of work between two looks at the messages
+
+let session = null;
+let running = false;
+let speed = Infinity; // epochs a second
+let owed = 0; // steps that the speed allows
+let before = 0; // when they were counted last
+let shown = true; // whether the page has drawn the last report
+let reported = 0; // points of the curves that the page has
+
+const channel = new MessageChannel();
+channel.port1.onmessage = () => tick();
+
+function begin() {
+  running = true;
+  owed = 1;
+  before = performance.now();
+  tick();
+}
+
+function tick() {
+  if (!running) return;
+  const now = performance.now();
+  owed += (speed * session.training.stepsPerEpoch * (now - before)) / 1000 || 0;
+  owed = Math.min(owed, speed === Infinity ? Infinity : session.training.stepsPerEpoch);
+  before = now;
+  while (owed >= 1 && !session.done && performance.now() < now + SLICE) {
+    session.take();
+    owed--;
+  }
+  if (session.done) running = false;
+  if (shown || !running) report();
+  if (!running) return;
+  if (owed >= 1) channel.port2.postMessage(null);
+  else setTimeout(tick, SLICE);
+}
+
+function report() {
+  const { network, history, training } = session;
+  shown = false;
+  const points = history.slice(reported);
+  reported = history.length;
+  postMessage({
+    kind: "state",
+    values: network.values,
+    kept: network.kept,
+    epoch: session.epoch,
+    lastEpoch: session.lastEpoch,
+    step: training.step,
+    points,
+    running,
+    done: session.done,
+  });
+}
+
+const orders = {
+  start({ settings, train, test, network }) {
+    running = false;
+    const given =
+      network && new Network("", network.widths, network.values, network.kept, settings.activation);
+    session = new Session(settings, train, test, given);
+    reported = 0;
+    report();
+  },
+  play() {
+    if (session.done) session.trainOn();
+    begin();
+  },
+  pause() {
+    running = false;
+    report();
+  },
+  step({ epochs }) {
+    running = false;
+    if (session.done) session.trainOn();
+    const end = session.epoch + epochs;
+    do session.take();
+    while (session.epoch < end && !session.done);
+    report();
+  },
+  prune({ method, keep }) {
+    session.prune(method, keep);
+    report();
+  },
+  edit({ changes }) {
+    session.edit(changes);
+    report();
+  },
+  set({ settings }) {
+    session.set(settings);
+  },
+  speed({ rate }) {
+    speed = rate;
+    owed = 0;
+  },
+  seen() {
+    shown = true;
+  },
+};
+
+onmessage = ({ data }) => {
+  try {
+    orders[data.kind](data);
+  } catch (error) {
+    postMessage({ kind: "refused", reason: error.message });
+  }
+};

@@ -1,0 +1,209 @@
+"""The page that trains, in a real browser: it learns, prunes exactly, and says what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+import prunelimits as pl
+from prunelimits.connectivity import analyze
+from prunelimits.viz import play
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
+
+SMALL = "#data=gaussians&samples=200&hidden=6-5&epochs=15&batch=16&lr=0.05"
+LATE = 20_000
+
+
+def value(tab: Tab, count: str) -> float:
+    text = tab.inner_text(f"[data-count={count}] .value")
+    return float(re.sub(r"[,%\s]", "", text))
+
+
+def wait_for_epoch(tab: Tab, epoch: int) -> None:
+    tab.wait_for_function(
+        "(epoch) => { const { dataset } = document.getElementById('play');"
+        " return dataset.state === 'paused' && Number(dataset.epoch) === epoch; }",
+        arg=epoch,
+        timeout=LATE,
+    )
+
+
+def test_a_page_trains_to_the_end_and_improves(open_page: Callable[..., Tab], rest):
+    tab = open_page(play(), fragment=SMALL)
+    assert value(tab, "nonzeros") == 6 * 3 + 5 * 7 + 6
+    assert value(tab, "paths") == 2 * 6 * 5
+    tab.click("#run")
+    wait_for_epoch(tab, 15)
+    rest(tab)
+    assert value(tab, "accuracy") > 95
+    assert value(tab, "test") > 90
+    assert tab.inner_text("#run") == "Train on"
+    assert tab.inner_text("#progress") == "epoch 15 of 15"
+    for curve in ("loss", "accuracy", "weights"):
+        assert tab.locator(f"#{curve}-curve path").first.get_attribute("d").count("L") == 15
+    tab.click("#run")  # another training from here
+    wait_for_epoch(tab, 30)
+
+
+def test_the_same_seed_gives_the_same_network(open_page: Callable[..., Tab], rest):
+    tab = open_page(play(), fragment=SMALL)
+    runs = []
+    for speed in ("Infinity", "20"):
+        tab.select_option("#speed", speed)
+        tab.click("#run")
+        wait_for_epoch(tab, 15)
+        rest(tab)
+        runs.append(tab.evaluate("[...playground.views[0].network.values]"))
+        tab.click("#restart")
+        wait_for_epoch(tab, 0)
+    assert runs[0] == runs[1]
+
+
+def test_methods_prune_to_the_exact_budget_and_the_download_is_the_network(
+    open_page: Callable[..., Tab], rest, tmp_path: Path
+):
+    tab = open_page(play(), fragment=SMALL)
+    tab.fill("input[name=keep]", "12")
+    tab.keyboard.press("Enter")
+    tab.select_option("select[name=method]", "SynFlow")
+    tab.click("#prune")
+    tab.wait_for_function(
+        "() => { const { network } = playground.views[0]; let kept = 0;"
+        " network.eachWeight((i) => { kept += network.kept[i]; }); return kept === 12; }"
+    )
+    rest(tab)
+    with tab.expect_download() as download:
+        tab.click("[data-action=json]")
+    download.value.save_as(tmp_path / "net.json")
+    model, masks = pl.load(tmp_path / "net.json")
+    assert sum(int(m.sum()) for n, m in masks.items() if n.endswith("weight")) == 12
+    report = analyze(model, masks)
+    assert value(tab, "nonzeros") == report.nonzeros
+    assert value(tab, "effective") == report.effective_nonzeros
+    assert value(tab, "paths") == report.paths
+    tab.select_option("select[name=method]", "GMP")
+    assert tab.inner_text("#prune") == "Train from the start with GMP"
+    tab.click("#prune")
+    wait_for_epoch(tab, 15)
+    kept = tab.evaluate(
+        "() => { const { network } = playground.views[0]; let kept = 0;"
+        " network.eachWeight((i) => { kept += network.kept[i]; }); return kept; }"
+    )
+    assert kept == 12
+    assert "method=GMP" in tab.url
+    assert "keep=12" in tab.url
+
+
+def test_what_is_changed_by_hand_stays_changed_while_it_trains(open_page: Callable[..., Tab], rest):
+    tab = open_page(play(), fragment=SMALL)
+    tab.click("[data-action=weakest]")
+    rest(tab)
+    left = value(tab, "nonzeros")
+    assert left == 58
+    tab.click("#epoch")
+    wait_for_epoch(tab, 1)
+    rest(tab)
+    assert value(tab, "nonzeros") == left
+
+
+def test_a_malformed_address_is_told_and_not_used(open_page: Callable[..., Tab]):
+    tab = open_page(play(), fragment="#hidden=<img src=x onerror=alert(1)>&seed=4")
+    message = tab.inner_text("#message")
+    assert message.startswith("The address behind # is not used: hidden must be one to 5 widths")
+    assert tab.locator("#message img").count() == 0
+    assert tab.input_value("input[name=seed]") == "0"
+    tab.fill("input[name=lr]", "fast")
+    tab.keyboard.press("Tab")
+    assert tab.inner_text("#message") == 'lr must be a number from 0.00001 to 10, got "fast"'
+    assert tab.input_value("input[name=lr]") == "0.05"
+
+
+def test_everything_is_reached_by_keyboard_and_has_a_name(open_page: Callable[..., Tab]):
+    tab = open_page(play(), fragment=SMALL)
+    reached = set()
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        here = tab.evaluate(
+            "() => { const e = document.activeElement;"
+            " return [e.id || e.name || e.dataset.action || e.className.baseVal || e.className,"
+            " e.ariaLabel || e.labels?.[0]?.textContent.trim() || e.textContent.trim()]; }"
+        )
+        assert here[1], here
+        reached.add(here[0])
+    assert {"run", "step", "epoch", "restart", "speed", "data", "samples", "noise"} <= reached
+    assert {"shallower", "deeper", "lr", "batch", "method", "keep", "budget", "seed"} <= reached
+    assert {"weakest", "json"} <= reached
+    for part in ("view-0-unit", "view-0-edge"):
+        assert any(name.startswith(part) for name in reached)
+    tab.focus("#run")
+    tab.keyboard.press("Space")
+    wait_for_epoch(tab, 15)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_network_comes_early(
+    open_page: Callable[..., Tab], dark: bool
+):
+    tab = open_page(play(), width=390, height=844, dark=dark, fragment="#hidden=8-8&samples=200")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    top = tab.evaluate("document.querySelector('.diagram').getBoundingClientRect().top")
+    assert top < 600
+
+
+def test_one_s_own_model_and_data_are_where_the_page_begins(open_page: Callable[..., Tab], rest):
+    model = pl.MLP((2, 4, 3))
+    x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long() + (x[:, 1] > 0).long()
+    masks = pl.masks.with_biases(
+        pl.masks.top({n: p for n, p in model.named_parameters() if n.endswith("weight")}, keep=9)
+    )
+    tab = open_page(play(model, masks, (x, y)))
+    values = torch.cat([p.detach().flatten() for p in model.parameters()]).tolist()
+    kept = tab.evaluate("[...playground.views[0].network.kept]")
+    assert tab.evaluate("[...playground.views[0].network.values]") == values
+    assert kept == pl.masks.flatten(masks).int().tolist()
+    tab.click("#epoch")
+    wait_for_epoch(tab, 1)
+    assert tab.evaluate("[...playground.views[0].network.kept]") == kept
+
+
+def test_only_the_page_s_own_scripts_may_run_and_a_worker_made_of_them():
+    page = play()
+    assert len(page.html.encode()) < 2_000_000
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page.html)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy[1].split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["worker-src"] == "blob:"
+    assert "unsafe" not in policy[1]
+    scripts = re.findall(r"<script>(.*?)</script>", page.html, flags=re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+    assert play().html == page.html
+
+
+def test_what_does_not_fit_is_refused():
+    x, y = torch.randn(50, 2), torch.randint(3, (50,))
+    with pytest.raises(TypeError, match="model must be an MLP, got 'net'"):
+        play("net")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"model must have 2 inputs, .* got widths \(3, 4, 1\)"):
+        play(pl.MLP((3, 4, 1)))
+    with pytest.raises(ValueError, match=r"at most 16 units .* got widths \(2, 17, 1\)"):
+        play(pl.MLP((2, 17, 1)))
+    with pytest.raises(ValueError, match="masks are given without a model"):
+        play(None, {})
+    with pytest.raises(ValueError, match="data is needed for a model of 3 outputs"):
+        play(pl.MLP((2, 4, 3)))
+    with pytest.raises(ValueError, match="as many classes as the model has outputs: 4, got 3"):
+        play(pl.MLP((2, 4, 4)), None, (x, y))
+    with pytest.raises(TypeError, match=r"data must be a pair of tensors \(x, y\), got int"):
+        play(data=3)  # type: ignore[arg-type]
