@@ -165,4 +165,4 @@ def test_an_example_is_tested_and_listed_and_says_how_to_run_it(name: str):
     assert f"Run: python examples/{name}" in (EXAMPLES / name).read_text()
     assert f"def test_{name.removesuffix('.py')}(" in Path(__file__).read_text()
     page = EXAMPLES.parent / "docs" / "examples.md"
-    assert f"(../examples/{name})" in page.read_text()
+    assert f"`examples/{name}`" in page.read_text()

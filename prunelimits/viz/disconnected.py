@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from prunelimits.arguments import checked_items, checked_text
 from prunelimits.experiments.table import RunResult
 from prunelimits.viz.frame import draw_frame
-from prunelimits.viz.gap import method_styles
+from prunelimits.viz.method_styles import method_styles
 from prunelimits.viz.palette import INK, WHITE
 
 
@@ -46,7 +46,7 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
     axes = figure.add_subplot(facecolor=WHITE)
     styles = method_styles(shares)
     every = sorted({width for widths in shares.values() for width in widths})
-    for place, (method, (colour, marker)) in enumerate(styles.items()):
+    for place, (method, style) in enumerate(styles.items()):
         # Side by side, so that bars of one width do not hide each other.
         aside = 0.6 * ((place + 0.5) / len(styles) - 0.5)
         quartiles = {width: _quartiles(own) for width, own in sorted(shares[method].items())}
@@ -57,10 +57,10 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
                 [middle - low for low, middle, _ in quartiles.values()],
                 [high - middle for _, middle, high in quartiles.values()],
             ],
-            color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.2,
+            color=style.colour,
+            marker=style.marker,
+            markersize=style.size + 1,
+            linewidth=style.width - 0.2,
             elinewidth=0.8,
             label=method,
         )

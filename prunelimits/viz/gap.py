@@ -24,14 +24,9 @@ from prunelimits.experiments.summary import Size, front
 from prunelimits.experiments.table import RunResult
 from prunelimits.pareto import check_points, pareto_front
 from prunelimits.viz.frame import draw_frame
+from prunelimits.viz.method_styles import MethodStyle, method_styles
 from prunelimits.viz.palette import GREY, INK, WHITE
 
-# Paul Tol's "muted" scheme, which the colour-blind can tell apart, and a marker each beside it.
-_COLOURS = (
-    "#332288", "#cc6677", "#117733", "#88ccee", "#882255", "#ddaa33", "#44aa99", "#aa4499",
-    "#999933",
-)  # fmt: skip
-_MARKERS = "os^DvPX<>hp"
 # Of what the methods are compared with.
 _REFERENCES: tuple[tuple[str, Literal["-", "--", ":", "-."]], ...] = (
     ("*", "-"), ("d", "--"), ("H", ":"), ("8", "-."),
@@ -127,7 +122,10 @@ def gap_figure(
             axes.set_xlim(_limits(results, others, size))
             axes.set_ylim(min(0.5, *(r.accuracy for r in results)) - 0.02, 1.02)
     handles = [
-        *(Line2D([], [], color=c, marker=m, markersize=5, label=n) for n, (c, m) in styles.items()),
+        *(
+            Line2D([], [], color=s.colour, marker=s.marker, markersize=s.size, linewidth=s.width)
+            for s in styles.values()
+        ),
         *(
             Line2D([], [], color=INK, marker=marker, linestyle=dashes)
             for _, (marker, dashes) in zip(others, cycle(_REFERENCES), strict=False)
@@ -139,11 +137,6 @@ def gap_figure(
     if title is not None:
         figure.suptitle(title, color=INK)
     return figure
-
-
-def method_styles(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each method, in this order."""
-    return dict(zip(methods, zip(cycle(_COLOURS), cycle(_MARKERS), strict=False), strict=False))
 
 
 def _frame(axes: Axes, size: Size, targets: list[float]) -> None:
@@ -160,11 +153,11 @@ def _draw(
     axes: Axes,
     results: list[RunResult],
     size: Size,
-    styles: Mapping[str, tuple[str, str]],
+    styles: Mapping[str, MethodStyle],
     *,
     lines: bool,
 ) -> None:
-    for method, (colour, marker) in styles.items():
+    for method, style in styles.items():
         own = [r for r in results if r.run.method == method]
         if not own:
             continue
@@ -175,15 +168,16 @@ def _draw(
         points = front(own, size) if lines else sorted(best.items())
         axes.plot(
             *zip(*points, strict=True),
-            color=colour,
-            marker=marker,
-            markersize=4,
+            color=style.colour,
+            marker=style.marker,
+            markersize=style.size,
             markeredgewidth=0,
             linestyle="-" if lines else "",
             drawstyle="steps-post",
-            linewidth=1.4,
+            linewidth=style.width,
             alpha=1.0 if lines else 0.8,
-            zorder=3,
+            # One's own is not hidden by others.
+            zorder=3.5 if style.own else 3,
             label=method,
         )
 
