@@ -1,4 +1,11 @@
-"""prunelimits: how sparse can this network be, and how close does your pruning method get?"""
+"""prunelimits: how sparse can this network be, and how close does your pruning method get?
+
+Prune any module: `prune(model, pruner, ...)`; in a training loop of your own: `attach`,
+`lottery_ticket`; the methods are in `pruners`. What of a network counts: `effective_sparsity`,
+`effective_masks`, and in full `connectivity.analyze`. Masks to enumerate: `ModelMasks`,
+`EligibleMasks`. Many small networks at once: `MLPEnsemble`, `fit`. The search for the sparsest
+network: `search`, `elimination`; the pruning limit: `limits`; figures and pages: `viz`.
+"""
 
 from importlib.metadata import version
 
@@ -10,6 +17,7 @@ from prunelimits import experiments as experiments
 from prunelimits import integrations as integrations
 from prunelimits import limits as limits
 from prunelimits import masks as masks
+from prunelimits import models as models
 from prunelimits import pruners as pruners
 from prunelimits import quotas as quotas
 from prunelimits import scores as scores
@@ -37,3 +45,41 @@ from prunelimits.training import evaluate as evaluate
 from prunelimits.training import fit as fit
 
 __version__ = version("prunelimits")
+
+__all__ = [
+    "MLP",
+    "EligibleMasks",
+    "FitResult",
+    "MLPEnsemble",
+    "ModelMasks",
+    "Recipe",
+    "__version__",
+    "attach",
+    "connectivity",
+    "datasets",
+    "effective_masks",
+    "effective_sparsity",
+    "elimination",
+    "enumeration",
+    "evaluate",
+    "experiments",
+    "fit",
+    "integrations",
+    "limits",
+    "load",
+    "lottery_ticket",
+    "masks",
+    "models",
+    "problem_of",
+    "prune",
+    "pruners",
+    "quotas",
+    "save",
+    "score",
+    "scores",
+    "search",
+    "sessions",
+    "training",
+    "types",
+    "viz",
+]

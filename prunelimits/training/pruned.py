@@ -126,7 +126,8 @@ class _EnsemblePruner:
         def init(params: Params, masks: Masks, budget: Tensor, noise: Params | None) -> State:
             return self._pruner.init(self._problem, params, masks, budget, noise=noise)
 
-        state = _mapped(init, ensemble)(ensemble.params, masks, budgets, self._noise(masks, 0))
+        mapped = _mapped(init, ensemble, self._pruner)
+        state = mapped(ensemble.params, masks, budgets, self._noise(masks, 0))
         return ensemble.replace(masks=with_biases(state.masks)), state
 
     def update(
@@ -140,7 +141,8 @@ class _EnsemblePruner:
             return self._pruner.update(self._problem, state, params, grads, noise=noise)
 
         noise = self._noise(state.masks, 1 + int(state.round[0]))
-        params, state = _mapped(update, ensemble)(state, ensemble.params, grads, noise)
+        mapped = _mapped(update, ensemble, self._pruner)
+        params, state = mapped(state, ensemble.params, grads, noise)
         return ensemble.replace(params=params, masks=with_biases(state.masks)), state
 
     def _noise(self, masks: Masks, round: int) -> Params | None:
@@ -154,14 +156,38 @@ class _EnsemblePruner:
         return noise
 
 
-def _mapped(function: Callable[..., T], ensemble: MLPEnsemble) -> Callable[..., T]:
-    """`function` over the members, as many at once as memory allows; None is passed as it is."""
+# What torch says in its errors where a value is read, or one tensor written, that is many.
+_READ_UNDER_VMAP = ("vmap", "data pointer", "broadcast shape")
+
+
+def _mapped(
+    function: Callable[..., T], ensemble: MLPEnsemble, pruner: AbstractPruner
+) -> Callable[..., T]:
+    """`function` over the members, as many at once as memory allows; None is passed as it is.
+
+    Raises:
+        ValueError: If the pruner reads a tensor's value, of which there is one for each member.
+    """
     size = sum(value[0].numel() for value in ensemble.params.values())
 
     def mapped(*arguments: object) -> T:
         in_dims = tuple(None if argument is None else 0 for argument in arguments)
         chunk = max(1, _SCORED_PARAMETERS // size)
-        return torch.vmap(function, in_dims=in_dims, chunk_size=chunk)(*arguments)
+        try:
+            return torch.vmap(function, in_dims=in_dims, chunk_size=chunk)(*arguments)
+        except RuntimeError as error:
+            if type(pruner).__module__.startswith("prunelimits.") or not any(
+                sign in str(error) for sign in _READ_UNDER_VMAP
+            ):
+                raise
+            raise ValueError(
+                f"{type(pruner).__name__} cannot prune many networks at once, as fit and run_study "
+                "do: a tensor then stands for all of them and has no one value to read by `if`, "
+                "`while`, `float()`, `int()`, `.item()`, `.tolist()`, NumPy or an index. Write "
+                "torch.where(condition, a, b) instead of `if`, multiply by masks instead of "
+                "picking entries out, and make new tensors by torch.zeros_like; or prune one "
+                "network after the other with prunelimits.prune(model, ...)"
+            ) from error
 
     return mapped
 

@@ -1,6 +1,6 @@
 """`fit(pruner=...)` against plain loops over models, with `torch.optim.SGD`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -372,3 +372,48 @@ def test_bad_input():
     pruned = ensemble(masks={"layers.0.weight": torch.zeros(6, 2).bool()})
     with pytest.raises(ValueError, match="ensemble must have no pruned parameters"):
         fitted(pruned, GMP())
+
+
+def _if(value: Tensor) -> Tensor:
+    return value.abs() if value.max() > 0 else value.square()
+
+
+def _in_place(value: Tensor) -> Tensor:
+    result = torch.zeros(value.shape)
+    result += value.abs()
+    return result
+
+
+READERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "if": _if,
+    "item": lambda value: value.abs() * value.max().item(),
+    "float": lambda value: value.abs() * float(value.max()),
+    "tolist": lambda value: torch.tensor(value.tolist()).abs(),
+    "numpy": lambda value: torch.from_numpy(value.detach().numpy()).abs(),
+    "index": lambda value: value[value > 0],
+    "in place": _in_place,
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_scores_that_read_a_value_are_told_what_to_write_instead(
+    reader: Callable[[Tensor], Tensor],
+):
+    class Mine(pruners.AtInit):
+        def scores(self, problem, params, masks, noise=None):
+            return {name: reader(params[name]) for name in masks}
+
+    x, y = cubist_spiral(200)
+    with pytest.raises(ValueError, match=r"^Mine cannot prune many .* torch\.where") as raised:
+        fit(MLPEnsemble((2, 4, 1), models=3), x, y, Recipe(), pruner=Mine(), keep=5)
+    assert "file an issue" not in str(raised.value)
+
+
+def test_another_error_of_one_s_own_scores_is_left_as_it_is():
+    class Mine(pruners.AtInit):
+        def scores(self, problem, params, masks, noise=None):
+            raise RuntimeError("no such file")
+
+    x, y = cubist_spiral(200)
+    with pytest.raises(RuntimeError, match=r"^no such file$"):
+        fit(MLPEnsemble((2, 4, 1), models=3), x, y, Recipe(), pruner=Mine(), keep=5)
