@@ -743,7 +743,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "masks": masks(),
         "path": folder / "model.pt",
     },
-    "prunelimits.saving.load": lambda folder: {"path": saved(folder)},
+    "prunelimits.saving.load": lambda folder: {"path": saved(folder), "model": model()},
     "prunelimits.saving.from_bytes": lambda _: {
         "content": saving.to_bytes(model(), masks()),
         "source": "a test",

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from pathlib import PurePosixPath
 
+from prunelimits.arguments import checked_instance, checked_text
 from prunelimits.saving.description import DescribedContent
 
 
@@ -29,6 +30,7 @@ def read_archive(content: bytes, source: str) -> object:
     Raises:
         ValueError: If it is damaged, was not written by `torch.save` (since version 1.6), or holds
             something else.
+        TypeError: If `content` is not bytes or `source` no text.
 
     Examples:
         >>> import torch
@@ -42,6 +44,8 @@ def read_archive(content: bytes, source: str) -> object:
         ...
         ValueError: x.pt is damaged or no file of torch.save: Bad CRC-32 for file 'archive/data/0'
     """
+    checked_instance("content", content, bytes, "bytes")
+    checked_text("source", source, absent=False)
     # Damage surfaces as whatever the parts of zipfile raise, and a hostile description as whatever
     # torch says of its numbers; for the caller it is one thing.
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_DTYPES = {
+DTYPES = {
     "torch BoolStorage": torch.bool,
     "torch ByteStorage": torch.uint8,
     "torch CharStorage": torch.int8,
@@ -26,8 +26,18 @@ _DTYPES = {
     "torch BFloat16Storage": torch.bfloat16,
     "torch FloatStorage": torch.float32,
     "torch DoubleStorage": torch.float64,
+    "torch ComplexFloatStorage": torch.complex64,
+    "torch ComplexDoubleStorage": torch.complex128,
 }
+# These have no storages of their own, but bytes; the tensor tells what they are.
+BYTES_DTYPES = {
+    f"torch {name}": getattr(torch, name)
+    for name in ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")
+}
+_BYTES = "torch.storage UntypedStorage"
 _TENSOR, _PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
+_TENSOR_OF_BYTES = "torch._utils _rebuild_tensor_v3"
+_STORAGES = {**DTYPES, _BYTES: torch.uint8}
 _ORDERED = "collections OrderedDict"
 _EMPTY: dict[str, type] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -35,7 +45,7 @@ _VALUES = frozenset(
     ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 )
 _SIZES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_MOST_AXES = 8
+_MOST_AXES = 64
 # Deep nesting ends the recursion of whatever looks at the content later.
 _DEEPEST = 32
 _FEW = 64
@@ -143,9 +153,10 @@ class DescribedContent:
     def _storage(self, identity: object) -> _Storage:
         """The numbers that `("storage", type, name, device, count)` stands for."""
         kind, name, key, _, count = _expect(identity, tuple)
-        if kind != "storage" or not isinstance(name, _Name) or name.name not in _DTYPES:
+        dtype = _STORAGES.get(name.name) if isinstance(name, _Name) else None
+        if kind != "storage" or dtype is None:
             raise ValueError(f"it holds tensors of another kind: {_shown(name)}")
-        dtype, data = _DTYPES[name.name], self._storages[key]
+        data = self._storages[key]
         if len(data) != _expect(count, int) * dtype.itemsize:
             raise ValueError(f"storage {key!r} has {len(data)} bytes, not {count} of {dtype}")
         if dtype == torch.bool and data.strip(b"\0\1"):
@@ -160,13 +171,21 @@ class DescribedContent:
             case _Name(name=called) if called == _PARAMETER and isinstance(parts[0], Tensor):
                 return parts[0]
             case _Name(name=called) if called == _TENSOR:
-                return self._view(*parts[:4])
+                # After the hooks: whether the numbers are to be taken negative or conjugate.
+                if any(parts[6:]):
+                    raise ValueError("it holds a conjugate or negative view of a tensor")
+                return self._view(_expect(parts[0], _Storage).numbers, *parts[1:4])
+            case _Name(name=called) if called == _TENSOR_OF_BYTES:
+                dtype = BYTES_DTYPES.get(_shown(parts[6]))
+                if dtype is None or any(parts[7:]):
+                    raise ValueError(f"it holds tensors of another kind: {_shown(parts[6])}")
+                numbers = _expect(parts[0], _Storage).numbers.view(dtype)
+                return self._view(numbers, *parts[1:4])
             case _:
                 raise ValueError(f"it calls {_shown(name)}, which is no part of a tensor")
 
-    def _view(self, storage: object, offset: object, size: object, stride: object) -> Tensor:
+    def _view(self, numbers: Tensor, offset: object, size: object, stride: object) -> Tensor:
         """A tensor within a storage, none of whose numbers it has twice."""
-        numbers = _expect(storage, _Storage).numbers
         sizes = [_expect(item, int) for item in _expect(size, tuple)]
         strides = [_expect(item, int) for item in _expect(stride, tuple)]
         first = _expect(offset, int)

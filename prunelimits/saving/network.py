@@ -1,83 +1,163 @@
-"""Networks and their masks on disk: tensors and widths only, so a file can never run code."""
+"""Models and their masks on disk: tensors and names only, so a file can never run code."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import os
-from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from prunelimits.arguments import checked_instance, checked_path
 from prunelimits.exchange import from_json
 from prunelimits.masks import check_masks
-from prunelimits.models.mlp import MLP
+from prunelimits.models.mlp import MLP, parameter_shapes
+from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import write_whole
 from prunelimits.saving.archive import read_archive
+from prunelimits.saving.filling import SavedModule, fill
+from prunelimits.saving.module_state import (
+    ModuleState,
+    check_nothing_else,
+    saved_extra_state,
+    saved_masks,
+    saved_values,
+    state_of,
+    unwrapped,
+)
 from prunelimits.types import Masks, Params
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def save(model: MLP, masks: Masks | None, path: str | os.PathLike[str]) -> None:
-    """Writes a network with its masks to one file, whole or not at all.
+FORMAT = "prunelimits module"
+VERSION = 1
 
-    The file is a dict `{"widths": [...], "state_dict": {...}, "masks": {...}}` that
-    `torch.load(path, weights_only=True)` reads.
+
+def save(model: nn.Module, masks: Masks | None, path: str | os.PathLike[str]) -> None:
+    """Writes a model with its masks to one file, whole or not at all.
+
+    Saved are all parameters, persistent buffers and extra state, on the CPU, shared ones once and
+    with all their names; not the code: `load` fills a model that you make. Names are those of the
+    model itself, without `torch.compile` and DataParallel around it. Of weights in
+    `torch.nn.utils.prune` form the plain ones are saved, zero where they are pruned, with their
+    masks. Other parametrizations are saved as they are, under the names that they give.
+
+    The file is a dict that `torch.load(path, weights_only=True)` reads: of an `MLP` `{"widths":
+    [...], "state_dict": {...}, "masks": {...}}`, of others `{"format": "prunelimits module",
+    "version": 1, "class": "...", "state_dict": {...}, "tied": {name: first name}, "extra_state":
+    {...}, "masks": {...}}`.
 
     Args:
-        model: The network.
-        masks: Name -> bool tensor. None: nothing is pruned.
+        model: Any module.
+        masks: Name -> bool tensor. None: nothing is pruned but what `torch.nn.utils.prune` has.
         path: Where to; an existing file is replaced.
 
     Raises:
-        ValueError: If a mask names no parameter or has another shape.
-        TypeError: If `model` is no `MLP` or a mask is not a bool tensor.
+        ValueError: If a mask names no parameter or has another shape, or if the model has lazy,
+            meta, sparse, quantised or sharded tensors, or extra state of other than plain values.
+        TypeError: If `model` is no module or a mask is not a bool tensor.
         OSError: If the file cannot be written; then an existing one is as it was.
+
+    Examples:
+        >>> import tempfile
+        >>> file = tempfile.mkdtemp() + "/net.pt"
+        >>> model = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
+        >>> save(model, {"0.weight": torch.tensor([[True, False]])}, file)
+        >>> again, masks = load(file, nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)))
+        >>> torch.equal(again[0].weight, model[0].weight), masks
+        (True, {'0.weight': tensor([[ True, False]])})
     """
+    path = checked_path("path", path)
     write_whole(to_bytes(model, masks), path)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[MLP, Masks]:
-    """A network and its masks, as `save` wrote them or as JSON, which the playground's pages write.
+@overload
+def load(path: str | os.PathLike[str], model: None = None) -> tuple[MLP, Masks]: ...
+@overload
+def load(path: str | os.PathLike[str], model: Model) -> tuple[Model, Masks]: ...
+@in_plain_modes
+def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[nn.Module, Masks]:
+    """A model and its masks, as `save` wrote them or as JSON, which the playground's pages write.
 
     No code in the file is ever executed.
 
+    Args:
+        path: Where from.
+        model: What to fill, in place: a new one, such as `model=MyNet()`, with the same names,
+            shapes, dtypes and ties as the one that was saved; it may be compiled or wrapped, and on
+            any device. Its numbers are replaced, and nothing else: its parameters stay the same
+            tensors, with their `requires_grad`, its mode and hooks stay. None: the file must hold
+            an `MLP`, which is made.
+
+    Returns:
+        The model, which is `model` itself where that is given, and the masks under its names, each
+        on its parameter's device.
+
     Raises:
         OSError: If the file cannot be read: `FileNotFoundError` if there is none.
-        ValueError: If it is damaged or no such network.
+        ValueError: If it is damaged or was not written by `save`, or does not fit `model`: it names
+            what differs, and `model` is as it was.
+        TypeError: If `model` is not a module.
     """
-    content = Path(path).read_bytes()
+    path = checked_path("path", path)
+    if model is not None:
+        checked_instance("model", model, nn.Module, "a torch.nn.Module or None")
+    content, source = path.read_bytes(), os.fspath(path)
     # What `save` writes begins otherwise; some editors put a mark before a text.
     text = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
     read = from_json if text else from_bytes
-    return read(content, os.fspath(path))
+    if model is None:
+        return read(content, source)
+    if text or not (saved := _saved_module(read_archive(content, source), source)):
+        network, masks = read(content, source)
+        saved = SavedModule("MLP", dict(network.state_dict()), {}, {}, masks)
+    return model, fill(model, saved, source)
 
 
-def to_bytes(model: MLP, masks: Masks | None) -> bytes:
+def to_bytes(model: nn.Module, masks: Masks | None) -> bytes:
     """The content of the file that `save` writes; raises as it does."""
-    if not isinstance(model, MLP):
-        raise TypeError(f"model must be a prunelimits.MLP, got {type(model).__name__}")
-    masks = masks or {}
-    check_masks(dict(model.named_parameters()), masks)
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
+    state = state_of(model)
+    check_nothing_else(model, state)
+    written = saved_masks(state, masks)
+    inner = unwrapped(model)
+    content: dict[str, Any]
+    if type(inner) is MLP and _is_plain(inner, state):
+        content = {
+            "widths": list(inner.widths),
+            "state_dict": saved_values(state),
+            "masks": written,
+        }
+    else:
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "class": type(inner).__name__,
+            "state_dict": saved_values(state),
+            "tied": state.tied,
+            "extra_state": saved_extra_state(state),
+            "masks": written,
+        }
     buffer = io.BytesIO()
-    torch.save(
-        {
-            "widths": list(model.widths),
-            "state_dict": {n: v.detach().cpu().clone() for n, v in model.state_dict().items()},
-            "masks": {name: mask.cpu().clone() for name, mask in masks.items()},
-        },
-        buffer,
-    )
+    torch.save(content, buffer)
     return buffer.getvalue()
 
 
 def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
-    """The inverse of `to_bytes`; `source` names the content in errors.
+    """The `MLP` that `to_bytes` wrote; `source` names the content in errors.
 
     Raises:
-        ValueError: If the content is damaged or not what `to_bytes` gave.
+        ValueError: If the content is damaged or is no such network.
     """
     loaded = read_archive(content, source)
+    if (saved := _saved_module(loaded, source)) is not None:
+        kind = saved.kind
+        raise ValueError(
+            f"{source} holds a {kind}, not a prunelimits.MLP: pass a new one to fill, as in "
+            f"prunelimits.load(path, model={kind}(...))"
+        )
     try:
         widths, state, masks = _parts(loaded)
         model = MLP.from_params(widths, state)
@@ -87,23 +167,73 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
     return model, masks
 
 
+def _is_plain(model: MLP, state: ModuleState) -> bool:
+    """Whether the state is that which the widths of an MLP tell, so that it can be made of them."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
+    floating = all(tensor.is_floating_point() for tensor in state.tensors.values())
+    return shapes == parameter_shapes(model.widths) and floating and not state.extra
+
+
 def _parts(loaded: object) -> tuple[list[int], Params, Masks]:
     """Widths, parameters and masks, of the right kinds; whether they fit is not yet known."""
-    if not isinstance(loaded, dict):
-        raise TypeError(f"it holds a {type(loaded).__name__}")
-    for name in ("widths", "state_dict", "masks"):
-        if name not in loaded:
-            raise ValueError(f"it holds no {name!r}")
-    widths, *dicts = loaded["widths"], loaded["state_dict"], loaded["masks"]
+    content = _checked_dict(loaded, ("widths", "state_dict", "masks"))
+    widths = content["widths"]
     if not isinstance(widths, list | tuple) or not all(type(width) is int for width in widths):
         raise TypeError("widths must be a list of integers")
-    for name, part in zip(("state_dict", "masks"), dicts, strict=True):
-        if not isinstance(part, dict) or not all(isinstance(key, str) for key in part):
-            raise TypeError(f"{name} must be a dict of tensors by name")
-        if not all(isinstance(value, Tensor) for value in part.values()):
-            raise TypeError(f"{name} must hold tensors alone")
-    state, masks = dicts
+    state, masks = (_checked_tensors(content, name) for name in ("state_dict", "masks"))
     # Before names are made of the widths.
     if len(state) != 2 * (len(widths) - 1):
         raise ValueError(f"{len(widths)} widths do not fit {len(state)} parameters")
     return list(widths), state, masks
+
+
+def _saved_module(loaded: object, source: str) -> SavedModule | None:
+    """What a file of a module holds; None if it is no such file.
+
+    Raises:
+        ValueError: If it is one, and holds something else than `to_bytes` writes.
+    """
+    if not isinstance(loaded, dict) or loaded.get("format") != FORMAT:
+        return None
+    try:
+        names = ("version", "class", "state_dict", "tied", "extra_state", "masks")
+        content = _checked_dict(loaded, names)
+        version, kind = content["version"], content["class"]
+        if type(version) is not int or version != VERSION:
+            raise ValueError(f"its version must be {VERSION}")
+        values, masks = (_checked_tensors(content, name) for name in ("state_dict", "masks"))
+        tied, extra = (_checked_names(content, name) for name in ("tied", "extra_state"))
+        if not all(isinstance(first, str) and first in values for first in tied.values()):
+            raise ValueError("tied must give the names of tensors")
+        if any(name in values for name in tied):
+            raise ValueError("tied must not name a tensor twice")
+        check_masks(values, masks)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source} is not a module that prunelimits saved: {error}") from error
+    known = isinstance(kind, str) and kind.isidentifier() and len(kind) <= 80
+    return SavedModule(kind if known else "Module", values, tied, extra, masks)
+
+
+def _checked_dict(loaded: object, names: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(loaded, dict):
+        raise TypeError(f"it holds a {type(loaded).__name__}")
+    for name in names:
+        if name not in loaded:
+            raise ValueError(f"it holds no {name!r}")
+    return loaded
+
+
+def _checked_names(content: dict[str, Any], name: str) -> dict[str, Any]:
+    part = content[name]
+    if not isinstance(part, dict) or not all(isinstance(key, str) for key in part):
+        raise TypeError(f"{name} must be a dict by name")
+    return part
+
+
+def _checked_tensors(content: dict[str, Any], name: str) -> dict[str, Tensor]:
+    part = content[name]
+    if not isinstance(part, dict) or not all(isinstance(key, str) for key in part):
+        raise TypeError(f"{name} must be a dict of tensors by name")
+    if not all(isinstance(value, Tensor) for value in part.values()):
+        raise TypeError(f"{name} must hold tensors alone")
+    return part

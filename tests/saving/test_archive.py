@@ -121,7 +121,8 @@ def same(left: object, right: object) -> bool:
 def test_what_torch_saves_is_what_torch_loads():
     dtypes = [
         torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
-        torch.bfloat16, torch.float32, torch.float64,
+        torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+        torch.uint16, torch.float8_e4m3fn, torch.float8_e5m2,
     ]  # fmt: skip
     generator = torch.Generator().manual_seed(0)
     base = torch.randn(4, 5, 6, generator=generator)
