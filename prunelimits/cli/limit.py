@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ from torch.nn import functional
 from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.cli.data import data_or_spiral
+from prunelimits.cli.limit_verdict import verdict
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console, say, write_pictures, write_rows
 from prunelimits.limits import (
@@ -88,8 +91,10 @@ class Limit:
         """Prints the limit, and what pruning really does."""
         if self.file is None and self.model is not None and self.state_dict is None:
             raise ValueError("--state-dict is needed: the limit is that of a trained network")
+        self._check()
         model, masks = read_network(self.file, self.model, self.state_dict)
         train, test = self._batches()
+        self._check_data(model, *train[0])
         problem, params = problem_of(model, _loss, train)
         names = default_names(model)
         dtype = torch.float64 if self.double else None
@@ -106,18 +111,40 @@ class Limit:
         )
         sweep = self._sweep(problem, params, limit, test, masks)
         _print(limit, sweep)
+        say(verdict(limit, sweep))
         if self.csv is not None:
             _write(sweep, self.csv)
         if self.pictures is not None:
             _draw(limit, sweep, self.pictures)
         return 0
 
+    def _check(self) -> None:
+        checked_integer("--batch-size", self.batch_size, 1)
+        checked_integer("--probes", self.probes, 1)
+        checked_integer("--steps", self.steps, 1)
+        checked_number("--held-out", self.held_out, least=0, below=1)
+        if self.epsilon is not None:
+            checked_number("--epsilon", self.epsilon, above=0)
+
+    def _check_data(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
+        """Raises if the network does not take the data, or the loss not what it makes of them."""
+        trial = copy.deepcopy(model).eval()
+        try:
+            with torch.no_grad():
+                _loss(trial(x), y)
+        # Whatever a module of the user's raises at inputs that it does not fit.
+        except Exception as error:
+            what = f"inputs of shape {tuple(x.shape)}, labels {int(y.min())} to {int(y.max())}"
+            named = (
+                "--data is needed: without it the data are the Cubist Spiral,"
+                if self.data is None
+                else f"--data {self.data}:"
+            )
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{named} {what} do not fit the network ({reason})") from error
+
     def _batches(self) -> tuple[Batches, Batches | None]:
         x, y = data_or_spiral(self.data)
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out must be in [0, 1), got {self.held_out}")
         # Data may be sorted by class; batches would then differ by that, and epsilon with them.
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
         x, y = x[order], y[order]
@@ -128,7 +155,7 @@ class Limit:
             if len(a)
         ]
         if not parts:
-            raise ValueError("data must hold at least one sample, got none")
+            raise ValueError(f"--data {self.data}: must hold at least one sample, got none")
         return parts[0], parts[1] if len(parts) > 1 else None
 
     def _spectrum(self, hessian: Hessian, decides: dict[str, object]) -> Spectrum:

@@ -31,6 +31,11 @@ def check_weights(weights: Params, masks: Masks | None) -> None:
         check_masks(weights, masks)
 
 
+def masks_of(weights: Params, masks: Masks | None) -> Masks | None:
+    """The masks of these weights alone: a network's may be of biases as well."""
+    return None if masks is None else {name: masks[name] for name in masks if name in weights}
+
+
 def checked_magnitudes(magnitudes: object) -> Tensor:
     """Magnitudes: float64 `(weights,)`, ascending, such as `sorted_magnitudes` makes.
 

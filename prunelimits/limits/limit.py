@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable, checked_instance
-from prunelimits.limits.checks import check_dtype, checked_names, checked_seed
+from prunelimits.limits.checks import check_dtype, checked_names, checked_seed, masks_of
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState
 from prunelimits.limits.losses import loss_spread, mean_loss
@@ -181,7 +181,8 @@ def pruning_limit(
     if not pruned or not set(pruned) <= set(variables):
         raise ValueError(f"prunable must be among {list(variables)}, got {list(pruned)}")
     weights = {name: params[name] for name in pruned}
-    magnitudes = sorted_magnitudes(weights, masks)
+    own = masks_of(weights, masks)
+    magnitudes = sorted_magnitudes(weights, own)
     value = mean_loss(problem, params)
     epsilon = check_epsilon(loss_spread(problem, params) if epsilon is None else epsilon)
     gradient = hessian.gradient()
@@ -197,13 +198,13 @@ def pruning_limit(
     norm = float(gradient.double().norm())
     _warn_of_slope(norm, spectrum, epsilon)
     predicted = published_prediction(spectrum, magnitudes, epsilon)
-    offset = magnitude_offset(hessian, weights, predicted.removed_weights, masks)
+    offset = magnitude_offset(hessian, weights, predicted.removed_weights, own)
     reach = predicted.distance**2 * spectrum.absolute_trace().value
     slack = math.sqrt(8 * math.log(4 / _DOUBT) * spectrum.size)
     return PruningLimit(
         predicted=predicted,
         exact=exact_prediction(spectrum, magnitudes, epsilon),
-        constructive=constructive_prediction(hessian, weights, epsilon, masks=masks),
+        constructive=constructive_prediction(hessian, weights, epsilon, masks=own),
         kinematic=kinematic_prediction(spectrum, magnitudes, epsilon, slack),
         published_removed=published_removed(spectrum, magnitudes, epsilon),
         sharpness_remaining=reach / (reach + 2 * epsilon * spectrum.size),

@@ -17,10 +17,10 @@ from prunelimits.arguments import (
     checked_tensor,
     checked_tensors,
 )
-from prunelimits.limits.checks import check_weights, checked_names
+from prunelimits.limits.checks import check_weights, checked_names, masks_of
 from prunelimits.limits.losses import batch_weights
 from prunelimits.limits.magnitudes import magnitude_masks
-from prunelimits.masks import apply
+from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
 from prunelimits.scores.gradient import check_batches, one_number
@@ -134,6 +134,9 @@ def magnitude_sweep(
     if not ((fractions >= 0) & (fractions <= 1)).all() or (fractions.diff() < 0).any():
         raise ValueError(f"removed must be fractions that ascend in [0, 1], got {list(removed)}")
     weights = {name: params[name] for name in prunable}
+    if masks is not None:
+        check_masks(params, masks)
+        masks = masks_of(weights, masks)
     check_weights(weights, masks)
     count = sum(
         int(masks[n].sum()) if masks and n in masks else w.numel() for n, w in weights.items()

@@ -73,7 +73,7 @@ def test_the_spiral_is_the_data_without_data(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(
-        "prunelimits.cli.limit.cubist_spiral", lambda: pl.datasets.cubist_spiral(400)
+        "prunelimits.cli.data.cubist_spiral", lambda: pl.datasets.cubist_spiral(400)
     )
     masks = {"layers.0.weight": torch.tensor([[True, False], [True, True], [True, True]])}
     member = pl.MLPEnsemble((2, 3, 1), models=1, masks=masks, seed=0).member(0)
@@ -125,12 +125,45 @@ def test_ones_own_model_and_an_interruption(
         ({"model": "own:small"}, "--state-dict is needed"),
         ({"model": "own", "state_dict": "a.pt"}, "--model must be MODULE:FACTORY"),
         ({"file": "none.pt"}, r"none\.pt"),
-        ({"file": "net.pt", "held_out": 1.0}, r"held_out must be in \[0, 1\), got 1\.0"),
-        ({"file": "net.pt", "batch_size": 0}, "batch_size must be at least 1, got 0"),
-        ({"file": "net.pt", "epsilon": 0.0}, r"epsilon must be positive and finite, got 0\.0"),
+        ({"file": "net.pt", "held_out": 1.0}, "--held-out must be at least 0 and below 1, got 1.0"),
+        ({"file": "net.pt", "batch_size": 0}, "--batch-size must be at least 1, got 0"),
+        ({"file": "net.pt", "epsilon": 0.0}, "--epsilon must be above 0, got 0.0"),
     ],
 )
 def test_bad_input(options: dict, message: str, network: Path, data: Path):
     paths = {k: Path(v) if k in ("file", "state_dict") else v for k, v in options.items()}
     with pytest.raises((ValueError, OSError), match=message):
         Limit(**{"data": data, **paths}).run()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "^--batch-size must be at least 1, got 0"),
+        ({"probes": 0}, "^--probes must be at least 1, got 0"),
+        ({"steps": 0}, "^--steps must be at least 1, got 0"),
+        ({"held_out": 1.0}, "^--held-out must be"),
+        ({"epsilon": -1.0}, "^--epsilon must be"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_their_flag(
+    network: Path, data: Path, options: dict[str, float], message: str
+):
+    with pytest.raises(ValueError, match=message):
+        Limit(file=network, data=data, **options).run()
+
+
+def test_data_that_the_network_does_not_take_are_named(network: Path):
+    with pytest.raises(ValueError, match=r"^--data is needed: .* Cubist Spiral.*do not fit"):
+        Limit(file=network).run()
+    np.savez("narrow.npz", x=np.zeros((9, 3), np.float32), y=np.arange(9) % 3)
+    with pytest.raises(ValueError, match=r"^--data narrow.npz: inputs of shape \(9, 3\)"):
+        Limit(file=network, data=Path("narrow.npz")).run()
+    np.savez("many.npz", x=np.zeros((9, 4), np.float32), y=np.arange(9))
+    with pytest.raises(ValueError, match=r"^--data many.npz: .* labels 0 to 8 do not fit"):
+        Limit(file=network, data=Path("many.npz")).run()
+
+
+def test_the_last_line_is_a_verdict(network: Path, data: Path, capsys: pytest.CaptureFixture[str]):
+    Limit(file=network, data=data).run()
+    assert "Verdict: " in capsys.readouterr().out

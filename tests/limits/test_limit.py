@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunelimits.datasets import cubist_spiral
 from prunelimits.limits import (
     Hessian,
     PruningLimit,
@@ -19,6 +20,7 @@ from prunelimits.limits import (
     exact_spectrum,
     lanczos_spectrum,
     loss_spread,
+    magnitude_sweep,
     pruning_distances,
     pruning_limit,
     published_prediction,
@@ -28,6 +30,7 @@ from prunelimits.limits import (
 )
 from prunelimits.limits.limit import default_names
 from prunelimits.problem import problem_of
+from prunelimits.training import MLPEnsemble
 from prunelimits.types import Problem
 from tests.limits.conftest import Case, batches_of, seeded
 
@@ -364,3 +367,25 @@ def test_half_precision_models_are_measured_in_float32(network: Case):
     batches = [(x.float(), y) for x, y in network.batches]
     assert problem_of(half, network.loss, batches)[1]["0.weight"].dtype == torch.float32
     assert limit_of(Case(half, network.loss, batches)).spectrum.exact
+
+
+def test_masks_of_biases_may_come_with_those_of_weights():
+    masks = {"layers.0.weight": torch.tensor([[True, False], [True, True], [True, True]])}
+    model, saved = MLPEnsemble((2, 3, 1), models=1, masks=masks, seed=0).member(0)
+    assert "layers.0.bias" in saved
+    x, y = cubist_spiral(100, dtype=torch.float64)
+    batches = [(x, y[:, None])]
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    weights = {name: mask for name, mask in saved.items() if name.endswith("weight")}
+    both = [
+        pruning_limit(model.double(), loss, batches, epsilon=10.0, masks=own)
+        for own in (saved, weights)
+    ]
+    assert both[0].weights == both[1].weights == 8
+    problem, params = problem_of(model, loss, batches)
+    sweeps = [
+        magnitude_sweep(problem, params, both[0].prunable, masks=own) for own in (saved, weights)
+    ]
+    assert torch.equal(sweeps[0].train.loss, sweeps[1].train.loss)
+    with pytest.raises(ValueError, match="nowhere"):
+        magnitude_sweep(problem, params, both[0].prunable, masks={"nowhere": torch.tensor([True])})

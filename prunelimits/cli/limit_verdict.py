@@ -1,0 +1,55 @@
+"""Which prediction of a pruning limit to believe for the network at hand, and why."""
+
+from __future__ import annotations
+
+from prunelimits.limits import PruningLimit, PruningSweep
+
+# A prediction holds if it is that near to what pruning did.
+_NEAR = 0.05
+
+
+def verdict(limit: PruningLimit, sweep: PruningSweep) -> str:
+    """A sentence or three: what can be removed, which prediction agrees, and why the others do not.
+
+    The theory asks for two things, both measured here: that the network is at a minimum, which is
+    that a step down the gradient, `norm^2 / (2 largest eigenvalue)`, gains less than epsilon; and
+    that the loss is as its quadratic model up to where pruning goes, which is that at the limit of
+    the quadratic model it has risen by about epsilon.
+
+    Args:
+        limit: A network's limit.
+        sweep: What pruning did to the same network.
+    """
+    actual = sweep.removed_within(limit.epsilon)
+    said = f"Verdict: {actual:.1%} can be removed at once before the loss rises by epsilon. "
+    curvature = float(limit.spectrum.nodes.abs().max())
+    gain = limit.gradient_norm**2 / (2 * curvature) if curvature else float("inf")
+    if gain > limit.epsilon and limit.gradient_norm > 0:
+        return (
+            f"{said}Believe no prediction: the network is at no minimum, as one step down the "
+            f"gradient would gain {gain:.2g}, more than epsilon {limit.epsilon:.2g}. Train it to "
+            "the end first."
+        )
+    predictions = {
+        "the quadratic model at the pruned point": limit.constructive.removed,
+        "the published formula": limit.predicted.removed,
+        "the exact dimension": limit.exact.removed,
+    }
+    near = [name for name, removed in predictions.items() if abs(removed - actual) <= _NEAR]
+    place = int((sweep.removed <= limit.constructive.removed).sum()) - 1
+    rise = float(sweep.train.loss[place] - sweep.train.loss[0]) / limit.epsilon
+    model = (
+        f"at the quadratic model's own limit, {limit.constructive.removed:.1%} removed, the loss "
+        f"has risen by {rise:.2g} times epsilon"
+    )
+    if not near:
+        return (
+            f"{said}Believe this and no prediction: none is within {100 * _NEAR:.0f} points of it. "
+            f"The theory takes the loss for its quadratic model and what is removed for random, "
+            f"and here {model} instead of 1."
+        )
+    others = [name for name in predictions if name not in near]
+    rest = f", but not {' or '.join(others)}" if others else ""
+    return (
+        f"{said}Believe {' and '.join(near)}, within {100 * _NEAR:.0f} points of it{rest}: {model}."
+    )

@@ -1,0 +1,65 @@
+"""The verdict of `prunelimits limit` on networks whose right verdict is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from prunelimits.cli.limit_verdict import verdict
+from prunelimits.limits import PruningLimit, PruningSweep, magnitude_sweep, pruning_limit
+from prunelimits.problem import problem_of
+
+STEPS = tuple(step / 200 for step in range(201))
+
+
+def measured(
+    model: nn.Module, loss, x: Tensor, y: Tensor, epsilon: float
+) -> tuple[PruningLimit, PruningSweep]:
+    limit = pruning_limit(model, loss, [(x, y)], epsilon=epsilon)
+    problem, params = problem_of(model, loss, [(x, y)])
+    return limit, magnitude_sweep(problem, params, limit.prunable, removed=STEPS)
+
+
+def linear(weights: Tensor) -> nn.Linear:
+    model = nn.Linear(len(weights), 1, bias=False)
+    model.weight.data = weights[None].clone()
+    return model
+
+
+def test_a_quadratic_loss_at_its_minimum_lets_the_quadratic_model_be_believed():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 100, generator=generator)
+    weights = torch.randn(100, generator=generator) / 10
+    model = linear(weights)
+    limit, sweep = measured(model, nn.functional.mse_loss, x, x @ weights[:, None], 0.05)
+    said = verdict(limit, sweep)
+    assert f"{sweep.removed_within(0.05):.1%} can be removed" in said
+    assert "Believe the quadratic model at the pruned point" in said
+    assert "times epsilon" in said
+
+
+def test_a_loss_that_turns_up_far_from_the_minimum_is_told_with_how_much():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 100, generator=generator)
+    weights = torch.randn(100, generator=generator) / 10
+
+    def steep(outputs: Tensor, targets: Tensor) -> Tensor:
+        error = (outputs - targets).square()
+        return (error + 1e4 * error**2).mean()
+
+    said = verdict(*measured(linear(weights), steep, x, x @ weights[:, None], 0.05))
+    assert "Believe this and no prediction" in said
+    assert "times epsilon instead of 1" in said
+
+
+def test_a_network_at_no_minimum_has_no_prediction_to_believe():
+    x = torch.eye(20)
+    with pytest.warns(UserWarning, match="at no minimum"):
+        limit, sweep = measured(
+            linear(torch.ones(20)), nn.functional.mse_loss, x, torch.zeros(20, 1), 0.001
+        )
+    said = verdict(limit, sweep)
+    assert "Believe no prediction: the network is at no minimum" in said
+    # One step down from loss 1 of a quadratic gains all of it.
+    assert "would gain 1, more than epsilon 0.001" in said
