@@ -12,8 +12,10 @@ import inspect
 import re
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -243,8 +245,17 @@ def search_store(folder: Path) -> Path:
 
 def elimination_store(folder: Path) -> Path:
     path = folder / "elimination.pt"
-    search.eliminate(*data(), elimination(), nonzeros=12, store=path)
+    path.write_bytes(elimination_state())
     return path
+
+
+@cache
+def elimination_state() -> bytes:
+    """What an elimination keeps in its store."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "elimination.pt"
+        search.eliminate(*data(), elimination(), nonzeros=12, store=path)
+        return path.read_bytes()
 
 
 def found_network() -> search.FoundNetwork:

@@ -14,7 +14,18 @@ from .misuse import misuses, names, outcome
 from .public_calls import NEEDS
 
 # Rooms whose doors are checked wholly.
-ROOMS = ("datasets", "masks", "models", "pareto", "pruners", "quotas", "scores", "training")
+ROOMS = (
+    "datasets",
+    "elimination",
+    "experiments",
+    "masks",
+    "models",
+    "pareto",
+    "pruners",
+    "quotas",
+    "scores",
+    "training",
+)
 
 # Calls that may end otherwise, by argument and value, and why.
 EXCEPTIONS = {

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from prunelimits.arguments import (
     checked_callable,
+    checked_file,
     checked_flag,
     checked_instance,
     checked_integer,
-    checked_integers,
     checked_number,
+    checked_sizes,
     checked_tensor,
     shown,
 )
@@ -114,8 +115,8 @@ def eliminate(
         checked_instance("engine", engine, AbstractEngine, "an engine or None")
     if time_limit is not None:
         checked_number("time_limit", time_limit, above=0)
-    if store is not None and not isinstance(store, str | os.PathLike):
-        raise TypeError(f"store must be a path, or None, got {shown(store)}")
+    if store is not None:
+        store = checked_file("store", store)
     if on_round is not None:
         checked_callable("on_round", on_round, "a function of a Round, or None")
     with ExitStack() as stack:
@@ -137,9 +138,11 @@ def read_elimination(store: str | os.PathLike[str]) -> EliminationResult:
 
     Raises:
         OSError: If the file cannot be read.
-        StoreError: If it is damaged or no store of an elimination.
+        TypeError: If `store` is no path.
+        ValueError: If it is a folder.
+        StoreError: If the file is damaged or no store of an elimination.
     """
-    return _result(*read_state(store))
+    return _result(*read_state(checked_file("store", store)))
 
 
 def _start(
@@ -149,7 +152,7 @@ def _start(
     if isinstance(start, MLP | MLPEnsemble):
         return start
     if start is not None:
-        return checked_integers("start", start, 1)
+        return checked_sizes("start", start)
     checked_tensor("x", x)
     checked_tensor("y", y)
     if x.dim() != 2 or y.dim() == 0 or len(y) == 0:

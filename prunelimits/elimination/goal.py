@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prunelimits.arguments import checked_integer, checked_number
+from prunelimits.arguments import checked_number, checked_size
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ class Goal:
         if self.target is not None:
             object.__setattr__(self, "target", checked_number("target", self.target, most=1))
         if self.nonzeros is not None:
-            object.__setattr__(self, "nonzeros", checked_integer("nonzeros", self.nonzeros, 1))
+            object.__setattr__(self, "nonzeros", checked_size("nonzeros", self.nonzeros))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prunelimits.models import MLP
 from prunelimits.training import Loss, MLPEnsemble
+from prunelimits.training.task import checked_classes
 
 Start: TypeAlias = MLP | MLPEnsemble | Sequence[int]
 
@@ -54,14 +55,18 @@ def starting_networks(
 
 
 def default_widths(inputs: int, y: Tensor, loss: Loss | None) -> tuple[int, ...]:
-    """Widths of the dense networks where the caller names none: three hidden layers of 16 units."""
+    """Widths of the dense networks where the caller names none: three hidden layers of 16 units.
+
+    Raises:
+        ValueError: If `y` are no labels of at least two classes, each of which occurs.
+    """
     return inputs, *_HIDDEN, _outputs(y, loss)
 
 
 def _outputs(y: Tensor, loss: Loss | None) -> int:
     if loss == "mse":
         return 1 if y.dim() == 1 else y.shape[1]
-    classes = int(y.max()) + 1
+    classes = checked_classes(y)
     return 1 if loss != "cross_entropy" and classes <= 2 else classes
 
 

@@ -10,7 +10,13 @@ from concurrent.futures import Executor
 
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_number
+from prunelimits.arguments import (
+    checked_callable,
+    checked_file,
+    checked_instance,
+    checked_integer,
+    checked_number,
+)
 from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.experiments.part import parts, train_part
 from prunelimits.experiments.study import Study
@@ -68,6 +74,11 @@ def run_study(
         OSError: If the table cannot be read or written.
     """
     time_limit, in_flight = _check_options(study, initial, in_flight, time_limit)
+    table = checked_file("table", table)
+    if executor is not None:
+        checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
+    if on_progress is not None:
+        checked_callable("on_progress", on_progress, "a function or None")
     task = make_task(x, y, initial=initial)
     _check(study, task)
     ours = describe(study, task)

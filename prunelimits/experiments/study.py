@@ -13,6 +13,8 @@ from prunelimits.arguments import (
     checked_integer,
     checked_integers,
     checked_sequence,
+    checked_size,
+    checked_sizes,
     shown,
 )
 from prunelimits.experiments.methods import method_names
@@ -102,10 +104,11 @@ class Study:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("repeats", 1), ("hidden_layers", 1), ("seed", None)):
-            object.__setattr__(self, name, checked_integer(name, getattr(self, name), least))
-        for name in ("widths", "budgets"):
-            object.__setattr__(self, name, checked_integers(name, getattr(self, name), 1))
+        for name in ("repeats", "hidden_layers"):
+            object.__setattr__(self, name, checked_size(name, getattr(self, name)))
+        object.__setattr__(self, "seed", checked_integer("seed", self.seed))
+        object.__setattr__(self, "widths", checked_sizes("widths", self.widths))
+        object.__setattr__(self, "budgets", checked_integers("budgets", self.budgets, 1))
         for name, what in (("methods", "pruners"), ("recipes", "recipes")):
             object.__setattr__(self, name, checked_sequence(name, getattr(self, name), what))
         for name in ("methods", "widths", "budgets", "recipes"):

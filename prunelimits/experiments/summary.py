@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 from torch import Tensor
 
 from prunelimits.arguments import checked_choice, checked_number, shown
-from prunelimits.experiments.table import RunResult
+from prunelimits.experiments.table import RunResult, checked_results
 from prunelimits.pareto import pareto_front
 
 Size: TypeAlias = Literal["nonzeros", "effective", "trimmed"]
@@ -55,6 +55,10 @@ class BudgetSummary:
 def summarise(results: Iterable[RunResult]) -> list[BudgetSummary]:
     """One summary for each method, width and budget, in the order of these.
 
+    Raises:
+        TypeError: If `results` holds something else, or what should be a number is none.
+        ValueError: If a number in them is out of its range.
+
     Examples:
         >>> from prunelimits.experiments import Run
         >>> run = Run("SNIP", width=16, keep=20, recipe=0, repeat=0)
@@ -70,7 +74,8 @@ def summarise(results: Iterable[RunResult]) -> list[BudgetSummary]:
         return result.run[:3]
 
     summaries: list[BudgetSummary] = []
-    for (method, width, keep), group in groupby(sorted(results, key=budget), budget):
+    ordered = sorted(checked_results(results), key=budget)
+    for (method, width, keep), group in groupby(ordered, budget):
         runs = list(group)
         accuracies = [r.accuracy for r in runs]
         summaries.append(
@@ -131,7 +136,8 @@ def front(results: Iterable[RunResult], size: Size = "nonzeros") -> list[tuple[i
     """The Pareto front of size and accuracy: the best of all runs, whatever their recipe.
 
     Raises:
-        ValueError: If `size` is none of the sizes.
+        ValueError: If `size` is none of the sizes, or a number in the results out of its range.
+        TypeError: If `results` holds something else.
 
     Examples:
         >>> from prunelimits.experiments import Run
@@ -140,7 +146,9 @@ def front(results: Iterable[RunResult], size: Size = "nonzeros") -> list[tuple[i
         [(15, 0.9)]
     """
     checked_choice("size", size, get_args(Size))
-    return pareto_front((getattr(result, size), result.accuracy) for result in results)
+    return pareto_front(
+        (getattr(result, size), result.accuracy) for result in checked_results(results)
+    )
 
 
 def smallest(
@@ -156,8 +164,9 @@ def smallest(
         size: What counts as the size.
 
     Raises:
-        ValueError: If `target` is not in [0, 1] or `size` none of the sizes.
-        TypeError: If `target` is no number.
+        ValueError: If `target` is not in [0, 1], `size` none of the sizes, or a number in the
+            results out of its range.
+        TypeError: If `target` is no number, or `results` holds something else.
 
     Examples:
         >>> from prunelimits.experiments import Run
@@ -167,5 +176,5 @@ def smallest(
     """
     target = checked_number("target", target, least=0, most=1)
     checked_choice("size", size, get_args(Size))
-    reaching = (result for result in results if result.accuracy >= target)
+    reaching = (result for result in checked_results(results) if result.accuracy >= target)
     return min(reaching, key=lambda r: (getattr(r, size), -r.accuracy), default=None)

@@ -6,10 +6,19 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from prunelimits.arguments import checked_integer, checked_number, shown
+from prunelimits.arguments import (
+    checked_file,
+    checked_instance,
+    checked_integer,
+    checked_items,
+    checked_number,
+    checked_text,
+    shown,
+)
 from prunelimits.experiments.study import Run
 from prunelimits.resuming import write_whole
 
@@ -55,10 +64,13 @@ def write_table(
         study: What the runs are part of, for the first line.
 
     Raises:
-        ValueError: If `study` has several lines, a number is out of its range, or a run is there
-            twice.
+        ValueError: If `study` has several lines, a number is out of its range, a run is there
+            twice, or `path` is a folder.
+        TypeError: If an argument is of another kind.
         OSError: If the file cannot be written; then it is as it was.
     """
+    path = checked_file("path", path)
+    checked_text("study", study, absent=False)
     if len(study.splitlines()) > 1 or study != study.strip("\r\n"):
         raise ValueError(f"study must be one line, got {shown(study)}")
     text = io.StringIO()
@@ -66,32 +78,39 @@ def write_table(
         text.write(f"# {study}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    ordered = sorted(results)
-    check_results(ordered)
+    ordered = sorted(checked_results(results))
+    for before, after in pairwise(ordered):
+        if before.run == after.run:
+            raise ValueError(f"results must be of different runs, got {after.run} twice")
     for run, *counts, accuracy, samples, operations in ordered:
         writer.writerow([*run, *counts, accuracy, f"{samples:.0f}", f"{operations:.0f}"])
     write_whole(text.getvalue().encode(), path)
 
 
-def check_results(results: Iterable[RunResult]) -> None:
-    """Raises for what no training can have given.
+def checked_results(results: object) -> list[RunResult]:
+    """`results` as a list, if they hold what trainings can have given.
 
     Raises:
-        ValueError: If a number is out of its range or a run is there twice; the message says which.
-        TypeError: If something is no number.
+        TypeError: If one is no `RunResult`, or something in it is no number.
+        ValueError: If a number is out of its range.
     """
-    seen: set[Run] = set()
-    for place, (run, *numbers) in enumerate(results, start=1):
-        try:
-            _check_numbers(run, numbers)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"row {place}, {error}") from error
-        if run in seen:
-            raise ValueError(f"row {place}, is there twice: {run}")
-        seen.add(run)
+    found = checked_items("results", results, RunResult)
+    for place, result in enumerate(found):
+        _check_result(f"results[{place}]", result)
+    return found
+
+
+def _check_result(place: str, result: RunResult) -> None:
+    run, *numbers = result
+    try:
+        _check_numbers(run, numbers)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{place}, {error}") from error
 
 
 def _check_numbers(run: Run, numbers: Sequence[object]) -> None:
+    checked_instance("run", run, Run, "a Run")
+    checked_text("method", run.method, absent=False)
     if not run.method or len(run.method.splitlines()) > 1:
         raise ValueError(f"method must be a name in one line, got {run.method!r}")
     for name, least in (("width", 1), ("keep", 0), ("recipe", 0), ("repeat", 0)):
@@ -109,11 +128,13 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
 
     Raises:
         OSError: If the file cannot be read.
+        TypeError: If `path` is no path.
         ValueError: If it is not such a table, a number in it is out of its range, or a run is there
             twice; the message names the file and the row.
     """
+    path = checked_file("path", path)
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no table: {error}") from error
     first, _, rest = text.partition("\n")
@@ -130,14 +151,16 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
     # Such as a field of more than 131,072 characters.
     except csv.Error as error:
         raise ValueError(f"{path}, row {len(results) + 1}, is no run: {error}") from error
-    try:
-        check_results(results)
-    except ValueError as error:
-        raise ValueError(f"{path}, {error}") from error
+    seen: set[Run] = set()
+    for number, result in enumerate(results, start=1):
+        _check_result(f"{path}, row {number}", result)
+        if result.run in seen:
+            raise ValueError(f"{path}, row {number}, is there twice: {result.run}")
+        seen.add(result.run)
     return results, study
 
 
-def _result(path: str | os.PathLike[str], number: int, row: list[str]) -> RunResult:
+def _result(path: Path, number: int, row: list[str]) -> RunResult:
     try:
         method, *integers, accuracy, samples, operations = row
         # Not what Python alone takes for a number, such as "1_000".

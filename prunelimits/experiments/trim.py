@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_instance
 from prunelimits.masks import top, with_biases
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, MLPEnsemble, evaluate
@@ -38,8 +39,9 @@ def trim(
 
     Raises:
         ValueError: If the data does not fit the ensemble or the loss.
-        TypeError: If data are not tensors.
+        TypeError: If an argument is of another kind.
     """
+    checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
     device = ensemble.device
 
     def score(part: MLPEnsemble) -> Tensor:

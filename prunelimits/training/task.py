@@ -102,7 +102,7 @@ def make_task(
         raise ValueError(
             f"x must hold at least one sample of at least one input, got shape {tuple(x.shape)}"
         )
-    classes = _checked_classes(y)
+    classes = checked_classes(y)
     outputs = 1 if classes == 2 else classes
     loss = default_loss(outputs)
     x, y = check_data(x, y.long(), inputs=x.shape[1], outputs=outputs, loss=loss)
@@ -125,10 +125,13 @@ def _check_initial(initial: object) -> None:
         checked_tensor(f"initial's {name}", value, finite=True)
 
 
-def _checked_classes(y: Tensor) -> int:
+def checked_classes(y: Tensor) -> int:
     """How many classes the labels have, if these are 0, 1 and so on without a gap.
 
     A stray label would otherwise ask for as many outputs as its value says.
+
+    Raises:
+        ValueError: If not, or if there is only one class.
     """
     labels = checked_tensor("y", y if y.is_floating_point() else y.long(), finite=True).unique()
     smallest, largest = labels[0].item(), labels[-1].item()

@@ -337,7 +337,16 @@ def test_a_method_that_cannot_be_is_refused(options, error, message):
         ({"start": (2.0, 3, 1)}, TypeError, r"start\[0\] must be an integer, got 2.0"),
         ({"start": []}, ValueError, "start must hold an input and an output width"),
         ({"start": (2, 0, 1)}, ValueError, r"start\[1\] must be at least 1, got 0"),
-        ({"store": 3}, TypeError, "store must be a path, or None, got 3"),
+        ({"store": 3}, TypeError, "store must be a path, got 3"),
+        ({"store": "/"}, ValueError, "store must be a file, got the folder /"),
+        # Not as many outputs as a stray label says.
+        (
+            {"start": None, "y": torch.arange(400) % 2 * 10**12},
+            ValueError,
+            "y must hold every label from 0 to 1000000000000, but none of 400 samples",
+        ),
+        ({"start": None, "y": torch.full((400,), torch.nan)}, ValueError, "y must be finite"),
+        ({"nonzeros": 10**30}, ValueError, "nonzeros must be at most 2147483647"),
         ({"loss": "mse", "y": torch.ones(400)}, ValueError, "y must vary for squared error"),
         (
             {"loss": "mse", "measure": (X, torch.zeros(400))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import comb
 from statistics import median
 
@@ -86,3 +87,14 @@ def test_bad_confidence():
     with pytest.raises(ValueError, match=r"confidence must be above 0 and below 1, got 1\.0"):
         median_interval([1, 2], confidence=1.0)
     assert median_interval([]) is None
+
+
+@pytest.mark.parametrize("function", [summarise, front, lambda results: smallest(results, 0.5)])
+def test_results_that_no_training_gave_are_refused(function):
+    good = RunResult(Run("SNIP", 16, 20, 3, 0), 31, 15, 12, 0.75, 7.7e7, 4.1e8)
+    with pytest.raises(TypeError, match=r"results\[1\] must be a RunResult, got 3"):
+        function([good, 3])
+    with pytest.raises(ValueError, match=r"results\[1\], accuracy must be at least 0"):
+        function([good, good._replace(accuracy=math.nan)])
+    with pytest.raises(TypeError, match=r"results\[0\], run must be a Run, got"):
+        function([good._replace(run="SNIP")])

@@ -105,9 +105,9 @@ def test_a_byte_order_mark_and_ends_of_line_of_other_systems_do_no_harm(tmp_path
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path):
     good = RunResult(Run("SNIP", 16, 20, 3, 0), 31, 15, 12, 0.75, 7.7e7, 4.1e8)
-    with pytest.raises(ValueError, match="row 1, accuracy must be"):
+    with pytest.raises(ValueError, match=r"results\[0\], accuracy must be"):
         write_table([good._replace(accuracy=float("nan"))], tmp_path / "table.csv")
-    with pytest.raises(ValueError, match="row 2, is there twice"):
+    with pytest.raises(ValueError, match="results must be of different runs, got "):
         write_table([good, good], tmp_path / "table.csv")
     with pytest.raises(ValueError, match="study must be one line"):
         write_table([good], tmp_path / "table.csv", study="two\nlines")
