@@ -24,7 +24,8 @@ MOST_BYTES = 2_000_000
 CORE = (
     *("network", "reach", "core/random", "core/recipe", "core/start", "core/gradient"),
     *("core/training", "core/selection", "core/quotas", "core/schedules", "core/curvature"),
-    *("core/scores", "core/pruning", "core/during", "core/paths", "core/datasets"),
+    *("core/scores", "core/pruning", "core/during", "core/elimination"),
+    *("core/paths", "core/datasets"),
 )
 _PARTS = (
     *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),

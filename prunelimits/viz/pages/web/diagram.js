@@ -203,36 +203,39 @@ class Diagram {
       .on("click", (event, { layer }) => view.unfold(layer));
   }
 
-  /** Shows the parameters as they are now. */
-  restyle(reach) {
+  /** Shows the parameters as they are now; what they are called can wait while they move. */
+  restyle(reach, moving = false) {
     const { network, shown, largest, largestBias } = this;
     const widest = Math.min(8, this.placement.side * 0.13);
     const crowded = this.edges.size() > CROWDED;
     this.edges.each(function (edge) {
       const value = network.values[edge.index];
       const state = reach.parameter(edge.index);
-      const look = `${value} ${state}`;
+      const look = `${value} ${state} ${moving}`;
       if (shown.get(edge.index) === look) return;
       shown.set(edge.index, look);
       const share = state === "pruned" ? 0 : Math.min(1.4, Math.abs(value) / largest);
       const width = 1.2 + (state === "cut" ? 3 : widest) * share;
       this.dataset.state = state;
       this.dataset.sign = value < 0 ? "negative" : "positive";
-      this.setAttribute("aria-label", parameterText(network, reach, edge.index));
-      this.setAttribute("aria-pressed", String(state !== "pruned"));
+      if (!moving) {
+        this.setAttribute("aria-label", parameterText(network, reach, edge.index));
+        this.setAttribute("aria-pressed", String(state !== "pruned"));
+      }
       this.children[0].setAttribute("stroke-width", width + 2.5);
       this.children[1].setAttribute("stroke-width", width);
       // Among many, the small ones step back.
-      this.children[1].setAttribute("stroke-opacity", crowded ? Math.min(1, 0.15 + share) : 1);
+      if (crowded) this.children[1].setAttribute("stroke-opacity", Math.min(1, 0.15 + share));
+      else this.children[1].removeAttribute("stroke-opacity");
     });
     this.units.each(function ({ layer, unit }) {
       this.dataset.state = layer === 0 && !reach.reaches[0][unit] ? "cut" : reach.unit(layer, unit);
-      this.setAttribute("aria-label", unitText(network, reach, layer, unit));
+      if (!moving) this.setAttribute("aria-label", unitText(network, reach, layer, unit));
     });
     this.chips.each(function ({ index }) {
       this.dataset.state = reach.parameter(index);
       this.style.backgroundColor = palette.colour(network.effect(index) / largestBias);
-      this.setAttribute("aria-label", parameterText(network, reach, index));
+      if (!moving) this.setAttribute("aria-label", parameterText(network, reach, index));
     });
   }
 

@@ -289,7 +289,7 @@ class View {
     this.painted = true;
     const { labels, share } = onData ?? {};
     diagram.paint((...unit) => this.#paintUnit(...unit, responses, labels), changed);
-    diagram.restyle(reach);
+    diagram.restyle(reach, moving);
     region.paint(network, this.looked ?? this.chosen, responses, labels);
     this.counts.show(network, reach, share, answers.correct);
     this.#enableActions();

@@ -128,5 +128,6 @@ const EXPLANATIONS = {
   GMP: "Removes the smallest weights little by little while the network trains.",
   LTH: "Trains, removes the smallest weights, goes back to the first values, and again: 5 trainings.",
   RigL: "Starts sparse; drops the smallest weights and grows those with the largest gradients.",
+  Elimination: "Learns, then removes one by one the weight that the loss misses least, and trains on.",
   SET: "Starts sparse; drops the smallest weights and grows others at random.",
 };
