@@ -24,8 +24,13 @@ from prunelimits.viz.pages.content import (
 )
 from prunelimits.viz.pages.page import Page
 
-Frame: TypeAlias = tuple[str, MLP, Masks | None]
-"""A network of a film or a comparison: what to call it, the model, its masks."""
+Frame: TypeAlias = tuple[str, MLP, Masks | None] | tuple[MLP, Masks | None]
+"""A network of a film or a comparison: what to call it, the model, its masks.
+
+Without a name it is called "left" or "right", in a film by its number.
+"""
+
+_NamedFrame: TypeAlias = tuple[str, MLP, Masks | None]
 
 # Networks of a gallery that are off the front get this room, so that data fit beside them.
 _ROOM = 600_000
@@ -85,7 +90,7 @@ def comparison(
     """A page with two networks side by side; each can be touched as in `playground`.
 
     Args:
-        left: A name, a model and its masks.
+        left: A name, a model and its masks; the name can be left out.
         right: The other, with as many inputs and outputs.
         data: As in `playground`.
         title: The heading.
@@ -95,7 +100,13 @@ def comparison(
         ValueError: As `playground`; or if the two have different inputs or outputs.
         TypeError: As `playground`.
     """
-    return _page("comparison", [_frame("left", left), _frame("right", right)], data, title, about)
+    return _page(
+        "comparison",
+        [_frame("left", left, "left"), _frame("right", right, "right")],
+        data,
+        title,
+        about,
+    )
 
 
 @in_plain_modes
@@ -109,8 +120,8 @@ def film(
     """A page that plays a pruning run, a frame a round; every frame can be touched.
 
     Args:
-        frames: (label, model, masks) of each round, all of the same widths. A model that is trained
-            on must be copied for its frame.
+        frames: (label, model, masks) of each round, all of the same widths; the label can be left
+            out. A model that is trained on must be copied for its frame.
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
@@ -123,13 +134,14 @@ def film(
         >>> model = MLP((2, 3, 1))
         >>> page = film([(f"round {i}", model, None) for i in range(3)])
     """
-    frames = [
-        _frame(f"frames[{n}]", f) for n, f in enumerate(checked_items("frames", frames, tuple))
+    named = [
+        _frame(f"frames[{n}]", f, str(n + 1))
+        for n, f in enumerate(checked_items("frames", frames, tuple))
     ]
-    widths = {model.widths for _, model, _ in frames if isinstance(model, MLP)}
+    widths = {model.widths for _, model, _ in named}
     if len(widths) > 1:
         raise ValueError(f"frames must all have the same widths, got {sorted(widths)}")
-    return _page("film", frames, data, title, about)
+    return _page("film", named, data, title, about)
 
 
 @in_plain_modes
@@ -183,7 +195,9 @@ def _point(found: FoundNetwork) -> tuple[int, float]:
     return found.nonzeros, found.accuracy
 
 
-def _frame(name: str, frame: object) -> Frame:
+def _frame(name: str, frame: object, label: str) -> _NamedFrame:
+    if isinstance(frame, tuple) and len(frame) == 2:  # pyright: ignore[reportUnknownArgumentType]
+        frame = (label, *frame)  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(frame, tuple) or len(frame) != 3:  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(f"{name} must be a label, a model and its masks, got {shown(frame)}")  # pyright: ignore[reportUnknownArgumentType]
     label, model, masks = frame  # pyright: ignore[reportUnknownVariableType]
@@ -196,7 +210,7 @@ def _frame(name: str, frame: object) -> Frame:
 
 def _page(
     mode: Mode,
-    frames: Sequence[Frame],
+    frames: Sequence[_NamedFrame],
     data: Data | None,
     title: str | None,
     about: str | None,

@@ -39,7 +39,7 @@ class Chart {
       ticks ??
       d3
         .axisBottom(x)
-        .ticks(Math.min(12, width / 70))
+        .tickValues(x.ticks(Math.min(12, width / 70)).filter(Number.isInteger)) // sizes are whole
         .tickFormat(d3.format("d"));
     const axis = this.scene.append("g").attr("class", "axis");
     axis.append("g").attr("transform", `translate(0, ${floor})`).call(marks);
@@ -193,12 +193,15 @@ class RunChart extends Chart {
       [Math.max(0, low - 0.05), Math.min(1.02, high + 0.05)],
       [floor - 24, MARGIN.top],
     );
-    const every = Math.ceil(networks.length / Math.max(2, Math.floor(width / 46)));
+    const names = networks.map(({ label }) => shortName(label));
+    const room = Math.max(46, 7 * d3.max(names, (name) => name.length) + 14);
+    const every = Math.ceil(networks.length / Math.max(2, Math.floor(width / room)));
     const ticks = d3
       .axisBottom(x)
       .tickValues(d3.range(0, networks.length, every))
-      .tickFormat((i) => i + 1);
-    if (known) this.axes(x, y, width, ["frame; bars: nonzero parameters", "accuracy"], ticks);
+      .tickFormat((i) => names[i]);
+    if (known) this.axes(x, y, width, ["bars: nonzero parameters", "accuracy"], ticks);
+    else this.#nameBars(ticks, floor);
     const bar = Math.max(2, Math.min(34, x.step() * 0.7));
     const bars = this.scene
       .append("g")
@@ -230,4 +233,15 @@ class RunChart extends Chart {
     this.points((_, i) => x(i), top);
     this.marks.selectAll("g.point").classed("best", true);
   }
+
+  /** The axis of frames alone, where there is no accuracy to show. */
+  #nameBars(ticks, floor) {
+    const axis = this.scene.append("g").attr("class", "axis");
+    axis.append("g").attr("transform", `translate(0, ${floor})`).call(ticks);
+  }
+}
+
+/** A label, cut where it would take more room than an axis has. */
+function shortName(label) {
+  return label.length > 18 ? `${label.slice(0, 17)}…` : label;
 }
