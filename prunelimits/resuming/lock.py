@@ -50,6 +50,8 @@ class WriterLock:
         target = Path(os.path.realpath(self.path))
         if not os.path.isdir(target.parent):
             raise StoreError(f"the folder of {self.path} does not exist")
+        if os.path.isdir(target):
+            raise StoreError(f"{self.path} is a folder: name a file in it")
         lock = target.with_name(f"{target.name}.lock")
         connection: sqlite3.Connection | None = None
         try:

@@ -132,3 +132,11 @@ def test_a_file_of_another_kind_in_the_locks_place_is_told_and_left_alone(tmp_pa
     with pytest.raises(StoreError, match=r"file cannot be locked.*file\.lock"):
         WriterLock(tmp_path / "file").acquire()
     assert other.read_bytes() == before
+
+
+def test_a_folder_is_no_file_to_lock(tmp_path: Path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(StoreError, match=r"folder is a folder: name a file in it"):
+        WriterLock(folder).acquire()
+    assert list(tmp_path.iterdir()) == [folder]
