@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
-from prunelimits.cli.report import console, say, write_model, write_pictures, write_rows
+from prunelimits.cli.report import console, has_plane, say, write_model, write_pictures, write_rows
 from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import (
     EliminatedNetwork,
@@ -257,7 +257,7 @@ def draw_elimination(
 
     found = choose_eliminated(result, nonzeros)
     figures: dict[str, Figure] = {}
-    if (found.model.widths[0], found.model.widths[-1]) == (2, 1):
+    if has_plane(found.model):
         title = f"{found.nonzeros} nonzeros, accuracy {found.score:.2%}"
         figures["network"] = network_figure(
             found.model, found.masks, *(points or (None, None)), title=title

@@ -155,14 +155,14 @@ def draw(
 ) -> None:
     """Draws a network as the paper's Figure 1 does, and the best accuracy of every size.
 
-    Writes `network` and `accuracy`, each as .png and .svg. The network is left out where there is
-    no plane to draw: it needs two inputs and one output.
+    Writes `network` and `accuracy`, each as .png and .svg. The network is left out, which is told,
+    where there is no plane to draw: it needs two inputs and one output.
     """
     from prunelimits.viz import accuracy_figure, network_figure
 
     found = choose(result, nonzeros)
     figures: dict[str, Figure] = {}
-    if (found.model.widths[0], found.model.widths[-1]) == (2, 1):
+    if has_plane(found.model):
         if points is None and result.data == published_fingerprint():
             points = cubist_spiral()
         title = f"{found.nonzeros} nonzeros, accuracy {found.accuracy:.2%}"
@@ -176,6 +176,18 @@ def draw(
         target=result.config.target,
     )
     write_pictures(figures, folder)
+
+
+def has_plane(model: MLP) -> bool:
+    """Whether a network can be drawn as squares of the plane; says so where it cannot."""
+    inputs, outputs = model.widths[0], model.widths[-1]
+    if (inputs, outputs) == (2, 1):
+        return True
+    say(
+        f"No network is drawn: that needs 2 inputs and 1 output, and it has {inputs} and "
+        f"{outputs}; `prunelimits view` shows networks of any widths"
+    )
+    return False
 
 
 def write_rows(rows: Iterable[Iterable[object]], path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from prunelimits.html_table import html_table
+
 
 @dataclass(frozen=True)
 class LayerReport:
@@ -70,7 +72,7 @@ class ParameterKind:
     effective: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConnectivityReport:
     """What of a network really counts, in all and by layer.
 
@@ -185,7 +187,24 @@ class ConnectivityReport:
         ]
         return result
 
+    def __repr__(self) -> str:
+        return (
+            f"<ConnectivityReport: {self.nonzeros:,} nonzeros, {self.effective_nonzeros:,} "
+            f"effective; sparsity {_percent(self.sparsity)}, effective "
+            f"{_percent(self.effective_sparsity)}; {len(self.layers)} layers>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The table, as notebooks show it."""
+        header, *rows = self._rows()
+        notes = [*self._summary(), *self._notes()]
+        return html_table("What of the network counts", header, rows, notes)
+
     def __str__(self) -> str:
+        return "\n".join([*_table(self._rows()), "", *self._summary(), *self._notes()])
+
+    def _rows(self) -> list[list[str]]:
+        """The header, a row for each layer, and one for all."""
         rows = [
             [
                 layer.name,
@@ -207,7 +226,7 @@ class ConnectivityReport:
             f"{sum(r.connected for r in self.layers):,} / {sum(r.units for r in self.layers):,}",
             *(f"{sum(causes):,}" for causes in zip(*map(_causes, self.layers), strict=True)),
         ]
-        return "\n".join([*_table([_HEADER, *rows, total]), "", *self._summary(), *self._notes()])
+        return [_HEADER, *rows, total]
 
     def _summary(self) -> list[str]:
         return [

@@ -8,11 +8,11 @@ from prunelimits.elimination import eliminate as eliminate
 from prunelimits.elimination import read_elimination as read_elimination
 from prunelimits.resuming import StoreError as StoreError
 from prunelimits.search.config import SearchConfig as SearchConfig
+from prunelimits.search.found import FoundNetwork as FoundNetwork
+from prunelimits.search.found import PhaseSummary as PhaseSummary
+from prunelimits.search.found import SearchResult as SearchResult
+from prunelimits.search.found import SizeSummary as SizeSummary
 from prunelimits.search.phase_under_way import Progress as Progress
-from prunelimits.search.results import FoundNetwork as FoundNetwork
-from prunelimits.search.results import PhaseSummary as PhaseSummary
-from prunelimits.search.results import SearchResult as SearchResult
-from prunelimits.search.results import SizeSummary as SizeSummary
 from prunelimits.search.results import read_result as read_result
 from prunelimits.search.runner import WorkersLostError as WorkersLostError
 from prunelimits.search.spaces import EveryWidths as EveryWidths

@@ -4,128 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.masks import count
-from prunelimits.models import MLP
 from prunelimits.resuming import StoreError
 from prunelimits.saving import from_bytes
 from prunelimits.search.config import SearchConfig
+from prunelimits.search.found import FoundNetwork, PhaseSummary, SearchResult, SizeSummary
 from prunelimits.search.ranked_networks import AbstractSpace
 from prunelimits.search.shard import DIVERGED, STOPPED, Candidate, initial_seeds, shard_ranks
 from prunelimits.search.spaces import Phase
 from prunelimits.search.store import Store
-from prunelimits.training import Recipe
-from prunelimits.types import Masks
-
-
-@dataclass(frozen=True, eq=False)
-class FoundNetwork:
-    """The most accurate network of its size.
-
-    Attributes:
-        nonzeros: Weights and biases.
-        accuracy: Share of the samples classified right, as the search measured it.
-        phase: What the phase goes through; `phase.number` is 1 (structured widths) or 2 (masks).
-        rank: Position in the phase's space.
-        recipe: How it was trained.
-        repeat: Which of its initialisations.
-        seed: Of its initialisation; None if the search began from a network.
-        model: The trained network.
-        masks: What it keeps.
-    """
-
-    nonzeros: int
-    accuracy: float
-    phase: Phase
-    rank: int
-    recipe: Recipe
-    repeat: int
-    seed: int | None
-    model: MLP
-    masks: Masks
-
-
-@dataclass(frozen=True)
-class SizeSummary:
-    """All that was trained at one size.
-
-    Attributes:
-        nonzeros: Weights and biases.
-        networks: Different networks trained.
-        trainings: Trainings of them, over recipes and seeds.
-        reached: Trainings that reached the target at their end.
-        diverged: Trainings that diverged.
-        stopped: Trainings that halving stopped before their end, which never count as reaching it.
-        accuracy: The best accuracy at the end of a training; 0 where none came to its end.
-    """
-
-    nonzeros: int
-    networks: int
-    trainings: int
-    reached: int
-    diverged: int
-    stopped: int
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class PhaseSummary:
-    """How far a phase went.
-
-    Attributes:
-        phase: What it goes through; `phase.number` is 1 or 2.
-        networks: In the whole space; 0 where the filter leaves none.
-        trainings: In the whole space, over recipes and seeds.
-        trained: Trainings done.
-        sizes: What was trained at each size, by ascending size.
-    """
-
-    phase: Phase
-    networks: int
-    trainings: int
-    trained: int
-    sizes: tuple[SizeSummary, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class SearchResult:
-    """The state of a search, finished or not.
-
-    Attributes:
-        config: What was searched for.
-        samples: How many samples accuracy was measured on.
-        data: SHA-256 of the data, see `Task.fingerprint`.
-        initial: SHA-256 of the network that every training began from; None: each from its own.
-        phases: The phases that were begun.
-        best: The most accurate network of every size over both phases, by ascending size.
-        seconds: Time spent in training.
-        made_by: Engines and versions that took part.
-    """
-
-    config: SearchConfig
-    samples: int
-    data: str
-    initial: str | None
-    phases: tuple[PhaseSummary, ...]
-    best: tuple[FoundNetwork, ...]
-    seconds: float
-    made_by: tuple[str, ...]
-
-    @property
-    def sparsest(self) -> FoundNetwork | None:
-        """The smallest network that reaches the target, None while there is none."""
-        reaching = (n for n in self.best if n.accuracy >= self.config.target)
-        return next(reaching, None)
-
-    @property
-    def most_accurate(self) -> FoundNetwork | None:
-        """The most accurate network, the smallest of equals; None while nothing was trained."""
-        return max(self.best, key=lambda n: (n.accuracy, -n.nonzeros), default=None)
 
 
 def read_result(store: Store, *, target: float | None = None) -> SearchResult:

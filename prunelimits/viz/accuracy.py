@@ -13,6 +13,7 @@ from prunelimits.arguments import checked_number, checked_text, shown
 from prunelimits.pareto import check_points, pareto_front
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.palette import BLUE, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.picture import Picture
 
 _MARKERS = "Ds^vPX<>ph"
 
@@ -58,7 +59,7 @@ def accuracy_figure(
     labels = list(paper or {})
     published = check_points((paper or {}).values(), "paper")
 
-    figure = Figure((8.0, 4.6), facecolor=WHITE, layout="constrained")
+    figure = Picture((8.0, 4.6), facecolor=WHITE, layout="constrained")
     axes = figure.add_subplot(facecolor=WHITE)
     sizes = [size for size, _ in networks + published]
     margin = max(1.0, 0.05 * (max(sizes) - min(sizes)))

@@ -13,6 +13,7 @@ from prunelimits.experiments.table import RunResult
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.method_styles import method_styles
 from prunelimits.viz.palette import INK, WHITE
+from prunelimits.viz.picture import Picture
 
 
 def disconnected_figure(results: Iterable[RunResult], *, title: str | None = None) -> Figure:
@@ -42,7 +43,7 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
         widths.setdefault(r.run.width, []).append(1 - r.effective / r.nonzeros)
     if not shares:
         raise ValueError("results must hold at least one, got none")
-    figure = Figure((8.0, 4.6), facecolor=WHITE, layout="constrained")
+    figure = Picture((8.0, 4.6), facecolor=WHITE, layout="constrained")
     axes = figure.add_subplot(facecolor=WHITE)
     styles = method_styles(shares)
     every = sorted({width for widths in shares.values() for width in widths})

@@ -14,6 +14,7 @@ from prunelimits.connectivity import (
     simulate_disconnection,
 )
 from prunelimits.viz.palette import BLUE, FAINT, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.picture import Picture
 
 
 def disconnection_figure(
@@ -63,7 +64,7 @@ def disconnection_figure(
     bounded = [w for w in widths if w > kept + kept_next]
     bounds = [disconnection_bounds(w, kept, kept_next) for w in bounded]
 
-    figure = Figure((8.0, 4.6), facecolor=WHITE, layout="constrained")
+    figure = Picture((8.0, 4.6), facecolor=WHITE, layout="constrained")
     axes = figure.add_subplot(facecolor=WHITE)
     axes.plot(widths, exact, color=BLUE, linewidth=2.0, label="exact")
     axes.plot(widths, drawn, "o", color=INK, markersize=4, label="simulated")

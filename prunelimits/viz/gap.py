@@ -26,6 +26,7 @@ from prunelimits.pareto import check_points, pareto_front
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.method_styles import MethodStyle, method_styles
 from prunelimits.viz.palette import GREY, INK, WHITE
+from prunelimits.viz.picture import Picture
 
 # Of what the methods are compared with.
 _REFERENCES: tuple[tuple[str, Literal["-", "--", ":", "-."]], ...] = (
@@ -105,7 +106,7 @@ def gap_figure(
             raise ValueError(f"targets must be fractions in [0, 1], got {target}")
     columns = min(columns, len(filled))
     rows, stack = -(-len(filled) // columns), 1 + scatter
-    figure = Figure(
+    figure = Picture(
         (1.8 + 5.0 * columns, 0.6 + 3.0 * rows * stack), facecolor=WHITE, layout="constrained"
     )
     grid = figure.add_gridspec(rows * stack, columns)

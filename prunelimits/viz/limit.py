@@ -20,6 +20,7 @@ from prunelimits.limits import (
 )
 from prunelimits.viz.frame import draw_frame
 from prunelimits.viz.palette import BLUE, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.picture import Picture
 
 # Paul Tol's "muted" scheme, as for the methods of a study.
 _CONSTRUCTIVE = "#cc6677"
@@ -78,7 +79,7 @@ def limit_figure(
         )
     accurate = sweep is not None and not bool((sweep.test or sweep.train).accuracy.isnan().any())
     rows = 1 + (sweep is not None) + accurate
-    figure = Figure((11.0, 2.2 + 2.5 * max(2, rows)), facecolor=WHITE, layout="constrained")
+    figure = Picture((11.0, 2.2 + 2.5 * max(2, rows)), facecolor=WHITE, layout="constrained")
     columns = figure.add_gridspec(1, 2, width_ratios=(1.3, 1.0))
     left, right = columns[0].subgridspec(rows, 1), columns[1].subgridspec(2, 1)
     panels = [figure.add_subplot(left[row], facecolor=WHITE) for row in range(rows)]

@@ -26,6 +26,7 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 from prunelimits.viz.layout import Layout, Square, place
 from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
+from prunelimits.viz.picture import Picture
 from prunelimits.viz.subnetwork import Array, Subnetwork, subnetwork
 
 _MOST_UNITS = 64
@@ -103,7 +104,7 @@ def network_figure(
                 f" {_MOST_UNITS} that can be drawn legibly: prune further, or pass masks that do"
             )
     layout = place(network.units)
-    figure = Figure((layout.width * layout.inches, layout.height * layout.inches), facecolor=WHITE)
+    figure = Picture((layout.width * layout.inches, layout.height * layout.inches), facecolor=WHITE)
     canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height))
     canvas.set_axis_off()
     _draw_edges(canvas, network, layout)

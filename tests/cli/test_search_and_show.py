@@ -85,6 +85,22 @@ def test_a_search_is_shown_exported_and_remeasured(data: Path, capsys: pytest.Ca
         assert Path("pictures", name).stat().st_size > 1000
 
 
+@pytest.mark.parametrize("method", ["combinatorial", "elimination"])
+def test_pictures_say_where_no_network_is_drawn(method: str, capsys: pytest.CaptureFixture[str]):
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)).numpy()
+    np.savez("four.npz", x=x, y=(x[:, 0] > 0).astype(int))
+    common = ["--data", "four.npz", "--target", "0.6", "--pictures", "pictures"]
+    own = {
+        "combinatorial": ["--widths", "4", "1", "1", "--epochs", "1", "--batch-size", "50"],
+        "elimination": ["--method", "elimination", "--minutes", "1"],
+    }[method]
+    assert main(["search", *common, *own]) == 0
+    printed = capsys.readouterr().out
+    assert "No network is drawn: that needs 2 inputs and 1 output, and it has 4 and 1" in printed
+    assert not Path("pictures", "network.png").exists()
+    assert Path("pictures", "accuracy.png").exists()
+
+
 def test_the_paper_s_result_stands_beside_ours_on_the_paper_s_data(
     capsys: pytest.CaptureFixture[str],
 ):
