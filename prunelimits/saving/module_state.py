@@ -215,7 +215,7 @@ def _check_plain(name: str, tensor: Tensor) -> None:
         raise ValueError(f"model has {name!r} {kind}: only dense tensors of numbers can be saved")
     if type(tensor.detach()) is not Tensor:
         raise ValueError(
-            f"model has {name!r} as a {type(tensor).__name__}: only plain tensors can be saved"
+            f"model has {name!r} as a {type(tensor.detach()).__name__}: only plain tensors can be saved"
         )
 
 

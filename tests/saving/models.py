@@ -123,6 +123,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "ViT": ViTBlock,
     "weight norm": weight_normed,
     "shared layer": shared_layer,
+    "average": lambda: torch.optim.swa_utils.AveragedModel(nn.Linear(3, 2)),
+    "old norm": lambda: nn.utils.spectral_norm(nn.Linear(3, 2)),
     "channels last": lambda: nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last),
     "half": lambda: nn.Linear(3, 2).half(),
     "extra state": Counting,

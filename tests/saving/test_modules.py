@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.nn.utils import prune as torch_prune
 
 import prunelimits as pl
@@ -225,6 +226,11 @@ def quantised_model() -> nn.Module:
     return model
 
 
+def fake_model() -> nn.Module:
+    with FakeTensorMode():
+        return nn.Linear(2, 2)
+
+
 def keeping_more() -> nn.Module:
     class Packed(nn.Linear):
         def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -243,6 +249,7 @@ def keeping_more() -> nn.Module:
         (lambda: nn.LazyLinear(2), "no shape for 'weight' yet"),
         (sparse_model, "has 'graph' in layout torch.sparse_coo"),
         (quantised_model, "has 'low' quantised"),
+        (fake_model, "has 'weight' as a FakeTensor"),
     ],
 )
 def test_tensors_that_no_file_can_hold_are_refused(make: Make, message: str, tmp_path: Path):
