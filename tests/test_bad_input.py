@@ -23,6 +23,7 @@ ROOMS = (
     "pareto",
     "pruners",
     "quotas",
+    "saving",
     "scores",
     "training",
 )
@@ -61,6 +62,9 @@ EXCEPTIONS = {
     ("kept_next", "10**5000"),
     ("widths", "an array"),
     ("widths", "a list"),
+    # What the system or a reader says, which names the file.
+    ("path", "a folder"),
+    ("content", "bytes"),
 }
 
 

@@ -213,9 +213,9 @@ def _check_plain(name: str, tensor: Tensor) -> None:
     if tensor.is_quantized or tensor.layout != torch.strided:
         kind = "quantised" if tensor.is_quantized else f"in layout {tensor.layout}"
         raise ValueError(f"model has {name!r} {kind}: only dense tensors of numbers can be saved")
-    if type(tensor.detach()) is not Tensor:
+    if (kind := type(tensor.detach())) is not Tensor:
         raise ValueError(
-            f"model has {name!r} as a {type(tensor.detach()).__name__}: only plain tensors can be saved"
+            f"model has {name!r} as a {kind.__name__}: only plain tensors can be saved"
         )
 
 
