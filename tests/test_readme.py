@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(page: Path) -> list[str]:
@@ -63,3 +63,11 @@ def test_the_reference_has_every_public_name(room: str):
     page = (ROOT / "docs" / "reference" / f"{room}.md").read_text()
     listed = set(re.findall(rf"^::: prunelimits\.{room}\.(\w+)$", page, flags=re.MULTILINE))
     assert listed == public
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
+    assert version is not None
+    assert f"\nversion: {version.group(1)}\n" in citation
