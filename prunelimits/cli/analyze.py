@@ -27,7 +27,7 @@ class Analyze:
     model: Annotated[str | None, arg(metavar="MODULE:FACTORY")] = None
     """Instead of FILE: a function of yours, without arguments, that makes a model. It is run."""
     state_dict: Annotated[Path | None, arg(metavar="FILE")] = None
-    """The model's state dict, as torch.save wrote it; no code in the file is run."""
+    """The model's state dict, or what prunelimits saved of it; no code in the file is run."""
     input_shape: Annotated[tuple[int, ...] | None, arg(metavar="N")] = None
     """The shape of one input, such as 3 32 32; needed unless the first layer is linear."""
     json: Annotated[Path | None, arg(metavar="FILE")] = None

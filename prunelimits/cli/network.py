@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.saving import load
+from prunelimits.saving.network import FORMAT
 from prunelimits.types import Masks
 
 
@@ -36,15 +37,20 @@ def read_network(
         try:
             saved, masks = load(file)
         except ValueError as error:
-            if _state_dict(file) is None:
+            if _is_saved_module(file):
+                what = "the weights of a model of yours"
+            elif _state_dict(file) is not None:
+                what = "a state dict and no network that prunelimits saved"
+            else:
                 raise
             raise ValueError(
-                f"{file} is a state dict and no network that prunelimits saved: "
-                f"give --model MODULE:FACTORY --state-dict {file}"
+                f"{file} is {what}: give --model MODULE:FACTORY --state-dict {file}"
             ) from error
         return saved, masks or None
     assert model is not None
     network = made(model)
+    if state_dict is not None and _is_saved_module(state_dict):
+        return network, load(state_dict, model=network)[1] or None
     if state_dict is not None:
         load_state_dict(network, state_dict)
     return network, None
@@ -92,11 +98,22 @@ def load_state_dict(model: nn.Module, path: Path) -> None:
         raise ValueError(f"{path} does not fit the model: {error}") from error
 
 
-def _state_dict(path: Path) -> dict[str, Tensor] | None:
-    """The state dict that a file holds; None if it holds anything else, however torch puts it."""
-    content: object = None
+def _is_saved_module(path: Path) -> bool:
+    """Whether a file is one that `prunelimits.save` wrote of a module that is no MLP."""
+    content = _content(path)
+    return isinstance(content, dict) and content.get("format") == FORMAT  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _content(path: Path) -> object:
+    """What `torch.load` reads of a file; None if it cannot, however it puts it."""
     with contextlib.suppress(pickle.UnpicklingError, RuntimeError, EOFError):
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    return None
+
+
+def _state_dict(path: Path) -> dict[str, Tensor] | None:
+    """The state dict that a file holds; None if it holds anything else."""
+    content = _content(path)
     if not isinstance(content, dict) or not content:
         return None
     named = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

@@ -11,6 +11,7 @@ from torch import nn
 
 import prunelimits as pl
 from prunelimits.cli.analyze import Analyze
+from prunelimits.cli.network import made
 from prunelimits.connectivity import analyze
 
 FACTORY = """
@@ -68,6 +69,20 @@ def test_a_model_of_the_user_s_own(capsys: pytest.CaptureFixture[str]):
     # One of two channels is live, one of three outputs is read.
     assert "core        1-1-1 units" in printed
     assert "paths       36 from an input to an output" in printed
+
+
+def test_what_prunelimits_saved_of_a_model_of_the_user_s_own(capsys: pytest.CaptureFixture[str]):
+    model = made("analyzed_models:small")
+    masks = {"3.weight": torch.rand(3, 8) > 0.5}
+    pl.save(model, masks, "net.pt")
+    command = Analyze(
+        model="analyzed_models:small", state_dict=Path("net.pt"), input_shape=(1, 4, 4)
+    )
+    assert command.run() == 0
+    report = analyze(model, masks, inputs=torch.zeros(2, 1, 4, 4))
+    assert capsys.readouterr().out == f"{report}\n"
+    with pytest.raises(ValueError, match=r"of yours: give --model .* --state-dict net\.pt"):
+        Analyze(Path("net.pt")).run()
 
 
 @pytest.mark.parametrize(
