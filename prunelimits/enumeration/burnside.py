@@ -16,6 +16,7 @@ from itertools import pairwise, product
 from typing import get_args
 
 from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.enumeration.counting_work import check_work
 from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.models import check_widths
 
@@ -103,6 +104,9 @@ class FixedMasks:
             for length, k in columns:
                 base = 1 + self.x ** math.lcm(length, row_length)
                 free = self._reduced(free * base ** (math.gcd(length, row_length) * k))
+            if self.modulus is None:
+                masks *= (free - 1) ** number
+                continue
             for _ in range(number):
                 masks = self._reduced(masks * (free - 1))
         return masks
@@ -141,7 +145,8 @@ def count_networks(widths: Sequence[int], *, inputs: Used = "all") -> int:
 
     Networks are masks without zero rows or columns; the count is that of the orbits of
     S_d1 x ... x S_d(L-1), by Burnside's lemma: exact, and quick however many there are. The time
-    grows with the partitions of the hidden widths, in practice up to 30 units or so a layer.
+    grows with the partitions of the hidden widths: up to 45 units in one hidden layer, 15 in each
+    of two.
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
@@ -150,7 +155,8 @@ def count_networks(widths: Sequence[int], *, inputs: Used = "all") -> int:
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If there are fewer than two widths, one is below 1 or `inputs` is unknown.
+        ValueError: If there are fewer than two widths, one is below 1, `inputs` is unknown, or
+            counting would take much longer than ten seconds.
 
     Examples:
         >>> count_networks((2, 3, 3, 3, 1)), count_networks((2, 7, 3, 3, 1))
@@ -160,6 +166,7 @@ def count_networks(widths: Sequence[int], *, inputs: Used = "all") -> int:
     """
     widths = check_widths(widths)
     checked_choice("inputs", inputs, get_args(Used))
+    check_work(widths, by_nonzeros=False)
     return FixedMasks().sum_over_permutations(widths, inputs) // group_order(widths)
 
 
@@ -177,8 +184,8 @@ def count_networks_by_nonzeros(
 
     Raises:
         TypeError: If a width or `max_nonzeros` is not an integer.
-        ValueError: If there are fewer than two widths, one is below 1, `max_nonzeros` is negative
-            or `inputs` is unknown.
+        ValueError: If there are fewer than two widths, one is below 1, `max_nonzeros` is negative,
+            `inputs` is unknown, or counting would take much longer than ten seconds.
 
     Examples:
         >>> count_networks_by_nonzeros((2, 3, 3, 3, 1), max_nonzeros=24)
@@ -193,6 +200,7 @@ def count_networks_by_nonzeros(
     most = weights if max_nonzeros is None else min(weights, max_nonzeros - biases)
     if most < 0:
         return {}
+    check_work(widths, by_nonzeros=True)
     order = group_order(widths)
     width = weights + order.bit_length() + 1
     packed = FixedMasks(2**width, 2 ** (width * (most + 1))).sum_over_permutations(widths, inputs)

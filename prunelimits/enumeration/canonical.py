@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_choice, shown
 from prunelimits.enumeration.eligible_counts import Used
-from prunelimits.enumeration.mask_layout import MaskLayout
+from prunelimits.enumeration.mask_layout import MaskLayout, checked_mask
 from prunelimits.enumeration.orbit_cuts import best_cut
 from prunelimits.types import Masks
 
@@ -42,11 +42,7 @@ def canonical(masks: Masks, *, inputs: Used = "all") -> Masks:
         tensor([[1, 0],
                 [1, 1]], dtype=torch.int32)
     """
-    checked_choice("inputs", inputs, get_args(Used))
-    layout = MaskLayout(_widths(masks))
-    weights = layout.weights(layout.row(masks)[None])
-    cut = best_cut(layout.widths, inputs)
-    return layout.masks(layout.rows(cut.matrices(cut.canonical_keys(weights)))[0])
+    return _canonical("masks", masks, inputs)
 
 
 def same_network(first: Masks, second: Masks, *, inputs: Used = "all") -> bool:
@@ -61,24 +57,32 @@ def same_network(first: Masks, second: Masks, *, inputs: Used = "all") -> bool:
         TypeError: As for `canonical`.
         ValueError: As for `canonical`.
     """
-    one, other = canonical(first, inputs=inputs), canonical(second, inputs=inputs)
+    one, other = _canonical("first", first, inputs), _canonical("second", second, inputs)
     return all(
         mask.shape == other[name].shape and bool((mask == other[name]).all())
         for name, mask in one.items()
     ) and len(one) == len(other)
 
 
-def _widths(masks: object) -> tuple[int, ...]:
+def _canonical(name: str, masks: Masks, inputs: Used) -> Masks:
+    """`canonical` of the argument of this name."""
+    checked_choice("inputs", inputs, get_args(Used))
+    layout = MaskLayout(_widths(name, masks))
+    weights = layout.weights(layout.row(masks, name)[None])
+    cut = best_cut(layout.widths, inputs)
+    return layout.masks(layout.rows(cut.matrices(cut.canonical_keys(weights)))[0])
+
+
+def _widths(name: str, masks: object) -> tuple[int, ...]:
     """The widths of the MLP that has these weight masks."""
     if not isinstance(masks, Mapping):
-        raise TypeError(f"masks must be a dict of bool tensors, got {shown(masks)}")
+        raise TypeError(f"{name} must be a dict of bool tensors, got {shown(masks)}")
     weights: list[Tensor] = []
-    while isinstance(weight := masks.get(f"layers.{len(weights)}.weight"), Tensor):
+    while (parameter := f"layers.{len(weights)}.weight") in masks:
+        weight = checked_mask(f"{name}[{parameter!r}]", masks[parameter])
         if weight.dim() != 2:
-            raise ValueError(
-                f"layers.{len(weights)}.weight must have two dimensions, got {weight.dim()}"
-            )
+            raise ValueError(f"{name}[{parameter!r}] must have two dimensions, got {weight.dim()}")
         weights.append(weight)
     if not weights:
-        raise ValueError(f"masks must have the names of an MLP's parameters, got {list(masks)}")
+        raise ValueError(f"{name} must have the names of an MLP's parameters, got {list(masks)}")
     return (weights[0].shape[1], *(weight.shape[0] for weight in weights))

@@ -54,8 +54,9 @@ class EligibleMasks(LazySequence[Tensor]):
 
     Raises:
         TypeError: If a width is not an integer.
-        ValueError: If a width is below 1, or `columns` or `order` is unknown; and by whatever needs
-            more than `count`, if `d_in` times `d_out` is more than 1,024.
+        ValueError: If a width is below 1 or too large to count masks (beyond 512 x 512), or
+            `columns` or `order` is unknown; and by whatever needs more than `count`, if `d_in`
+            times `d_out` is more than 1,024.
 
     Examples:
         >>> space = EligibleMasks(3, 2)

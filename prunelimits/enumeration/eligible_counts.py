@@ -7,11 +7,18 @@ from functools import cached_property
 from math import comb
 from typing import Literal, TypeAlias
 
+from prunelimits.arguments import shown
+
 Used: TypeAlias = Literal["all", "any"]
 """Which columns of a matrix, or inputs of a network, must be used: `"all"`, or `"any"` of them."""
 
 # Counts by size of 32 x 32 matrices take 5 s, of 40 x 40 a minute: larger ones are not begun.
 MOST_ENTRIES = 1024
+
+# Counts of 512 x 512 matrices take 5 s, of 4096 x 1 and of 16 x 65536 two.
+MOST_COLUMNS = 4096
+MOST_BITS = 2**20
+MOST_BITS_IN_ALL = 2**27
 
 
 def multisets(items: int, size: int) -> int:
@@ -40,9 +47,19 @@ class EligibleCounts:
         d_in: Columns.
         d_out: Rows.
         columns: `"all"`: no column is zero. `"any"`: columns may be zero.
+
+    Raises:
+        ValueError: If counting would take much longer than a few seconds.
     """
 
     def __init__(self, d_in: int, d_out: int, columns: Used = "all") -> None:
+        # A sum over the columns of counts with so many bits, about: rows differ in 2^d_in ways.
+        bits = d_in * min(d_out, 2 ** min(d_in, d_out.bit_length()))
+        if d_in > MOST_COLUMNS or bits > MOST_BITS or d_in * bits > MOST_BITS_IN_ALL:
+            raise ValueError(
+                f"d_in must be at most {MOST_COLUMNS}, and d_in x d_out not much beyond 512 x 512, "
+                f"for masks to be counted in seconds, got {shown(d_in)} x {shown(d_out)}"
+            )
         self.d_in = d_in
         self.d_out = d_out
         self.columns: Used = columns

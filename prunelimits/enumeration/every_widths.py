@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import get_args
 
-from prunelimits.arguments import checked_choice, checked_integer
+from prunelimits.arguments import checked_choice, checked_integer, shown
+from prunelimits.enumeration.counting_work import MOST_WORK, counting_work
 from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.model_masks import ModelMasks
 
@@ -38,8 +39,9 @@ def every_widths(
 
     Raises:
         TypeError: If a number is not an integer.
-        ValueError: If there are fewer than one input or output or a negative number of hidden
-            layers or nonzeros, or `inputs` is unknown.
+        ValueError: If there are fewer than one input or output or a negative number of nonzeros,
+            not 0 to `MOST_HIDDEN_LAYERS` hidden layers, `inputs` is unknown, or counting the
+            networks would take much longer than ten seconds (46 nonzeros in the paper's case).
 
     Examples:
         >>> spaces = every_widths(28)
@@ -50,13 +52,27 @@ def every_widths(
     """
     most = checked_integer("max_nonzeros", max_nonzeros, 0)
     d_in, d_out = checked_integer("d_in", d_in, 1), checked_integer("d_out", d_out, 1)
-    hidden_layers = checked_integer("hidden_layers", hidden_layers, 0)
+    hidden_layers = checked_integer("hidden_layers", hidden_layers, 0, MOST_HIDDEN_LAYERS)
     checked_choice("inputs", inputs, get_args(Used))
-    found = _widths_within(most, (d_in,), hidden_layers, d_out, inputs)
+    found: list[tuple[int, ...]] = []
+    work = 0.0
+    for widths in _widths_within(most, (d_in,), hidden_layers, d_out, inputs):
+        found.append(widths)
+        work += counting_work(widths, by_nonzeros=True)
+        if work > MOST_WORK:
+            raise ValueError(
+                f"max_nonzeros must be smaller for the networks with {d_in} inputs, {d_out} "
+                f"outputs and {hidden_layers} hidden layers to be counted in seconds, got "
+                f"{shown(most)}"
+            )
     return [
         ModelMasks(widths, symmetry="network", max_nonzeros=most, inputs=inputs)
         for widths in sorted(found, key=lambda widths: (fewest_nonzeros(widths, inputs), widths))
     ]
+
+
+MOST_HIDDEN_LAYERS = 100
+"""Deeper networks are no subject of a search over all of them."""
 
 
 def fewest_nonzeros(widths: tuple[int, ...], inputs: Used = "all") -> int:

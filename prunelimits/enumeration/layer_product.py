@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from prunelimits.arguments import shown
 from prunelimits.enumeration.chains import Integers, Level
 from prunelimits.enumeration.eligible import EligibleMasks
-from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_counts import MOST_ENTRIES, Used
 from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.eligible_tables import Bits
 from prunelimits.enumeration.lazy_sequence import number_dtype
+
+MOST_WEIGHTS = 5000
+"""The chains of layers of so many weights in all take some seconds to count."""
 
 
 class LayerProduct:
@@ -28,6 +32,9 @@ class LayerProduct:
         first_per_count: Layer index -> n: only the first n masks of that layer for each count.
         inputs: `"all"`: every input is used. `"any"`: columns of the first layer may be zero.
         order: The order of each layer's masks.
+
+    Raises:
+        ValueError: If a layer has too many weights, or there are too many layers.
     """
 
     def __init__(
@@ -37,6 +44,13 @@ class LayerProduct:
         inputs: Used = "all",
         order: Order = "ascending",
     ) -> None:
+        entries = [d_in * d_out for d_in, d_out in pairwise(widths)]
+        # Each count of ones in a layer meets each count in the layers after it.
+        if max(entries) > MOST_ENTRIES or sum(entries) > MOST_WEIGHTS:
+            raise ValueError(
+                f"widths must have at most {MOST_ENTRIES} weights in a layer, and {MOST_WEIGHTS} "
+                f"in all, for their masks to be listed, got {shown(tuple(widths))}"
+            )
         # Layers of one shape share a space, and so its tables.
         every = [
             EligibleMasks(d_in, d_out, columns="all" if layer else inputs, order=order)

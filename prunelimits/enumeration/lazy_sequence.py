@@ -12,7 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer, checked_integers, checked_tensor
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_integers,
+    checked_tensor,
+)
 
 Element = TypeVar("Element")
 
@@ -164,11 +169,17 @@ class SequenceSlice(LazySequence[Element]):
     Attributes:
         source: The sequence that was sliced.
         ranks: The ranks in `source` of the view's elements.
+
+    Raises:
+        TypeError: If `source` is no such sequence, or `ranks` no range.
+        IndexError: If a rank lies outside 0 to `source.count - 1`.
     """
 
     def __init__(self, source: LazySequence[Element], ranks: range) -> None:
-        self.source = source
-        self.ranks = ranks
+        self.source = checked_instance("source", source, LazySequence, "a lazy sequence")
+        self.ranks = checked_instance("ranks", ranks, range, "a range")
+        if range_count(ranks):
+            _check_range((ranks[0], ranks[-1]), source.count)
 
     @property
     def count(self) -> int:

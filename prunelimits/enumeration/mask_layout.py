@@ -56,7 +56,7 @@ class MaskLayout:
             TypeError: If `rows` is not a bool tensor.
             ValueError: If its shape is not `(networks, parameters)`, or a bias is pruned.
         """
-        _check_bool("rows", rows)
+        checked_mask("rows", rows)
         if rows.dim() != 2 or rows.shape[1] != self.parameters:
             raise ValueError(
                 f"rows must have shape (networks, {self.parameters}), got {tuple(rows.shape)}"
@@ -73,21 +73,24 @@ class MaskLayout:
         """The masks by name that one row holds."""
         return unflatten(row, self.shapes)
 
-    def row(self, masks: object) -> Tensor:
-        """The masks as one row, the inverse of `masks`.
+    def row(self, masks: object, argument: str = "masks") -> Tensor:
+        """The masks as one row, the inverse of `masks`; errors call them by `argument`.
 
         Raises:
             TypeError: If `masks` is not a dict of bool tensors.
             ValueError: If a name or a shape is not as in `shapes`.
         """
         if not isinstance(masks, Mapping):
-            raise TypeError(f"masks must be a dict of bool tensors, got {shown(masks)}")
+            raise TypeError(f"{argument} must be a dict of bool tensors, got {shown(masks)}")
         if set(masks) != set(self.shapes):
-            raise ValueError(f"masks must have the names {list(self.shapes)}, got {list(masks)}")
+            raise ValueError(
+                f"{argument} must have the names {list(self.shapes)}, got {list(masks)}"
+            )
         for name, shape in self.shapes.items():
-            mask = _check_bool(name, masks[name])
+            entry = f"{argument}[{name!r}]"
+            mask = checked_mask(entry, masks[name])
             if tuple(mask.shape) != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {tuple(mask.shape)}")
+                raise ValueError(f"{entry} must have shape {shape}, got {tuple(mask.shape)}")
         return torch.cat([masks[name].flatten() for name in self.shapes])
 
 
@@ -100,7 +103,13 @@ def count_ones(bits: Bits) -> Integers:
     return ones
 
 
-def _check_bool(name: str, mask: object) -> Tensor:
+def checked_mask(name: str, mask: object) -> Tensor:
+    """`mask`, if it is a dense bool tensor that holds data.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If it is on the meta device.
+    """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"{name} must be a bool tensor, got {kind}")

@@ -35,7 +35,9 @@ class ModelOptions:
                 self._set(name, checked_integer(name, getattr(self, name), 0))
         least, most = self.min_nonzeros, self.max_nonzeros
         if least is not None and most is not None and least > most:
-            raise ValueError(f"min_nonzeros must be at most max_nonzeros, got {least} > {most}")
+            raise ValueError(
+                f"min_nonzeros must be at most max_nonzeros, got {shown(least)} > {shown(most)}"
+            )
         self._set("first_per_count", self._checked_first())
         for name in ("first_per_count", "order"):
             if self.symmetry == "network" and name in self.given():

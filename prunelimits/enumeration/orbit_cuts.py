@@ -21,6 +21,9 @@ LARGEST_GROUP = 5040
 LARGEST_ACTION = 2**25
 """The most types of a block times permutations, as where each takes each is tabulated."""
 
+MOST_WIDTHS = 16
+"""Of deeper networks the ways to cut them, which double with every layer, are not gone through."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -116,8 +119,14 @@ def best_cut(widths: tuple[int, ...], inputs: Used = "all") -> Cut:
     largest block, which alone meets the whole group, and at most n g for each of the others.
 
     Raises:
-        ValueError: If every cut needs keys beyond 63 bits, too many types or too large a group.
+        ValueError: If there are too many layers to try every cut, or each needs keys beyond 63
+            bits, too many types or too large a group.
     """
+    if len(widths) > MOST_WIDTHS:
+        raise ValueError(
+            f"networks can be ranked up to hidden-unit permutation with at most {MOST_WIDTHS} "
+            f"widths, got {len(widths)}; they can still be counted and drawn at random"
+        )
     manageable = [cut for cut in cuts(widths, inputs) if _manageable(cut)]
     if not manageable:
         raise ValueError(

@@ -17,6 +17,7 @@ from prunelimits.arguments import (
     checked_sequence,
 )
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.every_widths import MOST_HIDDEN_LAYERS
 from prunelimits.models import check_widths
 from prunelimits.search.spaces import (
     EveryWidths,
@@ -96,14 +97,17 @@ class SearchConfig:
         keep("target", checked_number("target", self.target, above=0, most=1))
         keep("held_out", checked_number("held_out", self.held_out, least=0, below=1))
         keep("seed", checked_integer("seed", self.seed))
-        for name in ("width", "hidden_layers", "seeds", "shard_size"):
+        for name in ("width", "seeds", "shard_size"):
             keep(name, checked_integer(name, getattr(self, name), 1))
+        layers = checked_integer("hidden_layers", self.hidden_layers, 1, MOST_HIDDEN_LAYERS)
+        keep("hidden_layers", layers)
         checked_flag("every_widths", self.every_widths)
         keep("recipes", _checked_recipes(self.recipes))
         keep("halving", _checked_halving(self.halving, self.recipes))
         if self.widths is not None:
             keep("widths", check_widths(checked_integers("widths", self.widths)))
-        keep("first_per_count", checked_pairs("first_per_count", self.first_per_count))
+        first = () if self.first_per_count is None else self.first_per_count
+        keep("first_per_count", checked_pairs("first_per_count", first))
         if self.every_widths:
             self._check_every_widths()
         # Any widths of this depth do: all of a filter is checked here, before phase one.
@@ -144,7 +148,7 @@ class SearchConfig:
             self.symmetry,
             self.min_nonzeros,
             self.max_nonzeros,
-            checked_pairs("first_per_count", self.first_per_count),
+            checked_pairs("first_per_count", self.first_per_count or ()),
             self.inputs,
         )
 

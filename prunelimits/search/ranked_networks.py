@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from prunelimits.arguments import shown
 from prunelimits.enumeration import ModelMasks
 from prunelimits.enumeration.lazy_sequence import number_dtype
 from prunelimits.masks import unflatten
@@ -58,8 +59,8 @@ class WidthSpace(AbstractSpace):
     def __init__(self, inputs: int, outputs: int, *, hidden_layers: int, width: int) -> None:
         if width**hidden_layers > _MOST_WIDTHS:
             raise ValueError(
-                f"width and hidden_layers give {width**hidden_layers:,} choices of widths, "
-                f"at most {_MOST_WIDTHS:,} are possible"
+                f"width and hidden_layers must give at most {_MOST_WIDTHS:,} choices of widths, "
+                f"got width {shown(width)} in each of {hidden_layers} layers"
             )
         hidden = itertools.product(range(1, width + 1), repeat=hidden_layers)
         table = np.array([(inputs, *units, outputs) for units in hidden], dtype=np.int64)

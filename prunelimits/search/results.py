@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from prunelimits.arguments import checked_integer, checked_number
+from prunelimits.arguments import checked_instance, checked_integer, checked_number
 from prunelimits.masks import count
 from prunelimits.resuming import StoreError
 from prunelimits.saving import from_bytes
@@ -28,9 +28,11 @@ def read_result(store: Store, *, target: float | None = None) -> SearchResult:
         target: Judge the same trainings by another target accuracy.
 
     Raises:
+        TypeError: If `store` is no `Store`, or `target` no number.
         StoreError: If the store cannot be read.
         ValueError: If no search has begun in it, or the target is not in (0, 1].
     """
+    checked_instance("store", store, Store, "a Store")
     if target is not None:
         checked_number("target", target, above=0, most=1)
     description = store.description()

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 from prunelimits.arguments import checked_choice, checked_integer, checked_integers, shown
 from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.enumeration.eligible_counts import Used
-from prunelimits.enumeration.every_widths import fewest_nonzeros
+from prunelimits.enumeration.every_widths import MOST_HIDDEN_LAYERS
 from prunelimits.models import check_widths
 from prunelimits.search.ranked_networks import AbstractSpace, FamilySpace, MaskSpace, WidthSpace
 
@@ -43,8 +43,8 @@ class StructuredWidths:
     number: ClassVar[Literal[1]] = 1
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden_layers"):
-            object.__setattr__(self, name, checked_integer(name, getattr(self, name), 1))
+        object.__setattr__(self, "width", checked_integer("width", self.width, 1))
+        _keep_hidden_layers(self)
 
     def space(self, inputs: int, outputs: int) -> AbstractSpace:
         """The networks by rank.
@@ -155,8 +155,7 @@ class EveryWidths:
     def __post_init__(self) -> None:
         most = checked_integer("max_nonzeros", self.max_nonzeros, 1)
         object.__setattr__(self, "max_nonzeros", most)
-        layers = checked_integer("hidden_layers", self.hidden_layers, 1)
-        object.__setattr__(self, "hidden_layers", layers)
+        _keep_hidden_layers(self)
         checked_choice("inputs", self.inputs, get_args(Used))
 
     def widest(self, inputs: int, outputs: int) -> int:
@@ -166,24 +165,33 @@ class EveryWidths:
             >>> EveryWidths(max_nonzeros=28, hidden_layers=3).widest(2, 1)
             7
         """
-        # Where one layer is wide, the others are narrowest; which one it is matters at the ends.
-        layers = range(self.hidden_layers)
-        width = 0
-        while any(self._smallest(inputs, outputs, at, width + 1) for at in layers):
-            width += 1
-        return width
+        return max((max(space.widths[1:-1]) for space in self.family(inputs, outputs)), default=0)
 
-    def _smallest(self, inputs: int, outputs: int, at: int, width: int) -> bool:
-        """Whether a network with so many units in hidden layer `at` is small enough."""
-        hidden = [width if layer == at else 1 for layer in range(self.hidden_layers)]
-        return fewest_nonzeros((inputs, *hidden, outputs), self.inputs) <= self.max_nonzeros
+    def family(self, inputs: int, outputs: int) -> list[ModelMasks]:
+        """The networks of each of the widths."""
+        return every_widths(
+            self.max_nonzeros,
+            d_in=inputs,
+            d_out=outputs,
+            hidden_layers=self.hidden_layers,
+            inputs=self.inputs,
+        )
 
     def space(self, inputs: int, outputs: int) -> AbstractSpace:
-        """The networks by rank."""
+        """The networks by rank.
+
+        Raises:
+            ValueError: If there are too many widths to count their networks.
+        """
         return _space(self, inputs, outputs)
 
     def __str__(self) -> str:
         return "networks of every widths"
+
+
+def _keep_hidden_layers(phase: StructuredWidths | EveryWidths) -> None:
+    layers = checked_integer("hidden_layers", phase.hidden_layers, 1, MOST_HIDDEN_LAYERS)
+    object.__setattr__(phase, "hidden_layers", layers)
 
 
 Phase: TypeAlias = StructuredWidths | MasksOf | EveryWidths
@@ -216,8 +224,6 @@ def checked_pairs(name: str, value: object) -> FirstPerCount:
         TypeError: If `value` is neither.
         ValueError: If a key comes twice.
     """
-    if value is None:
-        return ()
     content: Any = value.items() if isinstance(value, Mapping) else value
     try:
         pairs = sorted(checked_integers(name, tuple(pair), length=2) for pair in content)
@@ -237,11 +243,4 @@ def _space(phase: Phase, inputs: int, outputs: int) -> AbstractSpace:
         case MasksOf():
             return MaskSpace(phase.masks())
         case EveryWidths():
-            family = every_widths(
-                phase.max_nonzeros,
-                d_in=inputs,
-                d_out=outputs,
-                hidden_layers=phase.hidden_layers,
-                inputs=phase.inputs,
-            )
-            return FamilySpace(family)
+            return FamilySpace(phase.family(inputs, outputs))

@@ -9,13 +9,13 @@ import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimits.arguments import checked_file, checked_flag
 from prunelimits.resuming import StoreError, WriterLock, check_same
 from prunelimits.search.rows import TABLES, counted, sealed, unsealed
 from prunelimits.search.shard import Candidate, ShardResult
@@ -38,12 +38,15 @@ class Store:
         write: Whether this process is the one that writes. Creates the file if it is missing.
 
     Raises:
+        TypeError: If `path` is no path, or `write` no bool.
+        ValueError: If `path` is empty or a folder.
         StoreError: If the file is damaged, another program's, of another schema, missing although
             it is to be read, or another process is writing to it.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, write: bool) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else checked_file("path", path)
+        checked_flag("write", write)
         self._lock: WriterLock | None = None
         if self.path is not None and not write and not self.path.exists():
             raise StoreError(f"{self.path} does not exist")

@@ -15,6 +15,7 @@ from torch import Tensor
 from prunelimits.arguments import (
     checked_callable,
     checked_choice,
+    checked_file,
     checked_flag,
     checked_instance,
     checked_integer,
@@ -99,6 +100,8 @@ def combinatorial_search(
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
+    if store is not None:
+        store = checked_file("store", store)
     task = make_task(x, y, held_out=config.held_out, seed=config.seed, initial=initial)
     _check_task(config, task)
     key = task.fingerprint()

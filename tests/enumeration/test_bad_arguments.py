@@ -11,6 +11,7 @@ import torch
 from prunelimits.enumeration import (
     EligibleMasks,
     ModelMasks,
+    SequenceSlice,
     canonical,
     count_networks,
     count_networks_by_nonzeros,
@@ -124,7 +125,7 @@ META = {name: mask.to("meta") for name, mask in MASKS.items()}
         ),
         (lambda: SPACES[1].ranks([MASKS]), TypeError, "rows must be a bool tensor, got list"),
         (lambda: SPACES[2].ranks(SPACES[2].take([0])[0]), ValueError, "rows must have shape"),
-        (lambda: SPACES[1].index(META), ValueError, "layers.0.weight must hold data"),
+        (lambda: SPACES[1].index(META), ValueError, r"masks\[.layers.0.weight.\] must hold data"),
         (
             lambda: count_networks(None),
             TypeError,
@@ -145,8 +146,8 @@ META = {name: mask.to("meta") for name, mask in MASKS.items()}
         (lambda: every_widths(9, d_in=0), ValueError, "d_in must be at least 1, got 0"),
         (lambda: every_widths(9, hidden_layers=1.0), TypeError, "hidden_layers must be an integer"),
         (lambda: canonical(None), TypeError, "masks must be a dict of bool tensors, got None"),
-        (lambda: canonical(META), ValueError, "layers.0.weight must hold data"),
-        (lambda: same_network(MASKS, [MASKS]), TypeError, "masks must be a dict of bool tensors"),
+        (lambda: canonical(META), ValueError, r"masks\[.layers.0.weight.\] must hold data"),
+        (lambda: same_network(MASKS, [MASKS]), TypeError, "second must be a dict of bool tensors"),
     ],
 )
 def test_arguments_are_refused_by_name(
@@ -170,3 +171,21 @@ def test_numpy_integers_and_lists_are_taken() -> None:
         12, hidden_layers=1
     )
     assert SPACES[1].random(np.int64(2)).shape == (2, 13)
+
+
+@pytest.mark.parametrize(
+    ("source", "ranks", "error", "message"),
+    [
+        (None, range(1), TypeError, "source must be a lazy sequence, got None"),
+        (SPACES[0], [0], TypeError, r"ranks must be a range, got \[0\]"),
+        (SPACES[0], range(10**6), IndexError, "ranks must lie in 0 to"),
+    ],
+)
+def test_a_slice_is_of_ranks_that_the_sequence_has(source, ranks, error, message):
+    with pytest.raises(error, match=message):
+        SequenceSlice(source, ranks)
+
+
+def test_the_second_of_two_networks_is_named():
+    with pytest.raises(TypeError, match=r"second\['layers.0.weight'\] must be a bool tensor"):
+        same_network(MASKS, {**MASKS, "layers.0.weight": MASKS["layers.0.weight"].float()})
