@@ -100,6 +100,8 @@ def _widths_within(
             yield (*begun, d_out)
         return
     units = 1
-    while fewest_nonzeros((*begun, units), inputs) <= most:
+    # What comes is smallest with one unit a layer.
+    rest = (*(1,) * (hidden_layers - 1), d_out)
+    while fewest_nonzeros((*begun, units, *rest), inputs) <= most:
         yield from _widths_within(most, (*begun, units), hidden_layers - 1, d_out, inputs)
         units += 1

@@ -52,7 +52,11 @@ def test_widths_are_those_found_by_trying_all(
         ({"max_nonzeros": 9.5}, TypeError, "max_nonzeros must be an integer"),
         ({"max_nonzeros": 9, "d_in": 0}, ValueError, "d_in must be at least 1, got 0"),
         ({"max_nonzeros": 9, "d_out": True}, TypeError, "d_out must be an integer"),
-        ({"max_nonzeros": 9, "hidden_layers": -1}, ValueError, "hidden_layers must be at least 0"),
+        (
+            {"max_nonzeros": 9, "hidden_layers": -1},
+            ValueError,
+            "hidden_layers must be from 0 to 100",
+        ),
     ],
 )
 def test_bad_arguments(arguments: dict, error: type[Exception], message: str) -> None:

@@ -74,7 +74,11 @@ def test_the_widest_layer_is_that_of_some_network(
     [
         (lambda: StructuredWidths(0, 1), ValueError, "width must be at least 1, got 0"),
         (lambda: StructuredWidths(1, 1.5), TypeError, "hidden_layers must be an integer"),
-        (lambda: StructuredWidths(16, 8).space(2, 1), ValueError, "width and hidden_layers must give"),
+        (
+            lambda: StructuredWidths(16, 8).space(2, 1),
+            ValueError,
+            "width and hidden_layers must give",
+        ),
         (lambda: MasksOf(()), ValueError, "widths needs an input and an output width"),
         (lambda: MasksOf((2, 0, 1)), ValueError, r"widths\[1\] must be at least 1"),
         (lambda: MasksOf("231"), TypeError, "widths must be a sequence of integers"),
