@@ -17,6 +17,7 @@ from .public_calls import NEEDS
 ROOMS = (
     "datasets",
     "elimination",
+    "enumeration",
     "experiments",
     "masks",
     "models",
@@ -25,6 +26,7 @@ ROOMS = (
     "quotas",
     "saving",
     "scores",
+    "search",
     "training",
 )
 
