@@ -157,6 +157,15 @@ def test_dask_cluster(tmp_path: Path):
     assert printed.endswith("104 trainings; the same to the last one: True\n")
 
 
+def test_lightning_pruning(tmp_path: Path):
+    pytest.importorskip("lightning")
+    printed = run(tmp_path, "lightning_pruning.py", "--epochs", "2", "--keep", "200")
+    kept, effective = re.search(r"kept (\d+) of .*\neffective sparsity ([\d.]+)%", printed).groups()
+    assert int(kept) == 200
+    # Never less than what is pruned: 1 - 200 / 1,120.
+    assert float(effective) >= 82.1
+
+
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
