@@ -195,6 +195,27 @@ def test_weights_in_the_form_of_torch_prune_become_plain(tmp_path: Path):
     assert bits_of(model) == before
 
 
+def test_tied_weights_in_the_form_of_torch_prune_stay_tied(tmp_path: Path):
+    model, mask = TiedModel(), torch.rand(7, 4) > 0.5
+    to_torch_prune(model, {"embed.weight": mask})
+    pl.save(model, None, tmp_path / "net.pt")
+    loaded, masks = pl.load(tmp_path / "net.pt", model=TiedModel())
+    assert same_masks(masks, {"embed.weight": mask})
+    assert loaded.head.weight is loaded.embed.weight
+    make_permanent(model)
+    assert saved_bits(loaded) == saved_bits(model)
+
+
+def test_an_mlp_in_the_form_of_torch_prune_is_saved_as_an_mlp(tmp_path: Path):
+    model, mask = pl.MLP((2, 3, 1)), torch.rand(3, 2) > 0.5
+    to_torch_prune(model, {"layers.0.weight": mask})
+    pl.save(model, None, tmp_path / "net.pt")
+    loaded, masks = pl.load(tmp_path / "net.pt")
+    assert same_masks(masks, {"layers.0.weight": mask})
+    make_permanent(model)
+    assert saved_bits(loaded) == saved_bits(model)
+
+
 def test_extra_state_comes_back_or_nothing_changes(tmp_path: Path):
     model = Counting(3)
     pl.save(model, None, tmp_path / "net.pt")
