@@ -146,7 +146,7 @@ def other_store() -> str:
     ("make", "options", "message"),
     [
         (lambda: "missing.pt", [], "missing.pt"),
-        (lambda: damaged(b"hello"), [], "net.pt is damaged or no network file"),
+        (lambda: damaged(b"hello"), [], "net.pt is damaged or no file of torch.save"),
         (lambda: damaged(b'{"widths": [2, 1]}'), [], "net.pt is not a prunelimits network"),
         (lambda: damaged(b"SQLite format 3\0"), [], "net.pt"),
         (not_finite, [], "parameters of the model must be finite, 'layers.1.bias' is not"),

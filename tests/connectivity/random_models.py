@@ -227,7 +227,8 @@ def pooled(draw: random.Random) -> Block:
         lambda v: functional.pixel_shuffle(torch.cat([v] * 4, 1), 2)[
             :, :, : v.shape[2], : v.shape[3]
         ],
-        lambda v: torch.relu(functional.layer_norm(v, v.shape[2:])),
+        # What a bias adds everywhere would be lost in normalising, were it not for the bend before.
+        lambda v: torch.relu(functional.layer_norm(functional.silu(v), v.shape[2:])),
     ]
     pool = draw.choice(pools)
     return Block(lambda m, x: pool(m.conv(x)), conv=nn.Conv2d(4, 4, 1))

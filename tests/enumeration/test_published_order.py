@@ -104,7 +104,10 @@ def test_the_published_choice_is_another_one_than_the_first_ascending(
 
 @pytest.mark.parametrize(
     ("widths", "weights_below", "first", "count"),
-    [((2, 7, 3, 3, 1), 33, 3, 63_208), ((2, 6, 3, 2, 1), 31, 6, 23_528)],
+    [
+        pytest.param((2, 7, 3, 3, 1), 33, 3, 63_208, marks=pytest.mark.slow),
+        ((2, 6, 3, 2, 1), 31, 6, 23_528),
+    ],
 )
 def test_the_papers_subsets_are_those_of_its_loops(
     widths: tuple[int, ...], weights_below: int, first: int, count: int

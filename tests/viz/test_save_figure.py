@@ -45,10 +45,10 @@ def test_a_failure_keeps_the_file_that_was_there(tmp_path: Path, monkeypatch: py
     path = tmp_path / "figure.png"
     path.write_bytes(b"before")
 
-    def refuse(self: Path, target: Path) -> None:
+    def refuse(source: Path, target: Path) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr("prunelimits.resuming.whole.os.replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         save_figure(Figure((2, 1)), path)
     assert path.read_bytes() == b"before"
