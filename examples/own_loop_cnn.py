@@ -69,20 +69,18 @@ print(f"kept {pl.masks.count(masks)} of {weights:,} weights")
 print(f"accuracy on images it has not seen: {accuracy(model, x_test, y_test):.1%}")
 print(pl.connectivity.analyze(model, masks, inputs=x_test[:1]))
 
-# 2. Saved and loaded: `pl.save` is for MLPs; any other module's state and masks are plain tensors.
-torch.save({"state": model.state_dict(), "masks": masks}, "cnn.pt")
-content = torch.load("cnn.pt", weights_only=True)
-fresh = make_cnn()
-fresh.load_state_dict(content["state"])
+# 2. Saved and loaded: the file holds tensors only, the code that makes the model stays one's own.
+pl.save(model, masks, "cnn.pt")
+fresh, loaded = pl.load("cnn.pt", model=make_cnn())
 fresh.eval()
 with torch.no_grad():
     expected = model(x_test)
     assert torch.equal(fresh(x_test), expected)
-assert all(torch.equal(content["masks"][name], mask) for name, mask in masks.items())
+assert all(torch.equal(loaded[name], mask) for name, mask in masks.items())
 print("loaded cnn.pt into a fresh model: the same outputs")
 
 # 3. Compacted: the same function in fewer parameters, with ordinary smaller layers.
-small = pl.connectivity.compact(fresh, content["masks"], inputs=x_test[:1])
+small = pl.connectivity.compact(fresh, loaded, inputs=x_test[:1])
 with torch.no_grad():
     torch.testing.assert_close(small(x_test), expected, rtol=1e-3, atol=1e-3)
 before, after = (sum(p.numel() for p in net.parameters()) for net in (fresh, small))

@@ -75,7 +75,7 @@ def test_own_loop_cnn(tmp_path: Path):
     content = torch.load(tmp_path / "cnn.pt", weights_only=True)
     assert sum(int(mask.sum()) for mask in content["masks"].values()) == 90
     for name, mask in content["masks"].items():
-        assert not content["state"][name][~mask].any()
+        assert not content["state_dict"][name][~mask].any()
     exported = torch.export.load(tmp_path / "cnn.pt2").module()
     assert exported(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
 
