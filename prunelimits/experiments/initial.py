@@ -6,7 +6,7 @@ from prunelimits.arguments import checked_instance
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.search import FoundNetwork, SearchConfig
-from prunelimits.training.ensemble import initial_params
+from prunelimits.training.initialisation import initial_params
 
 
 @in_plain_modes

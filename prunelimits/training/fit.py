@@ -16,7 +16,8 @@ from prunelimits.training.cost import Cost, training_cost
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Training
 from prunelimits.training.engines import default_engine
-from prunelimits.training.ensemble import MLPEnsemble, member_seeds
+from prunelimits.training.ensemble import MLPEnsemble
+from prunelimits.training.initialisation import member_seeds
 from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.plan import make_plan, one_recipe_each
 from prunelimits.training.pruned import train_pruned

@@ -13,7 +13,7 @@ from scipy import stats
 from prunelimits.models import MLP
 from prunelimits.models.mlp import leading_block, parameter_shapes
 from prunelimits.training import MLPEnsemble
-from prunelimits.training.ensemble import initial_params, member_seeds
+from prunelimits.training.initialisation import initial_params, member_seeds
 from prunelimits.types import Masks, Params
 
 WIDTHS = (2, 4, 3, 1)

@@ -29,8 +29,8 @@ from prunelimits.training import (
     fit,
 )
 from prunelimits.training.engine import Loss
-from prunelimits.training.ensemble import initial_params
 from prunelimits.training.fit import diverged_members
+from prunelimits.training.initialisation import initial_params
 from prunelimits.training.plan import _recent_order, sample_order
 from prunelimits.training.recipe import Schedule
 from prunelimits.types import Masks, Params
