@@ -98,8 +98,7 @@ def saved_masks(state: ModuleState, masks: Masks | None) -> Masks:
     """
     masks = {} if masks is None else masks
     check_bools(masks)
-    plain = {name: name for name in state.own_names}
-    plain |= {own: name for name, own in state.own_names.items()}
+    plain = {own: name for name, own in state.own_names.items() if own != name}
     named: Masks = {}
     for own, mask in masks.items():
         name = plain.get(own, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_wrappers_may_come_and_go(wrap: str, tmp_path: Path):
     assert same_masks(again, masks)
     # Masks of the model that was wrapped are understood too, and the other way loads as well.
     pl.save(model, masks, tmp_path / "again.pt")
-    assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "net.pt").read_bytes()
+    assert same_masks(pl.load(tmp_path / "again.pt", model=cnn())[1], masks)
     other, again = pl.load(tmp_path / "net.pt", model=wrapped(cnn()))
     assert saved_bits(other) == saved_bits(model)
     assert same_masks(again, own)
@@ -154,6 +155,16 @@ def test_a_compiled_mlp_is_saved_as_an_mlp(tmp_path: Path):
     pl.save(model, None, tmp_path / "plain.pt")
     pl.save(torch.compile(model), None, tmp_path / "net.pt")
     assert (tmp_path / "net.pt").read_bytes() == (tmp_path / "plain.pt").read_bytes()
+
+
+def test_the_file_of_an_mlp_is_what_torch_saves_of_its_three_parts(tmp_path: Path):
+    model = pl.MLP((2, 3, 1))
+    masks = {"layers.0.weight": torch.rand(3, 2) > 0.5}
+    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save({"widths": [2, 3, 1], "state_dict": state, "masks": masks}, buffer)
+    pl.save(model, masks, tmp_path / "net.pt")
+    assert (tmp_path / "net.pt").read_bytes() == buffer.getvalue()
 
 
 def test_an_mlp_fills_a_model_too(tmp_path: Path):
