@@ -17,10 +17,12 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from prunelimits.versions import autocast_devices
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_DEVICES = ("cpu", "cuda", "mps", "xpu")
+_DEVICES = autocast_devices()
 
 
 @contextmanager

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import sys
 from typing import Any, Literal, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
 from prunelimits.types import Params
+from prunelimits.versions import without_compiler
 
 Normalise: TypeAlias = Literal["batch", "running"]
 """What BatchNorm normalises by at scoring time: the batch's statistics or the running ones."""
@@ -60,16 +58,9 @@ class Structure:
 
 def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401
     """The module's outputs: a tuple or list holds its arguments, a mapping those by name."""
-    with _without_compiler():
+    with without_compiler():
         if isinstance(inputs, tuple | list):
             return module(*inputs)
         if hasattr(inputs, "keys") and hasattr(inputs, "__getitem__"):
             return module(**inputs)
         return module(inputs)
-
-
-def _without_compiler() -> contextlib.AbstractContextManager[object]:
-    """Compiled parts run as they are written: compiling them for us would spoil them for others."""
-    if "torch._dynamo" not in sys.modules:
-        return contextlib.nullcontext()
-    return torch.compiler.set_stance("force_eager")

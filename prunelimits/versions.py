@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+import torch
+import torch.export
+
+
+def autocast_devices() -> tuple[str, ...]:
+    """The kinds of devices that this torch can autocast on.
+
+    Examples:
+        >>> "cpu" in autocast_devices()
+        True
+    """
+    known: list[str] = []
+    for device in ("cpu", "cuda", "mps", "xpu"):
+        with suppress(RuntimeError):  # torch 2.4 knows no mps
+            torch.is_autocast_enabled(device)
+            known.append(device)
+    return tuple(known)
 
 
 @contextmanager
@@ -20,3 +40,38 @@ def quiet_vmap() -> Generator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="There is a performance drop because")
         yield
+
+
+def without_compiler() -> AbstractContextManager[object]:
+    """Compiled parts run as they are written: compiling them for us would spoil them for others.
+
+    Torch can be told so from 2.6 on; before, they are compiled once more.
+
+    Examples:
+        >>> with without_compiler():
+        ...     torch.ones(1).sum()
+        tensor(1.)
+    """
+    stance = getattr(torch.compiler, "set_stance", None)
+    if stance is None or "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return stance("force_eager")
+
+
+def export_decompositions() -> dict[Any, Any]:
+    """By which operations `torch.export` expresses others: operation -> function.
+
+    Raises:
+        ValueError: If torch is older than 2.6, which exports less.
+
+    Examples:
+        >>> torch.ops.aten.addcmul.default in export_decompositions()
+        True
+    """
+    decompositions = getattr(torch.export, "default_decompositions", None)
+    if decompositions is None:
+        raise ValueError(
+            f"torch must be 2.6 or newer to follow a model, and this is {torch.__version__}; an "
+            "MLP, a sequence of linear layers and dicts of masks need no following"
+        )
+    return decompositions()

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import ExportedProgram, default_decompositions
+from torch.export import ExportedProgram
 from torch.fx.experimental import proxy_tensor
 from torch.nn.utils import prune
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.modes import differentiable
+from prunelimits.versions import export_decompositions
 
 # torch.export and torch.fx change torch.nn.Module itself while they trace: one thread at a time.
 TRACING = threading.RLock()
@@ -30,8 +31,9 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
     """The forward pass in evaluation mode, in operations; the model stays as it is.
 
     Raises:
-        ValueError: If torch cannot export the model, with its reason.
+        ValueError: If torch cannot export the model, with its reason, or is too old.
     """
+    export_decompositions()  # before anything is done
     twin = evaluation_copy(model)
     with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -50,7 +52,7 @@ def decomposed(program: ExportedProgram, known: Mapping[Any, object]) -> Exporte
         return program
     with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        table = default_decompositions()
+        table = export_decompositions()
         for operation in known:
             table.pop(operation, None)
         return program.run_decompositions(table)

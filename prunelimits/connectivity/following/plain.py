@@ -93,6 +93,11 @@ def _chain(model: nn.Module) -> list[tuple[str, nn.Module]] | None:
 
 
 def _is_hooked(module: nn.Module) -> bool:
-    hooks = (module._forward_hooks, module._forward_pre_hooks)
-    own = any(hooks) or "forward" in vars(module)
-    return own or bool(nn.modules.module._has_any_global_hook())
+    common = nn.modules.module
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        common._global_forward_hooks,
+        common._global_forward_pre_hooks,
+    )
+    return any(hooks) or "forward" in vars(module)
