@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from prunelimits.arguments import checked_flag
 from prunelimits.connectivity.chain import chain_layers
 from prunelimits.connectivity.dense_chain import dense_effective_masks
 from prunelimits.connectivity.flow import find_flow, flow_masks
@@ -69,6 +70,7 @@ def effective_masks(
         >>> effective_masks({"0.weight": first, "2.weight": last})["2.weight"]
         tensor([[ True, False]])
     """
+    checked_flag("keep_constants", keep_constants)
     if isinstance(network, Mapping):
         return _effective_chain(network, masks, inputs, keep_constants=keep_constants)
     traced = trace(network, masks, inputs, unknown)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.connectivity.analyze import effective_sparsity as measured_sparsity
 from prunelimits.connectivity.analyze import model_sparsity
 from prunelimits.connectivity.following.model import Inputs, Model
@@ -53,8 +53,7 @@ def prune_to_effective(
         >>> prune_to_effective(scores, effective_sparsity=0.5)["0.weight"].flatten().tolist()
         [True, True]
     """
-    if not 0 <= effective_sparsity <= 1:
-        raise ValueError(f"effective_sparsity must be in [0, 1], got {effective_sparsity}")
+    checked_number("effective_sparsity", effective_sparsity, least=0, most=1)
     if model is None and inputs is not None:
         raise TypeError("inputs belong to a model, and none is given")
     masks_at, total = _masks_at(scores, weights)

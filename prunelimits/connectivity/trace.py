@@ -13,6 +13,7 @@ from prunelimits.connectivity.following.model import Inputs, Model, follow
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.plain import plain_chain
 from prunelimits.connectivity.parameters import ModelParameters, model_parameters
+from prunelimits.masks import check_bools
 from prunelimits.types import Masks
 
 Unknown: TypeAlias = Literal["sound", "refuse"]
@@ -51,6 +52,8 @@ def trace(model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown = 
         TypeError: If `model` is no module, a mask no bool tensor or an input no tensor.
     """
     checked_choice("unknown", unknown, ("sound", "refuse"))
+    if masks is not None:
+        check_bools(masks)
     if not isinstance(model, nn.Module | ExportedProgram):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     parameters = model_parameters(model, masks)

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelimits import masks as pm
-from prunelimits.connectivity import effective_sparsity, prune_to_effective
+from prunelimits.connectivity import (
+    analyze,
+    compact,
+    effective_masks,
+    effective_sparsity,
+    prune_to_effective,
+)
 from prunelimits.models.mlp import parameter_shapes
 from prunelimits.types import Params
 
@@ -59,7 +67,7 @@ def test_a_convolutional_network():
 
 def test_bad_arguments():
     scores = random_scores(0)
-    with pytest.raises(ValueError, match=r"effective_sparsity must be in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match="effective_sparsity must be at least 0 and at most 1"):
         prune_to_effective(scores, effective_sparsity=1.5)
     with pytest.raises(ValueError, match="weights is needed with a function"):
         prune_to_effective(lambda keep: pm.top(scores, keep), effective_sparsity=0.5)
@@ -69,3 +77,16 @@ def test_bad_arguments():
         prune_to_effective(scores, effective_sparsity=0.5, inputs=torch.zeros(1, 2))
     with pytest.raises(ValueError, match="must be reached with every weight kept"):
         prune_to_effective(lambda _: pm.top(scores, 0), effective_sparsity=0.5, weights=54)
+
+
+@pytest.mark.parametrize("share", [True, "0.5", None, torch.tensor(0.5)])
+def test_a_share_that_is_no_number_is_refused(share: object):
+    with pytest.raises(TypeError, match="effective_sparsity must be a number"):
+        prune_to_effective({"0.weight": torch.ones(2, 2)}, effective_sparsity=share)
+
+
+@pytest.mark.parametrize("masks", [torch.ones(2), [torch.ones(2).bool()], "weight", 3])
+@pytest.mark.parametrize("function", [analyze, compact, effective_masks, effective_sparsity])
+def test_masks_of_a_model_are_bool_tensors_by_name(function: Callable[..., object], masks: object):
+    with pytest.raises(TypeError, match="masks must be bool tensors by name"):
+        function(torch.nn.Linear(2, 2), masks)
