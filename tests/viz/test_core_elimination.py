@@ -36,7 +36,7 @@ def test_the_weight_that_is_missed_least_is_found_by_trying_all():
         return input.map(({ network, samples }) => {
           const decoded = Network.decode(network);
           const before = decoded.kept.slice();
-          const index = leastMissed(decoded, samplesOf(samples));
+          const index = leastMissed(decoded, new Absences(decoded, samplesOf(samples)));
           if (decoded.kept.some((kept, i) => kept !== before[i])) throw new Error("changed");
           return index;
         });
@@ -73,5 +73,8 @@ def test_no_weight_is_found_where_none_is_left():
     model = pl.MLP((2, 3, 1))
     none = {name: torch.zeros_like(p).bool() for name, p in model.named_parameters()}
     given = {"network": encoded(model, none), "samples": samples(torch.ones(1, 2), torch.ones(1))}
-    body = "return leastMissed(Network.decode(input.network), samplesOf(input.samples));"
+    body = """
+    const network = Network.decode(input.network);
+    return leastMissed(network, new Absences(network, samplesOf(input.samples)));
+    """
     assert run(SAMPLES_OF + body, given) is None

@@ -27,24 +27,35 @@ class Passes {
 
   /** The outputs of the samples that were loaded, in `answers.at(-1)`. */
   forward(/** @type {Network} */ network, /** @type {number} */ size) {
-    const { most, answers } = this;
+    for (let layer = 1; layer <= network.last; layer++) this.layer(network, layer, size);
+  }
+
+  /** The answers of one layer, from those of the layer before it. */
+  layer(/** @type {Network} */ network, /** @type {number} */ layer, /** @type {number} */ size) {
+    const here = this.answers[layer];
+    this.sums(network, layer, size, here);
+    if (layer === network.last) return;
     const { of } = ACTIVATIONS[network.activation];
-    for (let layer = 1; layer <= network.last; layer++) {
-      const before = answers[layer - 1];
-      const here = answers[layer];
-      const sources = network.widths[layer - 1];
-      for (let unit = 0; unit < network.widths[layer]; unit++) {
-        const at = unit * most;
-        here.fill(network.effect(network.bias(layer, unit)), at, at + size);
-        const row = network.weight(layer, unit, 0);
-        for (let source = 0; source < sources; source++) {
-          const weight = network.effect(row + source);
-          if (weight === 0) continue;
-          const from = source * most;
-          for (let i = 0; i < size; i++) here[at + i] += weight * before[from + i];
-        }
-        if (layer === network.last) continue;
-        for (let i = at; i < at + size; i++) here[i] = of(here[i]);
+    for (let unit = 0; unit < network.widths[layer]; unit++) {
+      const at = unit * this.most;
+      for (let i = at; i < at + size; i++) here[i] = of(here[i]);
+    }
+  }
+
+  /** What the units of a layer add up, before their activation. */
+  sums(network, layer, size, /** @type {Float32Array|Float64Array} */ result) {
+    const { most } = this;
+    const before = this.answers[layer - 1];
+    const sources = network.widths[layer - 1];
+    for (let unit = 0; unit < network.widths[layer]; unit++) {
+      const at = unit * most;
+      result.fill(network.effect(network.bias(layer, unit)), at, at + size);
+      const row = network.weight(layer, unit, 0);
+      for (let source = 0; source < sources; source++) {
+        const weight = network.effect(row + source);
+        if (weight === 0) continue;
+        const from = source * most;
+        for (let i = 0; i < size; i++) result[at + i] += weight * before[from + i];
       }
     }
   }
