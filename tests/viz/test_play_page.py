@@ -149,6 +149,34 @@ def test_everything_is_reached_by_keyboard_and_has_a_name(open_page: Callable[..
     wait_for_epoch(tab, 15)
 
 
+def test_a_first_visit_leads_through_five_steps_and_can_be_skipped(open_page: Callable[..., Tab]):
+    tab = open_page(play())
+    for _ in range(2):  # a network that is drawn fast
+        tab.click("#shallower")
+    titles = []
+    for _ in range(5):
+        titles.append(tab.inner_text("#story-title"))
+        tab.click("#story-next")
+    assert [title[:6] for title in titles] == [f"{step} of 5" for step in range(1, 6)]
+    assert tab.is_hidden("#story")
+    tab.click("#tour")
+    assert tab.inner_text("#story-title") == titles[0]
+    tab.click("#story-next")
+    tab.click("#story-act")
+    tab.wait_for_function("() => Number(document.getElementById('play').dataset.epoch) > 0")
+    tab.click("#story-next")
+    tab.click("#story-act")
+    assert tab.input_value("select[name=method]") == "GMP"
+    assert tab.input_value("input[name=keep]") == "48"  # 60 of 560; there are 48
+    tab.click("#story-skip")
+    assert tab.is_hidden("#story")
+    assert tab.evaluate("document.activeElement.id") == "tour"
+
+
+def test_who_follows_a_link_is_not_led(open_page: Callable[..., Tab]):
+    assert open_page(play(), fragment=SMALL).is_hidden("#story")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_network_comes_early(
     open_page: Callable[..., Tab], dark: bool

@@ -37,7 +37,7 @@ SESSION = (*CORE, "play/settings", "play/session")
 _WORKER = (*SESSION, "play/worker")
 _PLAY = (
     *dict.fromkeys((*SESSION, *_PARTS)),
-    *("play/curves", "play/controls", "play/main"),
+    *("play/curves", "play/controls", "play/story", "play/main"),
 )
 _NOTEBOOK_HEIGHT = 760
 

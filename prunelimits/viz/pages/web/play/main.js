@@ -16,10 +16,14 @@ class PlayPage extends Shell {
       ),
     );
     this.worker.onmessage = ({ data }) => this.#hear(data);
+    const invited = !location.hash && !content.network && !content.data;
     this.settings = this.#fromAddress(start);
     this.controls = new Controls(this, this.settings);
     this.#listen();
     this.begin();
+    this.story = new Story(this);
+    // Who follows a link, or brings a network or data, knows the page.
+    if (invited) this.story.open();
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) === settingsToFragment(this.settings)) return;
       Object.assign(this.settings, this.#fromAddress(start));
@@ -173,6 +177,21 @@ class PlayPage extends Shell {
     } else {
       this.#tell({ kind: "prune", method, keep });
     }
+  }
+
+  train() {
+    this.#tell({ kind: "play" });
+  }
+
+  /** Sets a method and a budget, and prunes. */
+  choose(method, keep) {
+    Object.assign(this.settings, { method, keep: Math.min(keep, this.controls.most) });
+    this.controls.show();
+    this.prune();
+  }
+
+  removeDisconnected() {
+    this.views[0].root.querySelector("[data-action=disconnected]").click();
   }
 
   changed(indices) {
