@@ -109,7 +109,7 @@ def test_a_network_has_the_same_key_in_a_family_as_in_its_own_space():
 
 
 def test_a_space_beyond_memory_is_refused():
-    with pytest.raises(ValueError, match=r"width and hidden_layers give 4,294,967,296"):
+    with pytest.raises(ValueError, match="width and hidden_layers must give at most 10,000,000"):
         WidthSpace(2, 1, hidden_layers=8, width=16)
 
 
