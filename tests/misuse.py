@@ -94,7 +94,7 @@ PARTS = {
     "model": {"masks", "params"},
     "masks": {"survivors"},
     "shapes": {"flat"},
-    "weights": {"params"},
+    "weights": {"params", "masks"},
 }
 
 

@@ -19,6 +19,7 @@ ROOMS = (
     "elimination",
     "enumeration",
     "experiments",
+    "limits",
     "masks",
     "models",
     "pareto",
@@ -28,6 +29,7 @@ ROOMS = (
     "scores",
     "search",
     "training",
+    "viz",
 )
 
 # Calls that may end otherwise, by argument and value, and why.

@@ -36,6 +36,17 @@ def masks_of(weights: Params, masks: Masks | None) -> Masks | None:
     return None if masks is None else {name: masks[name] for name in masks if name in weights}
 
 
+def check_params(params: Params) -> None:
+    """Raises unless parameters are real tensors by name, at least one.
+
+    Raises:
+        TypeError: If one is of another kind.
+        ValueError: If there is none.
+    """
+    if not checked_tensors("params", params):
+        raise ValueError("params must hold at least one tensor, got none")
+
+
 def checked_magnitudes(magnitudes: object) -> Tensor:
     """Magnitudes: float64 `(weights,)`, ascending, such as `sorted_magnitudes` makes.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.arguments import checked_flag, checked_tensor, checked_tensors
-from prunelimits.limits.checks import check_dtype, checked_names
+from prunelimits.limits.checks import check_dtype, check_params, checked_names
 from prunelimits.limits.losses import batch_weights, checked_loss
 from prunelimits.masks import check_masks, flatten, unflatten
 from prunelimits.modes import differentiable, in_plain_modes
@@ -76,7 +76,7 @@ class Hessian:
         keep_graphs: bool | None = None,
     ) -> None:
         check_batches(problem)
-        checked_tensors("params", params)
+        check_params(params)
         if names is not None:
             names = checked_names("names", names)
         if keep_graphs is not None:

@@ -9,10 +9,15 @@ from prunelimits.arguments import (
     checked_instance,
     checked_number,
     checked_tensor,
-    checked_tensors,
     shown,
 )
-from prunelimits.limits.checks import check_weights, checked_count, checked_names, checked_vector
+from prunelimits.limits.checks import (
+    check_params,
+    check_weights,
+    checked_count,
+    checked_names,
+    checked_vector,
+)
 from prunelimits.limits.hessian import Hessian
 from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import check_batches
@@ -58,6 +63,8 @@ def row_l1_norms(hessian: Hessian, rows: Tensor) -> Tensor:
         raise TypeError(f"rows must be a vector of integers, got {shown(rows)}")
     if not ((rows >= 0) & (rows < hessian.size)).all():
         raise ValueError(f"rows must be below the size {hessian.size}, got {rows.tolist()}")
+    if not len(rows):
+        return torch.zeros(0, dtype=torch.float64, device="cpu")
     norms: list[Tensor] = []
     for part in rows.split(max(1, _ENTRIES // hessian.size)):
         places = part[:, None].to(hessian.device)
@@ -89,7 +96,7 @@ def flat_fraction(
         threshold: As published.
     """
     check_batches(problem)
-    checked_tensors("params", params)
+    check_params(params)
     names = checked_names("names", names)
     check_weights(weights, None)
     threshold = checked_number("threshold", threshold, above=0)

@@ -7,14 +7,21 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance
+from prunelimits.arguments import (
+    checked_device,
+    checked_file,
+    checked_instance,
+    checked_integer,
+    checked_number,
+    shown,
+)
 from prunelimits.limits.lanczos import LanczosState
 from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import WriterLock, check_same, write_whole
@@ -41,15 +48,18 @@ def save_state(
             numbers that `load_state` compares with.
 
     Raises:
-        TypeError: If `state` is no `LanczosState`, or the description holds something else.
+        TypeError: If `state` is no `LanczosState`, `path` no path, or the description holds
+            something else.
+        ValueError: If `path` is a folder, or a number of the description NaN or infinite.
         OSError: If the file cannot be written; then an existing one is as it was.
     """
     checked_instance("state", state, LanczosState, "a LanczosState")
+    path = checked_file("path", path)
     content = io.BytesIO()
     # Copies: a view would be saved with all of the storage behind it.
     parts: dict[str, Any] = {name: part.cpu().clone() for name, part in state._asdict().items()}
     if description is not None:
-        parts["description"] = json.dumps(dict(description), sort_keys=True)
+        parts["description"] = json.dumps(_checked_description(description), sort_keys=True)
     torch.save(parts, content)
     write_whole(content.getvalue(), path)
 
@@ -71,18 +81,40 @@ def load_state(
 
     Raises:
         OSError: If the file cannot be read: `FileNotFoundError` if there is none.
-        ValueError: If it is damaged or holds no state.
+        TypeError: If an argument is of another kind.
+        ValueError: If the file is damaged or holds no state, or there is no such device.
         StoreError: If it is the state of something else; the message says what differs.
     """
+    path = checked_file("path", path)
+    device = checked_device("device", device)
+    ours = None if description is None else _checked_description(description)
     source = os.fspath(path)
-    loaded = read_archive(Path(path).read_bytes(), source)
+    loaded = read_archive(path.read_bytes(), source)
     try:
         state, recorded = _parts(loaded)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{source} is damaged or no Lanczos state: {error}") from error
-    if description is not None and recorded is not None:
-        check_same(path, recorded, json.loads(json.dumps(dict(description))), "spectrum")
+    if ours is not None and recorded is not None:
+        check_same(path, recorded, ours, "spectrum")
     return LanczosState(*(part.to(device) for part in state))
+
+
+def _checked_description(value: object) -> dict[str, object]:
+    """A description as it is read back: texts, finite numbers, bools and None by name."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"description must be texts and numbers by name, got {shown(value)}")
+    result: dict[str, object] = {}
+    for key, part in value.items():  # pyright: ignore[reportUnknownVariableType]
+        if not isinstance(key, str):
+            raise TypeError(f"description must be texts and numbers by name, got {shown(key)}")  # pyright: ignore[reportUnknownArgumentType]
+        name = f"description[{key!r}]"
+        if part is None or isinstance(part, str | bool):
+            result[key] = part
+        elif isinstance(part, int | np.integer):
+            result[key] = checked_integer(name, part)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            result[key] = checked_number(name, part)
+    return result
 
 
 def _parts(loaded: object) -> tuple[LanczosState, dict[str, Any] | None]:
@@ -121,8 +153,10 @@ class StateKeeper:
         device: Where the recurrence runs.
 
     Raises:
+        TypeError: If an argument is of another kind.
+        ValueError: If `path` is a folder or there is no such device; on entering, if the file is
+            damaged.
         StoreError: On entering, if another run is writing to the file, or it is of something else.
-        ValueError: On entering, if the file is damaged.
     """
 
     def __init__(
@@ -131,10 +165,11 @@ class StateKeeper:
         description: Mapping[str, object],
         device: torch.device | str = "cpu",
     ) -> None:
-        self.path = Path(path)
+        self.path = checked_file("path", path)
         self.resumed: LanczosState | None = None
-        self._description, self._device = dict(description), device
-        self._lock = WriterLock(path)
+        self._description = _checked_description(description)
+        self._device = checked_device("device", device)
+        self._lock = WriterLock(self.path)
         self._unsaved: LanczosState | None = None
         self._next = time.monotonic() + _SECONDS_BETWEEN
 

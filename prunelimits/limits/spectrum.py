@@ -18,6 +18,7 @@ from prunelimits.arguments import (
     checked_integer,
     checked_number,
     checked_tensor,
+    shown,
 )
 from prunelimits.limits.checks import checked_count, checked_vector
 from prunelimits.limits.hessian import Hessian
@@ -241,8 +242,8 @@ def top_eigenvalues(hessian: Hessian, count: int, *, seed: int = 0) -> Tensor:
     checked_instance("hessian", hessian, Hessian, "a Hessian")
     count = checked_integer("count", count, 1)
     seed = checked_integer("seed", seed)
-    if checked_integer("count", count, least=1) >= hessian.size:
-        raise ValueError(f"count must be below the size {hessian.size}, got {count}")
+    if count >= hessian.size:
+        raise ValueError(f"count must be below the size {hessian.size}, got {shown(count)}")
     # Importing the library does not load SciPy.
     from scipy.sparse.linalg import eigsh
 

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import (
-    checked_integer,
     checked_number,
     checked_sequence,
     checked_tensor,
-    checked_tensors,
 )
-from prunelimits.limits.checks import check_weights, checked_names, masks_of
+from prunelimits.limits.checks import (
+    check_params,
+    check_weights,
+    checked_count,
+    checked_names,
+    masks_of,
+)
 from prunelimits.limits.losses import batch_weights
 from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply, check_masks
@@ -123,7 +127,7 @@ def magnitude_sweep(
             name is no parameter, or there are no batches.
     """
     check_batches(problem)
-    checked_tensors("params", params)
+    check_params(params)
     prunable = checked_names("prunable", prunable)
     shares = checked_sequence("removed", removed, "fractions")
     removed = [checked_number("removed", share) for share in shares]
@@ -159,7 +163,7 @@ def total_variation(left: Tensor, right: Tensor, bins: int = 100) -> float:
     alone: with n weights in each set by about the root of `bins / n`.
 
     Raises:
-        ValueError: If a set is empty or not finite, or `bins` is below 1.
+        ValueError: If a set is empty or not finite, or `bins` is out of its range.
 
     Examples:
         >>> total_variation(torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 1.0, 1.0, 1.0]))
@@ -167,11 +171,11 @@ def total_variation(left: Tensor, right: Tensor, bins: int = 100) -> float:
     """
     checked_tensor("left", left)
     checked_tensor("right", right)
-    bins = checked_integer("bins", bins, 1)
+    bins = checked_count("bins", bins)
     parts = [left.detach().flatten().double().cpu(), right.detach().flatten().double().cpu()]
     both = torch.cat(parts)
-    if min(len(part) for part in parts) == 0 or not both.isfinite().all() or bins < 1:
-        raise ValueError("left and right must hold finite weights, and bins be at least 1")
+    if min(len(part) for part in parts) == 0 or not both.isfinite().all():
+        raise ValueError("left and right must hold finite weights, at least one each")
     low, high = float(both.min()), float(both.max())
     shares = [part.histc(bins, low, high) / len(part) for part in parts]
     return float((shares[0] - shares[1]).abs().sum()) / 2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from prunelimits.arguments import checked_integer, checked_integers, checked_text
+from prunelimits.arguments import checked_integer, checked_sizes, checked_text, shown
 from prunelimits.connectivity import (
     disconnection_bounds,
     disconnection_probability,
@@ -50,19 +50,23 @@ def disconnection_figure(
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         ['exact', 'simulated', 'bound, corrected', 'bound, as printed (not a bound)']
     """
-    kept = checked_integer("kept", kept, 0)
-    kept_next = checked_integer("kept_next", kept_next, 0)
+    layers = (checked_integer("kept", kept, 0), checked_integer("kept_next", kept_next, 0))
     models = checked_integer("models", models, 1)
     seed = checked_integer("seed", seed)
     checked_text("title", title)
-    widths = sorted(set(checked_integers("widths", widths, 1)))
+    widths = sorted(set(checked_sizes("widths", widths)))
     if not widths:
         raise ValueError("widths must hold at least one width, got none")
-    layers = (kept, kept_next)
+    for name, number in zip(("kept", "kept_next"), layers, strict=True):
+        if number > (most := widths[0] ** 2):
+            raise ValueError(
+                f"{name} must be at most {most}, the weights of the narrowest of widths, "
+                f"got {shown(number)}"
+            )
     exact = [float(disconnection_probability((w,) * 3, layers)) for w in widths]
     drawn = [simulate_disconnection((w,) * 3, layers, models=models, seed=seed) for w in widths]
-    bounded = [w for w in widths if w > kept + kept_next]
-    bounds = [disconnection_bounds(w, kept, kept_next) for w in bounded]
+    bounded = [w for w in widths if w > sum(layers)]
+    bounds = [disconnection_bounds(w, *layers) for w in bounded]
 
     figure = Picture((8.0, 4.6), facecolor=WHITE, layout="constrained")
     axes = figure.add_subplot(facecolor=WHITE)
@@ -77,7 +81,7 @@ def disconnection_figure(
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("width", color=INK)
-    axes.set_ylabel(f"probability of no path, {kept} and {kept_next} weights kept", color=INK)
+    axes.set_ylabel(f"probability of no path, {layers[0]} and {layers[1]} weights kept", color=INK)
     axes.tick_params(colors=GREY)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -65,3 +65,9 @@ def test_bad_arguments(mlp: Case):
         row_l1_norms(mlp.hessian(), torch.tensor([57]))
     with pytest.raises(ValueError, match=r"weights must be a vector of at least one"):
         magnitude_percentiles(torch.zeros(0))
+
+
+def test_no_rows_have_no_norms(mlp: Case):
+    norms = row_l1_norms(mlp.hessian(), torch.tensor([], dtype=torch.int64))
+    assert norms.shape == (0,)
+    assert norms.dtype == torch.float64

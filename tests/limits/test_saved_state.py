@@ -146,3 +146,34 @@ def test_the_command_keeps_what_is_finished_when_it_is_stopped(tmp_path: Path, k
     assert {path.name for path in tmp_path.iterdir()} == {
         "net.pt", "data.npz", "state.pt", "state.pt.lock",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ([("seed", 0)], "description must be texts and numbers by name, got"),
+        ({1: "seed"}, "description must be texts and numbers by name, got 1"),
+        ({"seed": [0]}, r"description\['seed'\] must be a number, got \[0\]"),
+        ({"seed": 1j}, r"description\['seed'\] must be a number, got 1j"),
+    ],
+)
+def test_a_description_is_texts_and_numbers(tmp_path: Path, description, message: str):
+    path = tmp_path / "state.pt"
+    save_state(state(), path, description=DESCRIPTION)
+    before = path.read_bytes()
+    for call in (
+        lambda: save_state(state(), path, description=description),
+        lambda: load_state(path, description=description),
+        lambda: StateKeeper(path, description),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+    assert path.read_bytes() == before
+    with pytest.raises(ValueError, match=r"description\['x'\] must be finite, got nan"):
+        save_state(state(), path, description={"x": float("nan")})
+
+
+def test_numpy_s_numbers_are_numbers_of_a_description(tmp_path: Path):
+    path = tmp_path / "state.pt"
+    save_state(state(), path, description={"seed": np.int64(2**62 + 1), "x": np.float32(0.5)})
+    assert same(load_state(path, description={"seed": 2**62 + 1, "x": 0.5}), state())

@@ -100,6 +100,7 @@ def comparison(
         ValueError: As `playground`; or if the two have different inputs or outputs.
         TypeError: As `playground`.
     """
+    checked_text("title", title, absent=False)
     return _page(
         "comparison",
         [_frame("left", left, "left"), _frame("right", right, "right")],
@@ -134,6 +135,7 @@ def film(
         >>> model = MLP((2, 3, 1))
         >>> page = film([(f"round {i}", model, None) for i in range(3)])
     """
+    checked_text("title", title, absent=False)
     named = [
         _frame(f"frames[{n}]", f, str(n + 1))
         for n, f in enumerate(checked_items("frames", frames, tuple))

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from prunelimits.arguments import checked_file
 from prunelimits.resuming import write_whole
 from prunelimits.viz.pages.content import Content, PlayContent
 
@@ -68,9 +69,11 @@ class Page:
         """Writes the page to a file, whole or not at all.
 
         Raises:
+            TypeError: If `path` is no path.
+            ValueError: If it is a folder.
             OSError: If the file cannot be written; then an existing one is as it was.
         """
-        write_whole(self.html.encode(), path)
+        write_whole(self.html.encode(), checked_file("path", path))
 
     def open(self) -> Path:
         """Shows the page in the browser, from a new temporary file, which is returned.
