@@ -1,6 +1,12 @@
-"""What all tests share: Hypothesis never fails a test for the time it takes."""
+"""What all tests share: the time a test takes is no verdict, and Ctrl-C reaches child processes."""
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# What a shell runs in the background ignores interrupts, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
