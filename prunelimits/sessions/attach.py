@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from prunelimits.arguments import checked_generator, checked_instance
+from prunelimits.arguments import checked_generator, checked_instance, checked_integer
 from prunelimits.masks import check_masks, count
 from prunelimits.problem import problem_of
 from prunelimits.pruners import AbstractPruner, Normalise, Part, Rewind, prunable, prune
@@ -96,6 +96,10 @@ def attach(
     """
     checked_instance("model", model, nn.Module, "a module")
     optimizers = checked_optimizers(optimizer)
+    checked_integer("start", start, 0)
+    for name, value in (("every", every), ("steps", steps)):
+        if value is not None:
+            checked_integer(name, value, 1)
     parts: dict[str, Any] = {
         "include": checked_parts("include", include),
         "ignore": checked_parts("ignore", ignore),
@@ -104,6 +108,7 @@ def attach(
     asked: dict[str, Any] = {"keep": keep, "sparsity": sparsity, "masks": masks}
     if not isinstance(pruner, AbstractPruner):
         given = {**asked, "every": every, "steps": steps, "start": start or None}
+        checked_instance("pruner", pruner, dict, "a pruner, such as GMP(), or masks by name")
         _check_none({**given, **task, **parts, "normalise": normalise, "generator": generator})
         terms = _of_masks(pruner, model)
         problem = problem_of(model)[0]
@@ -153,7 +158,6 @@ def _of_pruner(
 
 
 def _of_masks(masks: Masks, model: nn.Module) -> Terms:
-    checked_instance("pruner", masks, dict, "a pruner, such as GMP(), or masks by name")
     params = dict(model.named_parameters())
     check_masks(params, masks)
     moved = {name: mask.to(params[name].device) for name, mask in masks.items()}
