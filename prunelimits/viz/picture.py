@@ -16,7 +16,7 @@ class Picture(Figure):
 
     Examples:
         >>> Picture((2.0, 1.0))._repr_png_()[:4]
-        b'\\x89PNG'
+        b'\x89PNG'
     """
 
     def _repr_png_(self) -> bytes:
