@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pickle
-import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from prunelimits.cli.importing import current_folder_importable
 from prunelimits.saving import load
 from prunelimits.saving.network import FORMAT
 from prunelimits.types import Masks
@@ -66,16 +66,13 @@ def made(name: str) -> nn.Module:
     module, _, factory = name.partition(":")
     if not module or not factory:
         raise ValueError(f"--model must be MODULE:FACTORY, such as my_models:resnet, got {name!r}")
-    # As `python -m` does: modules in the current folder are found.
-    sys.path.insert(0, str(Path.cwd()))
     try:
-        found: object = importlib.import_module(module)
+        with current_folder_importable():
+            found: object = importlib.import_module(module)
         for part in factory.split("."):
             found = getattr(found, part)
     except AttributeError as error:
         raise ValueError(f"--model {name}: {error}") from error
-    finally:
-        sys.path.remove(str(Path.cwd()))
     result: object = found() if callable(found) else found
     if not isinstance(result, nn.Module):
         raise TypeError(f"--model {name} must make a torch.nn.Module, got {type(result).__name__}")
