@@ -96,6 +96,10 @@ class Search:
     """Leave out larger networks in the second phase (weights and biases)."""
     first_per_count: dict[int, int] = field(default_factory=dict[int, int])
     """Layer and n, such as 1 3: of that layer's masks, only the first n of each size."""
+    subset_order: Literal["ascending", "published"] = "ascending"
+    """In which order masks are the first: by ascending rows, or that of the paper's code."""
+    first_phase_max_nonzeros: Count = None
+    """Leave out larger networks in the first phase (weights and biases)."""
     symmetry: Literal["layer", "network"] = "layer"
     """Count networks as equal by each layer's row order, or by any renumbering of hidden units."""
     inputs: Literal["all", "any"] | None = None
@@ -176,6 +180,8 @@ class Search:
             min_nonzeros=self.min_nonzeros,
             max_nonzeros=self.max_nonzeros,
             first_per_count=self.first_per_count,
+            subset_order=self.subset_order,
+            first_phase_max_nonzeros=self.first_phase_max_nonzeros,
             symmetry=self.symmetry,
             inputs=self.inputs or ("all" if self.data is None else "any"),
             held_out=self.held_out,

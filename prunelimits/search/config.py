@@ -6,9 +6,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from prunelimits.arguments import (
+    checked_choice,
     checked_flag,
     checked_instance,
     checked_integer,
@@ -17,6 +18,7 @@ from prunelimits.arguments import (
     checked_sequence,
 )
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.every_widths import MOST_HIDDEN_LAYERS
 from prunelimits.models import check_widths
 from prunelimits.search.spaces import (
@@ -28,6 +30,8 @@ from prunelimits.search.spaces import (
     checked_pairs,
 )
 from prunelimits.training import Recipe, search_recipes
+
+_LATER_OPTIONS = {"subset_order": "ascending", "first_phase_max_nonzeros": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,9 @@ class SearchConfig:
         max_nonzeros: Phase two skips larger networks; it may be left with none.
         first_per_count: Layer -> n: phase two takes only the first n masks of that layer for each
             number of nonzeros (Appendix D). Kept as pairs.
+        subset_order: Which masks of a layer are the first: by `"ascending"` rows, or in the order
+            of the paper's `"published"` code, as in `EligibleMasks`.
+        first_phase_max_nonzeros: Phase one skips larger networks.
         symmetry: Which networks phase two takes for equal, see `ModelMasks`.
         inputs: `"all"`: every network uses every input, as in the paper. `"any"`: phase two also
             tries networks that leave inputs unused, which for most tables are the sparsest. Phase
@@ -85,6 +92,8 @@ class SearchConfig:
     min_nonzeros: int | None = None
     max_nonzeros: int | None = None
     first_per_count: Mapping[int, int] | tuple[tuple[int, int], ...] | None = ()
+    subset_order: Order = "ascending"
+    first_phase_max_nonzeros: int | None = None
     symmetry: Symmetry = "layer"
     inputs: Used = "all"
     held_out: float = 0.0
@@ -108,6 +117,20 @@ class SearchConfig:
             keep("widths", check_widths(checked_integers("widths", self.widths)))
         first = () if self.first_per_count is None else self.first_per_count
         keep("first_per_count", checked_pairs("first_per_count", first))
+        checked_choice("subset_order", self.subset_order, get_args(Order))
+        if self.subset_order == "published" and self.symmetry == "network":
+            raise ValueError(
+                "subset_order must be left out with symmetry='network', whose layers have no lists "
+                f"of their own, got {self.subset_order!r}"
+            )
+        if self.first_phase_max_nonzeros is not None:
+            most = checked_integer("first_phase_max_nonzeros", self.first_phase_max_nonzeros, 1)
+            keep("first_phase_max_nonzeros", most)
+            if self.widths is not None:
+                raise ValueError(
+                    "first_phase_max_nonzeros cannot be combined with widths, which leave phase "
+                    f"one out, got {most}"
+                )
         if self.every_widths:
             self._check_every_widths()
         # Any widths of this depth do: all of a filter is checked here, before phase one.
@@ -126,6 +149,8 @@ class SearchConfig:
             "widths": self.widths,
             "min_nonzeros": self.min_nonzeros,
             "first_per_count": self.first_per_count or None,
+            "subset_order": self.subset_order if self.subset_order == "published" else None,
+            "first_phase_max_nonzeros": self.first_phase_max_nonzeros,
         }
         for name, value in unused.items():
             if value is not None:
@@ -139,7 +164,7 @@ class SearchConfig:
             return EveryWidths(self.max_nonzeros, self.hidden_layers, self.inputs)
         if self.widths is not None:
             return self.masks_of(self.widths)
-        return StructuredWidths(self.width, self.hidden_layers)
+        return StructuredWidths(self.width, self.hidden_layers, self.first_phase_max_nonzeros)
 
     def masks_of(self, widths: tuple[int, ...]) -> MasksOf:
         """Phase two for these widths."""
@@ -150,11 +175,18 @@ class SearchConfig:
             self.max_nonzeros,
             checked_pairs("first_per_count", self.first_per_count or ()),
             self.inputs,
+            self.subset_order,
         )
 
     def to_json(self) -> str:
         """The description as JSON, the same text for equal descriptions."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        values = dataclasses.asdict(self)
+        # Options that came later are left out where they are not used: a store of an earlier
+        # version is then still one of the same search.
+        for name, default in _LATER_OPTIONS.items():
+            if values[name] == default:
+                del values[name]
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> SearchConfig:

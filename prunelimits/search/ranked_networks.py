@@ -54,9 +54,20 @@ class AbstractSpace(ABC):
 
 
 class WidthSpace(AbstractSpace):
-    """Phase one: all networks of 1 to `width` units in every hidden layer, fully connected."""
+    """Phase one: all networks of 1 to `width` units in every hidden layer, fully connected.
 
-    def __init__(self, inputs: int, outputs: int, *, hidden_layers: int, width: int) -> None:
+    Those with more than `max_nonzeros` weights and biases are left out.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        hidden_layers: int,
+        width: int,
+        max_nonzeros: int | None = None,
+    ) -> None:
         if width**hidden_layers > _MOST_WIDTHS:
             raise ValueError(
                 f"width and hidden_layers must give at most {_MOST_WIDTHS:,} choices of widths, "
@@ -65,6 +76,9 @@ class WidthSpace(AbstractSpace):
         hidden = itertools.product(range(1, width + 1), repeat=hidden_layers)
         table = np.array([(inputs, *units, outputs) for units in hidden], dtype=np.int64)
         nonzeros = (table[:, 1:] * (table[:, :-1] + 1)).sum(1)
+        if max_nonzeros is not None:
+            small = nonzeros <= max_nonzeros
+            table, nonzeros = table[small], nonzeros[small]
         # A stable sort: widths of the same size stay in lexicographic order.
         order = np.argsort(nonzeros, kind="stable")
         self._widths, self._nonzeros = table[order], nonzeros[order]

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 from prunelimits.arguments import checked_choice, checked_integer, checked_integers, shown
 from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.enumeration.eligible_counts import Used
+from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.every_widths import MOST_HIDDEN_LAYERS
 from prunelimits.models import check_widths
 from prunelimits.search.ranked_networks import AbstractSpace, FamilySpace, MaskSpace, WidthSpace
@@ -31,20 +32,27 @@ class StructuredWidths:
     Attributes:
         width: Units of a hidden layer, at most; at least 1.
         hidden_layers: How many hidden layers.
+        max_nonzeros: Larger networks are left out; None: none.
         number: Of the phase, 1.
 
     Examples:
         >>> StructuredWidths(width=16, hidden_layers=3).space(2, 1).count
         4096
+        >>> StructuredWidths(width=16, hidden_layers=3, max_nonzeros=60).space(2, 1).count
+        339
     """
 
     width: int
     hidden_layers: int
+    max_nonzeros: int | None = None
     number: ClassVar[Literal[1]] = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", checked_integer("width", self.width, 1))
         _keep_hidden_layers(self)
+        if self.max_nonzeros is not None:
+            most = checked_integer("max_nonzeros", self.max_nonzeros, 0)
+            object.__setattr__(self, "max_nonzeros", most)
 
     def space(self, inputs: int, outputs: int) -> AbstractSpace:
         """The networks by rank.
@@ -70,6 +78,8 @@ class MasksOf:
         first_per_count: (layer, n): of that layer's masks only the first n of each size; a mapping
             is taken too.
         inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
+        order: In which order a layer's masks are listed, see `EligibleMasks`: which of them are the
+            first.
         number: Of the phase, 2.
 
     Raises:
@@ -88,6 +98,7 @@ class MasksOf:
     max_nonzeros: int | None = None
     first_per_count: FirstPerCount = ()
     inputs: Used = "all"
+    order: Order = "ascending"
     number: ClassVar[Literal[2]] = 2
 
     def __post_init__(self) -> None:
@@ -113,6 +124,7 @@ class MasksOf:
             max_nonzeros=self.max_nonzeros,
             first_per_count=dict(self.first_per_count),
             inputs=self.inputs,
+            order=self.order,
         )
 
     def space(self, inputs: int, outputs: int) -> AbstractSpace:
@@ -239,7 +251,13 @@ def checked_pairs(name: str, value: object) -> FirstPerCount:
 def _space(phase: Phase, inputs: int, outputs: int) -> AbstractSpace:
     match phase:
         case StructuredWidths():
-            return WidthSpace(inputs, outputs, hidden_layers=phase.hidden_layers, width=phase.width)
+            return WidthSpace(
+                inputs,
+                outputs,
+                hidden_layers=phase.hidden_layers,
+                width=phase.width,
+                max_nonzeros=phase.max_nonzeros,
+            )
         case MasksOf():
             return MaskSpace(phase.masks())
         case EveryWidths():

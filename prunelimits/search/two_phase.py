@@ -185,6 +185,11 @@ def _check_task(config: SearchConfig, task: Task) -> None:
                 f"at most {phase.max_nonzeros} nonzeros, got {config.width}"
             )
     if listed_space(phase, task).count == 0:
+        if isinstance(phase, StructuredWidths):
+            raise ValueError(
+                f"there are no {phase} with at most {phase.max_nonzeros} nonzeros: change "
+                "first_phase_max_nonzeros"
+            )
         raise ValueError(
             f"there are no {phase} with {config.min_nonzeros or 0} to {config.max_nonzeros} "
             "nonzeros: change min_nonzeros or max_nonzeros"

@@ -117,6 +117,31 @@ def test_both_phases_run_from_one_command(data: Path, capsys: pytest.CaptureFixt
     assert "Phase 2: masks of widths 2-1-1" in printed
 
 
+def test_the_first_phase_ends_at_a_size(data: Path, capsys: pytest.CaptureFixture[str]):
+    small = ["--hidden-layers", "1", "--width", "3", "--epochs", "1", "--batch-size", "50"]
+    command = ["search", *small, "--data", str(data), "--target", "0.99", "--first-phase-only"]
+    assert main([*command, "--first-phase-max-nonzeros", "9"]) == 0
+    # Widths 2-1-1 and 2-2-1, six recipes.
+    assert "12 of 12 trainings done" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_paper_s_order_chooses_other_first_masks(
+    data: Path, capsys: pytest.CaptureFixture[str]
+):
+    command = ["search", *SMALL, "--data", str(data), "--target", "0.4"]
+    command += ["--first-per-count", "1", "1"]
+    for order in ("ascending", "published"):
+        assert main([*command, "--subset-order", order, "--store", f"{order}.sqlite"]) == 0
+    assert main([*command, "--store", "published.sqlite"]) == 1
+    assert 'subset_order is "published", asked for nothing' in capsys.readouterr().err
+    spaces = [
+        pl.ModelMasks((2, 3, 2, 1), first_per_count={1: 1}, order=o)
+        for o in ("ascending", "published")
+    ]
+    chosen = [{pl.masks.flatten(masks).numpy().tobytes() for masks in space} for space in spaces]
+    assert chosen[0] != chosen[1]
+
+
 def test_the_same_command_goes_on_and_another_is_refused(
     data: Path, capsys: pytest.CaptureFixture[str]
 ):

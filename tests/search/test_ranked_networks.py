@@ -35,6 +35,23 @@ def test_every_choice_of_widths_comes_once_and_by_size(layers: int, width: int):
     assert space.nonzeros(range(space.count)).tolist() == sizes
 
 
+@pytest.mark.parametrize("most", [8, 9, 13, 20, 1000])
+def test_phase_one_may_end_at_a_size(most: int):
+    every = WidthSpace(2, 1, hidden_layers=2, width=4)
+    capped = WidthSpace(2, 1, hidden_layers=2, width=4, max_nonzeros=most)
+    expected = [every.widths(rank) for rank in range(every.count)]
+    expected = [widths for widths in expected if parameters(widths) <= most]
+    assert [capped.widths(rank) for rank in range(capped.count)] == expected
+    # What a network is trained from does not depend on the space.
+    ranks = range(capped.count)
+    assert capped.keys(ranks).tolist() == every.keys(ranks).tolist()
+
+
+@pytest.mark.parametrize(("below", "count"), [(61, 339), (37, 93)])
+def test_the_papers_first_phases_from_its_own_starts(below: int, count: int):
+    assert WidthSpace(2, 1, hidden_layers=3, width=16, max_nonzeros=below - 1).count == count
+
+
 def test_widths_are_leading_blocks_of_the_widest():
     space = WidthSpace(2, 1, hidden_layers=2, width=3)
     ranks = [1, 4, 7]

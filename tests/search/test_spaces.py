@@ -20,10 +20,12 @@ from prunelimits.search.spaces import (
 PHASES: list[Phase] = [
     StructuredWidths(3, 2),
     StructuredWidths(3, 3),
+    StructuredWidths(3, 3, 20),
     MasksOf((2, 3, 1)),
     MasksOf((2, 3, 1), "network"),
     MasksOf((2, 7, 3, 3, 1), min_nonzeros=20, max_nonzeros=36, first_per_count=((1, 3),)),
     MasksOf((2, 3, 1), inputs="any"),
+    MasksOf((2, 3, 1), order="published"),
     EveryWidths(20, 3),
     EveryWidths(20, 3, "any"),
 ]
@@ -53,6 +55,9 @@ def test_a_space_is_that_of_its_description():
     filtered = MasksOf((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3})
     assert filtered.space(2, 1).count == 63_208
     assert filtered.masks() == ModelMasks((2, 7, 3, 3, 1), max_nonzeros=49, first_per_count={1: 3})
+    published = MasksOf((2, 6, 3, 2, 1), max_nonzeros=44, first_per_count={1: 6}, order="published")
+    assert published.space(2, 1).count == 23_528
+    assert published.masks().order == "published"
     assert EveryWidths(28, 3).space(2, 1).count == 80_578
     assert EveryWidths(5, 3).space(2, 1).count == 0
     assert MasksOf((2, 3, 1), max_nonzeros=4).space(2, 1).count == 0
@@ -73,6 +78,8 @@ def test_the_widest_layer_is_that_of_some_network(
     ("make", "error", "message"),
     [
         (lambda: StructuredWidths(0, 1), ValueError, "width must be at least 1, got 0"),
+        (lambda: StructuredWidths(2, 1, -1), ValueError, "max_nonzeros must be at least 0, got -1"),
+        (lambda: MasksOf((2, 3, 1), order="first"), ValueError, "order must be one of"),
         (lambda: StructuredWidths(1, 1.5), TypeError, "hidden_layers must be an integer"),
         (
             lambda: StructuredWidths(16, 8).space(2, 1),

@@ -405,6 +405,32 @@ def test_bad_input_is_named_and_leaves_no_file(
             r"widths cannot be combined with every_widths, got \(2, 3, 1\)",
         ),
         ({"target": 0.9, "symmetry": "all"}, ValueError, "symmetry must be one of 'layer'"),
+        ({"target": 0.9, "subset_order": "first"}, ValueError, "subset_order must be one of"),
+        (
+            {"target": 0.9, "subset_order": "published", "symmetry": "network"},
+            ValueError,
+            "subset_order must be left out with symmetry='network'",
+        ),
+        (
+            {"target": 0.9, "first_phase_max_nonzeros": 0},
+            ValueError,
+            "first_phase_max_nonzeros must be at least 1, got 0",
+        ),
+        (
+            {"target": 0.9, "first_phase_max_nonzeros": 30, "widths": (2, 3, 1)},
+            ValueError,
+            "first_phase_max_nonzeros cannot be combined with widths",
+        ),
+        (
+            {
+                "target": 0.9,
+                "first_phase_max_nonzeros": 30,
+                "every_widths": True,
+                "max_nonzeros": 20,
+            },
+            ValueError,
+            "first_phase_max_nonzeros cannot be combined with every_widths, got 30",
+        ),
     ],
 )
 def test_a_description_is_checked(
@@ -419,6 +445,17 @@ def test_a_description_survives_json():
         target=0.9, widths=(2, 3, 1), first_per_count={1: 3}, recipes=(Recipe(epochs=3),)
     )
     assert SearchConfig.from_json(config.to_json()) == config
+    later = SearchConfig(target=0.9, subset_order="published", first_phase_max_nonzeros=30)
+    assert SearchConfig.from_json(later.to_json()) == later
+    # What earlier versions wrote stays the same search.
+    assert "subset_order" not in config.to_json()
+    assert "first_phase_max_nonzeros" not in config.to_json()
+
+
+def test_a_first_phase_without_networks_is_told(data: Data):
+    config = SearchConfig(target=0.9, width=2, hidden_layers=1, first_phase_max_nonzeros=4)
+    with pytest.raises(ValueError, match="at most 4 nonzeros: change first_phase_max_nonzeros"):
+        combinatorial_search(config, *data)
 
 
 def test_the_engine_that_worked_is_recorded(config: SearchConfig, data: Data):
