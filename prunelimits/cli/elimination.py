@@ -215,6 +215,11 @@ def print_elimination(result: EliminationResult) -> None:
             f"Sparsest network {goal}: [bold]{best.nonzeros} nonzeros[/bold] "
             f"({best.with_biases} with a bias for every unit), score {best.score:.2%}"
         )
+    if result.method.margin:
+        console.print(
+            "A sample counts only with a logit beyond "
+            f"{result.method.margin:g} standard deviations of the logits"
+        )
     if not result.finished:
         console.print("Not finished: the same command goes on.")
     console.print(f"{result.epochs:,} passes of a network over the data in {result.seconds:,.0f} s")

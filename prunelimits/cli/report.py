@@ -93,6 +93,11 @@ def _summary(result: SearchResult) -> str:
         )
     if (mark := paper_mark(result)) is not None:
         lines.append(f"The paper's search at {target}: {mark[0]} nonzeros, accuracy {mark[1]:.2%}")
+    if result.config.margin:
+        lines.append(
+            "A sample counts only with a logit beyond "
+            f"{result.config.margin:g} standard deviations of the logits"
+        )
     diverged = sum(size.diverged for phase in result.phases for size in phase.sizes)
     if diverged:
         lines.append(f"{diverged:,} trainings diverged and count as not accurate")

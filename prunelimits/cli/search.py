@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,6 +38,7 @@ _FOR_ELIMINATION = [
     "initial",
     "data",
     "held_out",
+    "margin",
     "minutes",
     "pictures",
     "quiet",
@@ -110,6 +111,8 @@ class Search:
     """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
+    margin: float = 0.0
+    """A sample counts only with a logit beyond so many standard deviations of the logits."""
     shard_size: int = 512
     """Trainings in one step of the progress, which is what an interruption can lose."""
     order: Literal["fewest", "shuffled"] = "fewest"
@@ -185,6 +188,7 @@ class Search:
             symmetry=self.symmetry,
             inputs=self.inputs or ("all" if self.data is None else "any"),
             held_out=self.held_out,
+            margin=self.margin,
             shard_size=self.shard_size,
         )
 
@@ -198,8 +202,16 @@ class Search:
         ]
         if ignored:
             raise ValueError(f"--method elimination does not know {', '.join(ignored)}")
+        method = self.elimination
+        if self.margin and method.margin not in (0, self.margin):
+            raise ValueError(
+                "--margin and --elimination.margin are the same: give one of them, got "
+                f"{self.margin} and {method.margin}"
+            )
+        if self.margin:
+            method = replace(method, margin=self.margin)
         return search_by_elimination(
-            self.elimination,
+            method,
             (self.elimination_dense, self.elimination_recovery),
             None if self.data is None else read_data(self.data),
             target=self.target,

@@ -51,6 +51,8 @@ class Elimination:
         biases: `"free"` prunes biases like other parameters. `"outgoing"` is the paper's rule for
             pruners (Section 3.4): a hidden unit's bias is there as long as the unit is, an
             output's always, and both count.
+        margin: The score is the accuracy with this margin, see `training.evaluate`: 0 as the paper
+            counts. Above 0 no tie and no rounding decides which networks go on.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -72,6 +74,7 @@ class Elimination:
     slack: float = 0.02
     evolved: int = 1
     biases: Biases = "free"
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("networks", "beam", "per_origin", "tries"):
@@ -79,7 +82,8 @@ class Elimination:
         self._set("evolved", checked_integer("evolved", self.evolved, 0))
         for name in ("unit_share", "step"):
             self._set(name, checked_number(name, getattr(self, name), above=0, below=1))
-        self._set("slack", checked_number("slack", self.slack, least=0))
+        for name in ("slack", "margin"):
+            self._set(name, checked_number(name, getattr(self, name), least=0))
         checked_choice("biases", self.biases, get_args(Biases))
         for name in ("dense", "recovery"):
             if getattr(self, name) is not None:

@@ -80,6 +80,8 @@ class Description:
         Raises:
             KeyError, TypeError, ValueError: If it is not what `to_dict` gave.
         """
+        # Stores of earlier versions have no margin.
+        values = {"margin": 0.0} | values
         method = {field.name: values[field.name] for field in dataclasses.fields(Elimination)}
         for name in ("dense", "recovery"):
             method[name] = Recipe(**method[name])

@@ -35,6 +35,7 @@ from prunelimits.elimination.trainer import Trainer
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble
+from prunelimits.training.fit import checked_margin
 
 
 class NothingFoundWarning(UserWarning):
@@ -123,7 +124,8 @@ def eliminate(
         networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
         data = EliminationData.of(x, y, measure, networks.widths, loss)
         method = replace(method, **method.recipes(len(data.x))._asdict())
-        rounds = Rounds(method, Trainer(data, seed, engine), goal, seed, networks, trained)
+        trainer = Trainer(data, seed, engine, checked_margin(method.margin, data.loss))
+        rounds = Rounds(method, trainer, goal, seed, networks, trained)
         description = Description.of(method, goal, data, networks, trained, seed)
         file = None if store is None else stack.enter_context(StateFile(store, description))
         state = _run(rounds, file, time_limit, on_round)

@@ -42,10 +42,14 @@ class Trainer:
         data: The task.
         seed: Decides the order of the samples and which of them are a sample.
         engine: Who computes. None: the fastest.
+        margin: Of the score, see `training.evaluate`.
     """
 
-    def __init__(self, data: EliminationData, seed: int, engine: AbstractEngine | None) -> None:
+    def __init__(
+        self, data: EliminationData, seed: int, engine: AbstractEngine | None, margin: float = 0.0
+    ) -> None:
         self.data, self.seed, self.engine = data, seed, engine
+        self.margin = margin
         x, y = data.x, data.y
         generator = torch.Generator().manual_seed(int(derive(seed, -1)[0] >> 1))
         chosen = torch.randperm(len(x), generator=generator, device="cpu")[:_SCREENED].sort().values
@@ -68,7 +72,7 @@ class Trainer:
         )
         ensemble = result.ensemble
         trained = replace(networks, params=ensemble.params, masks=ensemble.masks, loss=result.loss)
-        if self.data.measure_x is self.data.x:
+        if self.data.measure_x is self.data.x and not self.margin:
             trained = replace(trained, score=self._score(result.accuracy, result.loss))
         else:
             trained = self._measured(trained)
@@ -85,6 +89,7 @@ class Trainer:
             loss=self.data.loss,
             seed=self._round_seed(round_),
             engine=self.engine,
+            margin=self.margin,
         )
         evolved = self.measured(replace(networks, params=ensemble.params))
         return self._costing(networks, _GENERATIONS * _POPULATION, evolved)
@@ -119,6 +124,7 @@ class Trainer:
             self.data.measure_y,
             loss=self.data.loss,
             engine=self.engine,
+            margin=self.margin,
         )
         score = self._score(result.accuracy, result.loss)
         return replace(networks, score=score.nan_to_num(nan=-torch.inf))

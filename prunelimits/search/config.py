@@ -31,7 +31,7 @@ from prunelimits.search.spaces import (
 )
 from prunelimits.training import Recipe, search_recipes
 
-_LATER_OPTIONS = {"subset_order": "ascending", "first_phase_max_nonzeros": None}
+_LATER_OPTIONS = {"subset_order": "ascending", "first_phase_max_nonzeros": None, "margin": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class SearchConfig:
             one is the same: its networks are fully connected.
         held_out: Share of the data on which accuracy is measured and nothing is trained. 0 measures
             on the training data, as the paper does.
+        margin: Accuracy is that with this margin, see `training.evaluate`; 0 as the paper counts.
         shard_size: Trainings in one batch, which is also what an interruption can lose, and which
             compete with each other in `halving`.
 
@@ -77,7 +78,7 @@ class SearchConfig:
 
     Examples:
         >>> SearchConfig(target=0.9, width=8, hidden_layers=2).first_phase
-        StructuredWidths(width=8, hidden_layers=2)
+        StructuredWidths(width=8, hidden_layers=2, max_nonzeros=None)
     """
 
     target: float
@@ -97,6 +98,7 @@ class SearchConfig:
     symmetry: Symmetry = "layer"
     inputs: Used = "all"
     held_out: float = 0.0
+    margin: float = 0.0
     shard_size: int = 512
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ class SearchConfig:
 
         keep("target", checked_number("target", self.target, above=0, most=1))
         keep("held_out", checked_number("held_out", self.held_out, least=0, below=1))
+        keep("margin", checked_number("margin", self.margin, least=0))
         keep("seed", checked_integer("seed", self.seed))
         for name in ("width", "seeds", "shard_size"):
             keep(name, checked_integer(name, getattr(self, name), 1))

@@ -183,9 +183,15 @@ def _train(
 def _correct(task: Task, config: SearchConfig, result: FitResult, engine: AbstractEngine) -> Tensor:
     """Samples that each member classifies right, or `DIVERGED`, int32 `(members,)`."""
     accuracy = result.accuracy
-    if config.held_out:
-        measured = (task.measure_x, task.measure_y)
-        accuracy = evaluate(result.ensemble, *measured, loss=task.loss, engine=engine).accuracy
+    if config.held_out or config.margin:
+        accuracy = evaluate(
+            result.ensemble,
+            task.measure_x,
+            task.measure_y,
+            loss=task.loss,
+            engine=engine,
+            margin=config.margin,
+        ).accuracy
     correct = (accuracy * len(task.measure_x)).round().int()
     return correct.masked_fill(result.diverged, DIVERGED)
 

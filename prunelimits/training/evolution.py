@@ -25,7 +25,7 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
-from prunelimits.training.fit import evaluate
+from prunelimits.training.fit import checked_margin, evaluate
 
 Numbers = NDArray[np.float64]
 
@@ -48,6 +48,7 @@ def evolve(
     loss: Loss | None = None,
     seed: int = 0,
     engine: AbstractEngine | None = None,
+    margin: float = 0.0,
 ) -> MLPEnsemble:
     """The best parameters that an evolution strategy finds near those of every member.
 
@@ -69,6 +70,7 @@ def evolve(
         loss: As in `fit`; for squared error it is the loss that is minimised.
         seed: Decides the candidates, of every member alike: for other tries take other seeds.
         engine: Who measures. None: the fastest that supports the ensemble.
+        margin: What is maximised is the accuracy with this margin, see `evaluate`.
 
     Raises:
         ValueError: If data do not fit the ensemble or a number is out of its range.
@@ -92,11 +94,12 @@ def evolve(
     word = int(derive(checked_integer("seed", seed), 0)[0] >> 1)
     if engine is not None:
         checked_instance("engine", engine, AbstractEngine, "an engine or None")
+    margin = checked_margin(margin, loss)
     kept = _KeptParameters(ensemble)
 
     def scores(values: Sequence[Numbers]) -> Numbers:
         """What to maximise, `(members, copies)`, of copies with these kept parameters."""
-        measured = evaluate(kept.scattered(values), x, y, loss=loss, engine=engine)
+        measured = evaluate(kept.scattered(values), x, y, loss=loss, engine=engine, margin=margin)
         score = -measured.loss if loss == "mse" else measured.accuracy
         return score.nan_to_num(nan=-torch.inf).view(len(values), -1).cpu().numpy()
 

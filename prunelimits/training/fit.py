@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_integers
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_integers,
+    checked_number,
+)
 from prunelimits.modes import in_plain_modes
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training.cost import Cost, training_cost
@@ -19,6 +24,7 @@ from prunelimits.training.engines import default_engine
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.initialisation import member_seeds
 from prunelimits.training.live_units import without_dead_units
+from prunelimits.training.margins import accuracy_beyond
 from prunelimits.training.plan import make_plan, one_recipe_each
 from prunelimits.training.pruned import train_pruned
 from prunelimits.training.recipe import Recipe
@@ -204,16 +210,61 @@ def evaluate(
     *,
     loss: Loss | None = None,
     engine: AbstractEngine | None = None,
+    margin: float = 0.0,
 ) -> Evaluation:
     """Loss and accuracy of every member on any data, without training.
 
+    Without a margin a sample is right as in the paper: for one output, class 1 where the logit is
+    above zero, class 0 otherwise, so that a logit of exactly zero counts for class 0. With one,
+    only samples count that no tie and no small error decides: with s the standard deviation of the
+    member's logits over all samples (and outputs), a sample of class 1 counts if its logit is above
+    `margin` s and one of class 0 if it is below -`margin` s. For several outputs the logit of its
+    class has to exceed every other by more than `margin` s. The loss is that without a margin.
+
+    Args:
+        ensemble: What is measured.
+        x: Inputs, `(n, inputs)`.
+        y: Labels or targets, as `loss` wants them.
+        loss: As in `fit`.
+        engine: As in `fit`.
+        margin: In standard deviations of the logits; at least 0, which is no margin, and 0 for
+            squared error.
+
     Raises:
-        ValueError: If the data does not fit the ensemble or the loss, or the engine the ensemble.
+        ValueError: If the data does not fit the ensemble or the loss, the engine the ensemble, or
+            `margin` is below 0, or above 0 for squared error.
         TypeError: If an argument is of another kind.
+
+    Examples:
+        >>> params = {"layers.0.weight": torch.ones(1, 1, 1), "layers.0.bias": torch.zeros(1, 1)}
+        >>> line = MLPEnsemble.from_params((1, 1), params)
+        >>> x, y = torch.tensor([[-1.0], [0.0], [0.1], [1.0]]), torch.tensor([0, 0, 1, 1])
+        >>> evaluate(line, x, y).accuracy.item(), evaluate(line, x, y, margin=0.2).accuracy.item()
+        (1.0, 0.5)
     """
     loss, engine = _checked_means(ensemble, loss, engine)
     x, y = _check_data(ensemble, x, y, loss)
-    return engine.evaluate(ensemble, x, y, loss)
+    margin = checked_margin(margin, loss)
+    measured = engine.evaluate(ensemble, x, y, loss)
+    if margin:
+        accuracy = accuracy_beyond(margin, ensemble, x, y, loss, engine)
+        measured = replace(measured, accuracy=accuracy)
+    return measured
+
+
+def checked_margin(margin: object, loss: Loss | None = None) -> float:
+    """`margin` if it is one that `evaluate` takes.
+
+    Raises:
+        ValueError: If it is below 0, or above 0 for squared error.
+        TypeError: If it is no number.
+    """
+    checked = checked_number("margin", margin, least=0)
+    if checked and loss == "mse":
+        raise ValueError(
+            f"margin must be 0 for squared error, which has no classes to tell apart, got {checked}"
+        )
+    return checked
 
 
 def diverged_members(ensemble: MLPEnsemble) -> Tensor:

@@ -237,6 +237,11 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["search", "--initial", "text.npz"], "text.npz is damaged or no"),
         (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
         (["search", "--minutes", "0"], "time_limit must be above 0"),
+        (["search", "--margin", "-1"], "margin must be at least 0, got -1"),
+        (
+            ["search", "--method=elimination", "--margin=0.1", "--elimination.margin=0.2"],
+            "--margin and --elimination.margin are the same",
+        ),
         (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),
         (["show", "none.sqlite"], "none.sqlite does not exist"),
         (["show", "text.npz"], "damaged or no store of prunelimits"),

@@ -29,7 +29,7 @@ from prunelimits.search import (
     combinatorial_search,
     read_result,
 )
-from prunelimits.training import MLPEnsemble, Recipe, TorchEngine
+from prunelimits.training import MLPEnsemble, Recipe, TorchEngine, evaluate
 
 Data = tuple[Tensor, Tensor]
 Contents = Callable[[Path], dict[str, list[tuple[object, ...]]]]
@@ -68,6 +68,20 @@ def test_phase_two_tries_every_mask(config: SearchConfig, data: Data):
         )
     assert result.sparsest is not None
     assert result.sparsest.nonzeros == min(s.nonzeros for s in phase.sizes if s.reached)
+
+
+def test_with_a_margin_accuracy_is_what_lies_beyond_it(config: SearchConfig, data: Data):
+    plain, strict = (
+        combinatorial_search(dataclasses.replace(config, margin=margin), *data)
+        for margin in (0.0, 0.3)
+    )
+    for found in strict.best:
+        params = {n: p.detach().unsqueeze(0) for n, p in found.model.named_parameters()}
+        ensemble = MLPEnsemble.from_params(found.model.widths, params)
+        measured = float(evaluate(ensemble, *data, margin=0.3).accuracy)
+        assert found.accuracy == pytest.approx(measured, abs=1.1 / len(data[0]))
+    sizes = zip(plain.phases[0].sizes, strict.phases[0].sizes, strict=True)
+    assert all(strictly.accuracy <= plainly.accuracy for plainly, strictly in sizes)
 
 
 def test_phase_one_chooses_the_smallest_widths_at_the_target(config: SearchConfig, data: Data):
@@ -405,6 +419,8 @@ def test_bad_input_is_named_and_leaves_no_file(
             r"widths cannot be combined with every_widths, got \(2, 3, 1\)",
         ),
         ({"target": 0.9, "symmetry": "all"}, ValueError, "symmetry must be one of 'layer'"),
+        ({"target": 0.9, "margin": -0.1}, ValueError, "margin must be at least 0, got -0.1"),
+        ({"target": 0.9, "margin": "wide"}, TypeError, "margin must be a number"),
         ({"target": 0.9, "subset_order": "first"}, ValueError, "subset_order must be one of"),
         (
             {"target": 0.9, "subset_order": "published", "symmetry": "network"},
@@ -450,6 +466,7 @@ def test_a_description_survives_json():
     # What earlier versions wrote stays the same search.
     assert "subset_order" not in config.to_json()
     assert "first_phase_max_nonzeros" not in config.to_json()
+    assert "margin" not in config.to_json()
 
 
 def test_a_first_phase_without_networks_is_told(data: Data):
