@@ -6,13 +6,12 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
-#include <vector>
 
+#include "containers.hpp"
 #include "float_mode.hpp"
 #include "interface.hpp"
 #include "keeper.hpp"
@@ -33,9 +32,9 @@ constexpr int64_t PART_MULTIPLY_ADDS = 50'000'000;
 constexpr int64_t NONE = -1;
 
 // The machine's kernels, fastest first.
-const std::vector<const Kernel*>& kernels() {
-  static const std::vector<const Kernel*> found = [] {
-    std::vector<const Kernel*> list;
+const List<const Kernel*>& kernels() {
+  static const List<const Kernel*> found = [] {
+    List<const Kernel*> list;
 #if defined(PRUNELIMITS_X86)
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -117,9 +116,9 @@ class Samples {
 // no thread is left with a long tail. Returns false where memory ran out.
 template <class Work>
 bool run_in_threads(int64_t items, int64_t parts, int threads, int64_t scratch_bytes, Work work) {
-  std::deque<int64_t> waiting;
+  Queue<int64_t> waiting;
   for (int64_t item = 0; item < items; ++item) waiting.push_back(item);
-  std::vector<int64_t> done(items);
+  List<int64_t> done(items);
   std::mutex mutex;
   std::atomic<bool> enough{true};
   // The next item after this one had its turn; none where every other is in another thread.
@@ -140,7 +139,7 @@ bool run_in_threads(int64_t items, int64_t parts, int threads, int64_t scratch_b
       enough = false;
     }
   };
-  std::vector<std::thread> helpers;
+  List<std::thread> helpers;
   try {
     for (int64_t i = 1; i < threads && i < items; ++i) helpers.emplace_back(worker);
   } catch (const std::system_error&) {
@@ -221,7 +220,7 @@ EXPORT int prunelimits_train(const Training* call) try {
   const int64_t batch_size = call->batch_size, first = call->first, steps = call->steps;
   const int64_t steps_per_epoch = call->steps_per_epoch, groups = problem.groups;
   const int64_t size = network.parameters() * kernel.lanes;
-  std::vector<Keeper> keepers;
+  List<Keeper> keepers;
   int64_t largest = 1;
   for (int64_t group = 0; group < groups; ++group) {
     keepers.emplace_back(network, call->kept + group * network.parameters());
@@ -230,7 +229,7 @@ EXPORT int prunelimits_train(const Training* call) try {
   // The steps are cut into parts within an epoch, which the threads divide among them.
   const int64_t work = 3 * batch_size * largest * kernel.lanes;
   const int64_t most = std::max<int64_t>(1, PART_MULTIPLY_ADDS / work);
-  std::vector<int64_t> starts;
+  List<int64_t> starts;
   for (int64_t t = 0, take; t < steps; t += take) {
     starts.push_back(t);
     take = std::min({most, steps - t, steps_per_epoch - (first + t) % steps_per_epoch});

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
+#include "containers.hpp"
 #include "kernel.hpp"
 
 namespace prunelimits {
@@ -47,7 +47,7 @@ class Keeper {
 
   // Weight (r, c) stands at r * row + c * column.
   Pattern pattern(const uint8_t* kept, int rows, int64_t row, int columns, int64_t column) {
-    std::vector<int32_t> starts, places;
+    List<int32_t> starts, places;
     for (int left = 0; left < columns; left += PANEL) {
       for (int r = 0; r < rows; ++r) {
         starts.push_back(int32_t(places.size()));
@@ -63,9 +63,9 @@ class Keeper {
     return {lists_[lists_.size() - 2].data(), lists_.back().data()};
   }
 
-  std::vector<int32_t> parameters_;
-  std::vector<std::vector<int32_t>> lists_;
-  std::vector<Pattern> rows_, columns_;
+  List<int32_t> parameters_;
+  List<List<int32_t>> lists_;
+  List<Pattern> rows_, columns_;
 };
 
 }  // namespace
