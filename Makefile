@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-oldest test-newest lint types docs serve benchmark growth ci clean
+.PHONY: demo test test-all test-oldest test-newest lint types docs serve benchmark growth release ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -72,9 +72,13 @@ benchmark: $(VENV)/.test
 growth: $(VENV)/.test
 	$(BIN)/python benchmarks/growth.py
 
+# The sdist and the wheel that are uploaded, in dist/, tried in an empty environment.
+release:
+	$(PYTHON) .ci/release.py $(VENV)-release
+
 ci: $(VENV)/.dev
-	$(MAKE) lint types docs test
+	$(MAKE) lint types docs test release
 	$(MAKE) demo MINUTES=0.2
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist demo site
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-release build dist demo site

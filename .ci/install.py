@@ -31,6 +31,11 @@ def main() -> None:
     folder, extra, versions = Path(sys.argv[1]).resolve(), *[*sys.argv[2:], "pinned"][:2]
     if versions not in ("pinned", "oldest", "newest"):
         sys.exit(f"versions must be pinned, oldest or newest, got {versions!r}")
+    install(folder, ["-e", f"{ROOT}[{extra}]"], versions)
+
+
+def install(folder: Path, what: list[str], versions: str = "pinned") -> Path:
+    """Installs what pip is told to into an environment, made where needed; its Python."""
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.exists():
         print(f"Making {folder}", flush=True)
@@ -51,8 +56,9 @@ def main() -> None:
         pins = Path(temporary, "constraints.txt")
         pins.write_text("\n".join(constraints) + "\n")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        print(f"Installing prunelimits[{extra}] with its dependencies", flush=True)
-        subprocess.run([*pip, "-c", pins, "-e", f"{ROOT}[{extra}]"], check=True)
+        print(f"Installing {Path(what[-1]).name} with its dependencies", flush=True)
+        subprocess.run([*pip, "-c", pins, *what], check=True)
+    return python
 
 
 def oldest(pyproject: bytes) -> list[str]:
