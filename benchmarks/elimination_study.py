@@ -4,6 +4,7 @@
     python benchmarks/elimination_study.py 0.95 --biases outgoing
     python benchmarks/elimination_study.py 0.95 --change tries=12   # one choice, another way
     python benchmarks/elimination_study.py 0.95 --widths 2 4 1 4 1   # from a network with a waist
+    python benchmarks/elimination_study.py 0.95 --change margin=0.01   # no tie decides
     python benchmarks/elimination_study.py 0.95 --one   # copies of one network, as for `prune`
 
 Prints a line a seed: the smallest networks at 95 % and at 99.5 %, each as nonzeros, with a bias for
@@ -44,6 +45,8 @@ def smallest(result: EliminationResult, target: float) -> EliminatedNetwork | No
 def main() -> None:
     """Runs the seeds one after the other."""
     method = Elimination()
+    x, y = pl.datasets.cubist_spiral()
+    fitting = method.recipes(len(x))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=float)
     parser.add_argument("--width", type=int, default=16)
@@ -53,8 +56,8 @@ def main() -> None:
     parser.add_argument("--biases", choices=("free", "outgoing"), default="free")
     parser.add_argument("--change", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--one", action="store_true")
-    parser.add_argument("--dense-epochs", type=int, default=method.dense.epochs)
-    parser.add_argument("--recovery-epochs", type=int, default=method.recovery.epochs)
+    parser.add_argument("--dense-epochs", type=int, default=fitting.dense.epochs)
+    parser.add_argument("--recovery-epochs", type=int, default=fitting.recovery.epochs)
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=None)
     parser.add_argument("--table", type=Path, default=None)
@@ -64,11 +67,10 @@ def main() -> None:
     method = dataclasses.replace(
         method,
         biases=arguments.biases,
-        dense=dataclasses.replace(method.dense, epochs=arguments.dense_epochs),
-        recovery=dataclasses.replace(method.recovery, epochs=arguments.recovery_epochs),
+        dense=dataclasses.replace(fitting.dense, epochs=arguments.dense_epochs),
+        recovery=dataclasses.replace(fitting.recovery, epochs=arguments.recovery_epochs),
         **{name: ast.literal_eval(value) for name, value in changes.items()},
     )
-    x, y = pl.datasets.cubist_spiral()
     widths = tuple(arguments.widths or (2, *3 * [arguments.width], 1))
     width = "-".join(map(str, widths[1:-1])) if arguments.widths else str(arguments.width)
     fronts: list[tuple[int, int, int, float]] = []
