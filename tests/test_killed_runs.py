@@ -74,7 +74,7 @@ KINDS = {
     ),
     "elimination": Kind(
         [
-            "search", "--method", "elimination", "--data", "../data.npz", "--target", "0.9",
+            "eliminate", "--data", "../data.npz", "--target", "0.9",
             "--quiet", "--store", "kept.pt",
         ],
         "kept.pt",

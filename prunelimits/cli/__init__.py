@@ -1,4 +1,4 @@
-"""The command line: `prunelimits search`, `show`, `gap`, `analyze`, `limit`, `view`, `play`."""
+"""The command line: `prunelimits search`, `eliminate`, `gap`, `limit`, `analyze` and the others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if not all(find_spec(name) for name in ("tyro", "rich", "tqdm")):
 import tyro
 
 from prunelimits.cli.analyze import Analyze
+from prunelimits.cli.eliminate import Eliminate
 from prunelimits.cli.gap import Gap
 from prunelimits.cli.limit import Limit
 from prunelimits.cli.play import Play
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     commands = {
         "search": Search,
+        "eliminate": Eliminate,
         "show": Show,
         "gap": Gap,
         "analyze": Analyze,
@@ -40,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "view": View,
         "play": Play,
     }
-    command = tyro.extras.subcommand_cli_from_dict(
-        commands, prog="prunelimits", description=_DESCRIPTION, args=arguments
-    )
     try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            commands, prog="prunelimits", description=_DESCRIPTION, args=arguments
+        )
         with _terminated_like_ctrl_c():
             return command.run()
     except KeyboardInterrupt:

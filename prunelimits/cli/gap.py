@@ -162,7 +162,7 @@ def method(name: str) -> AbstractPruner:
     if name == Elimination.__name__:
         raise ValueError(
             "--methods cannot hold Elimination, which trains by itself and down to a number of "
-            "weights and biases: run `prunelimits search --method elimination` on the same data, "
+            "weights and biases: run `prunelimits eliminate` on the same data, "
             "then `prunelimits show elimination.pt --csv elimination.csv`, and give that file to "
             "--compare"
         )

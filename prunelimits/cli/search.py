@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
+from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import data_or_spiral, read_data
-from prunelimits.cli.elimination import TrainingOptions, search_by_elimination
+from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.progress import ProgressBar
 from prunelimits.saving import load
-from prunelimits.search import Elimination, SearchConfig, combinatorial_search
+from prunelimits.search import SearchConfig, combinatorial_search
 from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
 
 Count = Annotated[int | None, arg(metavar="N")]
 File = Annotated[Path | None, arg(metavar="FILE")]
 Flag = FlagCreatePairsOff[bool]
-
-_FOR_ELIMINATION = [
-    "method",
-    "elimination",
-    "elimination_dense",
-    "elimination_recovery",
-    "target",
-    "store",
-    "widths",
-    "width",
-    "hidden_layers",
-    "seed",
-    "max_nonzeros",
-    "initial",
-    "data",
-    "held_out",
-    "margin",
-    "minutes",
-    "pictures",
-    "quiet",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +31,6 @@ class Search:
     it was.
     """
 
-    method: Literal["combinatorial", "elimination"] = "combinatorial"
-    """Try all networks, or remove parts of many trained ones (of --widths or --width units)."""
-    elimination: AvoidSubcommands[Elimination] = field(default_factory=Elimination)
-    """How --method elimination works."""
-    elimination_dense: Annotated[TrainingOptions, arg(name="elimination.dense")] = field(
-        default_factory=TrainingOptions
-    )
-    """How --method elimination trains the networks that it starts from."""
-    elimination_recovery: Annotated[TrainingOptions, arg(name="elimination.recovery")] = field(
-        default_factory=TrainingOptions
-    )
-    """How it trains networks after something was removed."""
     target: float = 0.95
     """Accuracy to reach, above 0 and at most 1."""
     store: Path = Path("search.sqlite")
@@ -134,8 +100,6 @@ class Search:
 
     def run(self) -> int:
         """Searches, and prints what was found."""
-        if self.method == "elimination":
-            return self._eliminate()
         config = self._config()
         x, y = data_or_spiral(self.data)
         initial = None if self.initial is None else load(self.initial)[0]
@@ -190,39 +154,4 @@ class Search:
             held_out=self.held_out,
             margin=self.margin,
             shard_size=self.shard_size,
-        )
-
-    def _eliminate(self) -> int:
-        fresh = Search()
-        ignored = [
-            f"--{option.name.replace('_', '-')}"
-            for option in fields(self)
-            if option.name not in _FOR_ELIMINATION
-            and getattr(self, option.name) != getattr(fresh, option.name)
-        ]
-        if ignored:
-            raise ValueError(f"--method elimination does not know {', '.join(ignored)}")
-        method = self.elimination
-        if self.margin and method.margin not in (0, self.margin):
-            raise ValueError(
-                "--margin and --elimination.margin are the same: give one of them, got "
-                f"{self.margin} and {method.margin}"
-            )
-        if self.margin:
-            method = replace(method, margin=self.margin)
-        return search_by_elimination(
-            method,
-            (self.elimination_dense, self.elimination_recovery),
-            None if self.data is None else read_data(self.data),
-            target=self.target,
-            nonzeros=self.max_nonzeros,
-            widths=self.widths,
-            hidden=(self.width,) * self.hidden_layers,
-            initial=None if self.initial is None else load(self.initial)[0],
-            held_out=self.held_out,
-            seed=self.seed,
-            store=Path("elimination.pt") if self.store == fresh.store else self.store,
-            minutes=self.minutes,
-            pictures=self.pictures,
-            quiet=self.quiet,
         )

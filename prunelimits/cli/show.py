@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
-from prunelimits.cli.elimination import show_elimination
+from prunelimits.cli.elimination_report import show_elimination
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 

@@ -12,48 +12,31 @@ import torch
 
 import prunelimits as pl
 from prunelimits.cli import main
-from prunelimits.cli.elimination import (
-    TrainingOptions,
-    search_by_elimination,
-    show_elimination,
-)
+from prunelimits.cli.eliminate import Eliminate, TrainingOptions
+from prunelimits.cli.elimination_report import show_elimination
 from prunelimits.elimination import Elimination, read_elimination
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store
 
 QUICK = Elimination(
     networks=8,
-    dense=pl.Recipe(epochs=12, batch_size=20, lr=0.1),
-    recovery=pl.Recipe(epochs=4, batch_size=20, lr=0.05),
     beam=6,
     tries=3,
     slack=0.05,
     evolved=0,
 )
+DENSE = TrainingOptions(epochs=12, batch_size=20, lr=0.1)
+RECOVERY = TrainingOptions(epochs=4, batch_size=20, lr=0.05)
 X = pl.datasets.cubist_spiral(300)[0]
 Y = (X.square().sum(1) < 1.5).float()
 
 
-def search(**options) -> int:
-    return search_by_elimination(
-        QUICK,
-        (TrainingOptions(), TrainingOptions()),
-        options.pop("data", (X, Y)),
-        **{
-            "target": 0.8,
-            "nonzeros": None,
-            "widths": (2, 5, 4, 1),
-            "hidden": (16,),
-            "initial": None,
-            "held_out": 0.0,
-            "seed": 0,
-            "store": Path("elimination.pt"),
-            "minutes": None,
-            "pictures": None,
-            "quiet": True,
-            **options,
-        },
-    )
+def search(data: tuple[torch.Tensor, torch.Tensor] = (X, Y), **options) -> int:
+    np.savez("data.npz", x=data[0].numpy(), y=data[1].numpy())
+    given = {"target": 0.8, "widths": (2, 5, 4, 1), "quiet": True, **options}
+    return Eliminate(
+        method=QUICK, dense=DENSE, recovery=RECOVERY, data=Path("data.npz"), **given
+    ).run()
 
 
 def show(**options) -> int:
@@ -128,7 +111,8 @@ def test_another_target_and_size_can_be_asked_of_a_store(capsys: pytest.CaptureF
 
 def test_a_trained_network_is_shrunk(capsys: pytest.CaptureFixture[str]):
     model, _ = pl.MLPEnsemble((2, 5, 4, 1), 1, seed=0).member(0)
-    search(initial=model, held_out=0.2)
+    pl.save(model, {}, "start.pt")
+    search(initial=Path("start.pt"), widths=None, held_out=0.2)
     assert "dense, down to 44 nonzeros: 1 trained" in capsys.readouterr().out
 
 
@@ -157,27 +141,22 @@ def test_the_commands_lead_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.chdir(tmp_path)
     np.savez("data.npz", x=X.numpy(), y=Y.numpy())
     quick = [
-        "--elimination.networks", "4", "--elimination.beam", "3", "--elimination.tries", "2",
-        "--elimination.dense.epochs", "8", "--elimination.dense.batch-size", "20",
-        "--elimination.recovery.epochs", "2",
+        "--networks", "4", "--beam", "3", "--tries", "2",
+        "--dense.epochs", "8", "--dense.batch-size", "20",
+        "--recovery.epochs", "2",
     ]  # fmt: skip
     options = ["--widths", "2", "4", "3", "1", "--target", "0.7", "--data", "data.npz", "--quiet"]
-    assert main(["search", "--method", "elimination", *options, *quick]) == 0
+    assert main(["eliminate", *options, *quick]) == 0
     assert main(["show", "elimination.pt", "--csv", "sizes.csv"]) == 0
     assert "nonzeros" in capsys.readouterr().out
     assert Path("sizes.csv").exists()
 
 
-def test_options_of_the_other_method_are_refused(capsys):
-    assert main(["search", "--method", "elimination", "--every-widths", "--seeds", "3"]) == 1
-    assert "does not know --every-widths, --seeds" in capsys.readouterr().err
-
-
 def test_trainings_fit_the_data_but_for_the_numbers_that_are_given(capsys):
     np.savez("data.npz", x=X[:120].numpy(), y=Y[:120].numpy())
     options = ["--data", "data.npz", "--target", "0.7", "--minutes", "0.0001", "--quiet"]
-    given = ["--elimination.networks", "2", "--elimination.recovery.lr", "0.02"]
-    assert main(["search", "--method", "elimination", *options, *given]) == 0
+    given = ["--networks", "2", "--recovery.lr", "0.02"]
+    assert main(["eliminate", *options, *given]) == 0
     method = read_elimination("elimination.pt").method
     fitting = Elimination(networks=2).recipes(120)
     assert method.dense == fitting.dense

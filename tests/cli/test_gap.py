@@ -135,7 +135,7 @@ def test_own_methods_by_module_in_the_current_folder(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("Elimination", ValueError, "run `prunelimits search --method elimination`"),
+        ("Elimination", ValueError, "run `prunelimits eliminate`"),
         ("mine:", ValueError, r"--methods must be MODULE:NAME, such as .*, got 'mine:'"),
         ("mine:Nothing", ValueError, "--methods mine:Nothing: module 'mine' has no attribute"),
         ("nowhere:Mine", ValueError, "--methods nowhere:Mine: No module named 'nowhere'"),

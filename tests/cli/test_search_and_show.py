@@ -85,16 +85,16 @@ def test_a_search_is_shown_exported_and_remeasured(data: Path, capsys: pytest.Ca
         assert Path("pictures", name).stat().st_size > 1000
 
 
-@pytest.mark.parametrize("method", ["combinatorial", "elimination"])
-def test_pictures_say_where_no_network_is_drawn(method: str, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("command", ["search", "eliminate"])
+def test_pictures_say_where_no_network_is_drawn(command: str, capsys: pytest.CaptureFixture[str]):
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)).numpy()
     np.savez("four.npz", x=x, y=(x[:, 0] > 0).astype(int))
     common = ["--data", "four.npz", "--target", "0.6", "--pictures", "pictures"]
     own = {
-        "combinatorial": ["--widths", "4", "1", "1", "--epochs", "1", "--batch-size", "50"],
-        "elimination": ["--method", "elimination", "--minutes", "1"],
-    }[method]
-    assert main(["search", *common, *own]) == 0
+        "search": ["--widths", "4", "1", "1", "--epochs", "1", "--batch-size", "50"],
+        "eliminate": ["--minutes", "1"],
+    }[command]
+    assert main([command, *common, *own]) == 0
     printed = capsys.readouterr().out
     assert "No network is drawn: that needs 2 inputs and 1 output, and it has 4 and 1" in printed
     assert not Path("pictures", "network.png").exists()
@@ -238,10 +238,12 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
         (["search", "--minutes", "0"], "time_limit must be above 0"),
         (["search", "--margin", "-1"], "margin must be at least 0, got -1"),
-        (
-            ["search", "--method=elimination", "--margin=0.1", "--elimination.margin=0.2"],
-            "--margin and --elimination.margin are the same",
-        ),
+        (["eliminate", "--target", "1.2"], "target must be"),
+        (["eliminate", "--beam", "0"], "beam must be at least 1, got 0"),
+        (["eliminate", "--margin", "-1"], "margin must be at least 0, got -1"),
+        (["eliminate", "--widths", "3", "2", "1"], "x must have shape (n, 3), got"),
+        (["eliminate", "--dense.epochs", "0"], "epochs must be at least 1, got 0"),
+        (["eliminate", "--store", "none/a.pt"], "the folder of none/a.pt does not exist"),
         (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),
         (["show", "none.sqlite"], "none.sqlite does not exist"),
         (["show", "text.npz"], "damaged or no store of prunelimits"),

@@ -1,11 +1,8 @@
-"""`prunelimits search --method elimination`, and `prunelimits show` of what it left."""
+"""What an elimination found, in a terminal and in files."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,116 +11,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from prunelimits.cli.report import console, has_plane, say, write_model, write_pictures, write_rows
-from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import (
     EliminatedNetwork,
-    Elimination,
     EliminationResult,
-    NothingFoundWarning,
     Round,
-    eliminate,
     read_elimination,
 )
-from prunelimits.search import make_task
-from prunelimits.training import Recipe
-from prunelimits.training.engine import Loss
-from prunelimits.training.recipe import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from prunelimits.models import MLP
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """What is not given fits the number of samples."""
-
-    epochs: int | None = None
-    """Passes over the data."""
-    batch_size: int | None = None
-    """Samples a step."""
-    lr: float | None = None
-    """Learning rate of the first epoch."""
-    momentum: float | None = None
-    """Momentum of the descent."""
-    weight_decay: float | None = None
-    """Weight decay, biases included."""
-    schedule: Schedule | None = None
-    """How the learning rate falls."""
-
-    def recipe(self, fitting: Recipe) -> Recipe:
-        """A recipe with the numbers that are given."""
-        given = {name: value for name, value in vars(self).items() if value is not None}
-        return dataclasses.replace(fitting, **given)
-
-
-def search_by_elimination(
-    method: Elimination,
-    trainings: tuple[TrainingOptions, TrainingOptions],
-    data: tuple[Tensor, Tensor] | None,
-    *,
-    target: float,
-    nonzeros: int | None,
-    widths: tuple[int, ...] | None,
-    hidden: tuple[int, ...],
-    initial: MLP | None,
-    held_out: float,
-    seed: int,
-    store: Path,
-    minutes: float | None,
-    pictures: Path | None,
-    quiet: bool,
-) -> int:
-    """Eliminates, and prints what was found; the exit code.
-
-    Args:
-        method: How, without the trainings.
-        trainings: The numbers that are given of the dense training and of the recovery.
-        data: The user's own; None: the Cubist Spiral.
-        target: Accuracy to reach.
-        nonzeros: Parameters to get down to, or None.
-        widths: Of the dense networks, or None.
-        hidden: Their hidden widths where `widths` is None.
-        initial: A trained network to start from, or None.
-        held_out: Share of the data on which accuracy is measured and nothing is trained.
-        seed: Decides everything random.
-        store: The file that keeps the state.
-        minutes: After which no round is begun, or None.
-        pictures: A folder to draw in, or None.
-        quiet: Lines instead of a progress bar.
-    """
-    task = make_task(*(data or cubist_spiral()), held_out=held_out, seed=seed)
-    loss: Loss = task.loss
-    fitting = method.recipes(len(task.x))
-    dense, recovery = (given.recipe(r) for given, r in zip(trainings, fitting, strict=True))
-    method = dataclasses.replace(method, dense=dense, recovery=recovery)
-    with (
-        RoundBar(quiet=quiet or not sys.stderr.isatty()) as bar,
-        warnings.catch_warnings(),
-    ):
-        # The hint is printed with the result.
-        warnings.simplefilter("ignore", NothingFoundWarning)
-        result = eliminate(
-            task.x,
-            task.y,
-            method,
-            target=target,
-            nonzeros=nonzeros,
-            start=initial or widths or (task.inputs, *hidden, task.outputs),
-            trained=initial is not None,
-            loss=loss,
-            measure=(task.measure_x, task.measure_y) if held_out else None,
-            seed=seed,
-            store=store,
-            time_limit=None if minutes is None else 60 * minutes,
-            on_round=bar.update,
-        )
-    print_elimination(result)
-    if pictures is not None:
-        draw_elimination(result, pictures, points=data or cubist_spiral())
-    say(f"Kept in {store}; see it again with: prunelimits show {store}")
-    return 0
 
 
 def show_elimination(

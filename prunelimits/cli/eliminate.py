@@ -1,0 +1,129 @@
+"""`prunelimits eliminate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
+
+from prunelimits.cli.data import data_or_spiral
+from prunelimits.cli.elimination_report import RoundBar, draw_elimination, print_elimination
+from prunelimits.cli.report import say
+from prunelimits.elimination import Elimination, NothingFoundWarning, eliminate
+from prunelimits.saving import load
+from prunelimits.search import make_task
+from prunelimits.training import Recipe
+from prunelimits.training.engine import Loss
+from prunelimits.training.recipe import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What is not given fits the number of samples."""
+
+    epochs: int | None = None
+    """Passes over the data."""
+    batch_size: int | None = None
+    """Samples a step."""
+    lr: float | None = None
+    """Learning rate of the first epoch."""
+    momentum: float | None = None
+    """Momentum of the descent."""
+    weight_decay: float | None = None
+    """Weight decay, biases included."""
+    schedule: Schedule | None = None
+    """How the learning rate falls."""
+
+    def recipe(self, fitting: Recipe) -> Recipe:
+        """A recipe with the numbers that are given."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(fitting, **given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eliminate:
+    """Remove parts of many trained networks, again and again, for the sparsest at a target.
+
+    Without --data: on the Cubist Spiral, about a minute at width 16. Interrupt it at any time: the
+    same command goes on where it was. Show what it kept with prunelimits show.
+    """
+
+    target: float = 0.95
+    """Score to reach: accuracy, above 0 and at most 1."""
+    nonzeros: Annotated[int | None, arg(metavar="N")] = None
+    """Go on to networks of so many weights and biases, whether they reach the target or not."""
+    width: int = 16
+    """Width of every hidden layer of the networks that it starts from."""
+    hidden_layers: int = 3
+    """How many hidden layers they have."""
+    widths: Annotated[tuple[int, ...] | None, arg(metavar="N N [N ...]")] = None
+    """All their widths instead, such as 2 3 3 3 1."""
+    initial: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A trained network saved by prunelimits to start from instead."""
+    method: Annotated[AvoidSubcommands[Elimination], arg(name="")] = field(
+        default_factory=Elimination
+    )
+    """How it goes."""
+    dense: TrainingOptions = field(default_factory=TrainingOptions)
+    """How the networks that it starts from are trained."""
+    recovery: TrainingOptions = field(default_factory=TrainingOptions)
+    """How networks are trained after something was removed."""
+    data: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
+    held_out: float = 0.0
+    """Share of the data on which the score is measured and nothing is trained."""
+    seed: int = 0
+    """Decides initialisations, batches and held-out samples."""
+    store: Path = Path("elimination.pt")
+    """The file that keeps the results."""
+    minutes: Annotated[float | None, arg(metavar="MINUTES")] = None
+    """Begin no round after this time; the same command goes on later."""
+    pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Draw the sparsest network, and score against nonzeros, as .png and .svg files here."""
+    quiet: FlagCreatePairsOff[bool] = False
+    """Print lines instead of a progress bar, as is done where nobody watches."""
+
+    def run(self) -> int:
+        """Eliminates, and prints what was found."""
+        x, y = data_or_spiral(self.data)
+        task = make_task(x, y, held_out=self.held_out, seed=self.seed)
+        loss: Loss = task.loss
+        initial = None if self.initial is None else load(self.initial)[0]
+        hidden = (self.width,) * self.hidden_layers
+        fitting = self.method.recipes(len(task.x))
+        method = dataclasses.replace(
+            self.method,
+            dense=self.dense.recipe(fitting.dense),
+            recovery=self.recovery.recipe(fitting.recovery),
+        )
+        with (
+            RoundBar(quiet=self.quiet or not sys.stderr.isatty()) as bar,
+            warnings.catch_warnings(),
+        ):
+            # The hint is printed with the result.
+            warnings.simplefilter("ignore", NothingFoundWarning)
+            result = eliminate(
+                task.x,
+                task.y,
+                method,
+                target=self.target,
+                nonzeros=self.nonzeros,
+                start=initial or self.widths or (task.inputs, *hidden, task.outputs),
+                trained=initial is not None,
+                loss=loss,
+                measure=(task.measure_x, task.measure_y) if self.held_out else None,
+                seed=self.seed,
+                store=self.store,
+                time_limit=None if self.minutes is None else 60 * self.minutes,
+                on_round=bar.update,
+            )
+        print_elimination(result)
+        if self.pictures is not None:
+            draw_elimination(result, self.pictures, points=(x, y))
+        say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
+        return 0
