@@ -513,6 +513,18 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "budgets": (12,),
         "recipes": (recipe(),),
     },
+    "prunelimits.experiments.bootstrap_interval": lambda _: {
+        "values": [0.1 * n for n in range(9)],
+        "statistic": max,
+        "confidence": 0.9,
+        "samples": 10,
+        "seed": 0,
+    },
+    "prunelimits.experiments.chance_of_any": lambda _: {"hits": 1, "runs": 9, "n": 3},
+    "prunelimits.experiments.expected_best": lambda _: {
+        "values": [0.1 * n for n in range(9)],
+        "n": 3,
+    },
     "prunelimits.experiments.front": lambda _: {"results": runs()},
     "prunelimits.experiments.initial_network": lambda _: {
         "config": configuration(),
@@ -531,6 +543,8 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.experiments.smallest": lambda _: {"results": runs(), "target": 0.7},
     "prunelimits.experiments.summarise": lambda _: {"results": runs()},
     "prunelimits.experiments.trim": lambda _: {"ensemble": ensemble(), **named(data())},
+    "prunelimits.experiments.typical_smallest": lambda _: {"sizes": [9, None, 7], "n": 2},
+    "prunelimits.experiments.upper_limit": lambda _: {"hits": 1, "runs": 9, "confidence": 0.9},
     "prunelimits.experiments.write_table": lambda folder: {
         "results": runs(),
         "path": folder / "runs.csv",

@@ -1,5 +1,10 @@
 """The gap between pruning methods and the sparsest networks: studies, their runs and results."""
 
+from prunelimits.experiments.equal_effort import bootstrap_interval as bootstrap_interval
+from prunelimits.experiments.equal_effort import chance_of_any as chance_of_any
+from prunelimits.experiments.equal_effort import expected_best as expected_best
+from prunelimits.experiments.equal_effort import typical_smallest as typical_smallest
+from prunelimits.experiments.equal_effort import upper_limit as upper_limit
 from prunelimits.experiments.gap import run_study as run_study
 from prunelimits.experiments.initial import initial_network as initial_network
 from prunelimits.experiments.paper import PAPER_COMBINATORIAL as PAPER_COMBINATORIAL
