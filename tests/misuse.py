@@ -39,6 +39,7 @@ RECORDS = {
     "connectivity.ConnectivityReport",
     "connectivity.DisconnectionBounds",
     "connectivity.LayerReport",
+    "datasets.Parts",
     "elimination.EliminatedNetwork",
     "elimination.EliminationResult",
     "elimination.Round",

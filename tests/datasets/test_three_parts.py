@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunelimits.datasets import Parts, constant_columns, standardised, three_parts
+
+
+@given(
+    sizes=st.lists(st.integers(3, 40), min_size=1, max_size=5),
+    choose=st.floats(0.01, 0.6),
+    test=st.floats(0.01, 0.39),
+    seed=st.integers(0, 5),
+)
+def test_every_row_is_in_one_part_and_every_class_in_all(
+    sizes: list[int], choose: float, test: float, seed: int
+):
+    y = torch.cat([torch.full((m,), c) for c, m in enumerate(sizes)])
+    x = torch.arange(float(len(y)))[:, None]
+    parts = three_parts(x, y, choose=choose, test=test, seed=seed)
+    assert torch.equal(torch.cat([part[0] for part in parts]).sort(0).values, x)
+    for inputs, labels in parts:
+        # Rows keep their order and their labels.
+        assert torch.equal(inputs, inputs.sort(0).values)
+        assert torch.equal(labels, y[inputs[:, 0].long()])
+        assert labels.unique().tolist() == list(range(len(sizes)))
+    for c, m in enumerate(sizes):
+        found = [int((labels == c).sum()) for _, labels in parts]
+        wanted = [m * (1 - choose - test), m * choose, m * test]
+        assert all(abs(f - w) <= 2 or f == 1 for f, w in zip(found, wanted, strict=True))
+
+
+def test_shares_are_those_asked_for_and_seeds_differ():
+    y = torch.arange(1000) % 2
+    x = torch.arange(1000.0)[:, None]
+    parts = [three_parts(x, y, seed=seed) for seed in (0, 0, 1)]
+    assert [len(labels) for _, labels in parts[0]] == [600, 200, 200]
+    assert torch.equal(parts[0].test[0], parts[1].test[0])
+    assert not torch.equal(parts[0].test[0], parts[2].test[0])
+
+
+def test_targets_are_divided_as_one_class_and_floats_may_be_labels():
+    y = torch.linspace(0, 1, 10)[:, None]
+    assert [len(targets) for _, targets in three_parts(torch.zeros(10, 2), y)] == [6, 2, 2]
+    labels = three_parts(torch.zeros(6, 2), torch.tensor([0.0, 1.0] * 3))
+    assert [sorted(part[1].tolist()) for part in labels] == [[0.0, 1.0]] * 3
+
+
+def test_standardising_takes_its_numbers_from_the_training_part_alone():
+    x = torch.randn(300, 4, generator=torch.Generator().manual_seed(0)) * 5 + 3
+    x[:, 2] = 16_777_217.3  # constant, and not a number that float32 averages exactly
+    y = torch.arange(300) % 3
+    plain, scaled = (three_parts(x, y, standardise=s) for s in (False, True))
+    mean, deviation = plain.train[0].mean(0), plain.train[0].std(0, correction=0)
+    for (before, _), (after, _) in zip(plain, scaled, strict=True):
+        for column in (0, 1, 3):
+            expected = (before[:, column] - mean[column]) / deviation[column]
+            torch.testing.assert_close(after[:, column], expected, rtol=1e-4, atol=1e-5)
+        assert bool((after[:, 2] == 0).all())
+
+
+def test_a_column_constant_in_training_alone_keeps_its_distance_elsewhere():
+    rows = torch.tensor([[5.0], [5.0]]), torch.tensor([0, 1])
+    other = torch.tensor([[7.0], [5.0]]), torch.tensor([0, 1])
+    assert standardised(Parts(rows, other, rows)).choose[0].tolist() == [[2.0], [0.0]]
+
+
+def test_constant_columns_are_found():
+    assert constant_columns(torch.tensor([[1.0, 2.0, 0.0], [1.0, 3.0, 0.0]])) == [0, 2]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_class_of_too_few_rows_is_named(rows: int):
+    y = torch.tensor([0] * 10 + [1] * rows)
+    with pytest.raises(ValueError, match=f"class 1 must have at least three rows.* got {rows}"):
+        three_parts(torch.zeros(len(y), 2), y)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(ValueError, match=r"must leave rows to train on, got 0\.5 and 0\.5"):
+        three_parts(torch.zeros(10, 2), torch.arange(10) % 2, choose=0.5, test=0.5)
