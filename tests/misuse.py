@@ -78,10 +78,12 @@ FREE: dict[str, set[str]] = {
     "random": {"problem"},
     "synflow": {"noise"},
     "prospr": {"noise"},
+    "obc": {"noise"},
     "obs": {"noise"},
     "obd": {"noise"},
     "snip": {"noise"},
     "grasp": {"noise"},
+    "wanda": {"noise"},
 }
 
 

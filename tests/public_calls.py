@@ -821,6 +821,12 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.scores.lamp": scored(),
     "prunelimits.scores.loss_gradient": lambda _: {**task(), "masks": masks()},
     "prunelimits.scores.magnitude": scored(),
+    "prunelimits.scores.obc": scored(),
+    "prunelimits.scores.obc_correction": lambda _: {
+        **task(),
+        "masks": masks(),
+        "survivors": {**masks(), "layers.2.weight": torch.tensor([[True, False, False]])},
+    },
     "prunelimits.scores.obd": scored(),
     "prunelimits.scores.obs": scored(),
     "prunelimits.scores.obs_correction": lambda _: {
@@ -832,6 +838,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.scores.random": scored(),
     "prunelimits.scores.snip": scored(),
     "prunelimits.scores.synflow": scored(),
+    "prunelimits.scores.wanda": scored(),
     "prunelimits.scores.xavier_normal": lambda _: {
         "params": problem()[1],
         "masks": masks(),

@@ -11,6 +11,7 @@ from prunelimits.pruners.catalogue import GMP as GMP
 from prunelimits.pruners.catalogue import LAMP as LAMP
 from prunelimits.pruners.catalogue import LOMP as LOMP
 from prunelimits.pruners.catalogue import LTH as LTH
+from prunelimits.pruners.catalogue import OBC as OBC
 from prunelimits.pruners.catalogue import OBD as OBD
 from prunelimits.pruners.catalogue import OBS as OBS
 from prunelimits.pruners.catalogue import PHEW as PHEW
@@ -28,7 +29,9 @@ from prunelimits.pruners.catalogue import Random as Random
 from prunelimits.pruners.catalogue import RareGems as RareGems
 from prunelimits.pruners.catalogue import RigL as RigL
 from prunelimits.pruners.catalogue import SmartRatio as SmartRatio
+from prunelimits.pruners.catalogue import SparseGPT as SparseGPT
 from prunelimits.pruners.catalogue import SynFlow as SynFlow
+from prunelimits.pruners.catalogue import Wanda as Wanda
 from prunelimits.pruners.catalogue import all as all
 from prunelimits.pruners.coverage import Coverage as Coverage
 from prunelimits.pruners.coverage import coverage as coverage

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from prunelimits.masks import apply
 from prunelimits.pruners.base import AbstractPruner, State
-from prunelimits.pruners.nan_checks import check_scores, check_task
+from prunelimits.pruners.nan_checks import check_scores, check_task, check_weights
 from prunelimits.pruners.selection import counts, select
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -58,7 +58,10 @@ class LearnedMask(AbstractPruner):
         noise: Params | None = None,
     ) -> State:
         """See `AbstractPruner.init`: after the training."""
-        check_task(problem, params, masks)
+        if self.needs_data:
+            check_task(problem, params, masks)
+        else:
+            check_weights(params, masks)
         scores, learned = self.learn(problem, params, masks, budget, noise)
         check_scores(scores, masks, type(self).__name__, problem, params)
         kept = select(scores, masks, budget, floor=self.floor)

@@ -17,7 +17,8 @@ _COLOURS = {
     "Magnitude": "#6b7a8f", "Random": "#a3a3a3", "SmartRatio": "#8b5a2b", "Dense": "#4d4d4d",
     "SET": "#2f6f9f", "SNFS": "#5c8a3a", "DSR": "#b07aa1", "DeepR": "#c49c6b", "OBD": "#7f6bb0",
     "OBS": "#3d5a80", "LAMP": "#d08770", "PHEW": "#76a5af", "EdgePopup": "#9c4f4f",
-    "RareGems": "#5d9e7e", "LOMP": "#c27ba0", "Elimination": "#274e13",
+    "RareGems": "#5d9e7e", "LOMP": "#c27ba0", "Elimination": "#274e13", "Wanda": "#b8860b",
+    "OBC": "#1f4e79", "SparseGPT": "#7a8f3c", "CHITA": "#a0522d", "NPB": "#4b8f8c",
 }  # fmt: skip
 _MARKERS = "os^DvPX<>hp"
 # Of one's own: stronger than all others.

@@ -39,12 +39,15 @@ def quick(method: type[AbstractPruner]) -> AbstractPruner:
     return dataclasses.replace(pruner, **few)
 
 
+LAYER_BY_LAYER = (pruners.DropGrow, pruners.SparseGPT)
+"""Methods that rank nothing across layers, so the scope cannot be global."""
+
 METHODS = [pytest.param(quick(m), id=m.__name__) for m in pruners.all() if m is not pruners.Dense]
 SCOPES = [
     pytest.param(dataclasses.replace(param.values[0], scope=scope), id=f"{param.id} {scope}")
     for param in METHODS
     for scope in get_args(pruners.Scope)
-    if scope != "global" or not isinstance(param.values[0], pruners.DropGrow)
+    if scope != "global" or not isinstance(param.values[0], LAYER_BY_LAYER)
 ]
 AT_ONCE = [param for param in METHODS if param.values[0].until == 0]
 ONE_RANKING = [

@@ -31,6 +31,9 @@ SCORES: dict[str, Score] = {
     "obd": scores.obd,
     "obd, Gauss-Newton": partial(scores.obd, gauss_newton=True),
     "obd, estimated": partial(scores.obd, probes=3),
+    "wanda": scores.wanda,
+    "wanda, within outputs": partial(scores.wanda, per_output=True),
+    "obc": scores.obc,
     "obs": scores.obs,
     "obs, Hessian": partial(scores.obs, gauss_newton=False, damping=3.0),
 }

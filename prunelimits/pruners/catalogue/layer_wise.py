@@ -1,0 +1,172 @@
+"""Published methods that look at what comes into each layer, and prune it for its outputs' sake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from prunelimits import scores as score
+from prunelimits.masks import apply
+from prunelimits.pruners.at_init import AtInit
+from prunelimits.pruners.base import Category
+from prunelimits.pruners.budgets import Scope
+from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.selection import select
+from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
+from prunelimits.scores.layer_inputs import LayerInputs
+from prunelimits.scores.obc import layer_grams, refitted, removal_scores
+from prunelimits.scores.sparsegpt import sparsegpt
+from prunelimits.types import Masks, Params, Problem, Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanda(AtInit):
+    """The largest `|W_ij| ||X_j||` of each output, with X what comes into the layer.
+
+    [A simple and effective pruning approach for large language
+    models](https://arxiv.org/abs/2306.11695); meant for a trained network. Needs batches, but no
+    loss.
+
+    Attributes:
+        per_output: Whether each output keeps the same share of its weights, as in the paper; else
+            all weights of a layer, or of the model by `scope`, are ranked together.
+        scope: How the layers divide the budget.
+    """
+
+    category: ClassVar[Category] = "dense to sparse"
+    per_output: bool = True
+    scope: Scope = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        flag_setting(self, "per_output")
+
+    @property
+    @override
+    def batches(self) -> int | None:
+        """All: it looks at what comes in."""
+        return None
+
+    def scores(
+        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
+    ) -> Scores:
+        """See `scores.wanda`."""
+        return score.wanda(problem, params, masks, per_output=self.per_output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OBC(LearnedMask):
+    """What costs each layer's outputs least, weight after weight, the others making up for it.
+
+    ExactOBS of [Optimal Brain Compression](https://arxiv.org/abs/2208.11580); meant for a trained
+    network. Needs batches, but no loss. The weights that stay are changed: `prune_with_weights`
+    gives them.
+
+    Attributes:
+        damping: What is added to the diagonal of `X X^T`, as a share of its mean.
+        scope: How the layers divide the budget; among the outputs of a layer one ranking decides.
+    """
+
+    category: ClassVar[Category] = "dense to sparse"
+    needs_data: ClassVar[bool] = False
+    damping: float = 0.01
+    scope: Scope = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number_setting(self, "damping", least=0)
+
+    @torch.no_grad()
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: the losses of `scores.obc`, and the weights after the change."""
+        found = layer_grams(problem, params, masks, self.damping)
+        weights = apply(params, masks)
+        losses = {n: removal_scores(weights[n], mask, found[n]) for n, mask in masks.items()}
+        kept = select(losses, masks, budget, floor=self.floor)
+        changed = {n: refitted(weights[n], mask, found[n]) for n, mask in kept.items()}
+        return losses, {**params, **changed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparseGPT(LearnedMask):
+    """One sweep over the inputs of each layer: what goes is made up for by the weights behind it.
+
+    [SparseGPT](https://arxiv.org/abs/2301.00774); meant for a trained network. Needs batches, but
+    no loss. Every layer has a quota, and so has every block of its inputs. The weights that stay
+    are changed: `prune_with_weights` gives them.
+
+    Attributes:
+        block: How many inputs are chosen for together.
+        damping: What is added to the diagonal of `X X^T`, as a share of its mean.
+        sequential: Whether a layer sees what the pruned layers before it give, as in the paper:
+            a forward pass a layer. False: what the dense ones gave, one forward pass in all.
+        scope: How the layers divide the budget; not `"global"`, as nothing ranks them together.
+    """
+
+    category: ClassVar[Category] = "dense to sparse"
+    needs_data: ClassVar[bool] = False
+    block: int = 128
+    damping: float = 0.01
+    sequential: bool = True
+    scope: Scope = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer_setting(self, "block", 1)
+        number_setting(self, "damping", least=0)
+        flag_setting(self, "sequential")
+        if self.scope == "global":
+            raise ValueError(
+                "scope must be a quota for each layer, such as 'uniform', got 'global': SparseGPT "
+                "prunes a layer by itself"
+            )
+
+    @torch.no_grad()
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: 1 for what is kept, and the weights after the sweeps."""
+        found = layer_grams(problem, params, masks, self.damping)
+        quotas = dict(zip(masks, budget, strict=True))
+        weights, kept = apply(params, masks), masks
+        for name in list(found):  # in the order in which the network uses them
+            if self.sequential and kept is not masks:
+                found |= layer_grams(problem, weights, {name: masks[name]}, self.damping)
+            mask, weight = self._swept(weights[name], masks[name], quotas[name], found[name])
+            kept, weights = {**kept, name: mask}, {**weights, name: weight}
+        return {name: kept[name].to(params[name].dtype) for name in masks}, weights
+
+    def _swept(
+        self, weight: Tensor, allowed: Tensor, quota: Tensor, inputs: LayerInputs
+    ) -> tuple[Tensor, Tensor]:
+        """A layer's mask and weights; groups of outputs divide the quota by what is allowed."""
+        groups = inputs.rows(allowed)
+        before = groups.flatten(1).sum(1).cumsum(0)
+        ends = quota * before // before[-1].clamp(min=1)
+        masks: list[Tensor] = []
+        weights: list[Tensor] = []
+        for place, rows in enumerate(inputs.rows(weight).double()):
+            keep = ends[place] - ends[place - 1] if place else ends[0]
+            mask, changed = sparsegpt(
+                rows, inputs.sums[place], groups[place], keep, block=self.block
+            )
+            masks.append(mask)
+            weights.append(changed)
+        changed = inputs.like(torch.stack(weights), weight).to(weight.dtype)
+        return inputs.like(torch.stack(masks), weight), changed

@@ -1,0 +1,147 @@
+"""The order in which the weights of an output can best be done without."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prunelimits.scores.derivatives import many_at_once
+from prunelimits.scores.refit import check_definite
+
+# Weights that go before the matrices are brought up to date; entries of matrices at a time.
+_BLOCK = 64
+_ENTRIES = 2**24
+# Inputs beyond which float32 is used: it decides between near equals alone, the weights that stay
+# are solved for in float64. Twice as fast.
+_LARGE = 256
+
+
+def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
+    """What the error rises by when each weight goes, the others of its output making up for it.
+
+    For each row w one weight after the other goes, the one whose loss `w_p^2 / [H^-1]_pp` is least,
+    with the change `-w_p / [H^-1]_pp H^-1_:p` of the others; then `H^-1` becomes that of the
+    weights that are left. That is [ExactOBS](https://arxiv.org/abs/2208.11580) in another order of
+    operations: as in a blocked Cholesky factorisation with pivots a matrix is brought up to date
+    for some weights together, and in between only the columns that are looked at; when half of the
+    weights are gone, it is cut to the others.
+
+    A weight that goes after another costs at least as much as that one: what is ranked by these
+    losses leaves each row in the order in which its weights went.
+
+    Args:
+        weights: `(rows, d)`.
+        inverse: `H^-1`, symmetric, positive definite: `(d, d)`, or `(rows, d, d)` for each row.
+
+    Returns:
+        `(rows, d)`, in float64.
+
+    Raises:
+        ValueError: If the matrix is so close to none that numbers overflow.
+
+    Examples:
+        >>> inverse = torch.tensor([[1.0, -1.0], [-1.0, 2.0]])
+        >>> losses_of_removal(torch.tensor([[3.0, -1.0]]), inverse)  # 1 / 2, then 2.5^2 / 0.5
+        tensor([[12.5000,  0.5000]], dtype=torch.float64)
+    """
+    size = weights.shape[1]
+    dtype = torch.float32 if size > _LARGE else torch.float64
+    fast = inverse.to(dtype).expand(len(weights), size, size)
+    exact = inverse.expand(len(weights), size, size)
+    result: list[Tensor] = []
+    for part in torch.arange(len(weights)).split(max(1, _ENTRIES // size**2)):
+        rows = slice(int(part[0]), int(part[-1]) + 1)
+        losses = _removed(weights[rows].to(dtype), fast[rows])
+        # Rounding can take float32 below zero, where float64 still is above.
+        if not many_at_once() and not bool(losses.isfinite().all()):
+            losses = _removed(weights[rows].double(), exact[rows].double())
+            check_definite((~losses.isfinite()).int())
+        result.append(losses)
+    return torch.cat(result)
+
+
+def _removed(weights: Tensor, inverse: Tensor) -> Tensor:
+    size = weights.shape[1]
+    # What is changed in place must be as many as the weights are, under `torch.vmap` too.
+    losses = torch.zeros_like(weights, dtype=torch.float64)
+    highest = losses[:, :1]
+    places = torch.arange(size, device=weights.device) + losses.long()
+    state = _State(weights, inverse + torch.zeros_like(weights[..., None]))
+    left = size
+    while left:
+        if 2 * left <= state.weights.shape[1]:
+            order = state.gone.int().argsort(dim=1, stable=True)[:, :left]
+            places, state = places.gather(1, order), state.cut(order)
+        count = min(_BLOCK, left)
+        state.begin(count)
+        for number in range(count):
+            place, loss = state.remove(number)
+            # Equals would have no order.
+            highest = torch.maximum(highest * (1 + 1e-12), loss.double())
+            losses = losses.scatter(1, places.gather(1, place), highest)
+        left -= count
+    return losses
+
+
+class _State:
+    """Rows of weights of which some are gone, and the inverse matrices of the others.
+
+    Attributes:
+        weights: As they make up for those that are gone; infinite there: `(rows, d)`.
+        gone: Which are gone.
+    """
+
+    def __init__(self, weights: Tensor, inverse: Tensor) -> None:
+        self.weights = weights
+        self.gone = torch.zeros_like(weights, dtype=torch.bool)
+        self._inverse = inverse
+        self._factors: Tensor | None = None
+        self._diagonal = inverse.diagonal(dim1=1, dim2=2)
+
+    def begin(self, count: int) -> None:
+        """Brings the matrices up to date, and makes room for `count` weights to go."""
+        self._bring_up_to_date()
+        self._factors = torch.zeros_like(self._inverse[:, :count])
+        self._diagonal = self._inverse.diagonal(dim1=1, dim2=2).masked_fill(self.gone, 1)
+
+    def cut(self, order: Tensor) -> _State:
+        """The weights at some places of each row alone, `(rows, few)`."""
+        self._bring_up_to_date()
+        rows, few = order.shape
+        tall = self._inverse.gather(1, order[:, :, None].expand(rows, few, self.weights.shape[1]))
+        square = tall.gather(2, order[:, None].expand(rows, few, few))
+        return _State(self.weights.gather(1, order), square)
+
+    def remove(self, number: int) -> tuple[Tensor, Tensor]:
+        """The place `(rows, 1)` of the weight that costs least, and its loss; it goes.
+
+        Args:
+            number: How many went since the matrices were up to date.
+        """
+        assert self._factors is not None
+        place = (self.weights.square() / self._diagonal).argmin(1, keepdim=True)
+        rows = torch.arange(len(place), device=place.device)
+        column = self._inverse[rows, place[:, 0]][:, None]  # faster than gather
+        if number:
+            before = self._factors[:, :number]
+            there = before.gather(2, place[:, None].expand(-1, number, 1))
+            column = column - there.mT @ before
+        column = column[:, 0]
+        pivot, weight = column.gather(1, place), self.weights.gather(1, place)
+        factor = column / pivot.sqrt()
+        self._factors[:, number] = factor
+        self.weights = torch.addcmul(self.weights, column, -weight / pivot)
+        self.weights = self.weights.scatter(1, place, torch.full_like(weight, torch.inf))
+        self._diagonal = torch.addcmul(self._diagonal, factor, factor, value=-1)
+        self._diagonal = self._diagonal.scatter(1, place, torch.ones_like(weight))
+        self.gone = self.gone.scatter(1, place, torch.ones_like(place, dtype=torch.bool))
+        return place, weight.square() / pivot
+
+    def _bring_up_to_date(self) -> None:
+        if self._factors is None:
+            return
+        if many_at_once():
+            self._inverse = self._inverse - self._factors.mT @ self._factors
+        else:
+            self._inverse.baddbmm_(self._factors.mT, self._factors, alpha=-1)
+        self._factors = None
