@@ -821,6 +821,12 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.scores.lamp": scored(),
     "prunelimits.scores.loss_gradient": lambda _: {**task(), "masks": masks()},
     "prunelimits.scores.magnitude": scored(),
+    "prunelimits.scores.npb": lambda _: {
+        **task(),
+        "masks": masks(),
+        "budget": torch.tensor([2, 2, 2]),
+        "noise": noise(),
+    },
     "prunelimits.scores.obc": scored(),
     "prunelimits.scores.obc_correction": lambda _: {
         **task(),
