@@ -15,7 +15,10 @@ from math import prod
 from pathlib import Path
 from statistics import median
 
+import effort_tables
+from effort_tables import starts
 from page_tables import markdown, refreshed
+from tie_table import ties
 
 from prunelimits.experiments import (
     PAPER_METHODS,
@@ -32,10 +35,16 @@ from prunelimits.training import MLPEnsemble
 from prunelimits.training.cost import training_cost
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = (DOCS / "gap.md", DOCS / "connectivity.md", DOCS / "results.md")
+PAGES = tuple(
+    DOCS / name for name in ("gap.md", "connectivity.md", "results.md", "closing-the-gap.md")
+)
+NETWORKS = DOCS.parent / "examples" / "networks"
 METHODS = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 TARGETS = (0.95, 0.995)
 STARTS = {"gap-fixed-995": "at-995.pt", "gap-fixed-95": "at-95.pt"}
+BENCH = {"gap-bench-995": "BENCH-995", "gap-bench-95": "BENCH-95"}
+# Nonzeros of the paper's search from each of its starts, and the target.
+PAPER_FROM = {"BENCH-995": (38, 0.995), "BENCH-95": (26, 0.95)}
 Results = list[RunResult]
 
 
@@ -80,14 +89,6 @@ def at_targets(results: Results, size: Size = "nonzeros") -> list[str]:
     return ["-" if result is None else str(getattr(result, size)) for result in found]
 
 
-def starts(results: Results) -> dict[tuple[int, int], Results]:
-    """The runs from each start: methods and budgets share them, recipes and repeats do not."""
-    own: dict[tuple[int, int], Results] = defaultdict(list)
-    for result in results:
-        own[result.run.recipe, result.run.repeat].append(result)
-    return own
-
-
 def typical(results: Results) -> str:
     """The median of the starts with its interval.
 
@@ -100,39 +101,21 @@ def typical(results: Results) -> str:
     return shown if interval is None else f"{shown} ({interval[0]:.1%} to {interval[1]:.1%})"
 
 
-def beside_the_paper(name: str, results: Results) -> list[str]:
-    """A method's smallest networks at 95 % and 99.5 %, each with the paper's number behind it."""
-    sizes: list[str] = []
-    for target, paper in zip(TARGETS, PAPER_SMALLEST.get(name, (None, None)), strict=True):
-        found = smallest(results, target)
-        sizes.append("-" if found is None else f"{found.nonzeros} ({found.accuracy:.2%})")
-        sizes.append("-" if paper is None else str(paper))
-    return sizes
-
-
-def smallest_sizes(results: Results, width: int) -> str:
-    """Method by method, the smallest networks of one width beside the paper's."""
-    header = ("method", "95 %", "paper", "99.5 %", "paper")
-    own = of_methods(at_width(results, width))
-    return markdown(header, [[name, *beside_the_paper(name, runs)] for name, runs in own.items()])
-
-
 def one_width(results: Results, width: int) -> str:
-    """Method by method, all that one width has to say."""
+    """Method by method, sizes without what does not count, and how the runs are spread."""
     header = (
-        "method", "best of", "95 %", "paper", "99.5 %", "paper", "effective", "trimmed",
-        "runs at 95 %", "best", "median start (95 % interval)", "connected", "left by trimming",
+        "method", "effective", "trimmed", "runs at 95 %", "best",
+        "median start (95 % interval)", "connected", "left by trimming",
     )  # fmt: skip
     rows: list[list[str]] = []
     for name, own in of_methods(at_width(results, width)).items():
         best = [summary.best for summary in summarise(own)]
+        sizes: tuple[Size, ...] = ("effective", "trimmed")
+        typical_sizes = [[effort_tables.of_nine(own, t, size) for t in TARGETS] for size in sizes]
         rows.append(
             [
                 name,
-                best_of(own),
-                *beside_the_paper(name, own),
-                " / ".join(at_targets(own, "effective")),
-                " / ".join(at_targets(own, "trimmed")),
+                *(" / ".join(pair) for pair in typical_sizes),
                 f"{sum(result.accuracy >= TARGETS[0] for result in own)} of {len(own)}",
                 f"{max(result.accuracy for result in own):.2%}",
                 typical(own),
@@ -161,7 +144,9 @@ def reaching(results: Results, target: float, size: int) -> str:
 
 def luck(studies: Mapping[str, Results]) -> str:
     """The sizes that the paper names, and how likely they are here."""
-    header = ("method", "target", "paper", "ours", "runs there", "starts there", "chance")
+    header = (
+        "method", "target", "paper", "ours", "runs there", "starts there", "chance", "at most",
+    )  # fmt: skip
     rows: list[list[str]] = []
     for name, papers in PAPER_SMALLEST.items():
         own = studies.get(name, [])
@@ -179,6 +164,7 @@ def luck(studies: Mapping[str, Results]) -> str:
                     f"{len(there)} of {len(own)}",
                     f"{len(starts(there))} of {len(starts(own))}",
                     reaching(own, target, paper),
+                    effort_tables.at_most(own, target, paper),
                 ]
             )
     return markdown(header, rows)
@@ -261,24 +247,74 @@ def times(path: Path) -> str:
     return markdown(("width", *METHODS), rows)
 
 
-def tables(folder: Path) -> dict[str, Callable[[], str]]:
-    """Every table by name, from the results in a folder."""
-    study = read(folder, "gap-random")
-    # Further repeats of single methods; what both tables hold are the same runs.
-    more = [*read(folder, "gap-lth"), *read(folder, "gap-iterative-snip"), *at_width(study, 16)]
-    repeated = of_methods(list({result.run: result for result in more}.values()))
-    fixed = {
+def by_start(folder: Path, files: Mapping[str, str]) -> dict[str, Results]:
+    """The studies from fixed starts, a column for each start and width."""
+    return {
         f"{start}, width {width}": at_width(results, width)
-        for name, start in STARTS.items()
+        for name, start in files.items()
         for results in [read(folder, name)]
         for width in widths(results)
     }
+
+
+def bench_runs(columns: Mapping[str, Results]) -> str:
+    """Which methods get down to the size of the paper's search from its start, and how often."""
+    header = ("start", "method", "target", "smallest", "paper's search", "runs as small", "of")
+    rows: list[list[str]] = []
+    for title, results in columns.items():
+        size, target = PAPER_FROM[title.split(",")[0]]
+        for name, own in of_methods(results).items():
+            found = smallest(own, target)
+            as_small = [r for r in own if r.accuracy >= target and r.nonzeros <= size]
+            if found is not None and as_small:
+                rows.append(
+                    [
+                        title,
+                        name,
+                        f"{100 * target:g} %",
+                        f"{found.nonzeros} ({found.accuracy:.2%})",
+                        str(size),
+                        f"{len(as_small):,}",
+                        f"{len(own):,}",
+                    ]
+                )
+    return markdown(header, rows, left=3)
+
+
+def trimmed_searches(path: Path) -> str:
+    """What the networks of searches lose as pruners' networks are trimmed."""
+    rows: list[list[str]] = []
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            rows.append([f"{row['network']}-at-{row['target'].removeprefix('0.')}.pt"])
+            for size in ("nonzeros", "trimmed", "part"):
+                accuracy = row["accuracy" if size == "nonzeros" else f"{size}_accuracy"]
+                rows[-1].append(f"{row[size]} ({float(accuracy):.2%})")
+    return markdown(("network", "found", "trimmed", "smallest part"), rows)
+
+
+def tables(folder: Path) -> dict[str, Callable[[], str]]:
+    """Every table by name, from the results in a folder."""
+    study = read(folder, "gap-random")
+    # As published: the same number of runs of every width.
+    once = [result for result in study if result.run.repeat == 0]
+    # Further repeats of single methods; what both tables hold are the same runs.
+    more = [*read(folder, "gap-lth"), *read(folder, "gap-iterative-snip"), *at_width(study, 16)]
+    repeated = of_methods(list({result.run: result for result in more}.values()))
+    fixed, bench = by_start(folder, STARTS), by_start(folder, BENCH)
     return {
-        "smallest": lambda: smallest_sizes(study, 16),
-        "width-16": lambda: one_width(study, 16),
+        "smallest": lambda: effort_tables.at_width(of_methods(at_width(study, 16))),
+        "width-16": lambda: effort_tables.at_width(of_methods(at_width(study, 16))),
+        "width-16-parts": lambda: one_width(study, 16),
+        "repeats": lambda: effort_tables.repeats(of_methods(at_width(study, 16))),
         "luck": lambda: luck(repeated),
-        "widths": lambda: compact({str(width): at_width(study, width) for width in widths(study)}),
+        "widths": lambda: compact({str(width): at_width(once, width) for width in widths(once)}),
         "fixed": lambda: compact(fixed),
+        "bench": lambda: compact(bench),
+        "bench-runs": lambda: bench_runs(bench),
+        "again": lambda: effort_tables.found_again(folder / "small-networks-again.csv"),
+        "ties": lambda: ties(NETWORKS),
+        "trimmed": lambda: trimmed_searches(folder / "trimmed.csv"),
         "disconnected": lambda: disconnected(study, (16, 64, 256)),
         "cost": lambda: costs(study),
         "times": lambda: times(folder / "gap-times.csv"),

@@ -7,6 +7,12 @@ starts of a network this small lead anywhere, and those that do are soon seen: a
 `--epochs` epochs, each network's two best for 20 more, and what is then above `--promising` is
 evolved. A row a network goes into the table, and the same command goes on from there. Prints the
 best accuracies for every number of nonzeros.
+
+    python benchmarks/small_networks.py 22 --table docs/results/small-networks.csv \
+        --again 16 --again-table docs/results/small-networks-again.csv
+
+How much that exhausts is told by how often what was found is found again: the same for every
+network of the table at `--target`, from so many times as many other starts.
 """
 
 from __future__ import annotations
@@ -44,12 +50,17 @@ def best(accuracy: Tensor, starts: int) -> Tensor:
 
 
 def measured(
-    space: ModelMasks, ranks: range, x: Tensor, y: Tensor, arguments: argparse.Namespace
+    space: ModelMasks,
+    ranks: range,
+    x: Tensor,
+    y: Tensor,
+    arguments: argparse.Namespace,
+    attempt: tuple[int, ...] = (),
 ) -> Iterator[Row]:
-    """A row for each of some networks of a space."""
+    """A row for each of some networks of a space; another `attempt` has other starts."""
     starts = arguments.starts
     masks = unflatten(space.take(ranks).repeat_interleave(starts, 0), space.shapes)
-    seed = int(derive(*space.widths, ranks.start)[0] >> 1)
+    seed = int(derive(*space.widths, ranks.start, *attempt)[0] >> 1)
     ensemble = pl.MLPEnsemble(space.widths, len(ranks) * starts, seed=seed, masks=masks)
     early = pl.fit(ensemble, x, y, pl.Recipe(epochs=arguments.epochs, lr=0.1), seed=seed)
     chosen = best(early.accuracy, starts)
@@ -75,6 +86,34 @@ def missing(table: Path, nonzeros: int, at_once: int) -> Iterator[tuple[ModelMas
             yield space, range(start, min(start + at_once, space.count))
 
 
+def found_again(x: Tensor, y: Tensor, arguments: argparse.Namespace) -> None:
+    """Trains the networks at the target from other starts, a row an attempt, and counts."""
+    spaces = {name(space): space for space in every_widths(arguments.nonzeros)}
+    with arguments.table.open(newline="") as file:
+        at_target = [r for r in csv.DictReader(file) if float(r["evolved"]) >= arguments.target]
+    table: Path = arguments.again_table
+    if not table.exists():
+        table.write_text(",".join((*HEADER, "attempt")) + "\n")
+    with table.open(newline="") as file:
+        done = {(r["widths"], r["rank"], r["attempt"]) for r in csv.DictReader(file)}
+    for found in at_target:
+        rank = int(found["rank"])
+        for attempt in range(1, arguments.again + 1):
+            if (found["widths"], found["rank"], str(attempt)) in done:
+                continue
+            ranks = range(rank, rank + 1)
+            rows = measured(spaces[found["widths"]], ranks, x, y, arguments, (attempt,))
+            with table.open("a", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerows((*row, attempt) for row in rows)
+    with table.open(newline="") as file:
+        tried = list(csv.DictReader(file))
+    for found in at_target:
+        own = [r for r in tried if (r["widths"], r["rank"]) == (found["widths"], found["rank"])]
+        hits = sum(float(r["evolved"]) >= arguments.target for r in own)
+        print(f"widths {found['widths']}, rank {found['rank']}: found again {hits} of {len(own)}")
+
+
 def main() -> None:
     """Measures what the table lacks, then prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,8 +122,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--promising", type=float, default=0.85)
     parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--again", type=int, default=0)
+    parser.add_argument("--again-table", type=Path, default=None)
     arguments = parser.parse_args()
     x, y = pl.datasets.cubist_spiral()
+    if arguments.again:
+        found_again(x, y, arguments)
+        return
     if not arguments.table.exists():
         arguments.table.write_text(",".join(HEADER) + "\n")
     at_once = max(1, 16_384 // arguments.starts)

@@ -565,6 +565,11 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "confidence": 0.9,
     },
     "prunelimits.experiments.read_table": lambda folder: {"path": written_table(folder)},
+    "prunelimits.experiments.run_network": lambda _: {
+        "study": study(),
+        "run": next(iter(study().runs(2, 1))),
+        **named(data()),
+    },
     "prunelimits.experiments.run_study": lambda folder: {
         "study": study(),
         **named(data()),
@@ -821,12 +826,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.scores.lamp": scored(),
     "prunelimits.scores.loss_gradient": lambda _: {**task(), "masks": masks()},
     "prunelimits.scores.magnitude": scored(),
-    "prunelimits.scores.npb": lambda _: {
-        **task(),
-        "masks": masks(),
-        "budget": torch.tensor([2, 2, 2]),
-        "noise": noise(),
-    },
     "prunelimits.scores.obc": scored(),
     "prunelimits.scores.obc_correction": lambda _: {
         **task(),

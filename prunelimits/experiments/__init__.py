@@ -11,6 +11,7 @@ from prunelimits.experiments.paper import PAPER_COMBINATORIAL as PAPER_COMBINATO
 from prunelimits.experiments.paper import PAPER_COMBINATORIAL_FIXED as PAPER_COMBINATORIAL_FIXED
 from prunelimits.experiments.paper import PAPER_PARAMETER_SAMPLES as PAPER_PARAMETER_SAMPLES
 from prunelimits.experiments.paper import PAPER_SMALLEST as PAPER_SMALLEST
+from prunelimits.experiments.run_network import run_network as run_network
 from prunelimits.experiments.study import PAPER_BUDGETS as PAPER_BUDGETS
 from prunelimits.experiments.study import PAPER_METHODS as PAPER_METHODS
 from prunelimits.experiments.study import PAPER_RECIPES as PAPER_RECIPES

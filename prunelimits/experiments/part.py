@@ -16,7 +16,7 @@ from prunelimits.experiments.trim import trim
 from prunelimits.models import parameter_shapes
 from prunelimits.pruners import AbstractPruner, ProsPr
 from prunelimits.randomness import derive
-from prunelimits.training import MLPEnsemble, Recipe, fit
+from prunelimits.training import FitResult, MLPEnsemble, Recipe, fit
 from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.task import Task
 
@@ -59,20 +59,7 @@ def parts(study: Study, task: Task, done: Set[Run]) -> Iterator[Part]:
 
 def train_part(task: Task, part: Part) -> list[RunResult]:
     """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
-    study, runs = part.study, part.runs
-    recipes = [study.recipes[run.recipe] for run in runs]
-    result = fit(
-        _start(task, part),
-        task.x,
-        task.y,
-        recipes,
-        loss=task.loss,
-        # Repeats differ in the order of the batches even where they share a start.
-        seed=_word(study.seed, runs[0].repeat),
-        pruner=_pruner(study, runs[0]),
-        keep=[run.keep for run in runs],
-        pruner_seeds=[_seed(study, run, run.keep, _class_number(study, run)) for run in runs],
-    )
+    result = fit_part(task, part)
     # Wide sparse networks are small without what no output depends on.
     trained = without_dead_units(result.ensemble)
     trained = trained.replace(masks=effective_masks(trained.masks, keep_constants=True))
@@ -80,7 +67,24 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
     trimmed = trim(trained, task.x, task.y, loss=task.loss)
     sizes = [e.nonzeros().tolist() for e in (result.ensemble, connected, trimmed)]
     measures = [m.tolist() for m in (result.accuracy, result.parameter_samples, result.operations)]
-    return [RunResult(*row) for row in zip(runs, *sizes, *measures, strict=True)]
+    return [RunResult(*row) for row in zip(part.runs, *sizes, *measures, strict=True)]
+
+
+def fit_part(task: Task, part: Part) -> FitResult:
+    """Prunes and trains the networks of a part."""
+    study, runs = part.study, part.runs
+    return fit(
+        _start(task, part),
+        task.x,
+        task.y,
+        [study.recipes[run.recipe] for run in runs],
+        loss=task.loss,
+        # Repeats differ in the order of the batches even where they share a start.
+        seed=_word(study.seed, runs[0].repeat),
+        pruner=_pruner(study, runs[0]),
+        keep=[run.keep for run in runs],
+        pruner_seeds=[_seed(study, run, run.keep, _class_number(study, run)) for run in runs],
+    )
 
 
 def _start(task: Task, part: Part) -> MLPEnsemble:

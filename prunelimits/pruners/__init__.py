@@ -11,7 +11,6 @@ from prunelimits.pruners.catalogue import GMP as GMP
 from prunelimits.pruners.catalogue import LAMP as LAMP
 from prunelimits.pruners.catalogue import LOMP as LOMP
 from prunelimits.pruners.catalogue import LTH as LTH
-from prunelimits.pruners.catalogue import NPB as NPB
 from prunelimits.pruners.catalogue import OBC as OBC
 from prunelimits.pruners.catalogue import OBD as OBD
 from prunelimits.pruners.catalogue import OBS as OBS

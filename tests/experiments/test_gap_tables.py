@@ -56,16 +56,10 @@ def test_one_width(script: ModuleType):
         )
         for accuracy in [0.96 if (method, keep, recipe) == ("RigL", 42, 1) else 0.5 + 0.1 * recipe]
     ]
-    assert cells(script.smallest_sizes(runs, 16))[1:] == [
-        ["RigL", "52 (96.00%)", "52", "-", "84"],
-        ["SNIP", "-", "-", "-", "-"],
-    ]
     header, *rows = cells(script.one_width(runs, 16))
     by_method = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert list(by_method) == ["RigL", "SNIP"]
     rigl, snip = by_method["RigL"], by_method["SNIP"]
-    assert rows[0][2:6] == ["52 (96.00%)", "52", "-", "84"]
-    assert (rigl["best of"], rigl["effective"], rigl["trimmed"]) == ("6", "42 / -", "41 / -")
     assert (rigl["runs at 95 %"], snip["runs at 95 %"]) == ("2 of 12", "0 of 12")
     assert (rigl["best"], snip["best"]) == ("96.00%", "70.00%")
     # Three starts of two repeats: 0.5, 0.6 and 0.7; six values reach from the first to the last.
@@ -87,7 +81,54 @@ def test_the_chance_of_a_number(script: ModuleType):
     assert script.reaching(runs[:-1], 0.95, 40) == "20%"
     assert script.reaching(runs[:3], 0.95, 40) == ""
     _, row = cells(script.luck({"LTH": runs}))
-    assert row == ["LTH", "95 %", "44", "30", "3 of 10", "2 of 5", "52%"]
+    # 3 of 10 runs leave a share of 60.7 % possible, with which 207 runs hardly miss.
+    assert row == ["LTH", "95 %", "44", "30", "3 of 10", "2 of 5", "52%", "100%"]
+    none = [r._replace(accuracy=0.5) for r in runs]
+    # The rule of three: none of 10 leaves 26 % possible; of so few runs as a study has as small.
+    assert script.effort_tables.at_most(none, 0.95, 44) == "100%"
+    assert script.effort_tables.at_most(none, 0.95, 25) == ""
+
+
+def test_sizes_at_equal_effort(script: ModuleType):
+    """Three studies of nine recipes; the third recipe reaches 95 %, smaller in later studies."""
+    runs = [
+        result(Run("GMP", 16, keep, recipe, repeat), 0.96 if recipe == 2 and keep > 20 else 0.5)
+        for recipe in range(9)
+        for repeat in range(3)
+        for keep in (20, 42 - repeat)
+    ]
+    effort = script.effort_tables
+    assert sorted(s for s in effort.sizes(runs, 0.95) if s) == [50, 51, 52]
+    assert len(effort.sizes(runs, 0.95)) == 27
+    # Nine of 27 starts miss all three with a chance of 18 * 17 * 16 / (27 * 26 * 25), 28 %; they
+    # include one of two with 56 %, so the median is that of the second.
+    assert effort.reach(runs, 0.95) == "72%"
+    assert effort.of_nine(runs, 0.95).startswith("51 (50 to ")
+    assert effort.best(runs, 0.95) == "50 (96.00%)"
+    assert effort.of_nine(runs, 0.99) == "-"
+    assert effort.reach(runs, 0.99) == f"at most {1 - 0.05 ** (9 / 27):.0%}"
+    first = [r for r in runs if r.run.repeat == 0]
+    assert effort.of_nine(first, 0.95) == "52"
+    assert effort.of_nine(first[:4], 0.95) == ""
+    header, row = cells(effort.at_width({"GMP": runs}))
+    assert header[:5] == ["method", "95 %", "reached", "best of 27", "paper"]
+    assert row[2:5] == ["72%", "50 (96.00%)", "-"]
+    assert row[-1] == "61"
+    assert cells(effort.repeats({"GMP": runs})) == [
+        ["method", "study 1", "study 2", "study 3"],
+        ["GMP", "52 / -", "51 / -", "50 / -"],
+    ]
+
+
+def test_runs_as_small_as_the_paper_s_search(script: ModuleType):
+    runs = [
+        result(Run("LTH", 3, keep, 0, repeat), 0.96 if keep < 17 else 0.5)
+        for keep in (14, 16, 18)
+        for repeat in (0, 1)
+    ]
+    _, row = cells(script.bench_runs({"BENCH-95, width 3": runs}))
+    assert row == ["BENCH-95, width 3", "LTH", "95 %", "24 (96.00%)", "26", "4", "6"]
+    assert script.bench_runs({"BENCH-995, width 6": runs}).count("\n") == 1
 
 
 def test_columns_of_widths(script: ModuleType):

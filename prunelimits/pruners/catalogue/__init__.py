@@ -13,7 +13,6 @@ from prunelimits.pruners.catalogue.at_initialisation import (
     SmartRatio,
     SynFlow,
 )
-from prunelimits.pruners.catalogue.balanced import NPB
 from prunelimits.pruners.catalogue.dense_to_sparse import GMP, LAMP, LTH, OBD, OBS, Magnitude
 from prunelimits.pruners.catalogue.layer_wise import OBC, SparseGPT, Wanda
 from prunelimits.pruners.catalogue.learned import LOMP, EdgePopup, RareGems
@@ -23,7 +22,7 @@ _METHODS: tuple[type[AbstractPruner], ...] = (
     SNIP, GraSP, SynFlow, IterSNIP, FORCE, ProsPr, GMP, LTH, RigL,
     Magnitude, Random, SmartRatio, Dense, SET, SNFS, DSR, DeepR,
     OBD, OBS, LAMP, PHEW, EdgePopup, RareGems, LOMP,
-    Wanda, OBC, SparseGPT, NPB,
+    Wanda, OBC, SparseGPT,
 )  # fmt: skip
 
 

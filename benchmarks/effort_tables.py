@@ -1,0 +1,151 @@
+"""The gap study's sizes at equal effort: what nine starts find, as in the published study.
+
+A published study trains one network for each budget and recipe: nine starts at each budget. Where
+there are more, the numbers here are those of nine of them, over all choices of nine. Budgets share
+a start, so a start counts once, with the smallest size that it reaches at any budget.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from page_tables import markdown
+
+from prunelimits.experiments import (
+    PAPER_SMALLEST,
+    RunResult,
+    Size,
+    bootstrap_interval,
+    chance_of_any,
+    smallest,
+    typical_smallest,
+    upper_limit,
+)
+
+Results = Sequence[RunResult]
+TARGETS = (0.95, 0.995)
+STARTS = 9
+"""Starts of a published study: one for each recipe."""
+RUNS = 207
+"""Runs of a published study of one method and width: 23 budgets, nine recipes."""
+
+
+def starts(results: Results) -> dict[tuple[int, int], list[RunResult]]:
+    """The runs from each start: methods and budgets share them, recipes and repeats do not."""
+    own: dict[tuple[int, int], list[RunResult]] = defaultdict(list)
+    for result in results:
+        own[result.run.recipe, result.run.repeat].append(result)
+    return own
+
+
+def sizes(results: Results, target: float, size: Size = "nonzeros") -> list[int | None]:
+    """The smallest size at the target from each start, None where there is none."""
+    found = [smallest(own, target, size) for own in starts(results).values()]
+    return [None if result is None else getattr(result, size) for result in found]
+
+
+def of_nine(results: Results, target: float, size: Size = "nonzeros") -> str:
+    """The median size that nine starts reach, with its interval where there are several nines."""
+    reached = sizes(results, target, size)
+    if len(reached) < STARTS:
+        return ""
+
+    def typical(values: Sequence[int | None]) -> float:
+        found = typical_smallest(values, STARTS)
+        return math.inf if found is None else found
+
+    text = shown(typical(reached))
+    if len(reached) < 3 * STARTS or not any(reached):
+        return text
+    low, high = bootstrap_interval(reached, typical)
+    return f"{text} ({shown(low)} to {shown(high)})"
+
+
+def shown(size: float) -> str:
+    """A size, or a dash for none."""
+    return "-" if size == math.inf else f"{size:.0f}"
+
+
+def reach(results: Results, target: float) -> str:
+    """How often nine starts reach the target at all; at most how often, where none has."""
+    reached = sizes(results, target)
+    hits = sum(size is not None for size in reached)
+    if len(reached) < STARTS:
+        return ""
+    if hits:
+        return f"{chance_of_any(hits, len(reached), STARTS):.0%}"
+    return f"at most {1 - (1 - upper_limit(0, len(reached))) ** STARTS:.0%}"
+
+
+def best(results: Results, target: float) -> str:
+    """The smallest network of all runs, with its accuracy."""
+    found = smallest(results, target)
+    return "-" if found is None else f"{found.nonzeros} ({found.accuracy:.2%})"
+
+
+def at_width(by_method: Mapping[str, Results]) -> str:
+    """Method by method: what nine starts reach, what all reach, and the paper's."""
+    most = max((len(starts(own)) for own in by_method.values()), default=0)
+    header = ["method"]
+    for target in TARGETS:
+        header += [f"{100 * target:g} %", "reached", f"best of {most}", "paper"]
+    lines: list[list[str]] = []
+    for name, own in by_method.items():
+        line = [name]
+        for target, paper in zip(TARGETS, PAPER_SMALLEST.get(name, (None, None)), strict=True):
+            line += [of_nine(own, target), reach(own, target), best(own, target)]
+            line.append("-" if paper is None else str(paper))
+        lines.append(line)
+    return markdown(header, lines)
+
+
+def repeats(by_method: Mapping[str, Results]) -> str:
+    """Method by repeat: the smallest networks at both targets of studies of nine starts each."""
+    numbers = sorted({result.run.repeat for own in by_method.values() for result in own})
+    lines: list[list[str]] = []
+    for name, own in by_method.items():
+        line = [name]
+        for repeat in numbers:
+            part = [result for result in own if result.run.repeat == repeat]
+            found = [smallest(part, target) for target in TARGETS]
+            line.append(" / ".join("-" if r is None else str(r.nonzeros) for r in found))
+        lines.append(line)
+    return markdown(("method", *(f"study {number + 1}" for number in numbers)), lines)
+
+
+def at_most(results: Results, target: float, size: int) -> str:
+    """The 95 % limit of the chance that a published study has so small a network at the target.
+
+    From how many of the runs with at most so many nonzeros reach it; a published study makes as
+    large a share of its runs with so few. Runs that share a start are taken for independent.
+    """
+    small = [result for result in results if result.nonzeros <= size]
+    if not small:
+        return ""
+    hits = sum(result.accuracy >= target for result in small)
+    made = RUNS * len(small) / len(results)
+    return f"{1 - (1 - upper_limit(hits, len(small))) ** made:.0%}"
+
+
+def found_again(path: Path, target: float = 0.95) -> str:
+    """How often networks that were found once are found from as many other starts."""
+    found: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    with open(path, newline="") as file:
+        for row in csv.DictReader(file):
+            hit = float(row["evolved"]) >= target
+            found[row["widths"], row["rank"], row["nonzeros"]].append(hit)
+    rows = [
+        [
+            f"({widths.replace(' ', ', ')}), rank {rank}",
+            nonzeros,
+            f"{sum(hits)} of {len(hits)}",
+            f"{upper_limit(len(hits) - sum(hits), len(hits)):.0%}",
+        ]
+        for (widths, rank, nonzeros), hits in found.items()
+    ]
+    header = ("network", "nonzeros", "found again", "missed, at most (95 % limit)")
+    return markdown(header, rows)
