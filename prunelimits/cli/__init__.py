@@ -17,6 +17,7 @@ from prunelimits.cli.analyze import Analyze
 from prunelimits.cli.eliminate import Eliminate
 from prunelimits.cli.gap import Gap
 from prunelimits.cli.limit import Limit
+from prunelimits.cli.merge import Merge
 from prunelimits.cli.play import Play
 from prunelimits.cli.report import console, errors
 from prunelimits.cli.search import Search
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "search": Search,
         "eliminate": Eliminate,
         "show": Show,
+        "merge": Merge,
         "gap": Gap,
         "analyze": Analyze,
         "limit": Limit,

@@ -20,6 +20,7 @@ from prunelimits.arguments import shown
 from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.importing import current_folder_importable, imported
+from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.report import console, say, write_pictures
 from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
@@ -91,6 +92,8 @@ class Gap:
     """Processes on this machine; by default one, or one a core without the native engine."""
     scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
+    part: Annotated[str | None, arg(metavar="I/N")] = None
+    """Do only the I-th of N portions, in a file of its own each; prunelimits merge joins them."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Draw the fronts and the scatter, and what is on no path, as .png and .svg files here."""
     quiet: Flag = False
@@ -123,6 +126,7 @@ class Gap:
                 initial=initial,
                 executor=executor,
                 in_flight=in_flight,
+                part=parsed_part(self.part),
                 time_limit=None if self.minutes is None else 60 * self.minutes,
                 on_progress=bar.update,
             )

@@ -12,6 +12,7 @@ from tyro.conf import FlagCreatePairsOff, arg
 from prunelimits.cli import report
 from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.executors import open_executor
+from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.progress import ProgressBar
 from prunelimits.saving import load
 from prunelimits.search import SearchConfig, combinatorial_search
@@ -93,6 +94,8 @@ class Search:
     """Processes on this machine; by default one, or one a core without the native engine."""
     scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
     """Address of a Dask scheduler whose workers do the training, such as tcp://host:8786."""
+    part: Annotated[str | None, arg(metavar="I/N")] = None
+    """Do only the I-th of N portions, in a file of its own each; prunelimits merge joins them."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Draw the sparsest network, and accuracy against nonzeros, as .png and .svg files here."""
     quiet: Flag = False
@@ -119,6 +122,7 @@ class Search:
                 order=self.order,
                 stop_at_target=self.stop_at_target,
                 first_phase_only=self.first_phase_only,
+                part=parsed_part(self.part),
                 time_limit=None if self.minutes is None else 60 * self.minutes,
                 on_progress=bar.update,
             )

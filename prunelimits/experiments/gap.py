@@ -24,6 +24,7 @@ from prunelimits.experiments.table import RunResult, write_table
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import WriterLock
+from prunelimits.resuming.portion import checked_part, portion
 from prunelimits.search.runner import run_jobs
 from prunelimits.training.task import Task, make_task
 
@@ -39,6 +40,7 @@ def run_study(
     initial: MLP | None = None,
     executor: Executor | None = None,
     in_flight: int = 1,
+    part: tuple[int, int] | None = None,
     time_limit: float | None = None,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> list[RunResult]:
@@ -59,8 +61,11 @@ def run_study(
             each run from a random start.
         executor: Where to train; None: in this process.
         in_flight: How many parts the executor holds at a time.
-        time_limit: Seconds after which no part is begun; 0: read what is there.
-        on_progress: Called with the runs done and the runs in all, at first and after each part.
+        part: `(number, of)`: train only one of so many portions, for machines that share nothing;
+            `merge_tables` joins what they leave.
+        time_limit: Seconds after which nothing is begun; 0: read what is there.
+        on_progress: Called with the runs done and the runs in all, of this portion, at first and
+            whenever some are done.
 
     Returns:
         The results of the study's runs that are there, in the order of the runs.
@@ -74,6 +79,7 @@ def run_study(
         OSError: If the table cannot be read or written.
     """
     time_limit, in_flight = _check_options(study, initial, in_flight, time_limit)
+    part = checked_part(part)
     table = checked_file("table", table)
     if executor is not None:
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
@@ -83,26 +89,27 @@ def run_study(
     _check(study, task)
     ours = describe(study, task)
     wanted = list(study.runs(task.inputs, task.outputs))
+    here = {run for some in portion(parts(study, task), part) for run in some.runs}
     results, _ = read_kept(table, ours)
 
     def tell() -> None:
         if on_progress is not None:
-            on_progress(sum(run in results for run in wanted), len(wanted))
+            on_progress(sum(run in results for run in here), len(here))
 
     tell()
-    if all(run in results for run in wanted) or time_limit == 0:
+    if all(run in results for run in here) or time_limit == 0:
         return [results[run] for run in wanted if run in results]
     began = time.monotonic()
     with WriterLock(table):
         # Another study may have added to it meanwhile.
         results, described = read_kept(table, ours)
-        jobs = parts(study, task, results.keys())
+        jobs = parts(study, task, results.keys() | (set(wanted) - here))
         if time_limit is not None:
             jobs = (job for job in jobs if time.monotonic() - began < time_limit)
-        for part in run_jobs(
+        for finished in run_jobs(
             train_part, task, jobs, key=task.fingerprint(), executor=executor, in_flight=in_flight
         ):
-            results.update({result.run: result for result in part})
+            results.update({result.run: result for result in finished})
             write_table(results.values(), table, study=json.dumps(described))
             tell()
     return [results[run] for run in wanted if run in results]

@@ -39,7 +39,7 @@ class Part:
     runs: tuple[Run, ...]
 
 
-def parts(study: Study, task: Task, done: Set[Run]) -> Iterator[Part]:
+def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Part]:
     """The parts of a study that are left to do, narrow networks first."""
 
     def together(run: Run) -> tuple[int, int, AbstractPruner]:

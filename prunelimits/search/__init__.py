@@ -12,6 +12,7 @@ from prunelimits.search.found import FoundNetwork as FoundNetwork
 from prunelimits.search.found import PhaseSummary as PhaseSummary
 from prunelimits.search.found import SearchResult as SearchResult
 from prunelimits.search.found import SizeSummary as SizeSummary
+from prunelimits.search.merging import merge_stores as merge_stores
 from prunelimits.search.phase_under_way import Progress as Progress
 from prunelimits.search.results import read_result as read_result
 from prunelimits.search.runner import WorkersLostError as WorkersLostError

@@ -65,15 +65,23 @@ class PhaseUnderWay:
         task: The data.
         phase: What the phase goes through.
         stop_at_target: Whether networks larger than one that reaches the target are left out.
+        part: `(number, of)`: which shards are to be trained here; None: all.
 
     Raises:
         ValueError: If the networks cannot be listed; the store is then as it was.
     """
 
     def __init__(
-        self, store: Store, config: SearchConfig, task: Task, phase: Phase, stop_at_target: bool
+        self,
+        store: Store,
+        config: SearchConfig,
+        task: Task,
+        phase: Phase,
+        stop_at_target: bool,
+        part: tuple[int, int] | None = None,
     ) -> None:
         self.config, self.phase, self.stop_at_target = config, phase, stop_at_target
+        self.part = part
         self.samples = len(task.measure_x)
         self.space = listed_space(phase, task)
         self.shards = -(-self.space.count // networks_per_shard(config))
@@ -91,7 +99,7 @@ class PhaseUnderWay:
         while position < useful:
             shard = position if order == "fewest" else self._shuffled(position, useful)
             position += 1
-            if shard not in begun:
+            if shard not in begun and self._is_here(shard):
                 if deadline is not None and time.monotonic() >= deadline:
                     return
                 begun.add(shard)
@@ -144,6 +152,10 @@ class PhaseUnderWay:
             else:
                 low = middle + 1
         return low
+
+    def _is_here(self, shard: int) -> bool:
+        number, of = self.part or (1, 1)
+        return shard % of == number - 1
 
     def _shuffled(self, position: int, useful: int) -> int:
         seed = int(derive(self.config.seed, -2, self.phase.number)[0])

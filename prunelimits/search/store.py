@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import sqlite3
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,14 +14,10 @@ from numpy.typing import NDArray
 
 from prunelimits.arguments import checked_file, checked_flag
 from prunelimits.resuming import StoreError, WriterLock, check_same
-from prunelimits.search.rows import TABLES, counted, sealed, unsealed
+from prunelimits.search.database import Database
+from prunelimits.search.rows import counted
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase, phase_from_json, phase_to_json
-
-SCHEMA = 3
-"""Raised when the tables or the meaning of their content change."""
-
-_APPLICATION = 0x70726C6D  # "prlm", so that another program's database is recognised
 
 
 class Store:
@@ -54,39 +47,10 @@ class Store:
             self._lock = WriterLock(self.path)
             self._lock.acquire()
         try:
-            with self._errors():
-                self._db = sqlite3.connect(self.path or ":memory:", isolation_level=None)
-                self._prepare(write)
+            self._db = Database(self.path, write=write)
         except BaseException:
             self.close()
             raise
-
-    def _prepare(self, write: bool) -> None:
-        (tables,) = self._one("SELECT count(*) FROM sqlite_master")
-        if not tables and write:
-            with self._transaction():
-                # executescript would commit on its own.
-                for statement in TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-        (application,) = self._one("PRAGMA application_id")
-        if application != _APPLICATION:
-            raise StoreError(f"{self.path} is not a store of prunelimits")
-        (schema,) = self._one("PRAGMA user_version")
-        if schema != SCHEMA:
-            raise StoreError(
-                f"{self.path} has schema {schema}, this version of prunelimits uses {SCHEMA}: "
-                "use the version that made it, or start a new store"
-            )
-        if _layout(self._db) != _expected_layout():
-            raise StoreError(
-                f"{self.path} is damaged: its tables are others than those of a store; start a new "
-                "store"
-            )
-        (verdict,) = self._one("PRAGMA quick_check(1)")
-        if verdict != "ok":
-            raise StoreError(f"{self.path} is damaged ({verdict}): start a new store")
 
     def describe(self, description: dict[str, str]) -> None:
         """Records what the store is for, or checks that it is for just that.
@@ -95,17 +59,17 @@ class Store:
             StoreError: If the store is for something else; the message says what differs.
         """
         if not self.description():
-            with self._errors(), self._transaction():
+            with self._db.errors(), self._db.transaction():
                 for entry in description.items():
-                    self._insert("description", *entry)
-        with self._errors():
+                    self._db.insert("description", *entry)
+        with self._db.errors():
             recorded = _flat(self.description())
         check_same(self.path, recorded, _flat(description), "search")
 
     def description(self) -> dict[str, str]:
         """What `describe` recorded."""
-        with self._errors():
-            return dict(self._rows("description"))
+        with self._db.errors():
+            return dict(self._db.rows("description"))
 
     def begin_phase(self, phase: Phase) -> None:
         """Records that a phase has begun, or checks that it is just that.
@@ -113,10 +77,10 @@ class Store:
         Raises:
             StoreError: If the store holds another phase of this number.
         """
-        with self._errors(), self._transaction():
+        with self._db.errors(), self._db.transaction():
             begun = {old.number: old for old in self.phases()}.get(phase.number)
             if begun is None:
-                self._insert("phases", phase.number, phase_to_json(phase))
+                self._db.insert("phases", phase.number, phase_to_json(phase))
         if begun is not None and begun != phase:
             raise StoreError(
                 f"{self.path} holds a phase {begun!r}, asked for {phase!r}: use another store"
@@ -124,22 +88,22 @@ class Store:
 
     def phases(self) -> list[Phase]:
         """The phases that were begun, in order."""
-        with self._errors():
+        with self._db.errors():
             result: list[Phase] = []
-            for number, description in self._rows("phases", "ORDER BY phase"):
+            for number, description in self._db.rows("phases", "ORDER BY phase"):
                 result.append(phase_from_json(description))
                 if result[-1].number != number:
                     raise ValueError(f"its phase {number} is described as {result[-1]}")
             begun = {phase.number for phase in result}
             query = "SELECT phase FROM shards UNION SELECT phase FROM best"
-            if strays := {number for (number,) in self._db.execute(query)} - begun:
+            if strays := set(self._db.column(query)) - begun:
                 raise ValueError(f"it holds results of phases that were not begun: {strays}")
             return result
 
     def finished(self, phase: Phase) -> set[int]:
         """The shards of a phase that are done."""
-        with self._errors():
-            rows = self._rows("shards", "WHERE phase = ?", phase.number)
+        with self._db.errors():
+            rows = self._db.rows("shards", "WHERE phase = ?", phase.number)
             return {counted(shard) for _, shard, *_ in rows}
 
     def add(self, result: ShardResult, version: str) -> None:
@@ -159,51 +123,80 @@ class Store:
             version,
             result.seconds,
         )
-        with self._errors(), self._transaction():
-            where = "WHERE phase = ? AND shard = ?"
-            if old := next(self._rows("shards", where, *row[:2]), None):
-                if old[2] == row[2]:
-                    return
-                raise StoreError(
-                    f"{self.path}: shard {result.shard} of phase {result.phase.number} is there "
-                    f"already with another result, by {old[3]}; this one is by {result.engine}: "
-                    "go on with one engine on one kind of machine"
-                )
-            self._insert("shards", *row)
-            for candidate in result.best:
-                self._offer(result.phase, candidate)
+        with self._db.errors(), self._db.transaction():
+            if self._insert_shard(*row):
+                for candidate in result.best:
+                    self._offer(result.phase, candidate)
+
+    def _insert_shard(
+        self, phase: int, shard: str, correct: bytes, engine: str, version: str, seconds: float
+    ) -> bool:
+        """Whether the shard was not there yet."""
+        if old := next(
+            self._db.rows("shards", "WHERE phase = ? AND shard = ?", phase, shard), None
+        ):
+            if old[2] == correct:
+                return False
+            raise StoreError(
+                f"{self.path}: shard {shard} of phase {phase} is there already with another "
+                f"result, by {old[3]}; this one is by {engine}: go on with one engine on one kind "
+                "of machine"
+            )
+        self._db.insert("shards", phase, shard, correct, engine, version, seconds)
+        return True
 
     def _offer(self, phase: Phase, new: Candidate) -> None:
         """Keeps the candidate if it beats the best of its size, whatever came first."""
         where = "WHERE phase = ? AND nonzeros = ?"
         place = (new.rank, new.recipe, new.repeat)
-        for _, _, correct, rank, recipe, repeat, _ in self._rows(
+        for _, _, correct, rank, recipe, repeat, _ in self._db.rows(
             "best", where, phase.number, new.nonzeros
         ):
             if (-correct, (counted(rank), recipe, repeat)) <= (-new.correct, place):
                 return
         values = (new.correct, str(new.rank), *place[1:], new.network)
-        self._insert("best", phase.number, new.nonzeros, *values)
+        self._db.insert("best", phase.number, new.nonzeros, *values)
+
+    def absorb(self, others: Iterable[Store]) -> None:
+        """Adds all that other stores of the same search hold, or nothing.
+
+        Raises:
+            StoreError: If one is of another search, or holds another result of the same shard.
+        """
+        with self._db.errors(), self._db.transaction():
+            for other in others:
+                self.describe(other.description())
+                for phase in other.phases():
+                    self.begin_phase(phase)
+                    for row in other.rows_of(phase):
+                        self._insert_shard(*row)
+                    for candidate in other.best(phase):
+                        self._offer(phase, candidate)
+
+    def rows_of(self, phase: Phase) -> Iterator[tuple[Any, ...]]:
+        """Finished shards as `absorb` takes them."""
+        with self._db.errors():
+            yield from self._db.rows("shards", "WHERE phase = ?", phase.number)
 
     def best(self, phase: Phase) -> list[Candidate]:
         """The most accurate network of every size, by ascending size."""
-        with self._errors():
-            rows = self._rows("best", "WHERE phase = ? ORDER BY nonzeros", phase.number)
+        with self._db.errors():
+            rows = self._db.rows("best", "WHERE phase = ? ORDER BY nonzeros", phase.number)
             return [Candidate(n, c, counted(rank), *rest) for _, n, c, rank, *rest in rows]
 
     def shards(self, phase: Phase) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """Finished shards in order: which one, and its correct samples as one row of numbers."""
         where = "WHERE phase = ? ORDER BY length(shard), shard"
-        with self._errors():
-            for _, shard, correct, *_ in self._rows("shards", where, phase.number):
+        with self._db.errors():
+            for _, shard, correct, *_ in self._db.rows("shards", where, phase.number):
                 yield counted(shard), np.frombuffer(correct, dtype="<i4")
 
     def effort(self) -> tuple[float, list[str]]:
         """Seconds of training in all finished shards, and who did it: engines with versions."""
-        with self._errors():
+        with self._db.errors():
             spent: list[float] = []
             made_by: set[str] = set()
-            for *_, engine, version, seconds in self._rows("shards"):
+            for *_, engine, version, seconds in self._db.rows("shards"):
                 spent.append(seconds)
                 made_by.add(f"{engine}, prunelimits {version}")
             return math.fsum(spent), sorted(made_by)
@@ -225,65 +218,6 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _rows(self, table: str, rest: str = "", *parameters: object) -> Iterator[tuple[Any, ...]]:
-        for row in self._db.execute(f"SELECT * FROM {table} {rest}", parameters):
-            yield unsealed(table, row)
-
-    def _insert(self, table: str, *values: object) -> None:
-        row = sealed(table, *values)
-        places = ", ".join("?" * len(row))
-        self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)
-
-    def _one(self, query: str) -> tuple[Any, ...]:
-        return self._db.execute(query).fetchone()
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk may have rolled back already.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _errors(self) -> Generator[None]:
-        """SQLite's errors in the user's terms."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error)
-            if "full" in text:
-                advice = (
-                    "free some space and start the same command again: nothing finished is lost"
-                )
-            elif isinstance(error, sqlite3.OperationalError) and not (
-                "malformed" in text or "decode" in text
-            ):
-                advice = "check the path and its permissions"
-            else:
-                advice = "the file is damaged or no store of prunelimits: start a new store"
-            raise StoreError(f"{self.path}: {text}; {advice}") from error
-        # What checks of the content raise, and what JSON leads to that describes something else.
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{self.path} is damaged: {error}; start a new store") from error
-
-
-def _layout(database: sqlite3.Connection) -> list[tuple[str, ...]]:
-    """Every table and index, as they were made; statistics for the planner do no harm."""
-    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
-    return sorted(database.execute(query), key=repr)
-
-
-@lru_cache(maxsize=1)
-def _expected_layout() -> list[tuple[str, ...]]:
-    with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(TABLES)
-        return _layout(database)
 
 
 def _flat(description: dict[str, str]) -> dict[str, str]:

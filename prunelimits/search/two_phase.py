@@ -23,6 +23,7 @@ from prunelimits.arguments import (
 )
 from prunelimits.models import MLP, leading_block
 from prunelimits.modes import in_plain_modes
+from prunelimits.resuming.portion import checked_part
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.found import SearchResult
 from prunelimits.search.phase_under_way import Order, PhaseUnderWay, Progress, listed_space
@@ -50,6 +51,7 @@ def combinatorial_search(
     order: Order = "fewest",
     stop_at_target: bool = False,
     first_phase_only: bool = False,
+    part: tuple[int, int] | None = None,
     time_limit: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> SearchResult:
@@ -75,6 +77,9 @@ def combinatorial_search(
             sizes; `"shuffled"`: a sample of all sizes first.
         stop_at_target: Leave out networks larger than one that reaches the target.
         first_phase_only: End with phase one, whose winner `config.widths` can name elsewhere.
+        part: `(number, of)`: train only one of so many portions of every phase's shards, for
+            machines that share nothing. `merge_stores` joins what they leave; phase two begins in
+            a store that holds all of phase one.
         time_limit: Seconds after which no more shards are begun.
         on_progress: Called when a phase begins and after every shard.
 
@@ -100,6 +105,7 @@ def combinatorial_search(
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
+    part = checked_part(part)
     if store is not None:
         store = checked_file("store", store)
     task = make_task(x, y, held_out=config.held_out, seed=config.seed, initial=initial)
@@ -112,7 +118,7 @@ def combinatorial_search(
         read_result(opened)
 
         def run(phase: Phase) -> PhaseUnderWay:
-            under_way = PhaseUnderWay(opened, config, task, phase, stop_at_target)
+            under_way = PhaseUnderWay(opened, config, task, phase, stop_at_target, part)
             report(under_way)
             jobs = (
                 ShardJob(config, phase, shard, engine)

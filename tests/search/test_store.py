@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prunelimits.resuming import StoreError
+from prunelimits.search.database import SCHEMA
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import MasksOf, StructuredWidths
-from prunelimits.search.store import SCHEMA, Store, StoreError
+from prunelimits.search.store import Store
 
 PHASE = MasksOf((2, 3, 1))
 DESCRIPTION = {"search": '{"target": 0.95, "seeds": 1}', "data": '{"samples": 100}'}
@@ -159,8 +161,8 @@ def test_a_full_disk_is_told_and_loses_nothing(path: Path):
     with Store(path, write=True) as store:
         store.add(result(0), "1.0")
         # SQLite's own limit stands for the disk's: the error is the same.
-        (pages,) = store._db.execute("PRAGMA page_count").fetchone()
-        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = store._db._db.execute("PRAGMA page_count").fetchone()
+        store._db._db.execute(f"PRAGMA max_page_count = {pages}")
         large = Candidate(20, 5, 1, 0, 0, bytes(100_000))
         with pytest.raises(StoreError, match=r"disk is full; free some space"):
             store.add(result(1, large), "1.0")
