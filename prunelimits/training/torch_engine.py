@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +16,8 @@ from prunelimits.types import Params
 
 # Activations of this many numbers a layer are evaluated at a time: about 16 MB, within the caches.
 _EVALUATION_NUMBERS = 1 << 22
+# Before work on a GPU is recorded, it runs so often.
+_WARM_UP = 3
 
 
 class TorchEngine(AbstractEngine):
@@ -36,27 +40,20 @@ class TorchEngine(AbstractEngine):
     @override
     @in_plain_modes
     def train(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> MLPEnsemble:
-        params = {name: value.clone() for name, value in ensemble.params.items()}
-        momentum = {name: value.clone() for name, value in ensemble.momentum.items()}
-        pruned = {name: ~mask for name, mask in ensemble.masks.items()}
-        decay = {name: _per_member(plan.weight_decay, value) for name, value in params.items()}
-        inertia = {name: _per_member(plan.momentum, value) for name, value in params.items()}
+        steps = _Steps(ensemble, x, y, plan)
+        take = steps.take
+        if x.is_cuda:
+            take = _recorded(take)
+            steps.begin(ensemble)
         for epoch in range(plan.start // plan.steps_per_epoch, len(plan.lr)):
             first = epoch * plan.steps_per_epoch
-            steps = range(max(plan.start, first), min(plan.stop, first + plan.steps_per_epoch))
-            if not steps:
+            left = range(max(plan.start, first), min(plan.stop, first + plan.steps_per_epoch))
+            if not left:
                 break
-            order = plan.order(epoch).to(x.device)
-            rate = {name: _per_member(plan.lr[epoch], value) for name, value in params.items()}
-            for step in steps:
-                batch = order[(step - first) * plan.batch_size :][: plan.batch_size]
-                gradients = _gradients(params, x[batch], y[batch], plan.loss)
-                for name, value in params.items():
-                    velocity = momentum[name]
-                    velocity.mul_(inertia[name]).add_(gradients[name])
-                    velocity.addcmul_(value, decay[name]).masked_fill_(pruned[name], 0)
-                    value.addcmul_(velocity, rate[name], value=-1)
-        return ensemble.replace(params=params, momentum=momentum)
+            steps.begin_epoch(plan.order(epoch), plan.lr[epoch], place=left.start - first)
+            for _ in left:
+                take()
+        return ensemble.replace(params=steps.params, momentum=steps.momentum)
 
     @override
     @in_plain_modes
@@ -75,6 +72,67 @@ class TorchEngine(AbstractEngine):
     @in_plain_modes
     def gradients(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> Params:
         return _gradients(ensemble.params, x, y, loss)
+
+
+class _Steps:
+    """A training step whose every operand stays where it is, so that a GPU can record it."""
+
+    def __init__(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> None:
+        self.params = {name: value.clone() for name, value in ensemble.params.items()}
+        self.momentum = {name: value.clone() for name, value in ensemble.momentum.items()}
+        self._pruned = {name: ~mask for name, mask in ensemble.masks.items()}
+        self._decay = {n: _per_member(plan.weight_decay, v) for n, v in self.params.items()}
+        self._inertia = {n: _per_member(plan.momentum, v) for n, v in self.params.items()}
+        self._rate = {name: torch.empty_like(value) for name, value in self._decay.items()}
+        self._x, self._y = x, y
+        self._loss: Loss = plan.loss
+        # While it is recorded, steps may go past the end of the data.
+        places = len(x) + _WARM_UP * plan.batch_size
+        self._order = torch.zeros(places, dtype=torch.int64, device=x.device)
+        self._batch = torch.arange(plan.batch_size, device=x.device)
+        self._first_batch = self._batch.clone()
+
+    def begin(self, ensemble: MLPEnsemble) -> None:
+        """Forgets every step taken."""
+        for name, value in self.params.items():
+            value.copy_(ensemble.params[name])
+            self.momentum[name].copy_(ensemble.momentum[name])
+
+    def begin_epoch(self, order: Tensor, lr: Tensor, *, place: int) -> None:
+        """The next step is that of a place in an epoch with this order and these rates."""
+        self._order[: len(order)].copy_(order)
+        torch.add(self._first_batch, place * len(self._batch), out=self._batch)
+        for rate in self._rate.values():
+            rate.copy_(lr.view_as(rate))
+
+    def take(self) -> None:
+        """One step of every member, on the next batch."""
+        batch = self._order[self._batch]
+        gradients = _gradients(self.params, self._x[batch], self._y[batch], self._loss)
+        for name, value in self.params.items():
+            velocity = self.momentum[name]
+            velocity.mul_(self._inertia[name]).add_(gradients[name])
+            velocity.addcmul_(value, self._decay[name]).masked_fill_(self._pruned[name], 0)
+            value.addcmul_(velocity, self._rate[name], value=-1)
+        self._batch.add_(len(self._batch))
+
+
+def _recorded(work: Callable[[], None]) -> Callable[[], None]:
+    """Work on a GPU, launched as a whole: one launch instead of one for each of its kernels.
+
+    It runs a few times before.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        # What is allocated and chosen the first times must not be recorded.
+        for _ in range(_WARM_UP):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
 
 
 def _per_member(numbers: Tensor, like: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 
 from prunelimits.training import MLPEnsemble, Recipe, TorchEngine, evaluate, fit
 from prunelimits.training import torch_engine as module
+from prunelimits.training.plan import make_plan
 from prunelimits.training.torch_engine import correct_samples, forward, sample_losses
 
 NAN, INF = float("nan"), float("inf")
@@ -80,6 +81,7 @@ def test_the_name_tells_what_results_depend_on() -> None:
     assert name.endswith(f" {torch.get_num_threads()} threads")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_trains_as_the_cpu_does() -> None:
     masks = {"layers.0.weight": torch.arange(40).reshape(5, 4, 2) % 3 > 0}
@@ -102,3 +104,24 @@ def test_a_gpu_trains_as_the_cpu_does() -> None:
     torch.testing.assert_close(gpu.loss.cpu(), cpu.loss)
     assert torch.equal(gpu.ensemble.nonzeros().cpu(), cpu.ensemble.nonzeros())
     assert gpu.ensemble.member(0)[0](x.cuda()).shape == (60, 1)
+
+
+@pytest.mark.parametrize("samples", [20, 33, 200])
+def test_steps_taken_while_they_are_recorded_are_forgotten(samples: int) -> None:
+    # A GPU takes some before the first one counts, whatever the size of the data.
+    ensemble = MLPEnsemble((2, 4, 1), 3, dtype=torch.float64)
+    x = torch.linspace(-1, 1, 2 * samples, dtype=torch.float64).reshape(samples, 2).sin()
+    y = (x[:, 0] * 9).sin().gt(0).double()
+    plan = make_plan([Recipe(epochs=2, batch_size=16)] * 3, samples, loss="binary_cross_entropy")
+    expected = TorchEngine().train(ensemble, x, y, plan)
+    steps = module._Steps(ensemble, x, y, plan)
+    for _ in range(module._WARM_UP + 1):
+        steps.take()
+    steps.begin(ensemble)
+    for epoch in range(2):
+        steps.begin_epoch(plan.order(epoch), plan.lr[epoch], place=0)
+        for _ in range(plan.steps_per_epoch):
+            steps.take()
+    for name, value in expected.params.items():
+        assert torch.equal(steps.params[name], value)
+        assert torch.equal(steps.momentum[name], expected.momentum[name])
