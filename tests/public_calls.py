@@ -826,6 +826,12 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.scores.lamp": scored(),
     "prunelimits.scores.loss_gradient": lambda _: {**task(), "masks": masks()},
     "prunelimits.scores.magnitude": scored(),
+    "prunelimits.scores.npb": lambda _: {
+        **task(),
+        "masks": masks(),
+        "budget": torch.tensor([2, 2, 2]),
+        "noise": noise(),
+    },
     "prunelimits.scores.obc": scored(),
     "prunelimits.scores.obc_correction": lambda _: {
         **task(),
@@ -841,6 +847,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.scores.prospr": scored(),
     "prunelimits.scores.random": scored(),
+    "prunelimits.scores.sample_gradients": lambda _: {**task(), "masks": masks()},
     "prunelimits.scores.snip": scored(),
     "prunelimits.scores.synflow": scored(),
     "prunelimits.scores.wanda": scored(),

@@ -5,12 +5,14 @@ from prunelimits.pruners.base import AbstractPruner as AbstractPruner
 from prunelimits.pruners.base import Category as Category
 from prunelimits.pruners.base import State as State
 from prunelimits.pruners.budgets import Scope as Scope
+from prunelimits.pruners.catalogue import CHITA as CHITA
 from prunelimits.pruners.catalogue import DSR as DSR
 from prunelimits.pruners.catalogue import FORCE as FORCE
 from prunelimits.pruners.catalogue import GMP as GMP
 from prunelimits.pruners.catalogue import LAMP as LAMP
 from prunelimits.pruners.catalogue import LOMP as LOMP
 from prunelimits.pruners.catalogue import LTH as LTH
+from prunelimits.pruners.catalogue import NPB as NPB
 from prunelimits.pruners.catalogue import OBC as OBC
 from prunelimits.pruners.catalogue import OBD as OBD
 from prunelimits.pruners.catalogue import OBS as OBS

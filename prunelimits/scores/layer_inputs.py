@@ -36,6 +36,20 @@ class LayerInputs(NamedTuple):
         return matrix.mT if self.flipped else matrix.reshape(weight.shape)
 
 
+def divided(total: Tensor, groups: Tensor) -> list[Tensor]:
+    """A layer's budget divided among its groups, in proportion to what `groups` allow.
+
+    Whole numbers that add up to it: of any first groups together, rounded down.
+
+    Args:
+        total: An integer without axes, at most what is allowed in all.
+        groups: Bool, `(groups, ...)`.
+    """
+    allowed = groups.flatten(1).sum(1).cumsum(0)
+    ends = total * allowed // allowed[-1].clamp(min=1)
+    return [ends[0], *(ends[1:] - ends[:-1])]
+
+
 def squares(inputs: Tensor) -> Tensor:
     """The sum of the squares of each input: of `(n, d)`, `(d,)`, float64."""
     return inputs.double().square().sum(0)

@@ -63,10 +63,10 @@ def synflow(
     checked_flag("biases", biases)
     check_real(params, masks)
     check_some(masks)
-    ones = _one_input(check_batches(problem)[0][0])
+    ones = one_input(check_batches(problem)[0][0])
     check_outputs(problem, "SynFlow")
     positive = {
-        name: torch.zeros_like(_double(value)) if _is_shift(name, biases) else _double(value).abs()
+        name: torch.zeros_like(double(value)) if _is_shift(name, biases) else double(value).abs()
         for name, value in params.items()
     }
     weights = masked(positive, masks)
@@ -78,16 +78,17 @@ def synflow(
     return {name: weight * gradient[name] for name, weight in weights.items()}
 
 
-def _one_input(inputs: Any) -> Any:  # noqa: ANN401
-    """One input of ones: of several tensors each is ones, or they would not go together."""
+def one_input(inputs: Any) -> Any:  # noqa: ANN401
+    """One input of ones, float64: of several tensors each, or they would not go together."""
     if isinstance(inputs, Tensor):
-        return _double(torch.ones_like(inputs[:1]))
-    return map_tensors(lambda value: _double(torch.ones_like(value)), inputs)
+        return double(torch.ones_like(inputs[:1]))
+    return map_tensors(lambda value: double(torch.ones_like(value)), inputs)
 
 
 def _is_shift(name: str, biases: bool) -> bool:
     return name.endswith("running_mean") or (name.endswith("bias") and not biases)
 
 
-def _double(value: Tensor) -> Tensor:
+def double(value: Tensor) -> Tensor:
+    """A floating-point tensor in float64; others as they are."""
     return value.double() if value.is_floating_point() else value

@@ -39,7 +39,7 @@ def quick(method: type[AbstractPruner]) -> AbstractPruner:
     return dataclasses.replace(pruner, **few)
 
 
-LAYER_BY_LAYER = (pruners.DropGrow, pruners.SparseGPT)
+LAYER_BY_LAYER = (pruners.DropGrow, pruners.SparseGPT, pruners.NPB)
 """Methods that rank nothing across layers, so the scope cannot be global."""
 
 METHODS = [pytest.param(quick(m), id=m.__name__) for m in pruners.all() if m is not pruners.Dense]

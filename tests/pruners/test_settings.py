@@ -64,6 +64,11 @@ EXTREMES: dict[str, list[Any]] = {
     "freeze": [1, 2**62],
     "at_once": [4, 2**62],
     "block": [1, 2**62],
+    "samples": [1, 2**62],
+    "stages": [1, 3],
+    "swaps": [0, 3],
+    "alpha": [0.0, 1.0],
+    "beta": [0.0, 1e300],
     "steps": [0],
     "probes": [1, 24],
     "walks": [1, None],
@@ -94,7 +99,7 @@ def test_the_budget_is_exact_whatever_the_settings(method: type[AbstractPruner],
     few = {n: value for n, value in QUICK.items() if n in fields}
     problem, params, allowed = network()
     for value in values:
-        if issubclass(method, DropGrow | pruners.SparseGPT) and value == "global":
+        if issubclass(method, DropGrow | pruners.SparseGPT | pruners.NPB) and value == "global":
             continue  # refused by name
         pruner = method(**{**few, name: value})
         for keep in KEEPS.get(method, (9, 30)):

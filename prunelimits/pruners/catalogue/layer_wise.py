@@ -17,7 +17,7 @@ from prunelimits.pruners.budgets import Scope
 from prunelimits.pruners.learned_mask import LearnedMask
 from prunelimits.pruners.selection import select
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
-from prunelimits.scores.layer_inputs import LayerInputs
+from prunelimits.scores.layer_inputs import LayerInputs, divided
 from prunelimits.scores.obc import layer_grams, refitted, removal_scores
 from prunelimits.scores.sparsegpt import sparsegpt
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -157,16 +157,12 @@ class SparseGPT(LearnedMask):
     ) -> tuple[Tensor, Tensor]:
         """A layer's mask and weights; groups of outputs divide the quota by what is allowed."""
         groups = inputs.rows(allowed)
-        before = groups.flatten(1).sum(1).cumsum(0)
-        ends = quota * before // before[-1].clamp(min=1)
-        masks: list[Tensor] = []
-        weights: list[Tensor] = []
-        for place, rows in enumerate(inputs.rows(weight).double()):
-            keep = ends[place] - ends[place - 1] if place else ends[0]
-            mask, changed = sparsegpt(
-                rows, inputs.sums[place], groups[place], keep, block=self.block
+        swept = [
+            sparsegpt(rows, gram, some, keep, block=self.block)
+            for rows, gram, some, keep in zip(
+                inputs.rows(weight).double(), inputs.sums, groups, divided(quota, groups),
+                strict=True,
             )
-            masks.append(mask)
-            weights.append(changed)
-        changed = inputs.like(torch.stack(weights), weight).to(weight.dtype)
-        return inputs.like(torch.stack(masks), weight), changed
+        ]  # fmt: skip
+        masks, weights = (torch.stack(part) for part in zip(*swept, strict=True))
+        return inputs.like(masks, weight), inputs.like(weights, weight).to(weight.dtype)

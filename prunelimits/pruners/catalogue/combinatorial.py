@@ -1,0 +1,123 @@
+"""Published methods that choose weights together, by what they do together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.pruners.base import Category
+from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.schedules import exponential
+from prunelimits.pruners.selection import concrete, counts, select
+from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
+from prunelimits.scores.fisher import sample_gradients
+from prunelimits.scores.sparse_regression import Choice, SparseRegression
+from prunelimits.types import Masks, Params, Problem, Scores
+
+# Weights that are tried in vain, one after the other, before the search ends.
+_FAILURES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class CHITA(LearnedMask):
+    """The weights that are best together by the Fisher matrix, at their best values.
+
+    The problem of [Fast as CHITA](https://arxiv.org/abs/2302.14623): the loss to second order, with
+    the empirical Fisher matrix of some samples for the Hessian, over all networks with k weights;
+    see `SparseRegression`. First weights go in rounds, those whose loss is least, as in Optimal
+    Brain Surgeon, the others at their best values after each. Then weights are exchanged while that
+    helps, as in the [Combinatorial Brain Surgeon](https://arxiv.org/abs/2203.04466), here with the
+    best values of the others counted in: the weight outside that helps most comes in, the one that
+    costs least in its place goes. (The paper of the problem thresholds gradient steps instead.)
+
+    Meant for a trained network; memory is that of `samples` gradients in float64. The weights that
+    stay are changed: `prune_with_weights` gives them.
+
+    Attributes:
+        samples: At most how many samples' gradients make the matrix.
+        damping: What is added to its diagonal: how much weights stay what they were.
+        stages: In how many rounds weights go: after round r of R `N (k / N)^(r / R)` are left.
+        swaps: How many exchanges are tried; the search ends after 20 in vain.
+        first_order: Whether the gradient counts too, as in the paper.
+    """
+
+    category: ClassVar[Category] = "dense to sparse"
+    samples: int = 500
+    damping: float = 1e-4
+    stages: int = 15
+    swaps: int = 200
+    first_order: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer_setting(self, "samples", 1)
+        number_setting(self, "damping", above=0)
+        integer_setting(self, "stages", 1)
+        integer_setting(self, "swaps", 0)
+        flag_setting(self, "first_order")
+
+    @torch.no_grad()
+    def learn(
+        self,
+        problem: Problem,
+        params: Params,
+        masks: Masks,
+        budget: Tensor,
+        noise: Params | None = None,
+    ) -> tuple[Scores, Params]:
+        """See `LearnedMask.learn`: 1 for what is kept, and the weights at their best values."""
+        shapes = {name: mask.shape for name, mask in masks.items()}
+        weights = apply(params, masks)
+        flat = torch.cat([weights[name].flatten().double() for name in masks])
+        gradients = sample_gradients(problem, weights, masks, samples=self.samples)
+        task = SparseRegression(gradients, flat, damping=self.damping, first_order=self.first_order)
+        start, kept = counts(masks, budget), masks
+        choice = task.best(flatten(kept))
+        for stage in range(1, self.stages + 1):
+            losses = unflatten(task.losses(choice), shapes)
+            left = exponential(start, budget, stage / self.stages)
+            kept = select(losses, kept, left, floor=self.floor)
+            choice = task.best(flatten(kept))
+        choice = _exchanged(task, choice, masks, budget, floor=self.floor, swaps=self.swaps)
+        values = unflatten(torch.where(choice.kept, choice.values, 0), shapes)
+        changed = {name: value.to(params[name].dtype) for name, value in values.items()}
+        return unflatten(choice.kept.double(), shapes), {**params, **changed}
+
+
+def _exchanged(
+    task: SparseRegression, choice: Choice, masks: Masks, budget: Tensor, *, floor: int, swaps: int
+) -> Choice:
+    """The choice after exchanges within each budget, each for the better."""
+    sizes = [mask.numel() for mask in masks.values()]
+    layers = torch.arange(len(sizes), device=choice.kept.device).repeat_interleave(
+        torch.tensor(sizes, device=choice.kept.device)
+    )
+    groups = layers if len(budget) > 1 else torch.zeros_like(layers)
+    allowed = flatten(masks)
+    tried = torch.zeros_like(choice.kept)
+    failures = torch.zeros_like(choice.kept.sum())
+    for _ in range(swaps):
+        open_to_come = allowed & ~choice.kept & ~tried
+        gains = task.gains(choice).masked_fill(~open_to_come, -torch.inf)
+        comes = gains.argmax(0, keepdim=True)
+        larger = task.added(choice, comes)
+        in_layer = torch.stack([part.sum() for part in choice.kept.split(sizes)])
+        can_spare = (in_layer.gather(0, layers) > floor) | (layers == layers.gather(0, comes))
+        may_go = choice.kept & can_spare & (groups == groups.gather(0, comes))
+        losses = task.losses(larger).masked_fill(~may_go, torch.inf)
+        goes = losses.argmin(0, keepdim=True)
+        # More than rounding, or equals would be exchanged for ever.
+        better = losses.gather(0, goes) < (1 - 1e-9) * gains.gather(0, comes)
+        other = task.removed(larger, goes)
+        pairs = zip(other, choice, strict=True)
+        choice = Choice(*(torch.where(better, new, old) for new, old in pairs))
+        came = torch.arange(len(tried), device=tried.device) == comes
+        tried = torch.where(better, torch.zeros_like(tried), tried | came)
+        failures = torch.where(better, 0, failures + 1)[0]
+        if (concrete(failures) or 0) >= _FAILURES or concrete(open_to_come.sum()) == 0:
+            break
+    return task.best(choice.kept)  # without what rounding has added up to
