@@ -102,15 +102,17 @@ def _dask_client(address: str) -> Generator[Client]:
     except ImportError as error:
         raise ImportError('--scheduler needs Dask: pip install "prunelimits[dask]"') from error
     with Client(address) as client:
-        # When it loses its scheduler it logs at length what this command says in a line.
-        log = logging.getLogger("distributed")
-        before = log.level
-        log.setLevel(logging.CRITICAL)
+        # When it loses its scheduler it logs at length what this command says in a line. Its parts
+        # have levels of their own, so the handlers are what is quietened.
+        handlers = {handler: handler.level for handler in logging.getLogger("distributed").handlers}
+        for handler in handlers:
+            handler.setLevel(logging.CRITICAL)
         try:
             yield client
         finally:
             client.close()
-            log.setLevel(before)
+            for handler, level in handlers.items():
+                handler.setLevel(level)
 
 
 def _begin_worker(threads: int) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
-from scipy import stats
 
 from prunelimits.arguments import (
     checked_callable,
@@ -156,7 +155,10 @@ def upper_limit(hits: int, runs: int, *, confidence: float = 0.95) -> float:
     runs = checked_size("runs", runs)
     hits = checked_integer("hits", hits, 0, runs)
     confidence = checked_number("confidence", confidence, above=0, below=1)
-    return 1.0 if hits == runs else float(stats.beta.ppf(confidence, hits + 1, runs - hits))
+    # Here, because it takes long to import.
+    from scipy.special import betaincinv
+
+    return 1.0 if hits == runs else float(betaincinv(hits + 1, runs - hits, confidence))
 
 
 def _checked_n(n: int, runs: int) -> int:

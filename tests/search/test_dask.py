@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,3 +89,58 @@ def test_the_command_line_hands_the_work_to_a_scheduler(
         with Store(name, write=False) as store:
             results.append(read_result(store))
     assert results[0].phases == results[1].phases
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_is_told_in_a_line_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    search = [sys.executable, "-W", "ignore", "-m", "prunelimits", "search", "--quiet"]
+    search += ["--widths", "2", "2", "2", "1", "--epochs", "20", "--shard-size", "2"]
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-W", "ignore", "-m", "dask"]
+    started = [
+        subprocess.Popen([*dask, *command], stderr=subprocess.DEVNULL)
+        for command in (
+            ["scheduler", "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)],
+            ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard"],
+        )
+    ]
+    try:
+        deadline = time.monotonic() + 120
+        while not file.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        there = subprocess.Popen(
+            [*search, "--scheduler", address],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert there.stdout is not None
+        for line in there.stdout:
+            if re.search(r"[1-9]\d* of \d+", line):
+                break
+        started[0].kill()
+        _, errors = there.communicate(timeout=200)
+        assert there.returncode == 1
+        assert "start the same again to go on" in " ".join(errors.split())
+        assert "Traceback" not in errors
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    with Store("search.sqlite", write=False) as store:
+        [phase] = store.phases()
+        before = store.finished(phase)
+    assert before
+    subprocess.run(search, check=True, capture_output=True)
+    subprocess.run([*search, "--store", "here.sqlite"], check=True, capture_output=True)
+    with (
+        Store("search.sqlite", write=False) as resumed,
+        Store("here.sqlite", write=False) as undisturbed,
+    ):
+        assert before < resumed.finished(phase)
+        assert read_result(resumed).phases == read_result(undisturbed).phases
