@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from prunelimits.models import MLP
+from prunelimits.resuming.jobs import run_jobs
 from prunelimits.saving import to_bytes
 from prunelimits.search import MasksOf, Store
-from prunelimits.search.runner import run_jobs
 from prunelimits.search.shard import Candidate, ShardResult
 
 PHASE = MasksOf((2, 7, 3, 3, 1))

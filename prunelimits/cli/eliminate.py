@@ -7,19 +7,29 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
 from prunelimits.cli.data import data_or_spiral
 from prunelimits.cli.elimination_report import RoundBar, draw_elimination, print_elimination
+from prunelimits.cli.executors import open_executor
 from prunelimits.cli.report import say
-from prunelimits.elimination import Elimination, NothingFoundWarning, eliminate
+from prunelimits.elimination import (
+    Elimination,
+    EliminationResult,
+    NothingFoundWarning,
+    eliminate,
+    eliminate_seeds,
+)
+from prunelimits.models import MLP
 from prunelimits.saving import load
 from prunelimits.search import make_task
 from prunelimits.training import Recipe
 from prunelimits.training.engine import Loss
 from prunelimits.training.recipe import Schedule
+from prunelimits.training.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +89,16 @@ class Eliminate:
     """Share of the data on which the score is measured and nothing is trained."""
     seed: int = 0
     """Decides initialisations, batches and held-out samples."""
+    seeds: int = 1
+    """So many eliminations, from --seed on; that of seed 3 is kept in elimination-3.pt."""
     store: Path = Path("elimination.pt")
     """The file that keeps the results."""
     minutes: Annotated[float | None, arg(metavar="MINUTES")] = None
     """Begin no round after this time; the same command goes on later."""
+    workers: Annotated[int | None, arg(metavar="N")] = None
+    """Processes on this machine that take --seeds."""
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS")] = None
+    """Address of a Dask scheduler whose workers take --seeds, such as tcp://host:8786."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Draw the sparsest network, and score against nonzeros, as .png and .svg files here."""
     quiet: FlagCreatePairsOff[bool] = False
@@ -94,13 +110,17 @@ class Eliminate:
         task = make_task(x, y, held_out=self.held_out, seed=self.seed)
         loss: Loss = task.loss
         initial = None if self.initial is None else load(self.initial)[0]
-        hidden = (self.width,) * self.hidden_layers
         fitting = self.method.recipes(len(task.x))
         method = dataclasses.replace(
             self.method,
             dense=self.dense.recipe(fitting.dense),
             recovery=self.recovery.recipe(fitting.recovery),
         )
+        if self.seeds != 1:
+            return self._eliminate_seeds(task, loss, initial, method)
+        for name, given in (("--workers", self.workers), ("--scheduler", self.scheduler)):
+            if given is not None:
+                raise ValueError(f"{name} shares out --seeds, of which there is one")
         with (
             RoundBar(quiet=self.quiet or not sys.stderr.isatty()) as bar,
             warnings.catch_warnings(),
@@ -113,7 +133,7 @@ class Eliminate:
                 method,
                 target=self.target,
                 nonzeros=self.nonzeros,
-                start=initial or self.widths or (task.inputs, *hidden, task.outputs),
+                start=initial or self._widths(task),
                 trained=initial is not None,
                 loss=loss,
                 measure=(task.measure_x, task.measure_y) if self.held_out else None,
@@ -126,4 +146,54 @@ class Eliminate:
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y))
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
+        return 0
+
+    def _widths(self, task: Task) -> tuple[int, ...]:
+        hidden = (self.width,) * self.hidden_layers
+        return self.widths or (task.inputs, *hidden, task.outputs)
+
+    def _eliminate_seeds(
+        self, task: Task, loss: Loss, initial: MLP | None, method: Elimination
+    ) -> int:
+        """Several seeds: a line when one is done, and the best in full."""
+        if self.seeds < 1:
+            raise ValueError(f"--seeds must be at least 1, got {self.seeds}")
+        if initial is not None:
+            raise ValueError("--initial starts from one network: it goes with one seed")
+
+        def tell(seed: int, result: EliminationResult) -> None:
+            best = result.sparsest
+            found = "none" if best is None else f"{best.nonzeros} nonzeros, {best.score:.2%}"
+            say(f"seed {seed}: {found}{'' if result.finished else ', not finished'}")
+
+        with (
+            open_executor(self.workers, self.scheduler) as (executor, in_flight),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", NothingFoundWarning)
+            results = eliminate_seeds(
+                task.x,
+                task.y,
+                method,
+                seeds=range(self.seed, self.seed + self.seeds),
+                target=self.target,
+                nonzeros=self.nonzeros,
+                start=self._widths(task),
+                loss=loss,
+                measure=(task.measure_x, task.measure_y) if self.held_out else None,
+                store=self.store,
+                executor=executor,
+                in_flight=in_flight,
+                time_limit=None if self.minutes is None else 60 * self.minutes,
+                on_result=tell,
+            )
+        found = {s: r.sparsest.nonzeros for s, r in results.items() if r.sparsest is not None}
+        best = min(found, key=lambda seed: found[seed], default=self.seed)
+        if found:
+            say(f"median {median(found.values()):g}, best {found[best]}, of {len(results)} seeds")
+        print_elimination(results[best])
+        if self.pictures is not None:
+            draw_elimination(results[best], self.pictures, points=(task.x, task.y))
+        kept = self.store.with_stem(f"{self.store.stem}-{best}")
+        say(f"The best is kept in {kept}; see it again with: prunelimits show {kept}")
         return 0

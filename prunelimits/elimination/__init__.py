@@ -8,3 +8,4 @@ from prunelimits.elimination.pruning import EliminationPruner as EliminationPrun
 from prunelimits.elimination.result import EliminatedNetwork as EliminatedNetwork
 from prunelimits.elimination.result import EliminationResult as EliminationResult
 from prunelimits.elimination.result import Round as Round
+from prunelimits.elimination.seeds import eliminate_seeds as eliminate_seeds

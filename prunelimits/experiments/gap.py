@@ -24,8 +24,8 @@ from prunelimits.experiments.table import RunResult, write_table
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import WriterLock
+from prunelimits.resuming.jobs import run_jobs
 from prunelimits.resuming.portion import checked_part, portion
-from prunelimits.search.runner import run_jobs
 from prunelimits.training.task import Task, make_task
 
 

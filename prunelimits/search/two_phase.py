@@ -23,12 +23,12 @@ from prunelimits.arguments import (
 )
 from prunelimits.models import MLP, leading_block
 from prunelimits.modes import in_plain_modes
+from prunelimits.resuming.jobs import run_jobs
 from prunelimits.resuming.portion import checked_part
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.found import SearchResult
 from prunelimits.search.phase_under_way import Order, PhaseUnderWay, Progress, listed_space
 from prunelimits.search.results import read_result
-from prunelimits.search.runner import run_jobs
 from prunelimits.search.shard import ShardJob, train_shard
 from prunelimits.search.spaces import EveryWidths, Phase, StructuredWidths
 from prunelimits.search.store import Store

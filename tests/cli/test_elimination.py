@@ -169,3 +169,26 @@ def test_a_hint_is_printed_where_nothing_reaches_the_target(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "no network reached the target 1; the best score was" in printed
     assert "train longer" in printed
+
+
+def test_several_seeds_on_a_pool(capsys: pytest.CaptureFixture[str]):
+    assert search(seeds=3, seed=1, workers=2) == 0
+    printed = capsys.readouterr().out
+    results = {seed: read_elimination(f"elimination-{seed}.pt") for seed in (1, 2, 3)}
+    sizes = {seed: result.sparsest.nonzeros for seed, result in results.items()}
+    for seed, size in sizes.items():
+        assert f"seed {seed}: {size} nonzeros" in printed
+    assert f"best {min(sizes.values())}, of 3 seeds" in printed
+    best = min(sizes, key=lambda seed: sizes[seed])
+    assert f"prunelimits show elimination-{best}.pt" in " ".join(printed.split())
+
+
+def test_seeds_and_workers_go_together(capsys: pytest.CaptureFixture[str]):
+    Path("start.pt").touch()
+    for given, message in (
+        (["--workers", "2"], "--workers shares out --seeds, of which there is one"),
+        (["--scheduler", "tcp://a:1"], "--scheduler shares out --seeds"),
+        (["--seeds", "0"], "--seeds must be at least 1, got 0"),
+    ):
+        assert main(["eliminate", *given]) == 1
+        assert message in " ".join(capsys.readouterr().err.split())

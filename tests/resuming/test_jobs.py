@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from prunelimits.search.runner import WorkersLostError, _Missing, run_jobs
+from prunelimits.resuming.jobs import WorkersLostError, _Missing, run_jobs
 
 
 def power(exponent: int, number: int) -> int:
