@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from prunelimits.arguments import checked_callable, checked_choice, checked_instance, shown
 from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
+from prunelimits.sharding import whole
 from prunelimits.structure import Normalise, Structure, run
 from prunelimits.types import Params, Problem
 
@@ -88,13 +89,15 @@ def problem_of(
 def params_of(model: nn.Module) -> Params:
     """A module's parameters and buffers by name, without gradients; half precision as float32.
 
+    Sharded ones are gathered from all processes.
+
     Raises:
         ValueError: If the module has none.
     """
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     if not tensors:
         raise ValueError(f"model must have parameters, got {type(model).__name__} without any")
-    return {name: _full(value.detach()) for name, value in tensors.items()}
+    return {name: _full(whole(value.detach())) for name, value in tensors.items()}
 
 
 def _pair(batch: Any, device: torch.device) -> tuple[Any, Any]:  # noqa: ANN401

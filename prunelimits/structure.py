@@ -8,11 +8,17 @@ from typing import Any, Literal, TypeAlias
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 
+from prunelimits.sharding import sharded_names
 from prunelimits.types import Params
 from prunelimits.versions import without_compiler
 
 Normalise: TypeAlias = Literal["batch", "running"]
 """What BatchNorm normalises by at scoring time: the batch's statistics or the running ones."""
+
+SHARDED = (
+    "model is sharded over processes (DTensor), and cannot be run for its scores: prune it before "
+    "it is sharded, and attach the masks afterwards"
+)
 
 
 class Structure:
@@ -23,7 +29,8 @@ class Structure:
     (activation checkpointing) still finds the tensors of its run.
 
     Args:
-        model: Any module. Its tensors are shared, not copied.
+        model: Any module. Its tensors are shared, not copied. One that is sharded over processes
+            cannot be run.
         normalise: What BatchNorm normalises by.
     """
 
@@ -38,17 +45,26 @@ class Structure:
             for value in vars(module).values()
             if isinstance(value, Tensor)
         ]
+        self._twin: nn.Module | None = None
+        if sharded_names(model):
+            return
         shared: dict[int, Any] = {id(value): value for value in self._named.values()}
         shared |= {id(value): value for value in self._plain}
-        self._twin = copy.deepcopy(model, shared).eval()
+        twin = self._twin = copy.deepcopy(model, shared).eval()
         if normalise == "batch":
-            for module in self._twin.modules():
+            for module in twin.modules():
                 if isinstance(module, _NormBase):
                     module.running_mean = module.running_var = None
                     module.track_running_stats = False
 
     def filled(self, params: Params) -> nn.Module:
-        """A copy that holds `params` by name, and the module's own where there is none."""
+        """A copy that holds `params` by name, and the module's own where there is none.
+
+        Raises:
+            ValueError: If the module is sharded over processes: it cannot be copied.
+        """
+        if self._twin is None:
+            raise ValueError(SHARDED)
         memo: dict[int, Any] = {id(value): value.detach().clone() for value in self._plain}
         for name, own in self._named.items():
             value = params.get(name, own)

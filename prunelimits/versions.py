@@ -6,6 +6,8 @@ import sys
 import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -75,3 +77,14 @@ def export_decompositions() -> dict[Any, Any]:
             "MLP, a sequence of linear layers and dicts of masks need no following"
         )
     return decompositions()
+
+
+def sharded_tensors() -> ModuleType:
+    """Where torch keeps `DTensor` and its placements: in 2.4 not yet in public.
+
+    Examples:
+        >>> sharded_tensors().DTensor.__name__
+        'DTensor'
+    """
+    public = import_module("torch.distributed.tensor")
+    return public if hasattr(public, "DTensor") else import_module("torch.distributed._tensor")

@@ -12,6 +12,7 @@ from torch.nn.utils import prune as torch_prune
 
 from prunelimits.arguments import checked_instance, checked_tensors, shown
 from prunelimits.masks.checks import check_masks
+from prunelimits.sharding import is_sharded, local, part_like, reshard, whole
 from prunelimits.types import Masks, Params
 
 _NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -74,6 +75,8 @@ def nonzero_masks(params: nn.Module | Params) -> Masks:
 def apply(params: Mapping[str, Tensor], masks: Masks) -> Params:
     """New parameters, zero where the masks prune; a parameter without a mask is returned as it is.
 
+    A masked one that is sharded over processes is gathered from all of them.
+
     For a module in place, see `make_permanent`; for use without change,
     `torch.func.functional_call(model, apply(dict(model.named_parameters()), masks), (x,))`.
 
@@ -88,7 +91,7 @@ def apply(params: Mapping[str, Tensor], masks: Masks) -> Params:
     check_masks(params, masks)
     # Filled, not multiplied: NaN times zero would be NaN.
     return {
-        name: value.masked_fill(~masks[name].to(value.device), 0) if name in masks else value
+        name: whole(value).masked_fill(~masks[name].to(value.device), 0) if name in masks else value
         for name, value in params.items()
     }
 
@@ -110,6 +113,7 @@ def make_permanent(model: nn.Module, masks: Masks | None = None) -> None:
         TypeError: If `model` is not a module, or `masks` is not a dict of bool tensors.
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
+    reshard(model)  # what an evaluation has left there is not what FSDP2 keeps
     pruned_by_torch = from_torch_prune(model)
     if masks is None and not pruned_by_torch:
         raise ValueError("masks is needed: the model has nothing in torch.nn.utils.prune form")
@@ -122,7 +126,8 @@ def make_permanent(model: nn.Module, masks: Masks | None = None) -> None:
         for name, parameter in model.named_parameters():
             for part in (pruned_by_torch, masks):
                 if name in part:
-                    parameter.masked_fill_(~part[name].to(parameter.device), 0)
+                    kept = part_like(part[name].to(parameter.device), parameter)
+                    local(parameter).masked_fill_(~kept, 0)
 
 
 def to_torch_prune(model: nn.Module, masks: Masks) -> None:
@@ -131,13 +136,20 @@ def to_torch_prune(model: nn.Module, masks: Masks) -> None:
     Weights that layers share, named by their first name, are pruned in all of them and stay shared.
 
     Raises:
-        ValueError: If a mask names no parameter or has another shape.
+        ValueError: If a mask names no parameter, one that is sharded over processes, or one of
+            another shape.
         TypeError: If `model` is not a module, or `masks` is not a dict of bool tensors.
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     _check_model_masks(model, masks)
     uses = list(uses_of(model))
     first = _first_names(uses)
+    sharded = [use.name for use in uses if is_sharded(use.parameter) and use.name in masks]
+    if sharded:
+        raise ValueError(
+            f"model has {sharded[0]!r} sharded over processes (DTensor), which "
+            "torch.nn.utils.prune does not take: use make_permanent"
+        )
     for use in uses:
         mask = masks.get(first[id(use.parameter)])
         if mask is not None:
@@ -196,7 +208,7 @@ def plain_parameters(model: nn.Module) -> Params:
     pruned = from_torch_prune(model)
     result: Params = {}
     for name, parameter in _distinct(model).items():
-        value = parameter.detach()
+        value = whole(parameter.detach())
         result[name] = value.masked_fill(~pruned[name], 0) if name in pruned else value
     return result
 

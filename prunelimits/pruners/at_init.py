@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.masks import apply
+from prunelimits.progress import tracked
 from prunelimits.pruners.base import AbstractPruner, Category, State
 from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.schedules import exponential
@@ -69,7 +70,7 @@ class AtInit(AbstractPruner):
     ) -> Iterator[tuple[Scores, Masks]]:
         """The scores and the masks of every round, `rounds` pairs; arguments as for `init`."""
         start, current = counts(masks, budget), masks
-        for done in range(self.rounds):
+        for done in tracked(range(self.rounds)):
             among = masks if self.revive else current
             scores = self.scores(self._of_round(problem, done), params, current, noise)
             check_scores(scores, among, type(self).__name__, problem, params)

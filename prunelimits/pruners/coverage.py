@@ -11,6 +11,7 @@ from torch import nn
 
 from prunelimits.pruners.parts import Part
 from prunelimits.pruners.prunable import weights_of
+from prunelimits.sharding import whole
 
 _MOST_UNTOLD = 0.1
 # Random numbers of float32 hold a few exact zeros.
@@ -109,7 +110,8 @@ def warn_of_zeros(model: nn.Module, names: Iterable[str], stacklevel: int) -> No
     parameters = dict(model.named_parameters())
     pruned: list[str] = []
     for name in names:
-        zeros = 1 - int(parameters[name].count_nonzero()) / max(1, parameters[name].numel())
+        values = whole(parameters[name].detach())
+        zeros = 1 - int(values.count_nonzero()) / max(1, values.numel())
         if _ZEROS_BY_CHANCE < zeros < 1:
             pruned.append(name)
     if pruned:

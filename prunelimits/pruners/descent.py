@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prunelimits.progress import tracked
 from prunelimits.pruners.schedules import cosine
 from prunelimits.types import Params, Problem
 
@@ -20,7 +21,7 @@ def cosine_rates(lr: float, epochs: int) -> list[float]:
 
 def single_batches(problem: Problem) -> Iterator[Problem]:
     """The problem with each of its batches alone, in their order: an epoch."""
-    for batch in problem.batches:
+    for batch in tracked(problem.batches):
         yield problem._replace(batches=[batch])
 
 

@@ -14,6 +14,8 @@ from prunelimits.masks import from_torch_prune
 
 # By name: importing FSDP takes a second.
 _WRAPPERS = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
+# How a parameter may be sharded over processes: by rows, or whole in each.
+_PLACEMENTS = {"Shard", "Replicate"}
 _OLD_NORMS = {SpectralNorm: "remove_spectral_norm", WeightNorm: "remove_weight_norm"}
 
 
@@ -54,8 +56,9 @@ def check_form(model: nn.Module, ignored: Container[int]) -> None:
             raise ValueError(
                 f"model has no data for {name!r}, which is on the meta device: load it first"
             )
-        if hasattr(parameter, "device_mesh") and id(parameter) not in ignored:
+        kinds = {type(kind).__name__ for kind in getattr(parameter, "placements", ())}
+        if not kinds <= _PLACEMENTS and id(parameter) not in ignored:
             raise ValueError(
-                f"model has its parameter {name!r} sharded over processes (DTensor): prune the "
-                "model before it is sharded"
+                f"model has its parameter {name!r} sharded over processes in a form that is not "
+                f"followed ({', '.join(sorted(kinds))}): prune the model before it is sharded"
             )

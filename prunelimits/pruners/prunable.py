@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.modules.conv import _ConvNd  # pyright: ignore[reportPrivateUsage]
 
 from prunelimits.pruners.form import check_form
 from prunelimits.pruners.parts import Part, checked_parts, parameters_of
+from prunelimits.sharding import is_sharded
 from prunelimits.types import Masks
 
 # Whatever of two or more axes these hold multiplies activations.
@@ -78,7 +79,7 @@ def prunable(model: nn.Module, ignore: Iterable[Part] = (), include: Iterable[Pa
         ['0.weight', '1.weight', '3.weight']
     """
     chosen = {
-        name: torch.ones_like(parameter, dtype=torch.bool)
+        name: _everything(parameter)
         for name, parameter, reason in weights_of(model, ignore, include)
         if reason is None
     }
@@ -90,6 +91,12 @@ def prunable(model: nn.Module, ignore: Iterable[Part] = (), include: Iterable[Pa
             "multiplies activations by a matrix of its own"
         )
     return chosen
+
+
+def _everything(parameter: nn.Parameter) -> Tensor:
+    if is_sharded(parameter):  # masks are whole in every process
+        return torch.ones(parameter.shape, dtype=torch.bool, device=parameter.device)
+    return torch.ones_like(parameter, dtype=torch.bool)
 
 
 def weights_of(

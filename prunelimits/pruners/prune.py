@@ -16,6 +16,7 @@ from prunelimits.arguments import checked_integer
 from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
+from prunelimits.progress import OnProgress
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.coverage import warn_of_left_out
@@ -42,6 +43,7 @@ def prune(
     masks: Masks | None = None,
     normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Masks:  # as many arguments as choices: a method, a budget, data, a selection
     """The masks that a method gives a model, for methods that need no training of yours.
 
@@ -71,6 +73,8 @@ def prune(
         normalise: What BatchNorm normalises by: `"batch"` or `"running"` statistics. None: what the
             method's authors do, `pruner.normalise`.
         generator: Source of random numbers, for methods that draw. None: a fresh one, seeded 0.
+        on_progress: Called with how much is done and how much there is in all: rounds, epochs or
+            batches, whichever the method has most of.
 
     Returns:
         Name of a weight -> bool tensor of its shape, in the order of the model's parameters; from
@@ -96,10 +100,10 @@ def prune(
     name = type(pruner).__name__
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     if not isinstance(pruner, AbstractPruner):
-        if (keep, sparsity, ignore, include, step) != (None, None, (), (), None):
+        if (keep, sparsity, ignore, include, step, on_progress) != (None, None, (), (), None, None):
             raise ValueError(
                 f"keep, sparsity and ignore are not for {name}, which has a budget of its own, and "
-                "nor are include and step"
+                "nor are include, step and on_progress"
             )
         return _whole(model, pruner, loss, batches, masks, generator)
     if pruner.until:
@@ -112,7 +116,7 @@ def prune(
     warn_of_left_out(model, include, ignore, stacklevel=2)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore, masks=masks,
-        normalise=normalise, generator=generator,
+        normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
         allowed = task.allowed
         if isinstance(pruner, AtInit):

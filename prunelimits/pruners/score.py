@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunelimits.masks import apply, count
 from prunelimits.modes import in_plain_modes
+from prunelimits.progress import OnProgress
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.gradual import Gradual
@@ -38,6 +39,7 @@ def score(
     masks: Masks | None = None,
     normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Scores:  # what `prune` is given, but for the budget
     """How much a method would keep each weight, without pruning: those of its first round.
 
@@ -52,6 +54,7 @@ def score(
         masks: What is pruned already: its scores are those of weights that act as zero.
         normalise: See `prune`.
         generator: See `prune`.
+        on_progress: See `prune`.
 
     Returns:
         Name of a weight -> tensor of its shape; larger means keep.
@@ -73,7 +76,7 @@ def score(
     with task_of(
         pruner, model, loss, batches, step, include=checked_parts("include", include),
         ignore=checked_parts("ignore", ignore),
-        masks=masks, normalise=normalise, generator=generator,
+        masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
         return pruner.scores(task.problem, task.params, task.allowed, task.noise)
 
@@ -105,6 +108,7 @@ def prune_with_weights(
     masks: Masks | None = None,
     normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Pruned:  # what `prune` is given
     """The masks of `prune`, and the weights that the method leaves: OBS after surgery, LOMP's.
 
@@ -123,6 +127,7 @@ def prune_with_weights(
         masks: See `prune`.
         normalise: See `prune`.
         generator: See `prune`.
+        on_progress: See `prune`.
 
     Raises:
         ValueError: As `prune` does.
@@ -137,7 +142,7 @@ def prune_with_weights(
     budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore,
-        masks=masks, normalise=normalise, generator=generator,
+        masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
         state = pruner.init(task.problem, task.params, task.allowed, budget, task.noise)
         params = {name: state.memory.get(name, value) for name, value in task.params.items()}

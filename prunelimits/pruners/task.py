@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_generator
+from prunelimits.arguments import checked_callable, checked_generator
 from prunelimits.masks import check_masks
 from prunelimits.problem import problem_of
+from prunelimits.progress import OnProgress, reporting
 from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.nan_checks import check_weights
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import Part
 from prunelimits.pruners.prunable import prunable
 from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.sharding import sharded_names
 from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem
 
@@ -44,8 +46,12 @@ def task_of(
     masks: Masks | None,
     normalise: Normalise | None,
     generator: torch.Generator | None,
+    on_progress: OnProgress | None,
 ) -> Generator[PruningTask]:  # what `prune` and its kin are given, passed on as it is
     """The task of a method, checked; the global random state is as it was when the block ends."""
+    check_can_run(pruner, model)
+    if on_progress is not None:
+        checked_callable("on_progress", on_progress, "a function or None")
     allowed = allowed_of(prunable(model, ignore, include), masks)
     # A data loader draws from the global random state when it starts.
     with torch.no_grad(), torch.random.fork_rng(cuda_devices(allowed)):
@@ -57,7 +63,8 @@ def task_of(
         check_weights(params, allowed)
         checked_generator("generator", generator)
         noise = draw_noise(allowed, generator) if pruner.needs_noise else None
-        yield PruningTask(problem, params, allowed, noise)
+        with reporting(on_progress):
+            yield PruningTask(problem, params, allowed, noise)
 
 
 def check_needs(
@@ -75,6 +82,15 @@ def check_needs(
     if not problem.batches:
         raise ValueError(f"batches must hold at least one pair (x, y) for {name}, got none")
     check_batches(problem)
+
+
+def check_can_run(pruner: AbstractPruner, model: nn.Module) -> None:
+    """Raises `ValueError` if a method scores with data, and the model is sharded over processes."""
+    if pruner.needs_data and sharded_names(model):
+        raise ValueError(
+            f"{type(pruner).__name__} runs the model, which is sharded over processes (DTensor): "
+            "prune it before it is sharded, and attach the masks afterwards"
+        )
 
 
 def allowed_of(dense: Masks, masks: Masks | None) -> Masks:

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.masks import apply, flatten, unflatten
 from prunelimits.nested import map_tensors, tensors_in
+from prunelimits.progress import tracked
 from prunelimits.scores.derivatives import derivative, leaves, many_at_once
 from prunelimits.scores.gradient import (
     Batch,
@@ -177,7 +178,7 @@ def _columns(
     def column(unit: Tensor) -> Tensor:
         return flatten(product(unflatten(unit, shapes)))
 
-    for begin in range(0, len(like), _COLUMNS):
+    for begin in tracked(range(0, len(like), _COLUMNS)):
         places = torch.arange(begin, min(begin + _COLUMNS, len(like)), device=like.device)
         units = (places[:, None] == torch.arange(len(like), device=like.device)).to(like.dtype)
         yield begin, _each(column, units)

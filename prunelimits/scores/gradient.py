@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -12,6 +12,7 @@ from prunelimits.arguments import checked_callable, checked_instance, checked_te
 from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
+from prunelimits.progress import stage
 from prunelimits.samples import sample_counts
 from prunelimits.scores.derivatives import gradient_of
 from prunelimits.types import Masks, Params, Problem
@@ -54,18 +55,25 @@ def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Para
         ValueError: If the problem has no batches.
     """
     first, *others = check_batches(problem)
-    total = part(first)
+    with stage(1, of=1 + len(others)):
+        total = part(first)
     if not others:
         return total  # no copy of it
     counts = sample_counts(problem.batches)
     if len(set(counts)) > 1:
         total = {name: counts[0] * value for name, value in total.items()}
-        for number, batch in zip(counts[1:], others, strict=True):
+        for number, batch in zip(counts[1:], _after_the_first(others), strict=True):
             total = {n: number * value + total[n] for n, value in part(batch).items()}
         return {name: value / sum(counts) for name, value in total.items()}
-    for batch in others:
+    for batch in _after_the_first(others):
         total = {name: value + total[name] for name, value in part(batch).items()}
     return {name: value / len(problem.batches) for name, value in total.items()}
+
+
+def _after_the_first(others: Sequence[Batch]) -> Iterator[Batch]:
+    for number, batch in enumerate(others, start=2):
+        with stage(number, of=1 + len(others)):
+            yield batch
 
 
 def check_batches(problem: Problem, name: str = "batches") -> tuple[Batch, ...]:

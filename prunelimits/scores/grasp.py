@@ -10,6 +10,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import map_tensors
+from prunelimits.progress import stage
 from prunelimits.scores.curvature import curvature_product
 from prunelimits.scores.gradient import check_outputs, check_problem, loss_gradient, masked
 from prunelimits.scores.xavier import xavier_normal
@@ -79,6 +80,8 @@ def grasp(
 
     cooled = problem if temperature == 1 else problem._replace(apply=cooled_outputs)
     # The product takes the kept weights' part of the gradient alone.
-    gradient = loss_gradient(cooled, params, masks)
-    product = curvature_product(cooled, params, masks)(gradient)
+    with stage(1, of=2):
+        gradient = loss_gradient(cooled, params, masks)
+    with stage(2, of=2):
+        product = curvature_product(cooled, params, masks)(gradient)
     return {name: weight * product[name] for name, weight in masked(params, masks).items()}

@@ -6,6 +6,7 @@ import torch
 
 from prunelimits.arguments import checked_flag, checked_integer
 from prunelimits.modes import in_plain_modes
+from prunelimits.progress import tracked
 from prunelimits.scores.curvature import curvature_diagonal, curvature_product
 from prunelimits.scores.gradient import check_noise, check_problem, check_real, masked
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -84,7 +85,7 @@ def _estimate(
 ) -> Params:
     product = curvature_product(problem, params, masks, gauss_newton=gauss_newton)
     total = {name: torch.zeros_like(weight) for name, weight in masked(params, masks).items()}
-    for probe in range(probes):
+    for probe in tracked(range(probes)):
         # The binary digits of a uniform number are independent: each is a sign vector's.
         signs = {
             name: 1 - 2 * (noise[name] * 2 ** (probe + 1)).floor().remainder(2).to(value.dtype)

@@ -10,18 +10,34 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from prunelimits.arguments import checked_generator, checked_instance, checked_integer
+from prunelimits.arguments import (
+    checked_callable,
+    checked_generator,
+    checked_instance,
+    checked_integer,
+)
 from prunelimits.masks import check_masks, count
 from prunelimits.problem import problem_of
-from prunelimits.pruners import AbstractPruner, Normalise, Part, Rewind, prunable, prune
+from prunelimits.progress import OnProgress
+from prunelimits.pruners import (
+    AbstractPruner,
+    LearnedMask,
+    Normalise,
+    Part,
+    Rewind,
+    prunable,
+    prune,
+    prune_with_weights,
+)
 from prunelimits.pruners.coverage import warn_of_left_out, warn_of_zeros
 from prunelimits.pruners.parts import checked_parts
 from prunelimits.pruners.prune import checked_keep
-from prunelimits.pruners.task import allowed_of, check_needs
+from prunelimits.pruners.task import allowed_of, check_can_run, check_needs
 from prunelimits.sessions.optimizers import checked_optimizers
 from prunelimits.sessions.session import PruningSession
 from prunelimits.sessions.task import SessionModel
 from prunelimits.sessions.terms import Terms, update_steps
+from prunelimits.sharding import reshard
 from prunelimits.types import Masks
 
 
@@ -46,10 +62,13 @@ def attach(
     normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
     resume: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> PruningSession:  # as many arguments as choices: a method, a budget, a clock, data, a selection
     """Prunes a model while the caller trains it, with any of torch's optimizers.
 
-    Pruned weights are zero from this call on, in the model and in the optimizer's buffers. Then
+    Pruned weights are zero from this call on, in the model and in the optimizer's buffers; methods
+    that change the others too (OBS, LOMP) have put their weights into the model, see
+    `prune_with_weights`. Sharded parameters (FSDP2) are pruned as if one process had them. Then
     either train as usual inside `with attach(...):`, where hooks on the optimizer do the work, or
     without `with` call the session's `step()` in place of `optimizer.step()`.
 
@@ -75,6 +94,7 @@ def attach(
         generator: Source of random numbers. None: a fresh one seeded 0, so that replicas agree.
         resume: What `PruningSession.state_dict` gave, for a model and an optimizer loaded from the
             same moment, and the same arguments: nothing is scored or drawn again.
+        on_progress: As in `prune`, for methods that prune before the training.
 
     Raises:
         ValueError: If a number is missing or out of its range, an argument means nothing for the
@@ -95,8 +115,11 @@ def attach(
         5
     """
     checked_instance("model", model, nn.Module, "a module")
+    reshard(model)
     optimizers = checked_optimizers(optimizer)
     checked_integer("start", start, 0)
+    if on_progress is not None:
+        checked_callable("on_progress", on_progress, "a function or None")
     for name, value in (("every", every), ("steps", steps)):
         if value is not None:
             checked_integer(name, value, 1)
@@ -119,13 +142,21 @@ def attach(
         problem = problem_of(model, **(task if acts else {}), normalise=statistics)[0]
         if acts:
             check_needs(pruner, problem, loss, step)
+        check_can_run(pruner, model)
     source = checked_generator("generator", generator) or torch.Generator().manual_seed(0)
     held = SessionModel(model, problem, list(terms.allowed), optimizers)
+    held.check_processes(source)
     if resume is not None:
         return PruningSession.resume(resume, terms, held, optimizers, source)
     kept = None
-    if isinstance(pruner, AbstractPruner) and not pruner.until:
-        kept = prune(model, pruner, **asked, **task, **parts, normalise=normalise, generator=source)
+    options: dict[str, Any] = {**asked, **task, **parts, "normalise": normalise}
+    options |= {"generator": source, "on_progress": on_progress}
+    if isinstance(pruner, LearnedMask):
+        warn_of_left_out(model, **parts, stacklevel=2)
+        kept, learned = prune_with_weights(model, pruner, **options)
+        held.adopt(learned)
+    elif isinstance(pruner, AbstractPruner) and not pruner.until:
+        kept = prune(model, pruner, **options)
     elif isinstance(pruner, AbstractPruner):
         warn_of_left_out(model, **parts, stacklevel=2)
         if masks is None:

@@ -13,12 +13,14 @@ from prunelimits.arguments import checked_callable, checked_generator
 from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import params_of, problem_of
+from prunelimits.progress import OnProgress
 from prunelimits.pruners import LTH, Normalise, Part, Rewind, prunable
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import checked_parts
 from prunelimits.pruners.prune import checked_keep
 from prunelimits.pruners.task import allowed_of, check_needs
+from prunelimits.sharding import sharded_names
 from prunelimits.types import Masks, Params
 
 
@@ -38,6 +40,7 @@ def lottery_ticket(
     masks: Masks | None = None,
     normalise: Normalise | None = None,
     generator: torch.Generator | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Masks:  # as many arguments as choices: a method, a budget, data, a selection
     """The masks of a winning ticket: found by whole trainings, for the weights the model has now.
 
@@ -68,10 +71,11 @@ def lottery_ticket(
         masks: What is pruned already, as in `prune`; it never comes back.
         normalise: As in `prune`.
         generator: As in `prune`, for methods of one's own that draw.
+        on_progress: As in `prune`: how many trainings are done, of how many.
 
     Raises:
         ValueError: If the budget is missing, given twice or out of its range, there is nothing to
-            prune, or a training ends in NaN.
+            prune, the model is sharded over processes, or a training ends in NaN.
         TypeError: If `pruner` is no pruner that rewinds.
 
     Examples:
@@ -85,6 +89,13 @@ def lottery_ticket(
     if not isinstance(pruner, Rewind):
         raise TypeError(f"pruner must be one that rewinds, such as LTH(), got {pruner!r}")
     checked_callable("train", train, "a function of a model and masks")
+    if on_progress is not None:
+        checked_callable("on_progress", on_progress, "a function or None")
+    if sharded_names(model):
+        raise ValueError(
+            "model is sharded over processes (DTensor), which cannot be copied: find the ticket "
+            "before it is sharded, and attach the masks afterwards"
+        )
     generator = checked_generator("generator", generator) or torch.Generator().manual_seed(0)
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
@@ -103,6 +114,8 @@ def lottery_ticket(
         noise = draw_noise(state.masks, generator) if pruner.needs_noise else None
         with torch.no_grad():
             rewound, state = pruner.update(problem, state, trained, noise=noise)
+        if on_progress is not None:
+            on_progress(number, pruner.rounds)
     return state.masks
 
 

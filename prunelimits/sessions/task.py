@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from prunelimits.problem import params_of
+from prunelimits.sharding import differ_between_processes, local, part_like, reshard, whole
 from prunelimits.types import Masks, Params, Problem
 
 
@@ -45,6 +46,8 @@ class SessionModel:
 
     def check_parameters(self) -> None:
         """Raises `RuntimeError` if the model has other parameters than the optimizer trains."""
+        if any(self._present(name) is not weight for name, weight in self.weights.items()):
+            reshard(self.model)  # an evaluation may have left whole parameters in it
         for name, weight in self.weights.items():
             if self._present(name) is not weight:
                 raise RuntimeError(
@@ -52,6 +55,14 @@ class SessionModel:
                     "load_state_dict(assign=True) does): make the optimizer anew and attach to it "
                     "with resume="
                 )
+
+    def check_processes(self, generator: torch.Generator) -> None:
+        """Raises `ValueError` if processes that share the weights would draw different numbers."""
+        state = generator.get_state()
+        for weight in self.weights.values():
+            if differ_between_processes(state, weight):
+                raise ValueError("generator must be in the same state in all processes")
+            break
 
     def params(self) -> Params:
         """Parameters and buffers by name, as they are now.
@@ -77,16 +88,24 @@ class SessionModel:
         result: Params = {}
         for name, weight in self.weights.items():
             gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
-            result[name] = gradient.to_dense() if gradient.is_sparse else gradient.detach()
+            gradient = gradient.to_dense() if gradient.is_sparse else gradient.detach()
+            result[name] = whole(gradient)
             if _has_nan(result[name]):
                 raise ValueError(f"the gradient of {name!r} has NaN in a round that ranks by it")
         return result
 
     @torch.no_grad()
+    def adopt(self, params: Mapping[str, Tensor]) -> None:
+        """Puts the values that a method has learned into all that is trained or pruned."""
+        for name, parameter in self.model.named_parameters():
+            if name in self.weights or parameter.requires_grad:
+                parameter.copy_(params[name])
+
+    @torch.no_grad()
     def write(self, params: Mapping[str, Tensor]) -> None:
         """Puts new values into the weights under pruning."""
         for name, weight in self.weights.items():
-            weight.copy_(params[name])
+            local(weight).copy_(part_like(params[name], weight))
 
     @torch.no_grad()
     def mask_what_the_model_holds(self, masks: Masks) -> None:
@@ -94,7 +113,8 @@ class SessionModel:
         for name in self.weights:
             present = self._present(name)
             if present is not self.weights[name] and isinstance(present, nn.Parameter):
-                present.masked_fill_(~masks[name].to(present.device), 0)
+                kept = part_like(masks[name].to(present.device), present)
+                local(present).masked_fill_(~kept, 0)
 
     def _present(self, name: str) -> object:
         path, _, attribute = name.rpartition(".")

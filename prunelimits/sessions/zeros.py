@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from prunelimits.sessions.optimizers import keeps_zeros
+from prunelimits.sharding import local, part_like
 from prunelimits.types import Masks
 
 # An integer of the same size: one bitwise "and" zeroes an entry whatever it holds, NaN too, at
@@ -19,11 +20,12 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 class Zeros:
     """Keeps what is pruned at zero, and rewrites only what may have changed.
 
-    A tensor that was zeroed and not written since (its version says so) is not written again. Nor
-    is the state of optimizers that are known to keep zeros; weights are, after every step.
+    State that was zeroed and not written since (its version says so) is not written again, nor is
+    that of optimizers that are known to keep zeros. Gradients are before every step and weights
+    after it: what is written to their `.data` leaves their version as it is.
 
     Args:
-        weights: Name -> the parameters under pruning.
+        weights: Name -> the parameters under pruning; of sharded ones, this process has a part.
         optimizers: Those that train them.
     """
 
@@ -44,13 +46,17 @@ class Zeros:
 
     def set(self, masks: Masks) -> None:
         """From now on these masks; zeroes everything that they prune."""
-        self._masks = masks
-        self._bits, self._clean = {}, {}
+        self._masks = {
+            name: part_like(masks[name].to(weight.device), weight)
+            for name, weight in self._weights.items()
+        }
+        self._bits = {}
         self.everywhere()
 
     @torch.no_grad()
     def everywhere(self) -> None:
-        """Zeroes weights, gradients and state."""
+        """Zeroes weights, gradients and state, whatever is known of them."""
+        self._clean = {}
         for name, weight in self._weights.items():
             self._zero(name, 0, weight)
             self.gradient(name)
@@ -63,7 +69,7 @@ class Zeros:
         came_back = False
         for name, weight in self._weights.items():
             if not self._is_clean(name, 0, weight):
-                came_back |= bool(weight.detach()[~self._masks[name].to(weight.device)].any())
+                came_back |= bool(local(weight).detach()[~self._masks[name]].any())
                 self._zero(name, 0, weight)
             self.gradient(name)
             for place, buffer in self._buffers(weight):
@@ -74,14 +80,15 @@ class Zeros:
     def after_step(self) -> None:
         """Zeroes the weights, and the state where the optimizer may have written to it."""
         for name, weight in self._weights.items():
-            self._zero(name, 0, weight)
+            self._write(name, 0, weight)
             holder = self._holder.get(id(weight))
             for place, buffer in self._buffers(weight):
                 if holder is not None and keeps_zeros(holder) and (name, place) in self._clean:
                     self._remember(name, place, buffer)
                 else:
                     self._zero(name, place, buffer)
-            self.gradient(name)
+            if weight.grad is not None and not self._is_clean(name, -1, weight.grad):
+                self.gradient(name)
             self._clean.pop((name, -1), None)  # no gradient is kept alive past its step
 
     @torch.no_grad()
@@ -91,7 +98,7 @@ class Zeros:
         if weight.grad is not None and weight.grad.is_sparse:
             weight.grad = self._sparse(name, weight.grad)
         elif weight.grad is not None:
-            self._zero(name, -1, weight.grad)
+            self._write(name, -1, weight.grad)
 
     def _sparse(self, name: str, gradient: Tensor) -> Tensor:
         """A gradient that holds some rows alone, as an embedding's may."""
@@ -104,14 +111,16 @@ class Zeros:
         holder = self._holder.get(id(weight))
         state = {} if holder is None else holder.state.get(weight, {})
         for place, value in enumerate(state.values(), start=1):
-            if isinstance(value, Tensor) and value.shape == weight.shape:
+            if isinstance(value, Tensor) and local(value).shape == local(weight).shape:
                 yield place, value
 
     def _zero(self, name: str, place: int, value: Tensor) -> None:
-        if self._is_clean(name, place, value):
-            return
+        if not self._is_clean(name, place, value):
+            self._write(name, place, value)
+
+    def _write(self, name: str, place: int, value: Tensor) -> None:
         # `detach`: a leaf that requires gradients is written through one that does not.
-        plain = value.detach()
+        plain = local(value).detach()
         kind = _BITS.get(plain.element_size())
         if kind is None or plain.is_complex() or plain.is_quantized:
             plain.masked_fill_(~self._masks[name].to(plain.device), 0)
@@ -128,12 +137,13 @@ class Zeros:
 
     def _is_clean(self, name: str, place: int, value: Tensor) -> bool:
         known = self._clean.get((name, place))
-        return (
-            known is not None
-            and known[0] is value
-            and known[1:] == (value._version, value.data_ptr())  # pyright: ignore[reportPrivateUsage]
-        )
+        return known is not None and known[0] is value and known[1:] == _written(value)
 
     def _remember(self, name: str, place: int, value: Tensor) -> None:
-        version = value._version  # pyright: ignore[reportPrivateUsage]
-        self._clean[name, place] = (value, version, value.data_ptr())
+        self._clean[name, place] = (value, *_written(value))
+
+
+def _written(value: Tensor) -> tuple[int, int]:
+    """How often a tensor's memory was written, and where it is."""
+    held = local(value)
+    return held._version, held.data_ptr()  # pyright: ignore[reportPrivateUsage]

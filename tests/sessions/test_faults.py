@@ -459,3 +459,65 @@ def test_a_session_keeps_no_memory_of_gradients():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         del session
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_hooks_of_others_that_write_to_the_weights_leave_no_trace(first: bool):
+    @torch.no_grad()
+    def noise(optimizer: Optimizer, *_: Any) -> None:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.add_(0.1)
+
+    model = network()
+    optimizer, masks = sgd(model), prune(model, Random(), keep=9)
+    if first:
+        optimizer.register_step_post_hook(noise)
+    with attach(masks, model, optimizer):
+        if not first:
+            optimizer.register_step_pre_hook(noise)
+        for step in range(3):
+            train(model, optimizer, 1, step)
+            assert nonzeros(model) == 9
+
+
+def test_what_is_written_between_the_steps_of_two_optimizers_is_zero_after_the_second():
+    model = network()
+    masks = prune(model, Random(), keep=9)
+    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in (model[0], model[2])]
+
+    with attach(masks, model, optimizers):
+        for step in range(3):
+            loss_at(model, step).backward()
+            optimizers[0].step()
+            model[0].weight.data += 1
+            optimizers[1].step()
+            assert nonzeros(model) == 9
+
+
+@pytest.mark.parametrize("past_autograd", [True, False])
+def test_gradients_that_are_changed_before_the_step_reach_no_pruned_weight(past_autograd: bool):
+    model = network()
+    masks = prune(model, Random(), keep=9)
+    optimizer = sgd(model)
+    with attach(masks, model, optimizer):
+        for step in range(3):
+            optimizer.zero_grad()
+            loss_at(model, step).backward()
+            for parameter in model.parameters():  # noise, as for private or noisy training
+                assert parameter.grad is not None
+                (parameter.grad.data if past_autograd else parameter.grad).add_(0.1)
+            optimizer.step()
+            assert nonzeros(model) == 9
+            for name, mask in masks.items():
+                weight = model.get_parameter(name)
+                assert not optimizer.state[weight]["momentum_buffer"][~mask].any()
+
+
+def test_pruned_weights_are_zero_at_the_end_whatever_the_optimizer_did():
+    model = network()
+    masks = prune(model, Random(), keep=9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=float("nan"))
+    with attach(masks, model, optimizer):
+        train(model, optimizer, 2)
+    assert not model[0].weight[~masks["0.weight"]].any()

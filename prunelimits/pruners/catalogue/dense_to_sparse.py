@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import flatten
+from prunelimits.progress import stage, tracked
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.base import Category
 from prunelimits.pruners.gradual import Gradual
@@ -129,19 +130,23 @@ class OBS(LearnedMask):
         left, weights = masks, params
         stayed = {name: torch.zeros_like(params[name]) for name in masks}
         start = counts(masks, budget)
-        for gone in range(self.at_once, len(flatten(masks)) + self.at_once, self.at_once):
+        ends = range(self.at_once, len(flatten(masks)) + self.at_once, self.at_once)
+        most = concrete((start - budget).max())
+        for gone in tracked(ends if most is None else ends[: -(-most // self.at_once)]):
             if concrete((start - gone + self.at_once - budget).clamp(min=0).sum()) == 0:
                 break
             keep = (start - gone).maximum(budget)
-            scores = score.obs(
-                problem, weights, left, damping=self.damping, gauss_newton=self.gauss_newton
-            )
+            with stage(1, of=2):
+                scores = score.obs(
+                    problem, weights, left, damping=self.damping, gauss_newton=self.gauss_newton
+                )
             check_scores(scores, left, type(self).__name__, problem, weights)
             chosen = select(scores, left, keep, floor=self.floor)
-            corrected = score.obs_correction(
-                problem, weights, left, chosen,
-                damping=self.damping, gauss_newton=self.gauss_newton,
-            )  # fmt: skip
+            with stage(2, of=2):
+                corrected = score.obs_correction(
+                    problem, weights, left, chosen,
+                    damping=self.damping, gauss_newton=self.gauss_newton,
+                )  # fmt: skip
             weights, left = {**weights, **corrected}, chosen
             stayed = {name: value + left[name] for name, value in stayed.items()}
         return stayed, weights

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import apply
+from prunelimits.progress import tracked
 from prunelimits.pruners.base import Category
 from prunelimits.pruners.budgets import Scope
 from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
@@ -77,7 +78,7 @@ class EdgePopup(LearnedMask):
         }
 
         velocity = None
-        for rate in cosine_rates(self.lr, self.epochs):
+        for rate in tracked(cosine_rates(self.lr, self.epochs)):
             for one in single_batches(problem):
                 kept = select(_sizes(scores), masks, budget, floor=self.floor)
                 grads = score.loss_gradient(one, params, kept)
@@ -144,7 +145,7 @@ class RareGems(LearnedMask):
         scores = {name: value.to(params[name].dtype) for name, value in drawn.items()}
         times = max(1, (self.epochs - 1) // self.freeze)
         start, live, velocity = counts(masks, budget), masks, None
-        for epoch, rate in enumerate(cosine_rates(self.lr, self.epochs), start=1):
+        for epoch, rate in enumerate(tracked(cosine_rates(self.lr, self.epochs)), start=1):
             for one in single_batches(problem):
                 acting = {name: mask & (scores[name] >= 0.5) for name, mask in live.items()}
                 # Frozen scores move on, but nothing looks at them any more.
@@ -211,7 +212,7 @@ class LOMP(LearnedMask):
         }
 
         velocity = None
-        for _ in range(self.epochs):
+        for _ in tracked(range(self.epochs)):
             for one in single_batches(problem):
                 grads = score.loss_gradient(one, {**params, **trained}, everything)
                 shrink = {name: self.l1 * trained[name].sign() for name in masks}
