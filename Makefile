@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-oldest test-newest lint types docs serve benchmark growth release ci clean
+.PHONY: demo test test-all test-oldest test-newest test-integrations lint types docs serve benchmark growth release ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -51,6 +51,15 @@ test-oldest test-newest: test-%:
 	$(PYTHON) .ci/install.py $(VENV)-$* test $*
 	$(subst $(BIN),$(VENV)-$*/bin,$(PYTEST)) $(AT_THIS_END)
 
+# With the trainers of other people, which bring many packages: in an environment of their own, that
+# shares what the first one has, torch above all.
+test-integrations: $(VENV)-integrations/.done
+	OMP_NUM_THREADS=1 $(VENV)-integrations/bin/python -m pytest -q tests/integrations
+
+$(VENV)-integrations/.done: $(VENV)/.test
+	$(BIN)/python .ci/install.py $(VENV)-integrations test-integrations
+	@touch $@
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -77,8 +86,8 @@ release:
 	$(PYTHON) .ci/release.py $(VENV)-release
 
 ci: $(VENV)/.dev
-	$(MAKE) lint types docs test release
+	$(MAKE) lint types docs test test-integrations release
 	$(MAKE) demo MINUTES=0.2
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-release build dist demo site
+	rm -rf $(VENV) $(VENV)-integrations $(VENV)-oldest $(VENV)-newest $(VENV)-release build dist demo site

@@ -69,7 +69,7 @@ def oldest(pyproject: bytes) -> list[str]:
     extras = [
         lines
         for name, lines in project["optional-dependencies"].items()
-        if name not in ("test", "docs", "dev")
+        if name not in ("test", "test-integrations", "docs", "dev")
     ]
     required = [*project["dependencies"], *(line for extra in extras for line in extra)]
     bounds = (re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?>=([\w.]+)", line) for line in required)
