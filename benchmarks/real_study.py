@@ -19,7 +19,8 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,15 @@ from prunelimits.training.live_units import without_dead_units
 LONG = 5
 """How many short trainings LTH takes, so how many times as long the others train."""
 FEW, MANY = 8, 32
-"""Starts of each method, and of those that come out best at the highest cost."""
+"""Starts of every method at first, and in the end of all but the least accurate lengths."""
+UNTIL = (0.3, 0.5, 0.7)
+"""Shares of the training after which GMP's last round falls; published is 199 / 200."""
+ELIMINATIONS = {
+    32: Elimination(networks=32, beam=16, tries=3, step=0.05, evolved=0),
+    8: Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0),
+}
+"""By the number of dense networks: smaller than the defaults, and without evolution."""
+Key = tuple[str, int, int]
 
 
 class Row(NamedTuple):
@@ -52,6 +61,7 @@ class Row(NamedTuple):
         split: From 0.
         method: The pruner's name with its settings.
         times: How many times the task's epochs a training has.
+        first: Number of the first start.
         keep: Weights that survive, at most.
         cost: Kept parameters times samples of one start, on average.
         nonzeros: Weights and biases that are kept, of every start.
@@ -67,6 +77,7 @@ class Row(NamedTuple):
     split: int
     method: str
     times: int
+    first: int
     keep: int
     cost: float
     nonzeros: tuple[int, ...]
@@ -80,28 +91,31 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with a length of training and a number of starts."""
+    """A method with a length of training and some starts."""
 
     method: str
     pruner: AbstractPruner | None
     times: int
-    starts: int
+    starts: range
 
-    def key(self) -> tuple[str, int]:
-        """What tells it from the others in the table."""
-        return self.method, self.times
+    def key(self) -> Key:
+        """What tells it from the others of a task's split in the table."""
+        return self.method, self.times, self.starts.start
 
 
 def variants() -> list[Variant]:
     """The dense networks, the nine methods of the paper, and GMP that is done earlier."""
-    found = [Variant("dense", None, times, 8) for times in (1, LONG)]
+    few, more = range(FEW), range(FEW, MANY)
+    found = [Variant("dense", None, times, few) for times in (1, LONG)]
     for pruner in PAPER_METHODS:
         lth, gmp = isinstance(pruner, LTH), isinstance(pruner, GMP)
         name = type(pruner).__name__
-        found.append(Variant(name, pruner, 1, MANY if lth else FEW))
-        found.append(Variant(name, pruner, LONG, MANY if gmp else FEW))
-    for until in (0.3, 0.5, 0.7):
-        starts = MANY if until == 0.5 else FEW
+        found.append(Variant(name, pruner, 1, range(MANY) if lth else few))
+        found.append(Variant(name, pruner, LONG, range(MANY) if gmp else few))
+        if not lth and not gmp:
+            found.append(Variant(name, pruner, LONG, more))
+    for until in UNTIL:
+        starts = range(MANY) if until == 0.5 else few
         found.append(Variant(f"GMP until {until}", GMP(until=until), LONG, starts))
     return found
 
@@ -113,7 +127,7 @@ def trained(task: RealTask, parts: Parts, split: int, variant: Variant) -> list[
     widths = task.widths(parts)
     recipe = task.recipe(variant.times)
     budgets = task.budgets if variant.pruner is not None else (_weights(widths),)
-    starts = [(start, keep) for start in range(variant.starts) for keep in budgets]
+    starts = [(start, keep) for start in variant.starts for keep in budgets]
     ensemble = MLPEnsemble(widths, seeds=[_word(split, start) for start, _ in starts])
     if variant.pruner is None:
         result = fit(ensemble, x, y, recipe, seed=split)
@@ -135,28 +149,24 @@ def trained(task: RealTask, parts: Parts, split: int, variant: Variant) -> list[
         columns = [tuple(v[mine].tolist()) for v in (nonzeros, connected, *right)]
         cost = float(result.parameter_samples[mine].mean())
         rows.append(
-            Row(task.name, split, variant.method, variant.times, keep, cost, *columns,
+            Row(task.name, split, variant.method, variant.times,
+                variant.starts.start, keep, cost, *columns,
                 len(choose[0]), len(test[0]), round(seconds, 1))
         )  # fmt: skip
     return rows
 
 
-def elimination() -> Elimination:
-    """Elimination as it is measured here: a quarter of its defaults, without evolution."""
-    return Elimination(networks=32, beam=16, tries=3, step=0.05, evolved=0)
-
-
-def eliminated(task: RealTask, parts: Parts, split: int) -> list[Row]:
+def eliminated(task: RealTask, parts: Parts, split: int, networks: int) -> list[Row]:
     """Elimination's best within every budget, of weights and biases, then of weights alone."""
     (x, y), choose, test = parts
     result = eliminate(
-        x, y, elimination(), nonzeros=min(task.budgets), start=task.widths(parts), measure=choose,
-        seed=split,
+        x, y, ELIMINATIONS[networks], nonzeros=min(task.budgets), start=task.widths(parts),
+        measure=choose, seed=split,
     )  # fmt: skip
     rows: list[Row] = []
     for name, size in (
-        ("Elimination", lambda n: n.nonzeros),
-        ("Elimination, weights", lambda n: _kept_weights(n.masks)),
+        (elimination_name(networks), lambda n: n.nonzeros),
+        (f"{elimination_name(networks)}, weights", lambda n: _kept_weights(n.masks)),
     ):
         for keep in task.budgets:
             within = [network for network in result.networks if size(network) <= keep]
@@ -168,28 +178,37 @@ def eliminated(task: RealTask, parts: Parts, split: int) -> list[Row]:
             labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
             right = int((labels == test[1]).sum())
             rows.append(
-                Row(task.name, split, name, 1, keep, _work_until(result, keep),
+                Row(task.name, split, name, 1, 0, keep, _work_until(result, keep),
                     (best.nonzeros,), (best.nonzeros,), (chosen,), (right,),
                     len(choose[0]), len(test[0]), round(result.seconds, 1))
             )  # fmt: skip
     return rows
 
 
+def elimination_name(networks: int) -> str:
+    """As in the table."""
+    return f"Elimination of {networks}"
+
+
 def jobs(
-    tasks: Sequence[RealTask], splits: int, packages: Path, done: set[tuple[str, int, str, int]]
+    tasks: Sequence[RealTask], splits: int, packages: Path, rows: Sequence[Row]
 ) -> Iterator[Callable[[], list[Row]]]:
     """What is left to train, split after split, every task of a split before the next."""
-    for split in range(splits):
-        for task in tasks:
-            left = [v for v in variants() if (task.name, split, *v.key()) not in done]
-            beam = (task.name, split, "Elimination", 1) not in done
-            if not left and not beam:
-                continue
-            parts = task.parts(packages, split)
-            if beam:
-                yield lambda t=task, p=parts, s=split: eliminated(t, p, s)
-            for variant in left:
-                yield lambda t=task, p=parts, s=split, v=variant: trained(t, p, s, v)
+    done = {(row.task, row.split, row.method, row.times, row.first) for row in rows}
+    for split, task in product(range(splits), tasks):
+        left = [v for v in variants() if (task.name, split, *v.key()) not in done]
+        beams = [
+            networks
+            for networks in ELIMINATIONS
+            if (task.name, split, elimination_name(networks), 1, 0) not in done
+        ]
+        if not left and not beams:
+            continue
+        parts = task.parts(packages, split)
+        for networks in beams:
+            yield partial(eliminated, task, parts, split, networks)
+        for variant in left:
+            yield partial(trained, task, parts, split, variant)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -220,9 +239,9 @@ def append(rows: Sequence[Row], path: Path) -> None:
 
 
 def _row(cells: Sequence[str]) -> Row:
-    task, split, method, times, keep, cost, *rest = cells
+    task, split, method, times, first, keep, cost, *rest = cells
     lists = [tuple(map(int, cell.split())) for cell in rest[:4]]
-    return Row(task, int(split), method, int(times), int(keep), float(cost), *lists,
+    return Row(task, int(split), method, int(times), int(first), int(keep), float(cost), *lists,
                int(rest[4]), int(rest[5]), float(rest[6]))  # fmt: skip
 
 
@@ -268,15 +287,15 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     tasks = [task_named(name) for name in arguments.tasks]
-    done = {(row.task, row.split, row.method, row.times) for row in read_rows(arguments.table)}
+    rows = read_rows(arguments.table)
     began = time.monotonic()
-    for job in jobs(tasks, arguments.splits, arguments.packages, done):
+    for job in jobs(tasks, arguments.splits, arguments.packages, rows):
         if arguments.minutes is not None and time.monotonic() - began > 60 * arguments.minutes:
             break
-        rows = job()
-        append(rows, arguments.table)
-        first = rows[0]
-        best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in rows)
+        added = job()
+        append(added, arguments.table)
+        first = added[0]
+        best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in added)
         print(f"{first.task} {first.split} {first.method} x{first.times}: {best} "
               f"({first.seconds} s)", flush=True)  # fmt: skip
 

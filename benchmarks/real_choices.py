@@ -1,0 +1,119 @@
+"""What a method comes to on a real task for a given cost: which start is chosen, by which rows.
+
+The choosing part decides everything, the test part tells what was decided.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from real_study import Row
+
+from prunelimits.experiments import PAPER_METHODS
+
+NINE = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
+Place = tuple[str, int, int]
+"""Task, split, budget."""
+
+
+class Chosen(NamedTuple):
+    """The start that a method's cost paid for and the choosing part preferred.
+
+    Attributes:
+        method: As in the table.
+        times: How long it trained, in the task's epochs.
+        starts: How many it was chosen from.
+        choose: Its accuracy on the choosing part.
+        test: On the test part.
+        nonzeros: Weights and biases that it keeps.
+        effective: Those on a path.
+        spent: What all these starts cost.
+    """
+
+    method: str
+    times: int
+    starts: int
+    choose: float
+    test: float
+    nonzeros: int
+    effective: int
+    spent: float
+
+
+def joined(rows: Iterable[Row]) -> list[Row]:
+    """One row for each method, length and budget of a split, with all its starts in order."""
+
+    def place(row: Row) -> tuple[str, int, str, int, int]:
+        return row.task, row.split, row.method, row.times, row.keep
+
+    result: list[Row] = []
+    for _, group in groupby(sorted(rows, key=lambda row: (*place(row), row.first)), place):
+        parts = list(group)
+        starts = [len(part.test) for part in parts]
+        result.append(
+            parts[0]._replace(
+                cost=sum(p.cost * n for p, n in zip(parts, starts, strict=True)) / sum(starts),
+                nonzeros=tuple(n for part in parts for n in part.nonzeros),
+                effective=tuple(n for part in parts for n in part.effective),
+                choose=tuple(n for part in parts for n in part.choose),
+                test=tuple(n for part in parts for n in part.test),
+            )
+        )
+    return result
+
+
+def by_place(rows: Iterable[Row]) -> dict[Place, dict[str, list[Row]]]:
+    """The joined rows of every task, split and budget, by method."""
+    result: dict[Place, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in joined(rows):
+        if row.method != "dense":
+            result[row.task, row.split, row.keep][row.method].append(row)
+    return result
+
+
+def at_cost(lengths: Sequence[Row], cost: float) -> Chosen | None:
+    """The best start, by the choosing part, of all lengths of training that the cost pays for.
+
+    Of each length, as many starts as the cost pays for (the table may hold fewer), the first ones;
+    of lengths that are right on as many rows, the cheaper one. None if no start is paid for.
+    """
+    found: list[Chosen] = []
+    for row in lengths:
+        starts = min(len(row.test), int(cost / row.cost))
+        if starts < 1:
+            continue
+        best = max(range(starts), key=lambda start: row.choose[start])
+        found.append(
+            Chosen(
+                row.method, row.times, starts, row.choose[best] / row.choose_rows,
+                row.test[best] / row.test_rows, row.nonzeros[best], row.effective[best],
+                starts * row.cost,
+            )
+        )  # fmt: skip
+    return max(found, key=lambda chosen: (chosen.choose, -chosen.spent), default=None)
+
+
+def unit_cost(methods: dict[str, list[Row]]) -> float | None:
+    """What one run of LTH costs at a place: five short trainings; None where it has not run."""
+    return next((row.cost for row in methods.get("LTH", []) if row.times == 1), None)
+
+
+def chosen_at(methods: dict[str, list[Row]], times: float) -> dict[str, Chosen]:
+    """What every method comes to for so many times the cost of LTH, with a tenth over.
+
+    Costs differ by the biases that are kept, so a method that costs the same may cost more.
+    """
+    unit = unit_cost(methods)
+    if unit is None:
+        return {}
+    found = {name: at_cost(rows, 1.1 * times * unit) for name, rows in methods.items()}
+    return {name: chosen for name, chosen in found.items() if chosen is not None}
+
+
+def best_of_nine(chosen: dict[str, Chosen]) -> Chosen | None:
+    """The one of the nine published methods that the choosing part prefers."""
+    nine = [chosen[name] for name in NINE if name in chosen]
+    return max(nine, key=lambda one: one.choose, default=None)

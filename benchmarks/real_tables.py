@@ -1,0 +1,201 @@
+"""The tables of docs/real-tasks.md, from docs/results/real-tasks.csv.
+
+Prints every table as Markdown and writes it into the page. Run it by `python
+benchmarks/real_tables.py` whenever the table of results has grown; a test fails while the page does
+not say what it holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean, median
+
+from page_tables import markdown, refreshed
+from real_choices import NINE, Chosen, Place, best_of_nine, by_place, chosen_at, joined
+from real_study import UNTIL, Row, read_rows
+from real_tasks import TASKS
+
+from prunelimits.experiments import median_interval
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = DOCS / "results" / "real-tasks.csv"
+PAGE = DOCS / "real-tasks.md"
+LEVELS = (1, 16)
+EARLIER = "GMP until 0.5"
+OURS = (EARLIER, "Elimination of 8", "Elimination of 8, weights")
+Places = dict[Place, dict[str, list[Row]]]
+
+
+def names(places: Places) -> list[str]:
+    """The tasks that have results, in the study's order."""
+    there = {task for task, _, _ in places}
+    return [task.name for task in TASKS if task.name in there]
+
+
+def tasks(rows: Sequence[Row]) -> str:
+    """What the tasks are, and the dense networks' accuracy."""
+    table: list[list[str]] = []
+    dense = [row for row in joined(rows) if row.method == "dense"]
+    for task in TASKS:
+        mine = [row for row in dense if row.task == task.name]
+        if not mine:
+            continue
+        accuracy = [mean(row.test) / row.test_rows for row in mine if row.times > 1]
+        weights = str(mine[0].keep)
+        table.append(
+            [
+                task.name, weights, str(task.epochs), str(task.batch_size),
+                str(mine[0].choose_rows), str(len({row.split for row in mine})),
+                f"{median(accuracy):.1%}" if accuracy else "",
+            ]
+        )  # fmt: skip
+    header = ("task", "weights", "epochs", "batch", "rows to test", "splits", "dense")
+    return markdown(header, table)
+
+
+def accuracies(places: Places, task: str, level: float) -> str:
+    """Test accuracy of every method on a task at a cost, medians of the splits."""
+    budgets = sorted({keep for name, _, keep in places if name == task})
+    cells: dict[str, dict[int, list[Chosen]]] = defaultdict(lambda: defaultdict(list))
+    for (name, _, keep), methods in places.items():
+        if name == task:
+            for method, chosen in chosen_at(methods, level).items():
+                cells[method][keep].append(chosen)
+    order = [*NINE, *(f"GMP until {until}" for until in UNTIL)]
+    rows: list[list[str]] = []
+    for method in [*order, *sorted(set(cells) - set(order))]:
+        if method in cells:
+            mine = cells[method]
+            starts = sorted({c.starts for chosen in mine.values() for c in chosen})
+            rows.append(
+                [
+                    method,
+                    *(f"{median(c.test for c in mine[k]):.1%}" if mine[k] else "" for k in budgets),
+                    " to ".join(map(str, sorted({starts[0], starts[-1]}))),
+                ]
+            )
+    return markdown((f"{task}: weights", *map(str, budgets), "starts"), rows)
+
+
+def every_task(places: Places, level: float) -> str:
+    """`accuracies` of all tasks."""
+    return "\n\n".join(accuracies(places, task, level) for task in names(places))
+
+
+def differences(places: Places, method: str, level: float) -> dict[str, dict[int, list[float]]]:
+    """Test accuracy above the best of the nine, split by split, by task and rank of the budget."""
+    result: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    budgets = {task.name: sorted(task.budgets) for task in TASKS}
+    for (task, _, keep), methods in sorted(places.items()):
+        chosen = chosen_at(methods, level)
+        best, mine = best_of_nine(chosen), chosen.get(method)
+        if best is not None and mine is not None:
+            result[task][budgets[task].index(keep)].append(mine.test - best.test)
+    return result
+
+
+def paired(places: Places, level: float) -> str:
+    """How far above the best of nine: medians, over all tasks and splits with an interval."""
+    rows: list[list[str]] = []
+    for method in OURS:
+        found = differences(places, method, level)
+        for task in names(places):
+            if task in found:
+                cells = [_points(found[task][rank]) for rank in range(4)]
+                rows.append([method, task, *cells])
+        if found:
+            everywhere = [[d for task in found.values() for d in task[r]] for r in range(4)]
+            rows.append([method, "**all**", *(_points(d, interval=True) for d in everywhere)])
+    return markdown(("", "task", "fewest weights", "second", "third", "most"), rows, left=2)
+
+
+def _points(values: Sequence[float], *, interval: bool = False) -> str:
+    if not values:
+        return ""
+    text = f"{100 * median(values):+.1f}"
+    between = median_interval(values) if interval else None
+    if between is None:
+        return text
+    return f"**{text}** ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
+
+
+def schedules(places: Places) -> str:
+    """GMP by when it is done: eight starts, mean accuracy on the choosing and the test part."""
+    methods = {f"GMP until {until}": str(until) for until in UNTIL}
+    methods["GMP"] = "0.995 (published)"
+    sums: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
+    for (task, _, _), found in places.items():
+        long = {name: row for name in methods for row in found.get(name, []) if row.times > 1}
+        if len(long) < len(methods):
+            continue
+        for name, row in long.items():
+            right = (mean(row.choose[:8]) / row.choose_rows, mean(row.test[:8]) / row.test_rows)
+            sums[name, task].append((*right, row.cost / long["GMP"].cost))
+    rows: list[list[str]] = []
+    for name, until in methods.items():
+        every = [value for (n, _), values in sums.items() if n == name for value in values]
+        if not every:
+            continue
+        own = [f"{mean(v[1] for v in sums[name, task]):.1%}" if sums[name, task] else ""
+               for task in names(places)]  # fmt: skip
+        choose, test, cost = (mean(column) for column in zip(*every, strict=True))
+        rows.append([until, f"{choose:.2%}", f"{test:.2%}", *own, f"{cost:.2f}"])
+    header = ("last round after", "chosen by", "test", *names(places), "cost")
+    return markdown(header, rows)
+
+
+def counting(places: Places) -> str:
+    """What a budget of weights keeps besides: nonzeros and those on a path, medians."""
+    rows: list[list[str]] = []
+    for method in ("LTH", "GMP", EARLIER, "SynFlow", *OURS[1:]):
+        cells: list[str] = []
+        for rank in range(4):
+            shares: list[tuple[float, float]] = []
+            for task in TASKS:
+                for (name, _, keep), methods in places.items():
+                    if name == task.name and sorted(task.budgets).index(keep) == rank:
+                        chosen = chosen_at(methods, LEVELS[-1]).get(method)
+                        if chosen is not None:
+                            shares.append((chosen.nonzeros / keep, chosen.effective / keep))
+            if shares:
+                kept, on_path = (median(column) for column in zip(*shares, strict=True))
+                cells.append(f"{kept:.2f} ({on_path:.2f})")
+            else:
+                cells.append("")
+        rows.append([method, *cells])
+    return markdown(("", "fewest weights", "second", "third", "most"), rows)
+
+
+def tables(results: Path) -> dict[str, Callable[[], str]]:
+    """Every table by name."""
+    rows = read_rows(results)
+    places = by_place(rows)
+    return {
+        "tasks": lambda: tasks(rows),
+        "schedules": lambda: schedules(places),
+        "paired-1": lambda: paired(places, LEVELS[0]),
+        "paired-16": lambda: paired(places, LEVELS[1]),
+        "counting": lambda: counting(places),
+        "cost-1": lambda: every_task(places, LEVELS[0]),
+        "cost-16": lambda: every_task(places, LEVELS[1]),
+    }
+
+
+def main() -> None:
+    """Prints the tables and refreshes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    arguments = parser.parse_args()
+    known = tables(arguments.results)
+    for name, table in known.items():
+        print(f"\n{name}\n\n{table()}")
+    if arguments.page.exists():
+        arguments.page.write_text(refreshed(arguments.page.read_text(), known))
+
+
+if __name__ == "__main__":
+    main()
