@@ -42,11 +42,12 @@ from prunelimits.training.live_units import without_dead_units
 LONG = 5
 """How many short trainings LTH takes, so how many times as long the others train."""
 FEW, MANY = 8, 32
-"""Starts of every method at first, and in the end of all but the least accurate lengths."""
-UNTIL = (0.3, 0.5, 0.7)
+"""Starts of every method, and of LTH and of GMP by its best schedule."""
+UNTIL = (0.15, 0.3, 0.5, 0.7)
 """Shares of the training after which GMP's last round falls; published is 199 / 200."""
+BEST = 0.3
+"""The one that the choosing parts prefer."""
 ELIMINATIONS = {
-    32: Elimination(networks=32, beam=16, tries=3, step=0.05, evolved=0),
     8: Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0),
 }
 """By the number of dense networks: smaller than the defaults, and without evolution."""
@@ -106,18 +107,22 @@ class Variant:
 def variants() -> list[Variant]:
     """The dense networks, the nine methods of the paper, and GMP that is done earlier."""
     few, more = range(FEW), range(FEW, MANY)
-    found = [Variant("dense", None, times, few) for times in (1, LONG)]
+    found = [Variant("dense", None, LONG, few)]
     for pruner in PAPER_METHODS:
-        lth, gmp = isinstance(pruner, LTH), isinstance(pruner, GMP)
         name = type(pruner).__name__
-        found.append(Variant(name, pruner, 1, range(MANY) if lth else few))
-        found.append(Variant(name, pruner, LONG, range(MANY) if gmp else few))
-        if not lth and not gmp:
-            found.append(Variant(name, pruner, LONG, more))
+        if isinstance(pruner, LTH):
+            found.append(Variant(name, pruner, 1, range(MANY)))
+        else:
+            found += [Variant(name, pruner, times, few) for times in (1, LONG)]
     for until in UNTIL:
-        starts = range(MANY) if until == 0.5 else few
-        found.append(Variant(f"GMP until {until}", GMP(until=until), LONG, starts))
+        found.append(Variant(gmp_name(until), GMP(until=until), LONG, few))
+    found.append(Variant(gmp_name(BEST), GMP(until=BEST), LONG, more))
     return found
+
+
+def gmp_name(until: float) -> str:
+    """As in the table."""
+    return f"GMP until {until}"
 
 
 def trained(task: RealTask, parts: Parts, split: int, variant: Variant) -> list[Row]:

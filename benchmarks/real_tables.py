@@ -15,7 +15,7 @@ from statistics import mean, median
 
 from page_tables import markdown, refreshed
 from real_choices import NINE, Chosen, Place, best_of_nine, by_place, chosen_at, joined
-from real_study import UNTIL, Row, read_rows
+from real_study import BEST, UNTIL, Row, gmp_name, read_rows
 from real_tasks import TASKS
 
 from prunelimits.experiments import median_interval
@@ -24,7 +24,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results" / "real-tasks.csv"
 PAGE = DOCS / "real-tasks.md"
 LEVELS = (1, 16)
-EARLIER = "GMP until 0.5"
+EARLIER = gmp_name(BEST)
 OURS = (EARLIER, "Elimination of 8", "Elimination of 8, weights")
 Places = dict[Place, dict[str, list[Row]]]
 
@@ -64,7 +64,7 @@ def accuracies(places: Places, task: str, level: float) -> str:
         if name == task:
             for method, chosen in chosen_at(methods, level).items():
                 cells[method][keep].append(chosen)
-    order = [*NINE, *(f"GMP until {until}" for until in UNTIL)]
+    order = [*NINE, *map(gmp_name, UNTIL)]
     rows: list[list[str]] = []
     for method in [*order, *sorted(set(cells) - set(order))]:
         if method in cells:
@@ -124,7 +124,7 @@ def _points(values: Sequence[float], *, interval: bool = False) -> str:
 
 def schedules(places: Places) -> str:
     """GMP by when it is done: eight starts, mean accuracy on the choosing and the test part."""
-    methods = {f"GMP until {until}": str(until) for until in UNTIL}
+    methods = {gmp_name(until): str(until) for until in UNTIL}
     methods["GMP"] = "0.995 (published)"
     sums: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     for (task, _, _), found in places.items():

@@ -2,29 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli.report import say
-from prunelimits.cli.tables import read_arrays, read_text
-from prunelimits.datasets import cubist_spiral
+from prunelimits.cli.tables import ColumnChoice, read_arrays, read_text
+from prunelimits.datasets import constant_columns, cubist_spiral, r_table
 
 # Names under which arrays of an .npz file are taken, in this order.
 _PAIRS = (("x", "y"), ("x_train", "y_train"), ("data", "target"), ("inputs", "labels"))
+# Inputs whose deviations are further apart than this are worth standardising.
+_UNEVEN = 100.0
+_R_FILES = (".rda", ".rdata")
 
 
-def data_or_spiral(path: Path | None) -> tuple[Tensor, Tensor]:
-    """`read_data`, or the Cubist Spiral where no file is named."""
-    return cubist_spiral() if path is None else read_data(path)
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """The options about data that commands share."""
+
+    data: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Your own data: a .csv, .npy, .npz or .rda file of inputs and labels."""
+    label: Annotated[str | None, arg(metavar="NAME")] = None
+    """With --data: the column of the labels, or the array in an .npz file; a number where columns
+    have no names, from 1."""
+    drop: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """With --data: columns to leave out, by name, or by number where they have none."""
+    input_array: Annotated[str | None, arg(metavar="NAME")] = None
+    """With --data: the array of the inputs in an .npz file."""
+    standardise: FlagCreatePairsOff[bool] = False
+    """With --data: give every input mean 0 and standard deviation 1 over all rows, or over
+    those to train on with --choose and --test."""
+
+    def read(self) -> tuple[Tensor, Tensor]:
+        """Inputs and labels, or the Cubist Spiral where no file is named; not standardised yet.
+
+        Raises:
+            ValueError: If options do not fit the file, or as `read_data`.
+            OSError: If the file cannot be read.
+        """
+        if self.data is None:
+            for flag, given in (
+                ("--label", self.label),
+                ("--drop", self.drop),
+                ("--input-array", self.input_array),
+                ("--standardise", self.standardise),
+            ):
+                if given:
+                    raise ValueError(f"{flag} needs --data, got {flag} alone")
+            return cubist_spiral()
+        x, y = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
+        if x.dim() == 2 and len(x) > 1:
+            _advise(x, standardised=self.standardise)
+        return x, y
+
+    def read_standardised(self) -> tuple[Tensor, Tensor]:
+        """`read`, with the inputs standardised by all rows if that was asked for."""
+        x, y = self.read()
+        if not self.standardise:
+            return x, y
+        constant = (x == x[:1]).all(0)
+        mean, deviation = x.double().mean(0), x.double().std(0, correction=0)
+        mean, deviation = x[0].where(constant, mean), deviation.masked_fill(constant, 1.0)
+        return ((x - mean) / deviation).float(), y
 
 
-def read_data(path: Path) -> tuple[Tensor, Tensor]:
-    """Inputs and labels from an .npz, .npy or .csv file.
+class _Table(NamedTuple):
+    """What a file holds, before labels are numbered."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+
+
+def read_data(
+    path: Path,
+    *,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    input_array: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Inputs and labels from an .npz, .npy, .csv or .rda file.
 
     - .npz: arrays `x` `(samples, inputs)` and `y` `(samples)`; names that are common elsewhere are
       taken too, and any names where one array alone can be each of them.
@@ -32,61 +96,126 @@ def read_data(path: Path) -> tuple[Tensor, Tensor]:
     - .csv or other text, separated by commas, semicolons or tabs: a sample a line; the labels are
       in the column named label, class, target or y, otherwise in the last. A first line without
       numbers names the columns.
+    - .rda: a data frame of R, see `datasets.r_table`.
 
-    Labels that are text become numbers in alphabetical order, which is told.
+    Labels that are text become numbers in alphabetical order, and whole numbers that are not 0, 1
+    and so on become these in their order, which is told.
+
+    Args:
+        path: The file.
+        label: The column of the labels, or the array; None: as said above.
+        drop: Columns to leave out; in .npz and .npy files their numbers, from 1.
+        input_array: The array of the inputs in an .npz file.
 
     Returns:
         x as float32 `(samples, ...)`; y as int64, or float32 where labels are not whole.
 
     Raises:
-        ValueError: If the file is none of these or damaged; the message names option and file.
+        ValueError: If the file is none of these or damaged, or has no such column or array; the
+            message names option and file.
         OSError: If the file cannot be read.
     """
     if not path.exists():
         raise FileNotFoundError(f"--data {path}: no such file")
     if not path.is_file():
         raise ValueError(f"--data {path}: is a folder or a device, no file")
+    choice = ColumnChoice(label, tuple(drop))
     try:
+        if path.suffix.lower() in _R_FILES:
+            _only_for_archives(input_array)
+            return r_table(path, label=label, drop=drop)
         with open(path, "rb") as file:
             start = file.read(6)
         if start.startswith(b"PK") or start == b"\x93NUMPY":
-            x, y = _inputs_and_labels(read_arrays(path))
+            table = _inputs_and_labels(read_arrays(path), choice, input_array)
         elif path.suffix.lower() in (".npz", ".npy"):
             raise ValueError(f"is damaged or no {path.suffix.lower()} file")
         else:
-            x, y = read_text(path)
-        if x.dtype.kind not in "fiub":
-            raise ValueError(f"inputs must be numbers, got {x.dtype}")
+            _only_for_archives(input_array)
+            table = _Table(*read_text(path, choice))
+        if table.x.dtype.kind not in "fiub":
+            raise ValueError(f"inputs must be numbers, got {table.x.dtype}")
         # What is no float32 becomes infinite, which whoever takes the data refuses.
         with np.errstate(all="ignore"):
-            return torch.from_numpy(x.astype(np.float32)), _labels(path, y)
+            return torch.from_numpy(table.x.astype(np.float32)), _labels(path, table.y)
     except ValueError as error:
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
 
 
-def _inputs_and_labels(arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Which array is x and which y."""
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+def _advise(x: Tensor, *, standardised: bool) -> None:
+    """Tells of inputs that are constant, and of such different sizes that training suffers."""
+    constant = constant_columns(x)
+    if constant:
+        numbers = " ".join(str(column + 1) for column in constant[:12])
+        more = " ..." if len(constant) > 12 else ""
+        say(f"Inputs that are the same in every row tell nothing: {numbers}{more} (from 1)")
+    if standardised:
+        return
+    deviation = x.double().std(0)
+    finite = deviation[deviation.isfinite() & (deviation > 0)]
+    if len(finite) > 1 and float(finite.max() / finite.min()) > _UNEVEN:
+        say(
+            f"Inputs differ in size: their standard deviations go from {float(finite.min()):.3g} "
+            f"to {float(finite.max()):.3g}. Networks train better with --standardise"
+        )
+
+
+def _only_for_archives(input_array: str | None) -> None:
+    if input_array is not None:
+        raise ValueError(f"--input-array is for .npz files, got {input_array!r}")
+
+
+def _inputs_and_labels(
+    arrays: dict[str, NDArray[Any]], choice: ColumnChoice, input_array: str | None
+) -> _Table:
+    """Which array is x and which y, with the columns that are left of x."""
     if list(arrays) == [""]:
+        _only_for_archives(input_array)
         (matrix,) = arrays.values()
         if matrix.ndim != 2 or matrix.shape[1] < 2:
             raise ValueError(
                 f"must hold a matrix with the labels in its last column, got {matrix.shape}"
             )
-        return matrix[:, :-1], matrix[:, -1]
+        at, inputs = choice.places([str(n + 1) for n in range(matrix.shape[1])])
+        return _Table(matrix[:, inputs], matrix[:, at])
+    x, y = _two_arrays(arrays, choice.label, input_array)
+    if not choice.drop:
+        return _Table(x, y)
+    # The labels are in an array of their own.
+    columns = ColumnChoice(None, choice.drop)
+    _, left = columns.places([*(str(n + 1) for n in range(x.shape[1])), "labels"])
+    return _Table(x[:, left], y)
+
+
+def _two_arrays(
+    arrays: dict[str, NDArray[Any]], label: str | None, input_array: str | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+    for flag, name in (("--label", label), ("--input-array", input_array)):
+        if name is not None and name not in arrays:
+            raise ValueError(f"{flag} must name an array of the file, {shapes}, got {name!r}")
     folded = {name.lower(): array for name, array in arrays.items()}
-    for pair in _PAIRS:
-        if all(name in folded for name in pair):
-            x, y = (folded[name] for name in pair)
-            break
-    else:
-        several = [array for array in arrays.values() if array.ndim >= 2 and array.shape[1] > 1]
-        single = [array for array in arrays.values() if array.ndim >= 1 and _is_column(array)]
-        if len(several) != 1 or len(single) != 1:
-            raise ValueError(f"must hold arrays x (samples, inputs) and y (samples), got {shapes}")
-        (x,), (y,) = several, single
+    pair = next((p for p in _PAIRS if all(name in folded for name in p)), None)
+    several = [a for n, a in arrays.items() if a.ndim >= 2 and a.shape[1] > 1 and n != label]
+    single = [a for n, a in arrays.items() if a.ndim >= 1 and _is_column(a) and n != input_array]
+    if pair is not None and label is None and input_array is None:
+        several, single = [folded[pair[0]]], [folded[pair[1]]]
+    if input_array is not None:
+        several = [arrays[input_array]]
+    elif pair is not None and label is not None and folded[pair[0]] is not arrays[label]:
+        several = [folded[pair[0]]]
+    if label is not None:
+        single = [arrays[label]]
+    elif pair is not None and input_array is not None:
+        single = [folded[pair[1]]]
+    if len(several) != 1 or len(single) != 1:
+        raise ValueError(
+            f"must hold arrays x (samples, inputs) and y (samples), got {shapes}: "
+            "--input-array and --label tell which they are"
+        )
+    (x,), (y,) = several, single
     if x.ndim < 2 or not _is_column(y) or len(x) != len(y):
         raise ValueError(
             f"must hold as many rows of inputs as labels: x (samples, inputs) and y (samples), "
@@ -108,9 +237,19 @@ def _labels(path: Path, y: NDArray[Any]) -> Tensor:
                 f"labels must be classes, got {len(classes)} different texts for {len(y)} samples, "
                 f"such as {str(classes[0])[:40]!r}"
             )
-        named = ", ".join(f"{name} = {n}" for n, name in enumerate(classes[:20].tolist()))
-        say(f"Labels in {path}: {named}{', ...' if len(classes) > 20 else ''}")
+        _tell(path, classes.tolist())
         return torch.from_numpy(numbers.astype(np.int64).reshape(len(y)))
     if y.dtype.kind == "f" and not bool((y == np.round(y)).all() and (np.abs(y) < 2**53).all()):
         return torch.from_numpy(y.astype(np.float32))
-    return torch.from_numpy(y.astype(np.int64))
+    whole = y.astype(np.int64)
+    classes, numbers = np.unique(whole, return_inverse=True)
+    # More values than that are measurements rather than classes.
+    if len(classes) <= max(2, len(y) // 2) and not np.array_equal(classes, np.arange(len(classes))):
+        _tell(path, classes.tolist())
+        whole = numbers.astype(np.int64).reshape(len(y))
+    return torch.from_numpy(whole)
+
+
+def _tell(path: Path, classes: Sequence[object]) -> None:
+    named = ", ".join(f"{name} = {n}" for n, name in enumerate(classes[:20]))
+    say(f"Labels in {path}: {named}{', ...' if len(classes) > 20 else ''}")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
-from prunelimits.cli.data import data_or_spiral
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import RoundBar, draw_elimination, print_elimination
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.report import say
@@ -56,7 +56,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eliminate:
+class Eliminate(OwnData):
     """Remove parts of many trained networks, again and again, for the sparsest at a target.
 
     Without --data: on the Cubist Spiral, about a minute at width 16. Interrupt it at any time: the
@@ -83,8 +83,6 @@ class Eliminate:
     """How the networks that it starts from are trained."""
     recovery: TrainingOptions = field(default_factory=TrainingOptions)
     """How networks are trained after something was removed."""
-    data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which the score is measured and nothing is trained."""
     seed: int = 0
@@ -106,7 +104,7 @@ class Eliminate:
 
     def run(self) -> int:
         """Eliminates, and prints what was found."""
-        x, y = data_or_spiral(self.data)
+        x, y = self.read_standardised()
         task = make_task(x, y, held_out=self.held_out, seed=self.seed)
         loss: Loss = task.loss
         initial = None if self.initial is None else load(self.initial)[0]

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Annotated, NoReturn
+from typing import Annotated
 
-from rich.table import Table
 from torch import Tensor
-from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits import pruners
-from prunelimits.arguments import shown
-from prunelimits.cli.data import data_or_spiral
+from prunelimits.arguments import checked_number, shown
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
+from prunelimits.cli.gap_report import RunBar, draw_gap, print_gap, print_parts
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.merge import parsed_part
-from prunelimits.cli.report import console, say, write_pictures
+from prunelimits.cli.report import say
+from prunelimits.datasets import constant_columns, three_parts
 from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
     PAPER_BUDGETS,
     PAPER_COMBINATORIAL,
     PAPER_COMBINATORIAL_FIXED,
     PAPER_METHODS,
-    RunResult,
     Size,
     Study,
     run_study,
-    smallest,
-    summarise,
 )
 from prunelimits.pruners import AbstractPruner
 from prunelimits.saving import load
@@ -41,13 +36,14 @@ from prunelimits.search import make_task
 from prunelimits.training import MLPEnsemble, Recipe, evaluate
 from prunelimits.training.recipe import Schedule
 
+Pair = tuple[Tensor, Tensor]
 Flag = FlagCreatePairsOff[bool]
 _QUICK_BUDGETS = (20, 26, 33, 44, 55, 65)
 _PAPER_NAMES = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
+class Gap(OwnData):
     """Prune with every method, and see how far each is from the sparsest network.
 
     Without --data: on the Cubist Spiral. Interrupt it at any time: the same command goes on where
@@ -78,8 +74,10 @@ class Gap:
     """Decides initialisations and batches."""
     initial: Annotated[Path | None, arg(metavar="FILE")] = None
     """A network saved by prunelimits: every run starts from its leading block."""
-    data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
+    choose: float = 0.0
+    """Share of the rows by which the best run of each budget is chosen; only with --test."""
+    test: float = 0.0
+    """Share of the rows that nothing is chosen by: on them the chosen runs are measured."""
     table: Path = Path("gap.csv")
     """The file that keeps the results."""
     size: Size = "nonzeros"
@@ -106,7 +104,7 @@ class Gap:
 
     def _run(self) -> int:
         study = self._study()
-        x, y = data_or_spiral(self.data)
+        (x, y), others = self._parts()
         initial = None if self.initial is None else load(self.initial)[0]
         references = {path.stem: read_points(path, x, y) for path in self.compare}
         if self.data is None and initial is None:
@@ -123,6 +121,8 @@ class Gap:
                 x,
                 y,
                 table=self.table,
+                choose=None if others is None else others[0],
+                test=None if others is None else others[1],
                 initial=initial,
                 executor=executor,
                 in_flight=in_flight,
@@ -130,11 +130,35 @@ class Gap:
                 time_limit=None if self.minutes is None else 60 * self.minutes,
                 on_progress=bar.update,
             )
-        print_gap(study, results, self.size)
+        if others is None:
+            print_gap(study, results, self.size)
+        else:
+            print_parts(study, results, (len(others[0][1]), len(others[1][1])))
         if self.pictures is not None and results:
             draw_gap(results, self.pictures, size=self.size, references=references)
         say(f"Kept in {self.table}; the same command goes on and shows it again")
         return 0
+
+    def _parts(self) -> tuple[Pair, tuple[Pair, Pair] | None]:
+        """The rows to train on, and those to choose by and to test, if they are asked for."""
+        if not self.choose and not self.test:
+            return self.read_standardised(), None
+        for flag, share in (("--choose", self.choose), ("--test", self.test)):
+            checked_number(flag, share, above=0, below=1)
+        x, y = self.read()
+        try:
+            train, *others = three_parts(
+                x, y, choose=self.choose, test=self.test, seed=self.seed,
+                standardise=self.standardise,
+            )  # fmt: skip
+        except ValueError as error:
+            named = "the spiral" if self.data is None else f"--data {self.data}"
+            raise ValueError(f"{named}: {error}") from error
+        constant = constant_columns(train[0]) if train[0].dim() == 2 else []
+        if constant:
+            numbers = ", ".join(str(column + 1) for column in constant[:12])
+            say(f"Inputs that are constant in the rows to train on: {numbers} (from 1)")
+        return train, (others[0], others[1])
 
     def _study(self) -> Study:
         recipes = [
@@ -220,83 +244,3 @@ def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
     network = MLPEnsemble.from_params(model.widths, params, masks)
     accuracy = evaluate(network, task.x, task.y, loss=task.loss).accuracy
     return [(int(network.nonzeros()), float(accuracy))]
-
-
-class RunBar:
-    """The progress of a study: a bar, or with `quiet` a line whenever a part is done."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: tqdm[NoReturn] | None = None
-
-    def __enter__(self) -> RunBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, done: int, total: int) -> None:
-        """Shows how many runs are done."""
-        if self._quiet:
-            say(f"{done:,} of {total:,} runs ({100 * done // total} %)")
-            return
-        if self._bar is None:
-            self._bar = tqdm(total=total, initial=done, unit=" runs", dynamic_ncols=True)
-        self._bar.update(done - self._bar.n)
-
-
-def print_gap(study: Study, results: Sequence[RunResult], size: Size = "nonzeros") -> None:
-    """Prints, for each width and method, the smallest networks at 95 % and 99.5 %, and the rest."""
-    runs = len(study.recipes) * study.repeats
-    for width in sorted(study.widths):
-        here = [r for r in results if r.run.width == width]
-        if not here:
-            continue
-        table = Table(
-            title=f"Pruned from width {width}: smallest {size} at a target, best of {runs} runs "
-            "for each budget",
-            caption="best and median: accuracy over all runs; connected: median share of the "
-            "nonzeros on a path; trimmed: share that trimming leaves of each budget's best network",
-            title_justify="left",
-            caption_justify="left",
-        )
-        table.add_column("method")
-        for column in ("runs", "95 %", "99.5 %", "best", "median", "connected", "trimmed"):
-            table.add_column(column, justify="right")
-        for name in study.names:
-            own = [r for r in here if r.run.method == name]
-            if not own:
-                continue
-            best = [budget.best for budget in summarise(own)]
-            reaching = [smallest(own, target, size) for target in (0.95, 0.995)]
-            table.add_row(
-                name,
-                f"{len(own):,}",
-                *("-" if r is None else f"{getattr(r, size)}" for r in reaching),
-                f"{max(r.accuracy for r in own):.2%}",
-                f"{median(r.accuracy for r in own):.2%}",
-                f"{median(r.effective / r.nonzeros for r in own):.0%}",
-                f"{sum(r.trimmed for r in best) / sum(r.nonzeros for r in best):.0%}",
-            )
-        console.print(table)
-
-
-def draw_gap(
-    results: Sequence[RunResult],
-    folder: Path,
-    *,
-    size: Size = "nonzeros",
-    references: dict[str, list[tuple[int, float]]] | None = None,
-) -> None:
-    """Draws fronts and scatters of all widths, `gap`, and what is on no path, `disconnected`."""
-    from prunelimits.viz.disconnected import disconnected_figure
-    from prunelimits.viz.gap import gap_figure
-
-    widths = sorted({r.run.width for r in results})
-    panels = {f"width {width}": [r for r in results if r.run.width == width] for width in widths}
-    figures = {
-        "gap": gap_figure(panels, references=references, size=size),
-        "disconnected": disconnected_figure(results),
-    }
-    write_pictures(figures, folder)

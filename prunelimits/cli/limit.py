@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.arguments import checked_integer, checked_number
-from prunelimits.cli.data import data_or_spiral
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.limit_verdict import verdict
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console, say, write_pictures, write_rows
@@ -48,7 +48,7 @@ _DENSE_SIZE = 1000
 
 
 @dataclass(frozen=True)
-class Limit:
+class Limit(OwnData):
     """Predict how far a trained network can be pruned, and check it by pruning.
 
     Without --data: on the Cubist Spiral.
@@ -60,8 +60,6 @@ class Limit:
     """Instead of FILE: a function of yours, without arguments, that makes a model. It is run."""
     state_dict: File = None
     """The model's trained weights, as torch.save wrote them; no code in the file is run."""
-    data: File = None
-    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which pruned networks are tested and nothing else is computed."""
     batch_size: int = 128
@@ -144,7 +142,7 @@ class Limit:
             raise ValueError(f"{named} {what} do not fit the network ({reason})") from error
 
     def _batches(self) -> tuple[Batches, Batches | None]:
-        x, y = data_or_spiral(self.data)
+        x, y = self.read_standardised()
         # Data may be sorted by class; batches would then differ by that, and epsilon with them.
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
         x, y = x[order], y[order]

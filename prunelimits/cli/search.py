@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import data_or_spiral
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.progress import ProgressBar
@@ -25,7 +25,7 @@ Flag = FlagCreatePairsOff[bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class Search(OwnData):
     """Search for the sparsest network that reaches a target accuracy.
 
     Without --data: on the Cubist Spiral. Interrupt it at any time: the same command goes on where
@@ -74,8 +74,6 @@ class Search:
     """Whether networks use all inputs or any of them; with --data any, on the spiral all."""
     initial: File = None
     """A network saved by prunelimits: every training starts from it."""
-    data: File = None
-    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
     margin: float = 0.0
@@ -104,7 +102,7 @@ class Search:
     def run(self) -> int:
         """Searches, and prints what was found."""
         config = self._config()
-        x, y = data_or_spiral(self.data)
+        x, y = self.read_standardised()
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (

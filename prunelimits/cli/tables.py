@@ -13,9 +13,9 @@ import itertools
 import math
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,46 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(f"is damaged or no file of NumPy arrays ({reason})") from error
 
 
-def read_text(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
+class ColumnChoice(NamedTuple):
+    """Which columns of a table are meant.
+
+    Attributes:
+        label: The name of the labels'; None: one with a usual name, or else the last.
+        drop: Names of those to leave out.
+    """
+
+    label: str | None = None
+    drop: tuple[str, ...] = ()
+
+    def places(self, names: Sequence[str]) -> tuple[int, list[int]]:
+        """Where the labels are, and the inputs that are left.
+
+        Raises:
+            ValueError: If there is no such column, or no input is left.
+        """
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        for flag, wanted in (("--label", self.label), *(("--drop", name) for name in self.drop)):
+            if wanted is not None and wanted not in names:
+                raise ValueError(f"{flag} must name a column, {shown}, got {wanted!r}")
+        folded = [name.lower() for name in names]
+        usual = [folded.index(name) for name in _LABEL_NAMES if name in folded]
+        at = names.index(self.label) if self.label is not None else [*usual, len(names) - 1][0]
+        inputs = [n for n, name in enumerate(names) if n != at and name not in self.drop]
+        if names[at] in self.drop:
+            raise ValueError(f"--drop must leave the labels, got {names[at]!r}")
+        if not inputs:
+            raise ValueError(f"--drop must leave an input, got all of {shown}")
+        return at, inputs
+
+
+def read_text(
+    path: Path, choice: ColumnChoice | None = None
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Inputs and labels of a text file, a sample a line.
+
+    Args:
+        path: The file.
+        choice: Which columns; those without names are called by their numbers, from 1.
 
     Returns:
         Inputs, float64 `(samples, inputs)`; labels as float64, or as text.
@@ -66,7 +104,7 @@ def read_text(path: Path) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            return _table(file)
+            return _table(file, choice or ColumnChoice())
     except UnicodeDecodeError as error:
         raise ValueError(f"is no text in UTF-8 ({error.reason} at byte {error.start})") from error
     except csv.Error as error:
@@ -111,7 +149,9 @@ def _array(name: str, file: IO[bytes], size: int) -> NDArray[Any]:
     return flat.reshape(shape, order="F" if by_columns else "C")
 
 
-def _table(file: io.TextIOBase | IO[str]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+def _table(
+    file: io.TextIOBase | IO[str], choice: ColumnChoice
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
     first = file.readline(1 << 17)
     delimiter = max(",;\t", key=first.count)
     file.seek(0)
@@ -127,25 +167,24 @@ def _table(file: io.TextIOBase | IO[str]) -> tuple[NDArray[np.float64], NDArray[
         raise ValueError(
             f"column {head.index('') + 1} has no name: remove it if it only numbers the rows"
         )
-    folded = [name.lower() for name in head]
-    found = [folded.index(name) for name in _LABEL_NAMES if named and name in folded]
-    at = found[0] if found else len(head) - 1
+    names = head if named else [str(column + 1) for column in range(len(head))]
+    at, kept = choice.places(names)
     numbers = array.array("d")
     labels: list[str] = []
     for line, row in rows if named else itertools.chain([(begin, head)], rows):
         if len(row) != len(head):
             raise ValueError(f"line {line} has {len(row)} columns, the first has {len(head)}")
-        for column, cell in enumerate(row):
-            if column == at:
-                labels.append(cell)
-            elif (value := _number(cell)) is not None:
-                numbers.append(value)
-            else:
-                name = head[column] if named else column + 1
-                raise ValueError(f"line {line}, column {name}: {cell[:40]!r} is no number")
+        labels.append(row[at])
+        for column in kept:
+            if (value := _number(row[column])) is None:
+                raise ValueError(
+                    f"line {line}, column {names[column]}: {row[column][:40]!r} is no number; "
+                    f"--drop {names[column]} leaves the column out"
+                )
+            numbers.append(value)
     if not labels:
         raise ValueError("holds no samples")
-    inputs = np.frombuffer(numbers, dtype=np.float64).reshape(len(labels), len(head) - 1)
+    inputs = np.frombuffer(numbers, dtype=np.float64).reshape(len(labels), len(kept))
     if "" in labels:
         raise ValueError(f"sample {labels.index('') + 1} has no label")
     values = [_number(label) for label in labels]

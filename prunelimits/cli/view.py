@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import OwnData
 from prunelimits.datasets import cubist_spiral
 from prunelimits.saving import load
 from prunelimits.search import Store, read_result
@@ -18,7 +18,7 @@ from prunelimits.viz.pages.content import Data
 
 
 @dataclass(frozen=True)
-class View:
+class View(OwnData):
     """Look at a network, or at all that a search found, on a page that can be touched.
 
     Without --data: on the Cubist Spiral, if the network has two inputs and one output; for a
@@ -31,8 +31,6 @@ class View:
     """Write the page to this file, which needs nothing else, instead of opening a browser."""
     beside: Annotated[Path | None, arg(metavar="FILE")] = None
     """A second network to show at the right of the first."""
-    data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: a .csv, .npy or .npz file of inputs and labels."""
     no_data: FlagCreatePairsOff[bool] = False
     """Show no data."""
 
@@ -73,7 +71,7 @@ class View:
         if self.no_data and self.data is not None:
             raise ValueError(f"data and no-data exclude each other, got data {self.data}")
         if self.data is not None:
-            data = read_data(self.data)
+            data = self.read_standardised()
             return data, f"Data: {self.data.name}, {len(data[0]):,} samples."
         if spiral and not self.no_data:
             data = cubist_spiral()

@@ -16,7 +16,9 @@ from prunelimits.arguments import (
     checked_instance,
     checked_integer,
     checked_number,
+    checked_sequence,
 )
+from prunelimits.datasets import Parts
 from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.experiments.part import parts, train_part
 from prunelimits.experiments.study import Study
@@ -26,7 +28,7 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import WriterLock
 from prunelimits.resuming.jobs import run_jobs
 from prunelimits.resuming.portion import checked_part, portion
-from prunelimits.training.task import Task, make_task
+from prunelimits.training.task import Task, make_task, task_in_parts
 
 
 # What to run is one value, `study`; the rest says on what and how, each by itself.
@@ -37,6 +39,8 @@ def run_study(
     y: Tensor,
     *,
     table: str | os.PathLike[str],
+    choose: tuple[Tensor, Tensor] | None = None,
+    test: tuple[Tensor, Tensor] | None = None,
     initial: MLP | None = None,
     executor: Executor | None = None,
     in_flight: int = 1,
@@ -57,6 +61,9 @@ def run_study(
         x: Inputs, `(n, inputs)`.
         y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes.
         table: The CSV file; it may exist.
+        choose: Inputs and labels to choose the best of several runs by; only with `test`.
+        test: Inputs and labels on which the chosen one is measured. Of every run the table then
+            keeps its accuracy on the training data, on these two, and chooses nothing itself.
         initial: A network that every run starts from, narrow ones from its leading block. None:
             each run from a random start.
         executor: Where to train; None: in this process.
@@ -85,7 +92,7 @@ def run_study(
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
-    task = make_task(x, y, initial=initial)
+    task = _task(x, y, choose, test, initial)
     _check(study, task)
     ours = describe(study, task)
     wanted = list(study.runs(task.inputs, task.outputs))
@@ -113,6 +120,20 @@ def run_study(
             write_table(results.values(), table, study=json.dumps(described))
             tell()
     return [results[run] for run in wanted if run in results]
+
+
+def _task(x: Tensor, y: Tensor, choose: object, test: object, initial: MLP | None) -> Task:
+    if choose is None and test is None:
+        return make_task(x, y, initial=initial)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for name, value in (("choose", choose), ("test", test)):
+        if value is None:
+            raise ValueError("choose and test must be given together, got one of them alone")
+        pair = checked_sequence(name, value, "two tensors, inputs and labels")
+        if len(pair) != 2:
+            raise ValueError(f"{name} must be two tensors, inputs and labels, got {len(pair)}")
+        pairs.append(pair)
+    return task_in_parts(Parts((x, y), *pairs), initial=initial)
 
 
 def _check_options(

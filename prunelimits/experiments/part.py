@@ -16,7 +16,7 @@ from prunelimits.experiments.trim import trim
 from prunelimits.models import parameter_shapes
 from prunelimits.pruners import AbstractPruner, ProsPr
 from prunelimits.randomness import derive
-from prunelimits.training import FitResult, MLPEnsemble, Recipe, fit
+from prunelimits.training import FitResult, MLPEnsemble, Recipe, evaluate, fit
 from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.task import Task
 
@@ -67,6 +67,13 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
     trimmed = trim(trained, task.x, task.y, loss=task.loss)
     sizes = [e.nonzeros().tolist() for e in (result.ensemble, connected, trimmed)]
     measures = [m.tolist() for m in (result.accuracy, result.parameter_samples, result.operations)]
+    if task.test is not None:
+        measures += [
+            evaluate(trained, *pair, loss=task.loss)
+            .accuracy.masked_fill(result.diverged, 0.0)
+            .tolist()
+            for pair in ((task.measure_x, task.measure_y), task.test)
+        ]
     return [RunResult(*row) for row in zip(part.runs, *sizes, *measures, strict=True)]
 
 

@@ -36,6 +36,8 @@ class RunResult(NamedTuple):
         accuracy: Share of all samples classified right.
         parameter_samples: Kept parameters times the samples they were trained on.
         operations: Floating-point operations of the training, see `FitResult`.
+        choose: Share of the rows to choose by that are classified right; None where there are none.
+        test: Share of the rows that nothing is chosen by; likewise.
     """
 
     run: Run
@@ -45,12 +47,16 @@ class RunResult(NamedTuple):
     accuracy: float
     parameter_samples: float
     operations: float
+    choose: float | None = None
+    test: float | None = None
 
 
 _COLUMNS = (
     "method", "width", "keep", "recipe", "repeat",
     "nonzeros", "effective", "trimmed", "accuracy", "parameter_samples", "operations",
 )  # fmt: skip
+# Of studies on three parts of the data.
+_PARTS = ("choose", "test")
 
 
 def write_table(
@@ -77,13 +83,15 @@ def write_table(
     if study:
         text.write(f"# {study}\n")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
     ordered = sorted(checked_results(results))
+    in_parts = any(result[-2:] != (None, None) for result in ordered)
+    writer.writerow((*_COLUMNS, *_PARTS) if in_parts else _COLUMNS)
     for before, after in pairwise(ordered):
         if before.run == after.run:
             raise ValueError(f"results must be of different runs, got {after.run} twice")
-    for run, *counts, accuracy, samples, operations in ordered:
-        writer.writerow([*run, *counts, accuracy, f"{samples:.0f}", f"{operations:.0f}"])
+    for run, *counts, accuracy, samples, operations, choose, test in ordered:
+        row = [*run, *counts, accuracy, f"{samples:.0f}", f"{operations:.0f}"]
+        writer.writerow([*row, choose, test] if in_parts else row)
     write_whole(text.getvalue().encode(), path)
 
 
@@ -115,10 +123,13 @@ def _check_numbers(run: Run, numbers: Sequence[object]) -> None:
         raise ValueError(f"method must be a name in one line, got {run.method!r}")
     for name, least in (("width", 1), ("keep", 0), ("recipe", 0), ("repeat", 0)):
         checked_integer(name, getattr(run, name), least)
-    *counts, accuracy, samples, operations = numbers
+    *counts, accuracy, samples, operations, choose, test = numbers
     for name, value in zip(("nonzeros", "effective", "trimmed"), counts, strict=True):
         checked_integer(name, value, 0)
     checked_number("accuracy", accuracy, least=0, most=1)
+    for name, share in zip(_PARTS, (choose, test), strict=True):
+        if share is not None:
+            checked_number(name, share, least=0, most=1)
     checked_number("parameter_samples", samples, least=0)
     checked_number("operations", operations, least=0)
 
@@ -144,10 +155,11 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     results: list[RunResult] = []
     try:
-        if tuple(next(rows, ())) != _COLUMNS:
+        columns = tuple(next(rows, ()))
+        if columns not in (_COLUMNS, (*_COLUMNS, *_PARTS)):
             raise ValueError(f"{path} must have the columns {','.join(_COLUMNS)}")
         for number, row in enumerate(rows, start=1):
-            results.append(_result(path, number, row))
+            results.append(_result(path, number, row, len(columns)))
     # Such as a field of more than 131,072 characters.
     except csv.Error as error:
         raise ValueError(f"{path}, row {len(results) + 1}, is no run: {error}") from error
@@ -160,16 +172,21 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[RunResult], str]:
     return results, study
 
 
-def _result(path: Path, number: int, row: list[str]) -> RunResult:
+def _result(path: Path, number: int, row: list[str], columns: int) -> RunResult:
     try:
-        method, *integers, accuracy, samples, operations = row
+        if len(row) != columns:
+            raise ValueError("cells are missing, or there are too many")
+        method, *rest = row
+        integers, floats = rest[: len(_COLUMNS) - 4], rest[len(_COLUMNS) - 4 :]
+        accuracy, samples, operations, *shares = floats
         # Not what Python alone takes for a number, such as "1_000".
         if not all(text.isascii() and text.removeprefix("-").isdecimal() for text in integers):
             raise ValueError("a count is no integer")
         width, keep, recipe, repeat, *counts = map(int, integers)
         nonzeros, effective, trimmed = counts
         measures = (float(accuracy), float(samples), float(operations))
+        choose, test = [float(share) if share else None for share in shares] or (None, None)
     except ValueError as error:
         raise ValueError(f"{path}, row {number}, is no run: {row}"[:300]) from error
     run = Run(method, width, keep, recipe, repeat)
-    return RunResult(run, nonzeros, effective, trimmed, *measures)
+    return RunResult(run, nonzeros, effective, trimmed, *measures, choose, test)

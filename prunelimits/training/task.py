@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
+from prunelimits.datasets import Parts
 from prunelimits.models import MLP, leading_block
 from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
@@ -30,6 +32,8 @@ class Task:
         outputs: One for two classes, otherwise the number of classes.
         loss: Binary or multi-class cross-entropy.
         initial: The network from whose leading block every training starts, or None.
+        test: Inputs and labels that nothing is chosen by, or None: with them, `measure_x` are the
+            rows to choose by.
     """
 
     x: Tensor
@@ -39,6 +43,7 @@ class Task:
     outputs: int
     loss: Loss
     initial: MLP | None
+    test: tuple[Tensor, Tensor] | None = None
 
     @property
     def inputs(self) -> int:
@@ -57,7 +62,7 @@ class Task:
 
     def fingerprint(self) -> str:
         """SHA-256 over every number of the task, in hexadecimal."""
-        data = [self.x, self.y, self.measure_x, self.measure_y]
+        data = [self.x, self.y, self.measure_x, self.measure_y, *(self.test or ())]
         return _digest([*data, *_numbers(self.initial)])
 
     def initial_fingerprint(self) -> str | None:
@@ -115,6 +120,44 @@ def make_task(
     measured = max(1, int(held_out * len(x)))
     train, test = order[measured:].sort().values, order[:measured].sort().values
     return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
+
+
+@in_plain_modes
+def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
+    """The task of three parts of a data set: to train on, to choose by and to test.
+
+    Args:
+        parts: Such as `datasets.three_parts` makes; the training part has every class.
+        initial: See `Task`.
+
+    Raises:
+        TypeError: If something in `parts` is no tensor of real numbers, or `initial` no `MLP`.
+        ValueError: If data and labels do not fit each other or the training part; the message
+            names the part.
+
+    Examples:
+        >>> from prunelimits.datasets import three_parts
+        >>> x = torch.arange(30.0).reshape(30, 1)
+        >>> task = task_in_parts(three_parts(x, torch.arange(30) % 3))
+        >>> [len(part) for part in (task.x, task.measure_x, task.test[0])], task.outputs
+        ([18, 6, 6], 3)
+    """
+    checked_instance("parts", parts, Parts, "Parts, as datasets.three_parts makes")
+    task = make_task(*parts.train, initial=initial)
+    checked: list[tuple[Tensor, Tensor]] = []
+    for name, (x, y) in (("choose", parts.choose), ("test", parts.test)):
+        try:
+            labels = checked_tensor("y", y, finite=True)
+            if not bool((labels == labels.long()).all()):
+                raise ValueError(f"y must be whole labels, got {labels.dtype} with fractions")
+            pair = check_data(
+                x, labels.long(), inputs=task.inputs, outputs=task.outputs, loss=task.loss
+            )
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
+        checked.append(pair)
+    (measure_x, measure_y), test = checked
+    return dataclasses.replace(task, measure_x=measure_x, measure_y=measure_y, test=test)
 
 
 def _check_initial(initial: object) -> None:

@@ -7,13 +7,16 @@ import random
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from prunelimits.cli import main
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import OwnData, read_data
+
+from ..datasets.r_files import Factor, rda
 
 X = np.array([[0.5, 1.0], [2.0, -3.5], [4.0, 5.0], [-1.0, 0.25]])
 Y = np.array([0, 1, 1, 0])
@@ -86,6 +89,108 @@ def test_classes_that_become_numbers_are_told(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "a.csv").write_text("\n".join(ROWS))
     read_data(tmp_path / "a.csv")
     assert "a.csv: no = 0, yes = 1" in capsys.readouterr().out
+
+
+def test_label_and_drop_choose_columns_by_name_or_number(tmp_path: Path):
+    file = tmp_path / "a.csv"
+    file.write_text(
+        "id,kind,a,b\n"
+        + "\n".join(
+            f"n{i},{r[2]},{r[0]},{r[1]}" for i, r in enumerate(row.split(",") for row in ROWS)
+        )
+    )
+    x, y = read_data(file, label="kind", drop=["id"])
+    assert torch.equal(x, torch.from_numpy(X).float())
+    assert y.tolist() == Y.tolist()
+    assert read_data(file, label="kind", drop=["id", "a"])[0].tolist() == X[:, 1:].tolist()
+    file.write_text("\n".join(ROWS).replace("no", "0").replace("yes", "1"))
+    x, y = read_data(file, label="3", drop=["1"])
+    assert (x.tolist(), y.tolist()) == (X[:, 1:].tolist(), Y.tolist())
+    np.save(tmp_path / "a.npy", np.column_stack([Y, X]))
+    x, y = read_data(tmp_path / "a.npy", label="1", drop=["3"])
+    assert (x.tolist(), y.tolist()) == (X[:, :1].tolist(), Y.tolist())
+
+
+def test_arrays_are_chosen_by_name(tmp_path: Path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=X[::-1], y=1 - Y, points=X, kinds=Y, other=Y)
+    x, y = read_data(path, input_array="points", label="kinds")
+    assert (x.tolist(), y.tolist()) == (X.tolist(), Y.tolist())
+    # What is not named is found as before.
+    x, y = read_data(path, label="kinds")
+    assert (x.tolist(), y.tolist()) == (X[::-1].tolist(), Y.tolist())
+    x, y = read_data(path, input_array="points", drop=["2"])
+    assert (x.tolist(), y.tolist()) == (X[:, :1].tolist(), (1 - Y).tolist())
+
+
+def test_tables_of_r_are_read(tmp_path: Path):
+    pytest.importorskip("rdata")
+    frame = {"a": X[:, 0].tolist(), "b": X[:, 1].tolist(), "y": Factor((Y + 1).tolist(), "ab")}
+    (tmp_path / "a.rda").write_bytes(rda({"t": frame}))
+    check(tmp_path / "a.rda")
+    x, y = read_data(tmp_path / "a.rda", drop=["a"])
+    assert (x.tolist(), y.tolist()) == (X[:, 1:].tolist(), Y.tolist())
+
+
+def test_any_whole_labels_become_classes_and_measurements_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    np.savez(tmp_path / "a.npz", x=X, y=np.where(Y == 1, 7, -1))
+    check(tmp_path / "a.npz")
+    assert "a.npz: -1 = 0, 7 = 1" in capsys.readouterr().out
+    np.savez(tmp_path / "a.npz", x=X, y=np.array([1990, 2003, 2010, 1984]))
+    assert read_data(tmp_path / "a.npz")[1].tolist() == [1990, 2003, 2010, 1984]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label": "c"}, "--label must name a column, 1, 2, 3, got 'c'"),
+        ({"drop": ["4"]}, "--drop must name a column, 1, 2, 3, got '4'"),
+        ({"drop": ["3"]}, "--drop must leave the labels, got '3'"),
+        ({"drop": ["1", "2"]}, "--drop must leave an input"),
+        ({"input_array": "x"}, "--input-array is for .npz files, got 'x'"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused(
+    options: dict[str, Any], message: str, tmp_path: Path
+):
+    (tmp_path / "a.csv").write_text("\n".join(ROWS))
+    np.save(tmp_path / "a.npy", np.column_stack([X, Y]))
+    for name in ("a.csv", "a.npy"):
+        with pytest.raises(ValueError, match=f"--data .*{name}: {message}"):
+            read_data(tmp_path / name, **options)
+
+
+def test_arrays_that_are_not_there_are_refused(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    with pytest.raises(ValueError, match=r"--label must name an array of the file, x \(4, 2\), y"):
+        read_data(tmp_path / "a.npz", label="z")
+    with pytest.raises(ValueError, match=r"--input-array must name an array .* got 'z'"):
+        read_data(tmp_path / "a.npz", input_array="z")
+    with pytest.raises(ValueError, match="--drop must name a column, 1, 2, labels, got '3'"):
+        read_data(tmp_path / "a.npz", drop=["3"])
+
+
+def test_options_advise_and_standardise(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    x = np.column_stack([X, np.full(4, 3.0), 1e4 * X[:, 0]])
+    np.savez(tmp_path / "a.npz", x=x, y=Y)
+    given = OwnData(data=tmp_path / "a.npz")
+    assert torch.equal(given.read_standardised()[0], torch.from_numpy(x).float())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "same in every row tell nothing: 3 (from 1)" in printed
+    assert "Networks train better with --standardise" in printed
+    scaled = OwnData(data=tmp_path / "a.npz", standardise=True).read_standardised()[0]
+    assert "--standardise" not in capsys.readouterr().out
+    expected = (x - x.mean(0)) / np.where(x.std(0) == 0, 1, x.std(0))
+    np.testing.assert_allclose(scaled.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("flag", ["label", "drop", "input_array", "standardise"])
+def test_options_about_a_file_need_one(flag: str):
+    value = {"drop": ("a",), "standardise": True}.get(flag, "a")
+    with pytest.raises(ValueError, match="needs --data"):
+        OwnData(**{flag: value}).read()
 
 
 def npy(header: str, content: bytes = b"") -> bytes:

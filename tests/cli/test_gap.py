@@ -13,7 +13,7 @@ import pytest
 
 import prunelimits as pl
 from prunelimits.cli.gap import Gap, method, read_points
-from prunelimits.experiments import read_table
+from prunelimits.experiments import read_table, run_study
 from prunelimits.models import MLP
 from prunelimits.search import StoreError
 
@@ -64,6 +64,40 @@ def test_quick_and_without_time(capsys: pytest.CaptureFixture[str]):
     # Budgets 20, 26, 33, 44 and 55 of 65 weights, one recipe.
     assert "0 of 15 runs (0 %)" in capsys.readouterr().out
     assert not Path("quick.csv").exists()
+
+
+def test_what_one_part_chooses_another_measures(capsys: pytest.CaptureFixture[str]):
+    command = Gap(**{**SMALL, "widths": (5,)}, choose=0.2, test=0.3, seed=4)
+    assert command.run() == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "90 test rows of the best of 3 runs by 60 other rows" in printed
+    assert "Nothing was chosen by the test rows, 90 in all" in printed
+    results, _ = read_table("gap.csv")
+    assert len(results) == 3 * 3 * 2
+    x, y = pl.datasets.cubist_spiral(300)
+    parts = pl.datasets.three_parts(x, y, choose=0.2, test=0.3, seed=4)
+    study = command._study()
+    by_hand = run_study(
+        study, *parts.train, table="other.csv", choose=parts.choose, test=parts.test
+    )
+    assert results == sorted(by_hand)
+    for name in ("SNIP", "GMP", "Random"):
+        own = [r for r in results if r.run.method == name and r.run.keep == 20]
+        best = max(own, key=lambda r: (r.choose or 0, -r.nonzeros))
+        assert f"{best.test:.1%} (" in printed
+
+
+def test_parts_are_refused_before_anything_trains():
+    for wrong in ({"choose": 0.2}, {"test": 0.2}, {"choose": 0.2, "test": -1.0}):
+        with pytest.raises(ValueError, match=r"--(choose|test) must be above 0 and below 1"):
+            Gap(**SMALL, **wrong).run()
+    with pytest.raises(ValueError, match=r"data\.npz: choose and test must leave rows"):
+        Gap(**SMALL, choose=0.5, test=0.5).run()
+    x, _ = pl.datasets.cubist_spiral(300)
+    np.savez("data.npz", x=x.numpy(), y=np.r_[np.zeros(298), 1, 1])
+    with pytest.raises(ValueError, match=r"data\.npz: class 1 must have at least three rows"):
+        Gap(**SMALL, choose=0.2, test=0.2).run()
+    assert not Path("gap.csv").exists()
 
 
 def test_from_a_saved_network():

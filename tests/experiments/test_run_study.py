@@ -21,7 +21,7 @@ from torch import Tensor
 
 from prunelimits import pruners
 from prunelimits.connectivity import effective_masks
-from prunelimits.datasets import cubist_spiral
+from prunelimits.datasets import cubist_spiral, three_parts
 from prunelimits.experiments import (
     Run,
     RunResult,
@@ -488,3 +488,50 @@ def test_a_part_holds_one_kind_of_pruner(study: Study):
             seen.append(key)
     assert len(seen) == len(set(seen))
     assert isinstance(study.methods[0], AbstractPruner)
+
+
+def test_three_parts_are_measured_as_each_by_itself_and_training_knows_but_one(
+    study: Study, data: Data, tmp_path: Path
+):
+    parts = three_parts(*data, seed=3)
+    small = dataclasses.replace(study, methods=(pruners.SNIP(), pruners.GMP(rounds=3)))
+    wanted = {"choose": parts.choose, "test": parts.test}
+    results = run_study(small, *parts.train, table=tmp_path / "three.csv", **wanted)
+    alone = run_study(small, *parts.train, table=tmp_path / "one.csv")
+    assert [result[:7] for result in results] == [result[:7] for result in alone]
+    assert all(result[7:] == (None, None) for result in alone)
+    assert len({(result.choose, result.test) for result in results}) > 3
+    # Labels that tell nothing of the inputs change these numbers, and no other one.
+    noise = {name: (x, 1 - y) for name, (x, y) in wanted.items()}
+    turned = run_study(small, *parts.train, table=tmp_path / "turned.csv", **noise)
+    for one, other in zip(results, turned, strict=True):
+        assert one[:7] == other[:7]
+        assert one.choose is not None
+        assert one.test is not None
+        if one.choose or one.test:  # neither is 0 where a network has not diverged
+            assert other.choose == pytest.approx(1 - one.choose)
+            assert other.test == pytest.approx(1 - one.test)
+    again = run_study(small, *parts.train, table=tmp_path / "three.csv", time_limit=0, **wanted)
+    assert again == results
+    with pytest.raises(StoreError, match=r"another study \(data is"):
+        run_study(small, *parts.train, table=tmp_path / "three.csv", **noise)
+    with pytest.raises(StoreError, match=r"another study \(data is"):
+        run_study(small, *parts.train, table=tmp_path / "three.csv")
+
+
+def test_parts_that_do_not_fit_are_refused_before_anything_trains(
+    study: Study, data: Data, tmp_path: Path
+):
+    x, y = data
+    table = tmp_path / "table.csv"
+    with pytest.raises(ValueError, match="choose and test must be given together"):
+        run_study(study, x, y, table=table, choose=(x, y))
+    with pytest.raises(ValueError, match=r"test: x must have shape \(n, 2\)"):
+        run_study(study, x, y, table=table, choose=(x, y), test=(x[:, :1], y))
+    with pytest.raises(ValueError, match="choose: y must be labels 0 and 1"):
+        run_study(study, x, y, table=table, choose=(x, y + 1), test=(x, y))
+    with pytest.raises(ValueError, match="choose: y must be whole labels"):
+        run_study(study, x, y, table=table, choose=(x, y + 0.5), test=(x, y))
+    with pytest.raises(ValueError, match="test must be two tensors, inputs and labels, got 3"):
+        run_study(study, x, y, table=table, choose=(x, y), test=(x, y, y))
+    assert not table.exists()

@@ -16,7 +16,8 @@ NAMES = st.text("ABCdef_", min_size=1)
 COUNT = st.integers(0, 10**6)
 RUNS = st.builds(Run, NAMES, st.integers(1, 10**6), COUNT, COUNT, COUNT)
 COST = st.integers(0, 2**60).map(float)
-RESULTS = st.builds(RunResult, RUNS, COUNT, COUNT, COUNT, st.floats(0, 1), COST, COST)
+SHARE = st.none() | st.floats(0, 1)
+RESULTS = st.builds(RunResult, RUNS, COUNT, COUNT, COUNT, st.floats(0, 1), COST, COST, SHARE, SHARE)
 
 
 @given(results=st.lists(RESULTS, unique_by=lambda r: r.run), study=st.text("ab {}:,\"'"))
@@ -135,3 +136,21 @@ def test_edited_tables_end_in_an_error_that_names_the_file(tmp_path: Path):
             assert str(error).startswith(str(path))  # noqa: PT017
             told += 1
     assert told > 100
+
+
+def test_shares_of_the_other_parts_are_kept_where_there_are_any(tmp_path: Path):
+    run = Run("SNIP", 16, 20, 3, 0)
+    numbers = (31, 15, 12, 0.75, 7.7e7, 4.1e8)
+    results = [
+        RunResult(run, *numbers, choose=0.5, test=0.25),
+        RunResult(run._replace(repeat=1), *numbers),
+    ]
+    path = tmp_path / "table.csv"
+    write_table(results, path)
+    assert path.read_text().splitlines()[0].endswith("operations,choose,test")
+    assert read_table(path)[0] == results
+    with pytest.raises(ValueError, match="test must be at least 0 and at most 1"):
+        write_table([results[0]._replace(test=1.5)], path)
+    path.write_text(path.read_text().replace(",0.5,0.25", ",0.5"))
+    with pytest.raises(ValueError, match="row 1, is no run"):
+        read_table(path)

@@ -1,0 +1,150 @@
+"""What `prunelimits gap` shows: its progress, its tables and its figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import NoReturn
+
+from rich.table import Table
+from tqdm import tqdm
+
+from prunelimits.cli.report import console, say, write_pictures
+from prunelimits.experiments import RunResult, Size, Study, smallest, summarise
+
+_MOST_COLUMNS = 8
+
+
+class RunBar:
+    """The progress of a study: a bar, or with `quiet` a line whenever a part is done."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: tqdm[NoReturn] | None = None
+
+    def __enter__(self) -> RunBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, done: int, total: int) -> None:
+        """Shows how many runs are done."""
+        if self._quiet:
+            say(f"{done:,} of {total:,} runs ({100 * done // total} %)")
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=total, initial=done, unit=" runs", dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
+
+
+def print_gap(study: Study, results: Sequence[RunResult], size: Size = "nonzeros") -> None:
+    """Prints, for each width and method, the smallest networks at 95 % and 99.5 %, and the rest."""
+    runs = len(study.recipes) * study.repeats
+    for width in sorted(study.widths):
+        here = [r for r in results if r.run.width == width]
+        if not here:
+            continue
+        table = Table(
+            title=f"Pruned from width {width}: smallest {size} at a target, best of {runs} runs "
+            "for each budget",
+            caption="best and median: accuracy over all runs; connected: median share of the "
+            "nonzeros on a path; trimmed: share that trimming leaves of each budget's best network",
+            title_justify="left",
+            caption_justify="left",
+        )
+        table.add_column("method")
+        for column in ("runs", "95 %", "99.5 %", "best", "median", "connected", "trimmed"):
+            table.add_column(column, justify="right")
+        for name in study.names:
+            own = [r for r in here if r.run.method == name]
+            if not own:
+                continue
+            best = [budget.best for budget in summarise(own)]
+            reaching = [smallest(own, target, size) for target in (0.95, 0.995)]
+            table.add_row(
+                name,
+                f"{len(own):,}",
+                *("-" if r is None else f"{getattr(r, size)}" for r in reaching),
+                f"{max(r.accuracy for r in own):.2%}",
+                f"{median(r.accuracy for r in own):.2%}",
+                f"{median(r.effective / r.nonzeros for r in own):.0%}",
+                f"{sum(r.trimmed for r in best) / sum(r.nonzeros for r in best):.0%}",
+            )
+        console.print(table)
+
+
+def print_parts(study: Study, results: Sequence[RunResult], rows: tuple[int, int]) -> None:
+    """Prints, for each width and method, the test accuracy of the run that other rows prefer.
+
+    Args:
+        study: Whose runs.
+        results: With `choose` and `test`.
+        rows: How many rows there are to choose by and to test.
+    """
+    runs = len(study.recipes) * study.repeats
+    for width in sorted(study.widths):
+        here = [r for r in results if r.run.width == width]
+        if not here:
+            continue
+        budgets = _some(sorted({r.run.keep for r in here}))
+        table = Table(
+            title=f"Pruned from width {width}: accuracy on {rows[1]:,} test rows of the best of "
+            f"{runs} runs by {rows[0]:,} other rows, by weights kept",
+            caption="in brackets: the median of all runs on the test rows",
+            title_justify="left",
+            caption_justify="left",
+        )
+        table.add_column("method")
+        for keep in budgets:
+            table.add_column(f"{keep}", justify="right")
+        for name in study.names:
+            own = [[r for r in here if r.run[:3] == (name, width, keep)] for keep in budgets]
+            if any(own):
+                table.add_row(name, *(_chosen(some) for some in own))
+        console.print(table)
+    best = max((r.test or 0.0 for r in results), default=0.5)
+    apart = 2 * math.sqrt(max(best * (1 - best), 0.25 / rows[1]) / rows[1])
+    say(
+        f"Nothing was chosen by the test rows, {rows[1]:,} in all: they tell accuracies apart that "
+        f"differ by more than about {100 * apart:.1f} points"
+    )
+
+
+def _chosen(runs: Sequence[RunResult]) -> str:
+    """The accuracy on the test rows of the best run by the others, and the median of all."""
+    if not runs:
+        return ""
+    best = max(runs, key=lambda r: (r.choose or 0.0, -r.nonzeros))
+    return f"{best.test or 0.0:.1%} ({median(r.test or 0.0 for r in runs):.1%})"
+
+
+def _some(budgets: Sequence[int]) -> list[int]:
+    """So many of the budgets as a table has room for, the first and the last among them."""
+    if len(budgets) <= _MOST_COLUMNS:
+        return list(budgets)
+    last = len(budgets) - 1
+    return [budgets[round(n * last / (_MOST_COLUMNS - 1))] for n in range(_MOST_COLUMNS)]
+
+
+def draw_gap(
+    results: Sequence[RunResult],
+    folder: Path,
+    *,
+    size: Size = "nonzeros",
+    references: dict[str, list[tuple[int, float]]] | None = None,
+) -> None:
+    """Draws fronts and scatters of all widths, `gap`, and what is on no path, `disconnected`."""
+    from prunelimits.viz.disconnected import disconnected_figure
+    from prunelimits.viz.gap import gap_figure
+
+    widths = sorted({r.run.width for r in results})
+    panels = {f"width {width}": [r for r in results if r.run.width == width] for width in widths}
+    figures = {
+        "gap": gap_figure(panels, references=references, size=size),
+        "disconnected": disconnected_figure(results),
+    }
+    write_pictures(figures, folder)
