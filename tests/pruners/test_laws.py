@@ -23,7 +23,7 @@ WIDTHS = (2, 5, 4, 1)
 WEIGHTS = 34
 
 
-QUICK = {"rounds": 4, "epochs": 3, "freeze": 1, "at_once": 12}
+QUICK = {"rounds": 4, "epochs": 3, "freeze": 1, "at_once": 12, "stages": 2, "swaps": 3}
 """Numbers that make a method quick, where it has them."""
 
 

@@ -85,7 +85,7 @@ EXTREMES: dict[str, list[Any]] = {
     "damping": [1e-12, 1e300],
     "temperature": [1e-3, 1e12],
 }
-QUICK = {"rounds": 3, "epochs": 2, "at_once": 12}
+QUICK = {"rounds": 3, "epochs": 2, "at_once": 12, "stages": 2, "swaps": 3}
 KEEPS: dict[type[AbstractPruner], tuple[int, ...]] = {pruners.Dense: (WEIGHTS,), pruners.OBS: (30,)}
 
 

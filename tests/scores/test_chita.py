@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prunelimits import pruners
-from prunelimits.masks import flatten
+from prunelimits.masks import flatten, unflatten
 from prunelimits.problem import problem_of
 from prunelimits.pruners import CHITA, prune_with_weights
 from prunelimits.scores import sample_gradients
@@ -180,8 +180,8 @@ def ratios_to_the_best(pruner: CHITA) -> list[float]:
 
 
 def test_exchanges_bring_it_to_the_best_of_all_choices_nearly_always() -> None:
-    greedy = ratios_to_the_best(CHITA(damping=DAMPING, swaps=0, stages=10))
-    ratios = ratios_to_the_best(CHITA(damping=DAMPING, stages=10))
+    greedy = ratios_to_the_best(CHITA(renew=False, damping=DAMPING, swaps=0, stages=10))
+    ratios = ratios_to_the_best(CHITA(renew=False, damping=DAMPING, stages=10))
     assert min(ratios) >= 1 - 1e-9
     exact, before = (sum(r < 1 + 1e-9 for r in some) / len(some) for some in (ratios, greedy))
     assert exact > 0.9  # 0.93, and 0.75 without exchanges
@@ -206,7 +206,7 @@ def test_layers_exchange_among_themselves_and_keep_their_floor() -> None:
 
 def test_after_the_search_no_exchange_is_better() -> None:
     gradients, weights = drawn(14, 10)
-    pruner = CHITA(damping=DAMPING)
+    pruner = CHITA(renew=False, damping=DAMPING)
     kept = chosen(pruner, gradients, weights, 6).masks["weight"][0]
     value, _ = least(gradients, weights, kept)
     for out in kept.nonzero()[:, 0].tolist():
@@ -218,7 +218,29 @@ def test_after_the_search_no_exchange_is_better() -> None:
 
 def test_the_catalogue_s_obs_is_the_same_one_weight_at_a_time() -> None:
     gradients, weights = drawn(8, 12)
-    result = chosen(CHITA(damping=DAMPING, stages=1, swaps=0), gradients, weights, 7)
+    result = chosen(CHITA(renew=False, damping=DAMPING, stages=1, swaps=0), gradients, weights, 7)
     matrix = gradients.mT @ gradients / 12 + DAMPING * torch.eye(8, dtype=torch.float64)
     scores = weights.square() / (2 * torch.linalg.inv(matrix).diagonal())
     assert torch.equal(~flatten(result.masks), torch.arange(8) == scores.argmin())
+
+
+def test_before_each_round_the_matrix_is_that_of_the_network_of_then() -> None:
+    case = CASES["unpruned"]()
+    arguments = {"keep": 6, "loss": case.loss, "batches": case.batches}
+    result = prune_with_weights(case.model, CHITA(stages=2, swaps=0, damping=0.1), **arguments)
+    masks = {name: torch.ones_like(mask) for name, mask in case.masks.items()}
+    weights, total = dict(case.params), sum(mask.numel() for mask in masks.values())
+    for keep in (round((total * 6) ** 0.5), 6):
+        rows = sample_gradients(case.problem, {**weights}, masks)
+        start = flat({name: weights[name] for name in masks})
+        task = SparseRegression(rows, start, damping=0.1)
+        choice = task.best(flatten(masks))
+        losses = task.losses(choice).masked_fill(~choice.kept, -1)
+        kept = torch.zeros_like(choice.kept).scatter(0, losses.topk(keep).indices, True)
+        choice = task.best(kept)
+        shapes = {name: mask.shape for name, mask in masks.items()}
+        masks = unflatten(kept, shapes)
+        weights |= unflatten(choice.values * kept, shapes)
+    for name, mask in masks.items():
+        assert torch.equal(mask, result.masks[name])
+        torch.testing.assert_close(weights[name], result.params[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,7 +43,9 @@ class CHITA(LearnedMask):
         damping: What is added to its diagonal: how much weights stay what they were.
         stages: In how many rounds weights go: after round r of R `N (k / N)^(r / R)` are left.
         swaps: How many exchanges are tried; the search ends after 20 in vain.
-        first_order: Whether the gradient counts too, as in the paper.
+        renew: Whether the matrix is computed anew before each round, at the network of then.
+        first_order: Whether the gradient counts too. Of a network that fits its samples the step
+            it leads to is far too long.
     """
 
     category: ClassVar[Category] = "dense to sparse"
@@ -50,6 +53,7 @@ class CHITA(LearnedMask):
     damping: float = 1e-4
     stages: int = 15
     swaps: int = 200
+    renew: bool = True
     first_order: bool = False
 
     def __post_init__(self) -> None:
@@ -58,6 +62,7 @@ class CHITA(LearnedMask):
         number_setting(self, "damping", above=0)
         integer_setting(self, "stages", 1)
         integer_setting(self, "swaps", 0)
+        flag_setting(self, "renew")
         flag_setting(self, "first_order")
 
     @torch.no_grad()
@@ -71,21 +76,33 @@ class CHITA(LearnedMask):
     ) -> tuple[Scores, Params]:
         """See `LearnedMask.learn`: 1 for what is kept, and the weights at their best values."""
         shapes = {name: mask.shape for name, mask in masks.items()}
-        weights = apply(params, masks)
-        flat = torch.cat([weights[name].flatten().double() for name in masks])
-        gradients = sample_gradients(problem, weights, masks, samples=self.samples)
-        task = SparseRegression(gradients, flat, damping=self.damping, first_order=self.first_order)
-        start, kept = counts(masks, budget), masks
+        weights, kept, start = apply(params, masks), masks, counts(masks, budget)
+        task = self._around(problem, weights, masks)
         choice = task.best(flatten(kept))
         for stage in range(1, self.stages + 1):
+            if self.renew and stage > 1:
+                weights = {**weights, **_values(choice, weights, shapes)}
+                task = self._around(problem, weights, masks)
+                choice = task.best(flatten(kept))
             losses = unflatten(task.losses(choice), shapes)
             left = exponential(start, budget, stage / self.stages)
             kept = select(losses, kept, left, floor=self.floor)
             choice = task.best(flatten(kept))
         choice = _exchanged(task, choice, masks, budget, floor=self.floor, swaps=self.swaps)
-        values = unflatten(torch.where(choice.kept, choice.values, 0), shapes)
-        changed = {name: value.to(params[name].dtype) for name, value in values.items()}
+        changed = _values(choice, weights, shapes)
         return unflatten(choice.kept.double(), shapes), {**params, **changed}
+
+    def _around(self, problem: Problem, weights: Params, masks: Masks) -> SparseRegression:
+        """The loss to second order around a network, by all the weights that may be kept."""
+        flat = torch.cat([weights[name].flatten().double() for name in masks])
+        gradients = sample_gradients(problem, weights, masks, samples=self.samples)
+        return SparseRegression(gradients, flat, damping=self.damping, first_order=self.first_order)
+
+
+def _values(choice: Choice, like: Params, shapes: Mapping[str, torch.Size]) -> Params:
+    """The best values of the kept weights by name, zero elsewhere."""
+    values = unflatten(torch.where(choice.kept, choice.values, 0), shapes)
+    return {name: value.to(like[name].dtype) for name, value in values.items()}
 
 
 def _exchanged(
