@@ -200,7 +200,7 @@ class _Check:
                 found = call(*args, **kwargs)
         finally:
             torch.random.set_rng_state(state)
-        return flat_tensors(dict(found) if isinstance(found, Mapping) else found)
+        return flat_tensors(found)
 
     def __call__(self, core: nn.Module) -> bool:
         try:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.connectivity.big_counts import added, carried
+from prunelimits.connectivity.divisors import divisors
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.steps import (
     AbstractStep,
@@ -136,9 +137,11 @@ def find_constants(network: Network, flow: Flow, params: Params) -> list[Tensor]
 def flow_masks(network: Network, flow: Flow, *, keep_constants: bool) -> Masks:
     """`effective_masks` of a network."""
     reached = flow.reaches if keep_constants else _useful(network, flow)
+    held = divisors(network.steps) if keep_constants else set[int]()
     result = {name: torch.zeros_like(mask) for name, mask in flow.masks.items()}
     for name, number in network.parameters.items():
-        result[name] = reached[number] & flow.masks[name]
+        kept = flow.masks[name]
+        result[name] = kept if number in held else reached[number] & kept
     return result
 
 

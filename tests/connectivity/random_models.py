@@ -81,6 +81,19 @@ def rotary(draw: random.Random) -> Block:
     return Block(run, fc=linear())
 
 
+def grouped_queries(draw: random.Random) -> Block:
+    mask = draw.choice([None, torch.tensor([[True, False, True]] * 3), torch.eye(3).double()])
+
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        q = m.q(x).unflatten(-1, (2, -1)).transpose(1, 2)
+        k, v = (part(x).unsqueeze(1) for part in (m.k, m.v))
+        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+        return x + m.out(out.transpose(1, 2).flatten(2))
+
+    parts = {"q": linear(), "k": nn.Linear(D, 2), "v": nn.Linear(D, 2, bias=False)}
+    return Block(run, out=linear(), **parts)
+
+
 def gate(draw: random.Random) -> Block:
     squash = draw.choice([torch.sigmoid, torch.tanh, torch.relu, lambda v: v])
     return Block(lambda m, x: m.value(x) * squash(m.gate(x)), value=linear(), gate=linear(False))
@@ -185,10 +198,63 @@ def positions(draw: random.Random) -> Block:
     )
 
 
+def residual(draw: random.Random) -> Block:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        return x + m.b(m.act(m.a(x)))
+
+    return Block(run, a=linear(draw.random() < 0.5), b=linear(), act=activation(draw))
+
+
+def branches(draw: random.Random) -> Block:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        left, right = m.a(x), torch.tanh(m.b(x))
+        return m.join(torch.cat([left, right, left * right], -1)) - right
+
+    return Block(run, a=linear(), b=linear(False), join=nn.Linear(3 * D, D))
+
+
+def put_in_place(draw: random.Random) -> Block:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        out = torch.zeros_like(x)
+        out[:, [0, 2]] = m.a(x)[:, 1:]
+        out[..., 1:3] += m.b(x)[..., :2]
+        return out.index_add(1, torch.tensor([2, 0, 2]), x)
+
+    return Block(run, a=linear(), b=linear())
+
+
+def products_along(draw: random.Random) -> Block:
+    if draw.random() < 0.5:
+        return Block(lambda m, x: m.fc(x).cumprod(1), fc=linear())
+    return Block(
+        lambda m, x: m.fc(x) * m.other(x).prod(1, keepdim=True), fc=linear(), other=linear()
+    )
+
+
+def bilinear(draw: random.Random) -> Block:
+    return Block(lambda m, x: m.both(m.fc(x), x), fc=linear(), both=nn.Bilinear(D, D, D))
+
+
+def experts(draw: random.Random) -> Block:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        share = m.gate(x).softmax(-1)
+        return share[..., :1] * m.one(x) + share[..., 1:] * m.two(x)
+
+    return Block(run, gate=nn.Linear(D, 2, bias=False), one=linear(), two=linear())
+
+
+def lengths_learnt(draw: random.Random) -> Block:
+    return Block(
+        lambda m, x: x @ (m.direction / (m.direction.norm() + 0.1) * m.length),
+        direction=nn.Parameter(torch.empty(D, D)), length=nn.Parameter(torch.empty(D)),
+    )  # fmt: skip
+
+
 SEQUENCES = [
-    attention, plain_attention, library_attention, rotary, gate, quotient, normalised,
-    hand_made_norm, in_place, hooked, reused, mode_dependent, optional, moved, moved, moved,
-    recurrent, positions,
+    residual, branches, put_in_place, products_along, bilinear, experts, lengths_learnt,
+    attention, plain_attention, grouped_queries, library_attention, rotary, gate, quotient,
+    normalised, hand_made_norm, in_place, hooked, reused, mode_dependent, optional, moved, moved,
+    moved, recurrent, positions,
 ]  # fmt: skip
 
 
@@ -202,7 +268,8 @@ def convolved(draw: random.Random) -> Block:
 def batch_normed(draw: random.Random) -> Block:
     norm = draw.choice(
         [nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.GroupNorm(2, 4),
-         nn.InstanceNorm2d(4, affine=True), nn.BatchNorm2d(4, bias=False)]
+         nn.InstanceNorm2d(4, affine=True), nn.BatchNorm2d(4, bias=False),
+         nn.LocalResponseNorm(3)]
     )  # fmt: skip
     conv = nn.Conv2d(4, 4, 1, bias=False)
     return Block(lambda m, x: x + m.norm(m.conv(x)), conv=conv, norm=norm)
@@ -246,8 +313,37 @@ def transposed(draw: random.Random) -> Block:
     return Block(lambda m, x: m.act(m.up(x)), up=up, act=activation(draw))
 
 
-IMAGES = [convolved, convolved, batch_normed, batch_normed, squeezed, pooled, pooled, scaled_layers,
-          transposed]  # fmt: skip
+def hooked_convolution(draw: random.Random) -> Block:
+    block = Block(lambda m, x: m.conv(x), conv=nn.Conv2d(4, 4, 3, padding=1))
+    block.conv.register_forward_hook(lambda module, args, out: out + args[0])
+    return block
+
+
+def in_place_image(draw: random.Random) -> Block:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        y = m.conv(x)
+        y[:, 1:] += x[:, :-1]
+        y.view(len(x), 4, -1)[..., 0].mul_(2)
+        return functional.relu(y, inplace=True) + y
+
+    return Block(run, conv=nn.Conv2d(4, 4, 1))
+
+
+def positions_of_pixels(draw: random.Random) -> Block:
+    """Attention between the pixels, as in a non-local block."""
+
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        q, k, v = (part(x).flatten(2).transpose(1, 2) for part in (m.q, m.k, m.v))
+        mixed = (q @ k.transpose(1, 2)).softmax(-1) @ v
+        return x + mixed.transpose(1, 2).view_as(x)
+
+    return Block(run, q=nn.Conv2d(4, 2, 1), k=nn.Conv2d(4, 2, 1), v=nn.Conv2d(4, 4, 1))
+
+
+IMAGES = [
+    hooked_convolution, in_place_image, positions_of_pixels, convolved, convolved, batch_normed,
+    batch_normed, squeezed, pooled, pooled, scaled_layers, transposed,
+]  # fmt: skip
 
 
 class Model(nn.Module):

@@ -189,6 +189,8 @@ class Call:
                 function, paths, contracts,
             )  # fmt: skip
             return self.record.add(step)
+        if isinstance(left, Tensor) and isinstance(right, Tensor):
+            return self.record.constant(function(double(left), double(right)))
         if isinstance(left, Followed):
             assert isinstance(right, Tensor)
             fixed = double(right)
@@ -318,6 +320,7 @@ class Call:
         function: Callable[..., Tensor],
         *,
         keeps_zero: bool = False,
+        divides: bool = False,
         shape: torch.Size | None = None,
     ) -> Followed:
         """A linear step of a rule's own; its shape is that of the call if none is given."""
@@ -325,7 +328,7 @@ class Call:
         varies = any(self.record.steps[x.step].varies for x in inputs)
         step = Linear(
             self.name, tuple(x.step for x in inputs), shape, self._dtype(*inputs), varies,
-            function, paths, keeps_zero,
+            function, paths, keeps_zero, divides=divides,
         )  # fmt: skip
         return self.record.add(step)
 

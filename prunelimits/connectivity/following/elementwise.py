@@ -28,7 +28,7 @@ _OF_TWO = (
     "add", "sub", "rsub", "maximum", "minimum", "fmax", "fmin", "fmod", "remainder", "atan2",
     "hypot", "eq", "ne", "lt", "le", "gt", "ge", "logical_or", "logical_xor", "bitwise_or",
     "bitwise_xor", "logaddexp", "logaddexp2", "lerp", "floor_divide", "copysign", "nextafter",
-    "div.Tensor_mode", "div.Scalar_mode", "xlogy", "bitwise_left_shift", "bitwise_right_shift",
+    "div.Tensor_mode", "div.Scalar_mode", "bitwise_left_shift", "bitwise_right_shift",
     "heaviside", "isclose",
 )  # fmt: skip
 
@@ -105,13 +105,25 @@ def quotient(call: Call) -> Argument:
         return call.linear(lambda v: v, lambda v: v / right, keeps_zero=True)
     if isinstance(right, Followed):
         inverse = call.step(
-            (right,), lambda v: v, lambda v: v.double().reciprocal(), shape=right.shape
-        )
+            (right,), lambda v: v, lambda v: v.double().reciprocal(), divides=True,
+            shape=right.shape,
+        )  # fmt: skip
     else:
         inverse = double(right.double().reciprocal())
     if not isinstance(left, Tensor | Followed):
         left = torch.tensor(float(left), dtype=torch.float64, device="cpu")
     return call.product(left, inverse, torch.mul)
+
+
+@rule(*aten("xlogy.Tensor", "xlogy.Scalar_Other"))
+def times_logarithm(call: Call) -> Argument:
+    """A product with a logarithm."""
+    left, right = call.args[:2]
+    if isinstance(right, Followed):
+        right = call.step((right,), lambda v: v, lambda v: v.log(), shape=right.shape)
+    else:
+        right = torch.as_tensor(right, dtype=torch.float64, device="cpu").log()
+    return call.product(left, right, torch.mul)
 
 
 @rule(*aten("where.self", "where.ScalarSelf", "where.ScalarOther", "where.Scalar"))
@@ -153,6 +165,8 @@ def log_sigmoid(call: Call) -> Argument:
 def prelu(call: Call) -> Argument:
     """A leaky ReLU with slopes to learn: relu(x) + slope x min(x, 0), and so a sum of two."""
     x, slope = call.args
+    if not isinstance(x, Followed):
+        x = call.record.constant(x)
     shape = call.shapes[0][0]
     above = call.step((x,), lambda v: v, torch.relu, keeps_zero=True, shape=shape)
     below = call.step((x,), lambda v: v, lambda v: v.clamp(max=0), keeps_zero=True, shape=shape)
@@ -194,7 +208,9 @@ def add_product(call: Call) -> Argument:
     scale = call.argument(3, "value", 1)
     if "addcdiv" in str(call.operation):
         if isinstance(right, Followed):
-            right = call.step((right,), lambda v: v, lambda v: v.reciprocal(), shape=right.shape)
+            right = call.step(
+                (right,), lambda v: v, lambda v: v.reciprocal(), divides=True, shape=right.shape
+            )
         else:
             right = right.reciprocal()
     if not (isinstance(left, Followed) or isinstance(right, Followed)):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import operator
 import threading
 import warnings
@@ -35,6 +36,7 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
     """
     export_decompositions()  # before anything is done
     twin = evaluation_copy(model)
+    twin.register_forward_hook(_opened_output)
     with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         state = torch.random.get_rng_state()
@@ -99,7 +101,8 @@ def _differentiable(value: Tensor) -> Tensor:
     """The tensor itself, or a copy where it was made in inference mode."""
     if isinstance(value, nn.Parameter) and value.is_inference():
         return nn.Parameter(value.detach().clone(), requires_grad=value.requires_grad)
-    return differentiable(value)
+    # What was computed keeps its number, and not what it was computed from.
+    return differentiable(value if value.is_leaf else value.detach())
 
 
 def _make_plain(module: nn.Module, key: int, hook: Argument) -> None:
@@ -164,8 +167,25 @@ def _advice(model: nn.Module, error: Exception) -> str:
 
 
 def flat_tensors(tree: object) -> list[Tensor]:
-    """The tensors in nested containers, in torch's order."""
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+    """The tensors in nested containers, dataclasses among them, in torch's order."""
+    return [leaf for leaf in pytree.tree_leaves(opened(tree)) if isinstance(leaf, Tensor)]
+
+
+def opened(tree: Argument) -> Argument:
+    """The same with dicts for dataclasses and mappings that torch knows nothing of."""
+
+    def of_leaf(leaf: Argument) -> Argument:
+        if isinstance(leaf, Mapping):
+            return {name: opened(value) for name, value in leaf.items()}
+        if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+            return {f.name: opened(getattr(leaf, f.name)) for f in dataclasses.fields(leaf)}
+        return leaf
+
+    return pytree.tree_map(of_leaf, tree)
+
+
+def _opened_output(module: nn.Module, args: Argument, output: Argument) -> Argument:
+    return opened(output)
 
 
 __all__ = ["TRACING", "decomposed", "evaluation_copy", "export", "flat_tensors", "fx"]

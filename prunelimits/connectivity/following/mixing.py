@@ -18,7 +18,7 @@ from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 
 
-@rule(*aten("mean", "amax", "amin", "prod", "any", "all", "logsumexp", "norm", "var", "std",
+@rule(*aten("mean", "amax", "amin", "any", "all", "logsumexp", "norm", "var", "std",
             "linalg_vector_norm", "argmax", "argmin", "max.dim", "min.dim", "max", "min", "median",
             "median.dim", "mode", "nansum", "nanmean", "count_nonzero", "var_mean", "std_mean",
             "aminmax"))  # fmt: skip
@@ -41,8 +41,15 @@ def reduced(call: Call) -> Argument:
     return call.reduces(axes, keepdim=bool(keep))
 
 
-@rule(*aten("sort", "topk", "cummax", "cummin", "cumprod", "logcumsumexp", "kthvalue", "argsort",
-            "msort"))  # fmt: skip
+@rule(*aten("cummax", "cummin", "logcumsumexp"))
+def cumulative(call: Call) -> Argument:
+    """Each element and all before it along an axis."""
+    axis = call.argument(1, "dim")
+    (x,) = call.followed
+    return call._each(lambda v: v.cumsum(axis) if x.shape else v)  # pyright: ignore[reportPrivateUsage]
+
+
+@rule(*aten("sort", "topk", "kthvalue", "argsort", "msort"))
 def ordered(call: Call) -> Argument:
     """Everything along an axis meets there."""
     (x,) = call.followed
@@ -268,7 +275,7 @@ def weight_norm(call: Call) -> Argument:
         (v,), lambda t: t.sum(axes, keepdim=True), lambda t: t.norm(dim=axes, keepdim=True),
         keeps_zero=True, shape=shape,
     )  # fmt: skip
-    inverse = call.step((length,), lambda t: t, lambda t: t.reciprocal(), shape=shape)
+    inverse = call.step((length,), lambda t: t, lambda t: t.reciprocal(), divides=True, shape=shape)
     ratio = call.product(g, inverse, lambda a, b: a.reshape(lengths) * b, shape=shape)
     return [call.product(v, ratio, torch.mul), length]
 

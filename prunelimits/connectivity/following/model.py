@@ -84,8 +84,8 @@ def _alike(model: nn.Module, whole: Argument, part: Argument, few: int) -> bool:
     state = torch.random.get_rng_state()
     try:
         with torch.no_grad():
-            together = flat_tensors(_plain(twin(*args, **kwargs)))
-            alone = [flat_tensors(_plain(twin(*a, **k))) for a, k in ends]
+            together = flat_tensors(twin(*args, **kwargs))
+            alone = [flat_tensors(twin(*a, **k)) for a, k in ends]
     except Exception:
         # What cannot be called with fewer rows is exported with all of them.
         return False
@@ -98,10 +98,6 @@ def _alike(model: nn.Module, whole: Argument, part: Argument, few: int) -> bool:
             if not torch.allclose(one.double(), all_[rows].double(), 1e-3, 1e-4, equal_nan=True):
                 return False
     return True
-
-
-def _plain(outputs: Argument) -> Argument:
-    return dict(outputs) if isinstance(outputs, Mapping) else outputs
 
 
 def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:

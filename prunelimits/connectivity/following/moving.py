@@ -204,14 +204,3 @@ def embedding_bag(call: Call) -> Argument:
 
     bags = call.product(index, table, function, paths=paths, contracts=True)
     return [bags, *[None] * (len(call.shapes) - 1)]
-
-
-@rule(*aten("scatter.src", "scatter.value", "scatter_add", "index_add", "index_copy", "index_put",
-            "masked_scatter", "_unsafe_index_put", "index_fill"))  # fmt: skip
-def written(call: Call) -> Argument:
-    """Values put where an index says: moved where that is known."""
-    moving = ("scatter.src", "scatter_add", "index_add", "index_copy")
-    index = [x for x in call.args[2:3] if isinstance(x, Tensor)]
-    if index and any(name in str(call.operation) for name in moving):
-        return call.moves()
-    return call.unknown()

@@ -12,10 +12,16 @@ from prunelimits.connectivity.following import (
     moving as moving,
 )
 from prunelimits.connectivity.following import (
+    multiplying as multiplying,
+)
+from prunelimits.connectivity.following import (
     pooling as pooling,
 )
 from prunelimits.connectivity.following import (
     products as products,
+)
+from prunelimits.connectivity.following import (
+    writing as writing,
 )
 from prunelimits.connectivity.following.table import RULES as RULES
 from prunelimits.connectivity.following.table import rule as rule

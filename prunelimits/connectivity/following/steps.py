@@ -118,12 +118,14 @@ class Linear(AbstractStep):
         paths: Its map on numbers of paths, linear in all inputs together.
         keeps_zero: Whether zeros give zeros.
         opaque: Whether nothing is known of it: any output may be other than zero.
+        divides: Whether it is a reciprocal, and nothing must not come in.
     """
 
     function: Callable[..., Tensor]
     paths: Callable[..., Tensor]
     keeps_zero: bool = False
     opaque: bool = False
+    divides: bool = False
 
     def spread(self, at: Sequence[Tensor], paths: Sequence[Tensor | None]) -> Tensor:
         """The map itself."""
