@@ -10,7 +10,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
-from prunelimits.elimination.state_file import is_state_file
+from prunelimits.cli.kept import kind_of
 from prunelimits.experiments import merge_tables
 from prunelimits.search import Store, merge_stores, read_result
 
@@ -30,7 +30,7 @@ class Merge:
     def run(self) -> int:
         """Joins them, and prints what they hold together."""
         for path in self.parts:
-            if is_state_file(path):
+            if path.is_file() and kind_of(path) == "elimination":
                 raise ValueError(f"{path} is of an elimination, which is not run in parts")
         if all(path.suffix == ".csv" for path in self.parts):
             runs = merge_tables(self.parts, self.into)

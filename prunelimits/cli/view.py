@@ -10,7 +10,10 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import OwnData
+from prunelimits.cli.kept import kind_of
+from prunelimits.cli.report import has_plane
 from prunelimits.datasets import cubist_spiral
+from prunelimits.elimination import read_elimination
 from prunelimits.saving import load
 from prunelimits.search import Store, read_result
 from prunelimits.viz.pages import Page, comparison, gallery, playground
@@ -26,7 +29,8 @@ class View(OwnData):
     """
 
     file: Annotated[Path, Positional]
-    """A network saved by prunelimits or downloaded from such a page, or a search's store."""
+    """A network saved by prunelimits or downloaded from such a page, or what a search or an
+    elimination keeps."""
     output: Annotated[Path | None, arg(aliases=["-o"], metavar="PAGE.HTML")] = None
     """Write the page to this file, which needs nothing else, instead of opening a browser."""
     beside: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -45,12 +49,19 @@ class View(OwnData):
         return 0
 
     def _page(self) -> Page:
-        if _is_store(self.file):
+        if kind_of(self.file) == "search":
             if self.beside is not None:
                 raise ValueError(f"beside needs a network as FILE, got the store {self.file}")
             return self._gallery()
+        if kind_of(self.file) == "elimination":
+            if self.beside is not None:
+                raise ValueError(f"beside needs a network as FILE, got the elimination {self.file}")
+            result = read_elimination(self.file)
+            fits = bool(result.networks) and has_plane(result.networks[0].model)
+            data, about = self._data(fits and result.samples == len(cubist_spiral()[1]))
+            return gallery(result, data, title=self.file.name, about=about)
         model, masks = load(self.file)
-        data, about = self._data(model.widths[0] == 2 and model.widths[-1] == 1)
+        data, about = self._data(has_plane(model))
         if self.beside is None:
             return playground(model, masks, data, title=self.file.name, about=about)
         left, right = (
@@ -77,8 +88,3 @@ class View(OwnData):
             data = cubist_spiral()
             return data, f"Data: the Cubist Spiral, {len(data[0]):,} samples."
         return None, "No data given."
-
-
-def _is_store(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(16) == b"SQLite format 3\0"

@@ -168,3 +168,19 @@ def test_what_cannot_be_viewed_is_said_and_nothing_written(
     assert message in error
     assert "Traceback" not in error
     assert not Path("page.html").exists()
+
+
+def test_what_an_elimination_keeps_is_a_gallery(capsys: pytest.CaptureFixture[str]):
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    recipe = pl.Recipe(epochs=1, batch_size=20)
+    quick = pl.elimination.Elimination(networks=4, dense=recipe, recovery=recipe, evolved=0)
+    pl.elimination.eliminate(
+        x, (x[:, 0] > 0).float(), quick, start=(2, 3, 1), target=0.4, store="kept.pt"
+    )
+    assert main(["view", "kept.pt", "-o", "page.html"]) == 0
+    assert '"mode": "gallery"' in Path("page.html").read_text()
+    capsys.readouterr()
+    assert main(["view", "kept.pt", "--beside", "kept.pt", "-o", "page.html"]) == 1
+    assert "beside needs a network as FILE, got the elimination kept.pt" in " ".join(
+        capsys.readouterr().err.split()
+    )

@@ -1,6 +1,6 @@
 """Interactive pages about sparse networks, each one self-contained HTML file."""
 
-from prunelimits.viz.pages.kinds import Frame as Frame
+from prunelimits.viz.pages.frames import Network as Network
 from prunelimits.viz.pages.kinds import comparison as comparison
 from prunelimits.viz.pages.kinds import film as film
 from prunelimits.viz.pages.kinds import gallery as gallery

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple
 
-from prunelimits.arguments import checked_instance, checked_items, checked_text, shown
+from prunelimits.arguments import checked_items, checked_text, shown
+from prunelimits.elimination import EliminationResult
 from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.pareto import pareto_front
-from prunelimits.search import FoundNetwork, SearchResult
+from prunelimits.search import SearchResult
 from prunelimits.types import Masks
 from prunelimits.viz.pages.content import (
     Content,
@@ -22,15 +23,8 @@ from prunelimits.viz.pages.content import (
     encode_network,
     extent_of,
 )
+from prunelimits.viz.pages.frames import NamedNetwork, Network, named_network
 from prunelimits.viz.pages.page import Page
-
-Frame: TypeAlias = tuple[str, MLP, Masks | None] | tuple[MLP, Masks | None]
-"""A network of a film or a comparison: what to call it, the model, its masks.
-
-Without a name it is called "left" or "right", in a film by its number.
-"""
-
-_NamedFrame: TypeAlias = tuple[str, MLP, Masks | None]
 
 # Networks of a gallery that are off the front get this room, so that data fit beside them.
 _ROOM = 600_000
@@ -38,7 +32,7 @@ _ROOM = 600_000
 
 @in_plain_modes
 def playground(
-    model: MLP,
+    model: Network,
     masks: Masks | None = None,
     data: Data | None = None,
     *,
@@ -55,8 +49,9 @@ def playground(
     values on the data.
 
     Args:
-        model: The network; it is not changed. At most 200,000 parameters.
-        masks: What is kept, by parameter name. None: everything.
+        model: The network, in any form that `comparison` takes; it is not changed. At most 200,000
+            parameters.
+        masks: What is kept, by parameter name. None: what `model` says, else everything.
         data: Inputs `(samples, inputs)` and classes `(samples,)`, from 0. Accuracy counts all of
             them; some 2,000 are drawn. Needed where the model has other than two inputs.
         title: The heading. None: the widths.
@@ -71,17 +66,22 @@ def playground(
         >>> page = playground(MLP((2, 3, 1)), title="Three units")
         >>> page.save("three-units.html")  # doctest: +SKIP
     """
-    if masks is not None:
-        check_bools(masks)
     checked_text("title", title)
-    label = "-".join(map(str, model.widths)) if isinstance(model, MLP) else ""
-    return _page("single", [(label if title is None else title, model, masks)], data, title, about)
+    named = named_network("model", model, "")
+    if masks is not None:
+        if named.masks is not None:
+            raise ValueError("masks stand in model already: give them once")
+        check_bools(masks)
+        named = named._replace(masks=masks)
+    label = named.label or "-".join(map(str, named.model.widths))
+    named = named._replace(label=label if title is None else title)
+    return _page("single", [named], data, title, about)
 
 
 @in_plain_modes
 def comparison(
-    left: Frame,
-    right: Frame,
+    left: Network,
+    right: Network,
     data: Data | None = None,
     *,
     title: str = "Side by side",
@@ -90,7 +90,8 @@ def comparison(
     """A page with two networks side by side; each can be touched as in `playground`.
 
     Args:
-        left: A name, a model and its masks; the name can be left out.
+        left: A model; with its masks behind it or a name in front of it in a tuple, or both; or
+            what a search or an elimination found.
         right: The other, with as many inputs and outputs.
         data: As in `playground`.
         title: The heading.
@@ -103,7 +104,7 @@ def comparison(
     checked_text("title", title, absent=False)
     return _page(
         "comparison",
-        [_frame("left", left, "left"), _frame("right", right, "right")],
+        [named_network("left", left, "left"), named_network("right", right, "right")],
         data,
         title,
         about,
@@ -112,7 +113,7 @@ def comparison(
 
 @in_plain_modes
 def film(
-    frames: Sequence[Frame],
+    frames: Sequence[Network],
     data: Data | None = None,
     *,
     title: str = "A pruning run",
@@ -121,8 +122,8 @@ def film(
     """A page that plays a pruning run, a frame a round; every frame can be touched.
 
     Args:
-        frames: (label, model, masks) of each round, all of the same widths; the label can be left
-            out. A model that is trained on must be copied for its frame.
+        frames: A network of each round, in any form that `comparison` takes, all of the same
+            widths. A model that is trained on must be copied for its frame.
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
@@ -137,8 +138,8 @@ def film(
     """
     checked_text("title", title, absent=False)
     named = [
-        _frame(f"frames[{n}]", f, str(n + 1))
-        for n, f in enumerate(checked_items("frames", frames, tuple))
+        named_network(f"frames[{n}]", frame, str(n + 1))
+        for n, frame in enumerate(checked_items("frames", frames, object))
     ]
     widths = {model.widths for _, model, _ in named}
     if len(widths) > 1:
@@ -148,19 +149,19 @@ def film(
 
 @in_plain_modes
 def gallery(
-    result: SearchResult,
+    result: SearchResult | EliminationResult,
     data: Data | None = None,
     *,
-    title: str = "What the search found",
+    title: str = "What was found",
     about: str | None = None,
 ) -> Page:
-    """A page with the Pareto front of a search as a chart, where a click opens a network.
+    """A page with the Pareto front of what was found as a chart, where a click opens a network.
 
-    The accuracies in the chart are those that the search measured. Where the networks of all sizes
-    are too many for a page, the front and the most accurate others are on it.
+    The accuracies in the chart are those that the search or the elimination measured. Where the
+    networks of all sizes are too many for a page, the front and the most accurate others are on it.
 
     Args:
-        result: What `read_result` or a search gave.
+        result: What a search or an elimination gave, or `read_result` or `read_elimination`.
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
@@ -169,50 +170,58 @@ def gallery(
         ValueError: As `playground`; or if nothing was trained yet.
         TypeError: As `playground`.
     """
-    checked_instance("result", result, SearchResult, "a SearchResult")
-    chosen = result.sparsest or result.most_accurate
-    if chosen is None:
+    found, target = _found(result)
+    if not found:
         raise ValueError("result must hold at least one trained network, got none")
-    checked_data = checked(chosen.model, data)
-    front = set(pareto_front((n.nonzeros, n.accuracy) for n in result.best))
+    reaching = [f for f in found if target is not None and f.accuracy >= target]
+    chosen = reaching[0] if reaching else max(found, key=lambda f: f.accuracy)
+    checked_data = checked(chosen.network.model, data)
+    front = set(pareto_front((f.nonzeros, f.accuracy) for f in found))
     networks: dict[int, EncodedNetwork] = {}
     room = _ROOM
-    for found in sorted(result.best, key=lambda n: (_point(n) not in front, -n.accuracy)):
-        label = f"{found.nonzeros} nonzeros"
-        network = encode_network(label, found.model, found.masks, None)
-        network["accuracy"] = found.accuracy
-        if _point(found) not in front:
+    for one in sorted(found, key=lambda f: ((f.nonzeros, f.accuracy) not in front, -f.accuracy)):
+        network = encode_network(*one.network, None)
+        network["accuracy"] = one.accuracy
+        on_front = (one.nonzeros, one.accuracy) in front
+        if not on_front:
             room -= len(network["values"]) + len(network["kept"])
-        if room > 0 or _point(found) in front:
-            networks[found.nonzeros] = network
+        if room > 0 or on_front:
+            networks[one.nonzeros] = network
     sizes = sorted(networks)
-    content = _content("gallery", chosen.model, checked_data, title, about)
+    content = _content("gallery", chosen.network.model, checked_data, title, about)
     content["networks"] = [networks[size] for size in sizes]
-    content["target"] = result.config.target
+    content["target"] = target
     content["first"] = sizes.index(chosen.nonzeros)
     return Page(content)
 
 
-def _point(found: FoundNetwork) -> tuple[int, float]:
-    return found.nonzeros, found.accuracy
+class _Found(NamedTuple):
+    """A network of a gallery, and where it stands in the chart."""
+
+    nonzeros: int
+    accuracy: float
+    network: NamedNetwork
 
 
-def _frame(name: str, frame: object, label: str) -> _NamedFrame:
-    if isinstance(frame, tuple) and len(frame) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        frame = (label, *frame)  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(frame, tuple) or len(frame) != 3:  # pyright: ignore[reportUnknownArgumentType]
-        raise TypeError(f"{name} must be a label, a model and its masks, got {shown(frame)}")  # pyright: ignore[reportUnknownArgumentType]
-    label, model, masks = frame  # pyright: ignore[reportUnknownVariableType]
-    checked_text(f"the label of {name}", label, absent=False)
-    checked_instance(f"the model of {name}", model, MLP, "an MLP")
-    if masks is not None:
-        check_bools(masks)  # pyright: ignore[reportUnknownArgumentType]
-    return frame  # pyright: ignore[reportUnknownVariableType]
+def _found(result: object) -> tuple[list[_Found], float | None]:
+    """The best network of every size, by size, and the target."""
+    if isinstance(result, SearchResult):
+        points = [(n.nonzeros, n.accuracy, n) for n in result.best]
+        target = result.config.target
+    elif isinstance(result, EliminationResult):
+        points = [(n.nonzeros, n.score, n) for n in result.networks]
+        target = result.target
+    else:
+        raise TypeError(
+            f"result must be a SearchResult or an EliminationResult, got {shown(result)}"
+        )
+    points.sort(key=lambda point: point[0])
+    return [_Found(n, a, named_network("result", network, "")) for n, a, network in points], target
 
 
 def _page(
     mode: Mode,
-    frames: Sequence[_NamedFrame],
+    frames: Sequence[NamedNetwork],
     data: Data | None,
     title: str | None,
     about: str | None,

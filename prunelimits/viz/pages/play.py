@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from prunelimits.arguments import checked_instance, checked_text
+from prunelimits.arguments import checked_text
 from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.types import Masks
 from prunelimits.viz.pages.content import Data, PlayContent, encode_data, encode_network
+from prunelimits.viz.pages.frames import Network, named_network
 from prunelimits.viz.pages.page import Page
 
 _MOST_LAYERS = 5
@@ -18,7 +19,7 @@ _MOST_CLASSES = 8
 
 @in_plain_modes
 def play(
-    model: MLP | None = None,
+    model: Network | None = None,
     masks: Masks | None = None,
     data: Data | None = None,
     *,
@@ -57,7 +58,10 @@ def play(
     if masks is not None:
         check_bools(masks)
     if model is not None:
-        checked_instance("model", model, MLP, "an MLP")
+        named = named_network("model", model, "")
+        if masks is not None and named.masks is not None:
+            raise ValueError("masks stand in model already: give them once")
+        model, masks = named.model, named.masks if masks is None else masks
         _check_widths(model.widths)
     elif masks is not None:
         raise ValueError("masks are given without a model")
