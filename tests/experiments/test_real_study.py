@@ -1,0 +1,138 @@
+"""The study of real tasks end to end in small form, its choices by hand, and its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import real_study
+import real_tables
+from page_tables import refreshed
+from real_choices import at_cost, best_of_nine, by_place, chosen_at, joined
+from real_study import Row, Variant, append, eliminated, jobs, read_rows, trained
+from real_tasks import RealTask
+
+import prunelimits as pl
+from prunelimits.elimination import Elimination
+from prunelimits.pruners import GMP, LTH
+from prunelimits.training import Recipe
+
+TASK = RealTask(
+    "small", lambda _: pl.datasets.gaussians(200, classes=3), (6, 4), 2, 20, (6, 12), rows=150
+)
+
+
+def row(method: str, times: int, cost: float, choose: list[int], test: list[int]) -> Row:
+    sizes = tuple(20 + n for n in range(len(test)))
+    return Row("spam", 0, method, times, 0, 8, cost, sizes, sizes, tuple(choose), tuple(test),
+               10, 10, 1.0)  # fmt: skip
+
+
+def test_a_row_keeps_what_each_start_alone_comes_to():
+    parts = TASK.parts(Path(), 1)
+    assert [len(y) for _, y in parts] == [90, 30, 30]
+    variant = Variant("GMP", GMP(rounds=3), 2, range(1, 4))
+    rows = trained(TASK, parts, 1, variant)
+    assert [(r.keep, r.first, len(r.test)) for r in rows] == [(6, 1, 3), (12, 1, 3)]
+    start = pl.MLPEnsemble(TASK.widths(parts), seeds=[real_study._word(1, 2)])
+    alone = pl.fit(
+        start, *parts.train, Recipe(epochs=4, batch_size=20), seed=1, pruner=GMP(rounds=3), keep=12
+    )
+    for part, right in ((parts.choose, rows[1].choose[1]), (parts.test, rows[1].test[1])):
+        assert round(float(pl.evaluate(alone.ensemble, *part).accuracy) * 30) == right
+    assert rows[1].nonzeros[1] == int(alone.ensemble.nonzeros())
+
+
+def test_elimination_is_kept_by_either_count(monkeypatch: pytest.MonkeyPatch):
+    quick = Recipe(epochs=1, batch_size=30)
+    method = Elimination(
+        networks=3, beam=2, tries=1, step=0.3, dense=quick, recovery=quick, evolved=0
+    )
+    monkeypatch.setattr(real_study, "ELIMINATIONS", {3: method})
+    rows = eliminated(TASK, TASK.parts(Path(), 0), 0, 3)
+    assert {r.method for r in rows} == {"Elimination of 3", "Elimination of 3, weights"}
+    for r in rows:
+        if "weights" not in r.method:
+            assert r.nonzeros[0] <= r.keep
+        assert r.cost > 0
+        assert 0 <= r.test[0] <= 30
+
+
+def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    variants = [Variant("LTH", LTH(rounds=1), 1, range(2)), Variant("dense", None, 1, range(2))]
+    monkeypatch.setattr(real_study, "variants", lambda: variants)
+    monkeypatch.setattr(real_study, "ELIMINATIONS", {})
+    table = tmp_path / "table.csv"
+    first, *others = jobs([TASK], 2, tmp_path, [])
+    assert len(others) == 3
+    append(first(), table)
+    left = list(jobs([TASK], 2, tmp_path, read_rows(table)))
+    assert len(left) == 3
+    for job in left:
+        append(job(), table)
+    rows = read_rows(table)
+    assert not list(jobs([TASK], 2, tmp_path, rows))
+    assert [(r.split, r.method, r.keep) for r in rows] == [
+        (0, "LTH", 6), (0, "LTH", 12), (0, "dense", 48),
+        (1, "LTH", 6), (1, "LTH", 12), (1, "dense", 48),
+    ]  # fmt: skip
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="must have the columns task, split"):
+        read_rows(table)
+
+
+def test_a_cost_pays_for_so_many_starts_and_the_choosing_part_alone_decides():
+    short = row("SNIP", 1, 2.0, [3, 5, 9, 1], [9, 8, 1, 10])
+    long = row("SNIP", 5, 10.0, [6, 7], [2, 3])
+    # One of the short starts, then two, then two of the long ones, too.
+    for cost, expected in ((2, 0.9), (5.9, 0.8), (6, 0.1), (100, 0.1)):
+        chosen = at_cost([short, long], cost)
+        assert chosen is not None
+        assert chosen.test == expected
+    assert at_cost([short], 1.9) is None
+    only_long = at_cost([long], 20)
+    assert only_long is not None
+    assert (only_long.test, only_long.starts, only_long.nonzeros, only_long.spent) == (
+        0.3,
+        2,
+        21,
+        20,
+    )
+    # As good by the choosing part: the cheaper one.
+    even = at_cost([row("SNIP", 5, 1.0, [9], [4]), short], 6)
+    assert even is not None
+    assert even.test == 0.4
+
+
+def test_starts_of_several_rows_are_joined_in_their_order():
+    later = row("SNIP", 1, 4.0, [7], [6])._replace(first=2)
+    (whole,) = joined([later, row("SNIP", 1, 1.0, [1, 2], [3, 4])])
+    assert (whole.choose, whole.test, whole.cost) == ((1, 2, 7), (3, 4, 6), 2.0)
+
+
+def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
+    rows = [
+        row("LTH", 1, 10.0, [5, 9], [4, 6]),
+        row("SNIP", 1, 1.0, [2] * 20 + [10], [1] * 20 + [10]),
+        row("GMP until 0.3", 5, 3.0, [8, 1, 3, 9], [7, 1, 1, 9]),
+        row("dense", 1, 30.0, [10], [10]),
+    ]
+    places = by_place(rows)
+    ((place, methods),) = places.items()
+    assert place == ("spam", 0, 8)
+    once, twice = chosen_at(methods, 1), chosen_at(methods, 2)
+    assert {n: (c.starts, c.test) for n, c in once.items()} == {
+        "LTH": (1, 0.4), "SNIP": (11, 0.1), "GMP until 0.3": (3, 0.7),
+    }  # fmt: skip
+    assert {n: (c.starts, c.test) for n, c in twice.items()} == {
+        "LTH": (2, 0.6), "SNIP": (21, 1.0), "GMP until 0.3": (4, 0.9),
+    }  # fmt: skip
+    assert [best_of_nine(c).method for c in (once, twice)] == ["LTH", "SNIP"]
+    assert real_tables.differences(places, "GMP until 0.3", 1)["spam"][1] == [pytest.approx(0.3)]
+
+
+def test_the_page_holds_what_the_results_say():
+    text = real_tables.PAGE.read_text()
+    known = real_tables.tables(real_tables.RESULTS)
+    assert "<!-- table: " in text
+    assert refreshed(text, known) == text, "run python benchmarks/real_tables.py"
