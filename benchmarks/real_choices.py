@@ -113,7 +113,7 @@ def chosen_at(methods: dict[str, list[Row]], times: float) -> dict[str, Chosen]:
     return {name: chosen for name, chosen in found.items() if chosen is not None}
 
 
-def best_of_nine(chosen: dict[str, Chosen]) -> Chosen | None:
-    """The one of the nine published methods that the choosing part prefers."""
-    nine = [chosen[name] for name in NINE if name in chosen]
-    return max(nine, key=lambda one: one.choose, default=None)
+def best_of(chosen: dict[str, Chosen], methods: Iterable[str]) -> Chosen | None:
+    """The one of several methods that the choosing part prefers."""
+    some = [chosen[name] for name in methods if name in chosen]
+    return max(some, key=lambda one: one.choose, default=None)

@@ -42,11 +42,11 @@ from prunelimits.training.live_units import without_dead_units
 LONG = 5
 """How many short trainings LTH takes, so how many times as long the others train."""
 FEW, MANY = 8, 32
-"""Starts of every method, and of LTH and of GMP by its best schedule."""
-UNTIL = (0.15, 0.3, 0.5, 0.7)
+"""Starts of every method, and of LTH and of GMP by one of the earlier schedules."""
+UNTIL = (0.05, 0.15, 0.3, 0.5, 0.7)
 """Shares of the training after which GMP's last round falls; published is 199 / 200."""
-BEST = 0.3
-"""The one that the choosing parts prefer."""
+BEST = 0.15
+"""The one of which more starts are trained."""
 ELIMINATIONS = {
     8: Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0),
 }

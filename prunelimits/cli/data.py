@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import FlagCreatePairsOff, arg
 
+from prunelimits.arguments import checked_number
 from prunelimits.cli.report import say
 from prunelimits.cli.tables import ColumnChoice, read_arrays, read_text
-from prunelimits.datasets import constant_columns, cubist_spiral, r_table
+from prunelimits.datasets import (
+    constant_columns,
+    cubist_spiral,
+    r_table,
+    standardised,
+    three_parts,
+)
+from prunelimits.models import MLP
 
+Pair = tuple[Tensor, Tensor]
 # Names under which arrays of an .npz file are taken, in this order.
 _PAIRS = (("x", "y"), ("x_train", "y_train"), ("data", "target"), ("inputs", "labels"))
 # Inputs whose deviations are further apart than this are worth standardising.
@@ -72,6 +82,47 @@ class OwnData:
         mean, deviation = x.double().mean(0), x.double().std(0, correction=0)
         mean, deviation = x[0].where(constant, mean), deviation.masked_fill(constant, 1.0)
         return ((x - mean) / deviation).float(), y
+
+    def set_aside(self, share: float, seed: int) -> tuple[Pair, Pair | None]:
+        """The rows to work with, and a share of all that nothing is computed from until the end.
+
+        Every class is in both. Inputs are standardised by the rows to work with, if at all.
+
+        Raises:
+            ValueError: If the share is out of its range or a class has too few rows, or as `read`.
+            OSError: If the file cannot be read.
+        """
+        if not share:
+            return self.read_standardised(), None
+        share = checked_number("--test", share, above=0, below=1)
+        x, y = self.read()
+        try:
+            parts = three_parts(x, y, choose=(1 - share) / 2, test=share, seed=seed)
+        except ValueError as error:
+            raise ValueError(f"{self.named}: {error}") from error
+        (first_x, first_y), (more_x, more_y), _ = parts
+        parts = parts._replace(train=(torch.cat([first_x, more_x]), torch.cat([first_y, more_y])))
+        train, _, test = standardised(parts) if self.standardise else parts
+        return train, test
+
+    @property
+    def named(self) -> str:
+        """The data, in an error."""
+        return "the Cubist Spiral" if self.data is None else f"--data {self.data}"
+
+
+def tell_test(model: MLP, nonzeros: int, test: Pair) -> None:
+    """Prints how a network that was found does on the rows that were set aside."""
+    x, y = test
+    with torch.no_grad():
+        logits = model(x)
+    labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    share = float((labels == y.long()).double().mean())
+    apart = 2 * math.sqrt(max(share * (1 - share), 0.25 / len(y)) / len(y))
+    say(
+        f"The network of {nonzeros} nonzeros has {share:.2%} on the {len(y):,} test rows, by which "
+        f"nothing was chosen (give or take {100 * apart:.1f} points for so many rows)"
+    )
 
 
 class _Table(NamedTuple):

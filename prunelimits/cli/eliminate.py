@@ -12,8 +12,13 @@ from typing import Annotated
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
-from prunelimits.cli.data import OwnData
-from prunelimits.cli.elimination_report import RoundBar, draw_elimination, print_elimination
+from prunelimits.cli.data import OwnData, tell_test
+from prunelimits.cli.elimination_report import (
+    RoundBar,
+    choose_eliminated,
+    draw_elimination,
+    print_elimination,
+)
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.report import say
 from prunelimits.elimination import (
@@ -85,6 +90,8 @@ class Eliminate(OwnData):
     """How networks are trained after something was removed."""
     held_out: float = 0.0
     """Share of the data on which the score is measured and nothing is trained."""
+    test: float = 0.0
+    """Share of the data set aside first: on it the network that was found is measured."""
     seed: int = 0
     """Decides initialisations, batches and held-out samples."""
     seeds: int = 1
@@ -104,7 +111,7 @@ class Eliminate(OwnData):
 
     def run(self) -> int:
         """Eliminates, and prints what was found."""
-        x, y = self.read_standardised()
+        (x, y), test = self.set_aside(self.test, self.seed)
         task = make_task(x, y, held_out=self.held_out, seed=self.seed)
         loss: Loss = task.loss
         initial = None if self.initial is None else load(self.initial)[0]
@@ -114,6 +121,8 @@ class Eliminate(OwnData):
             dense=self.dense.recipe(fitting.dense),
             recovery=self.recovery.recipe(fitting.recovery),
         )
+        if self.seeds != 1 and test is not None:
+            raise ValueError(f"--test is for one elimination, got --seeds {self.seeds}")
         if self.seeds != 1:
             return self._eliminate_seeds(task, loss, initial, method)
         for name, given in (("--workers", self.workers), ("--scheduler", self.scheduler)):
@@ -141,6 +150,9 @@ class Eliminate(OwnData):
                 on_round=bar.update,
             )
         print_elimination(result)
+        if test is not None and result.networks:
+            found = choose_eliminated(result, None)
+            tell_test(found.model, found.nonzeros, test)
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y))
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -105,6 +106,7 @@ class Gap(OwnData):
     def _run(self) -> int:
         study = self._study()
         (x, y), others = self._parts()
+        _tell_left_out(study, x, y)
         initial = None if self.initial is None else load(self.initial)[0]
         references = {path.stem: read_points(path, x, y) for path in self.compare}
         if self.data is None and initial is None:
@@ -152,8 +154,7 @@ class Gap(OwnData):
                 standardise=self.standardise,
             )  # fmt: skip
         except ValueError as error:
-            named = "the spiral" if self.data is None else f"--data {self.data}"
-            raise ValueError(f"{named}: {error}") from error
+            raise ValueError(f"{self.named}: {error}") from error
         constant = constant_columns(train[0]) if train[0].dim() == 2 else []
         if constant:
             numbers = ", ".join(str(column + 1) for column in constant[:12])
@@ -175,6 +176,22 @@ class Gap(OwnData):
             hidden_layers=self.hidden_layers,
             seed=self.seed,
         )
+
+
+def _tell_left_out(study: Study, x: Tensor, y: Tensor) -> None:
+    """Names the budgets that leave nothing to prune at a width."""
+    if x.dim() != 2:
+        return
+    classes = len(y.unique())
+    for width in study.widths:
+        layers = pairwise(study.network(width, x.shape[1], 1 if classes == 2 else classes))
+        weights = sum(d_in * d_out for d_in, d_out in layers)
+        above = [str(keep) for keep in study.budgets if keep >= weights]
+        if above:
+            say(
+                f"Width {width} has {weights:,} weights: nothing to prune for the budgets "
+                f"{', '.join(above)}"
+            )
 
 
 def method(name: str) -> AbstractPruner:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import OwnData
+from prunelimits.cli.data import OwnData, tell_test
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.progress import ProgressBar
@@ -76,6 +76,8 @@ class Search(OwnData):
     """A network saved by prunelimits: every training starts from it."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
+    test: float = 0.0
+    """Share of the data set aside first: on it the network that was found is measured."""
     margin: float = 0.0
     """A sample counts only with a logit beyond so many standard deviations of the logits."""
     shard_size: int = 512
@@ -102,7 +104,7 @@ class Search(OwnData):
     def run(self) -> int:
         """Searches, and prints what was found."""
         config = self._config()
-        x, y = self.read_standardised()
+        (x, y), test = self.set_aside(self.test, self.seed)
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (
@@ -125,6 +127,9 @@ class Search(OwnData):
                 on_progress=bar.update,
             )
         report.print_result(result)
+        if test is not None and result.most_accurate is not None:
+            found = report.choose(result, None)
+            tell_test(found.model, found.nonzeros, test)
         if self.pictures is not None:
             report.draw(result, self.pictures, points=(x, y))
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")

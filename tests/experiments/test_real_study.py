@@ -8,7 +8,7 @@ import pytest
 import real_study
 import real_tables
 from page_tables import refreshed
-from real_choices import at_cost, best_of_nine, by_place, chosen_at, joined
+from real_choices import NINE, at_cost, best_of, by_place, chosen_at, joined
 from real_study import Row, Variant, append, eliminated, jobs, read_rows, trained
 from real_tasks import RealTask
 
@@ -127,8 +127,8 @@ def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
     assert {n: (c.starts, c.test) for n, c in twice.items()} == {
         "LTH": (2, 0.6), "SNIP": (21, 1.0), "GMP until 0.3": (4, 0.9),
     }  # fmt: skip
-    assert [best_of_nine(c).method for c in (once, twice)] == ["LTH", "SNIP"]
-    assert real_tables.differences(places, "GMP until 0.3", 1)["spam"][1] == [pytest.approx(0.3)]
+    assert [best_of(c, NINE).method for c in (once, twice)] == ["LTH", "SNIP"]
+    assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.3)]
 
 
 def test_the_page_holds_what_the_results_say():

@@ -1,0 +1,83 @@
+"""`--test` of the commands that find networks: rows that nothing was chosen by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import prunelimits as pl
+from prunelimits.cli.data import OwnData
+from prunelimits.cli.eliminate import Eliminate, TrainingOptions
+from prunelimits.cli.search import Search
+from prunelimits.cli.show import Show
+from prunelimits.datasets import gaussians, three_parts
+from prunelimits.elimination import Elimination
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
+    monkeypatch.chdir(tmp_path)
+    x, y = gaussians(400, deviation=0.6)
+    x = 100 * x + 7
+    np.savez("data.npz", x=x.numpy(), y=y.numpy())
+    return x, y
+
+
+def told(capsys: pytest.CaptureFixture[str], rows: int) -> str:
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"on the {rows} test rows, by which nothing was chosen" in printed
+    return printed
+
+
+def accuracy_by_hand(file: str, x: Tensor, y: Tensor, share: float) -> float:
+    parts = three_parts(x, y, choose=(1 - share) / 2, test=share, seed=3)
+    used = torch.cat([parts.train[0], parts.choose[0]]).double()
+    test = (parts.test[0].double() - used.mean(0)) / used.std(0, correction=0)
+    model, _ = pl.load(file)
+    return float(((model(test.float())[:, 0] > 0) == (parts.test[1] == 1)).double().mean())
+
+
+def test_a_search_is_measured_on_rows_it_never_saw(
+    data: tuple[Tensor, Tensor], capsys: pytest.CaptureFixture[str]
+):
+    command = Search(
+        data=Path("data.npz"), test=0.25, seed=3, standardise=True, widths=(2, 2, 1),
+        learning_rates=(0.1,), schedules=("constant",), epochs=2, batch_size=20, target=0.8,
+    )  # fmt: skip
+    assert command.run() == 0
+    printed = told(capsys, 100)
+    assert Show(Path("search.sqlite"), model=Path("net.pt")).run() == 0
+    assert f"has {accuracy_by_hand('net.pt', *data, 0.25):.2%} on the" in printed
+
+
+def test_an_elimination_is_measured_on_rows_it_never_saw(
+    data: tuple[Tensor, Tensor], capsys: pytest.CaptureFixture[str]
+):
+    quick = TrainingOptions(epochs=1, batch_size=30)
+    command = Eliminate(
+        data=Path("data.npz"), test=0.2, seed=3, standardise=True, width=3, hidden_layers=1,
+        target=0.8, held_out=0.2, dense=quick, recovery=quick,
+        method=Elimination(networks=3, beam=3, tries=2, evolved=0),
+    )  # fmt: skip
+    assert command.run() == 0
+    printed = told(capsys, 80)
+    assert Show(Path("elimination.pt"), model=Path("net.pt")).run() == 0
+    assert f"has {accuracy_by_hand('net.pt', *data, 0.2):.2%} on the" in printed
+    with pytest.raises(ValueError, match="--test is for one elimination, got --seeds 2"):
+        Eliminate(data=Path("data.npz"), test=0.2, seeds=2).run()
+
+
+def test_shares_and_classes_that_leave_nothing_are_refused(data: tuple[Tensor, Tensor]):
+    own = OwnData(data=Path("data.npz"))
+    with pytest.raises(ValueError, match=r"--test must be above 0 and below 1, got 1\.5"):
+        own.set_aside(1.5, 0)
+    (x, y), none = own.set_aside(0, 0)
+    assert none is None
+    assert (len(x), len(y)) == (400, 400)
+    np.savez("data.npz", x=np.ones((9, 2)), y=np.r_[np.zeros(7), 1, 1])
+    with pytest.raises(ValueError, match=r"--data data\.npz: class 1 must have at least three"):
+        own.set_aside(0.2, 0)
