@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from prunelimits.arguments import checked_text, shown
 from prunelimits.masks import check_masks
 from prunelimits.models.mlp import MLP, check_widths
 from prunelimits.types import Masks, Params
@@ -54,6 +55,7 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
     """The network that JSON text describes, in float32; `source` names the text in errors.
 
     Raises:
+        TypeError: If `text` or `source` is no text.
         ValueError: If the text is not JSON or no network that `to_json` or a page wrote.
 
     Examples:
@@ -61,6 +63,9 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
         >>> model.widths, masks
         ((2, 3, 1), {})
     """
+    if not isinstance(text, str | bytes):
+        raise TypeError(f"text must be a JSON text, got {shown(text)}")
+    checked_text("source", source, absent=False)
     # A text nested deeply enough ends the parser's recursion instead.
     try:
         if isinstance(text, bytes):

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from prunelimits.arguments import checked_callable, checked_choice, checked_instance, shown
 from prunelimits.modes import differentiable, in_plain_modes
@@ -92,11 +93,16 @@ def params_of(model: nn.Module) -> Params:
     Sharded ones are gathered from all processes.
 
     Raises:
-        ValueError: If the module has none.
+        ValueError: If the module has none, or one without a shape yet.
     """
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     if not tensors:
         raise ValueError(f"model must have parameters, got {type(model).__name__} without any")
+    for name, value in tensors.items():
+        if isinstance(value, UninitializedParameter | UninitializedBuffer):
+            raise ValueError(
+                f"model must have its shapes: {name!r} is uninitialised, call the model once"
+            )
     return {name: _full(whole(value.detach())) for name, value in tensors.items()}
 
 

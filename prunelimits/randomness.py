@@ -27,7 +27,13 @@ _FEISTEL_ROUNDS = 8
 
 
 def mix(word: Words) -> Words:
-    """SplitMix64's finaliser of `word + golden ratio`, elementwise: a bijection of 64-bit words."""
+    """SplitMix64's finaliser of `word + golden ratio`, elementwise: a bijection of 64-bit words.
+
+    Raises:
+        TypeError: If `word` is not an array, or a scalar, of uint64.
+    """
+    if getattr(word, "dtype", None) != np.uint64:
+        raise TypeError(f"word must be an array of uint64, got {shown(word)}")
     # At least one dimension: numpy wraps arrays in silence, but warns where a scalar wraps.
     z = np.atleast_1d(word) + _GOLDEN
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -72,7 +78,13 @@ def seed_words(seeds: Sequence[int]) -> Words:
 
 
 def uniform(words: Words) -> NDArray[np.float64]:
-    """Numbers in [0, 1) with 53 random bits each, one for every word, after one more mixing."""
+    """Numbers in [0, 1) with 53 random bits each, one for every word, after one more mixing.
+
+    Raises:
+        TypeError: If `words` is not an array of uint64.
+    """
+    if getattr(words, "dtype", None) != np.uint64:
+        raise TypeError(f"words must be an array of uint64, got {shown(words)}")
     return (mix(words) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

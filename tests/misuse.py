@@ -27,9 +27,11 @@ import torch
 import torch._dynamo  # or an alarm interrupts its import, which leaves a broken half
 from torch import Tensor, nn
 
+from prunelimits.resuming import StoreError
 from prunelimits.types import Problem
 
 from .public_calls import PUBLIC_CALLS, resolve
+from .public_methods import PUBLIC_METHODS
 
 SECONDS = 10
 
@@ -94,8 +96,14 @@ ENDLESS = {"generations"}
 PARTS = {
     "problem": {"batches", "loss"},
     "params": {"masks"},
-    "model": {"masks", "params"},
-    "masks": {"survivors"},
+    "widths": {"params"},
+    "model": {"masks", "params", "keep", "optimizer", "train"},
+    "network": {"masks"},
+    # Entries that a kept run has and others that are asked for are told by their own names.
+    "recorded": {"belongs"},
+    "wanted": {"belongs"},
+    "content": {"path"},
+    "masks": {"survivors", "weights"},
     "shapes": {"flat"},
     "weights": {"params", "masks"},
 }
@@ -125,20 +133,28 @@ class Outcome(NamedTuple):
 
 
 def names() -> list[str]:
-    """The public names whose arguments are tried."""
-    return [name for name in PUBLIC_CALLS if name.removeprefix("prunelimits.") not in RECORDS]
+    """The public names and methods whose arguments are tried."""
+    functions = [name for name in PUBLIC_CALLS if name.removeprefix("prunelimits.") not in RECORDS]
+    return [*functions, *(f"prunelimits.{name}" for name in PUBLIC_METHODS)]
+
+
+def _case(name: str, folder: Path) -> tuple[Callable[..., object], dict[str, Any]]:
+    """A function or method, and valid arguments, both made anew."""
+    if method := PUBLIC_METHODS.get(name.removeprefix("prunelimits.")):
+        return method(_fresh(folder))
+    return resolve(name), PUBLIC_CALLS[name](_fresh(folder))
 
 
 def misuses(name: str, folder: Path) -> Iterator[Misuse]:
     """Every misuse of a public name; the calls are made anew each time they are called."""
-    function = resolve(name)
+    function, _ = _case(name, folder)
     short = name.rpartition(".")[2]
     for argument, parameter in inspect.signature(function).parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             continue
         if argument in FREE.get(short, ()):
             continue
-        valid = PUBLIC_CALLS[name](_fresh(folder)).get(argument, parameter.default)
+        valid = _case(name, folder)[1].get(argument, parameter.default)
         annotation = str(parameter.annotation)
         wrong, doubtful = _values(annotation, valid)
         if argument in ENDLESS:
@@ -147,8 +163,8 @@ def misuses(name: str, folder: Path) -> Iterator[Misuse]:
             for what, value in values.items():
 
                 def call(argument: str = argument, value: object = value) -> object:
-                    arguments = {**PUBLIC_CALLS[name](_fresh(folder)), argument: value}
-                    return function(**arguments)
+                    function, arguments = _case(name, folder)
+                    return function(**{**arguments, argument: value})
 
                 yield Misuse(argument, what, call, refused)
 
@@ -166,7 +182,9 @@ def outcome(misuse: Misuse) -> Outcome:
     except Exception as error:
         signal.alarm(0)
         text = f"{type(error).__name__}: {str(error)[:160]}"
-        told = isinstance(error, TypeError | ValueError | OSError | ImportError)
+        told = isinstance(
+            error, TypeError | ValueError | IndexError | OSError | ImportError | StoreError
+        )
         words = {misuse.argument, *PARTS.get(misuse.argument, ())}
         if told and any(re.search(rf"(?<![a-z]){word}(?![a-z])", str(error)) for word in words):
             return Outcome("named", text)
@@ -220,6 +238,9 @@ def _values(annotation: str, valid: Any) -> tuple[dict[str, object], dict[str, o
         doubtful |= {"-1": -1.0, "0": 0.0, "1e300": 1e300, "NumPy": np.float32(0.5), "int": 1}
     elif kind == "bool":
         wrong |= {"0": 0, "1": 1, "a tensor": torch.tensor(True)}
+    elif kind == "bytes":
+        del wrong["bytes"]
+        doubtful |= {"empty": b""}
     elif kind == "str" or "Path" in kind:
         del wrong["a text"]
         wrong |= {"an integer": 3}

@@ -18,12 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 import prunelimits as pl
-from prunelimits import experiments, limits, pruners, saving, search
+from prunelimits import exchange, experiments, limits, pruners, saving, search
 from prunelimits.connectivity.following.recording import Recorder
 from prunelimits.types import Masks, Params, Problem
 
@@ -41,6 +42,7 @@ ROOMS = (
     "masks",
     "models",
     "pruners",
+    "resuming",
     "saving",
     "scores",
     "search",
@@ -48,7 +50,7 @@ ROOMS = (
     "training",
     "viz",
 )
-MODULES = ("pareto", "quotas")
+MODULES = ("exchange", "pareto", "quotas", "randomness")
 
 # Public, and not to be called by itself.
 WITHOUT_A_CALL = {
@@ -61,7 +63,7 @@ WITHOUT_A_CALL = {
     "prunelimits.pruners.ModelPruner": "a protocol",
     "prunelimits.pruners.Rewind": "abstract",
     "prunelimits.pruners.SparseToSparse": "abstract",
-    "prunelimits.search.StoreError": "an exception",
+    "prunelimits.resuming.StoreError": "an exception",
     "prunelimits.search.WorkersLostError": "an exception",
     "prunelimits.training.AbstractEngine": "abstract",
     "prunelimits.sessions.PruningSession": "attach makes it",
@@ -96,7 +98,7 @@ def public_names() -> Iterator[str]:
     yield from homes.values()
     for name in MODULES:
         module = import_module(f"prunelimits.{name}")
-        for key, value in inspect.getmembers(module, inspect.isfunction):
+        for key, value in inspect.getmembers(module, callable):
             if value.__module__ == module.__name__ and not key.startswith("_"):
                 yield f"{module.__name__}.{key}"
 
@@ -804,6 +806,31 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "keep": 9,
         "loss": loss,
         "batches": [data()],
+    },
+    # Resuming and random numbers
+    "prunelimits.resuming.WriterLock": lambda folder: {"path": folder / "run.csv"},
+    "prunelimits.resuming.check_same": lambda _: {
+        "path": "run.csv",
+        "recorded": {"seed": 1},
+        "wanted": {"seed": 1},
+        "what": "study",
+    },
+    "prunelimits.resuming.digest": lambda _: {},
+    "prunelimits.resuming.source_of": lambda _: {"value": loss},
+    "prunelimits.resuming.write_whole": lambda folder: {
+        "content": b"1,2",
+        "path": folder / "run.csv",
+    },
+    "prunelimits.randomness.Permutation": lambda _: {"count": 10, "seed": 1},
+    "prunelimits.randomness.derive": lambda _: {"seed": 1},
+    "prunelimits.randomness.mix": lambda _: {"word": np.arange(3, dtype=np.uint64)},
+    "prunelimits.randomness.seed_words": lambda _: {"seeds": [1, 2]},
+    "prunelimits.randomness.uniform": lambda _: {"words": np.arange(3, dtype=np.uint64)},
+    # JSON
+    "prunelimits.exchange.to_json": lambda _: {"model": model(), "masks": masks()},
+    "prunelimits.exchange.from_json": lambda _: {
+        "text": exchange.to_json(model(), masks()),
+        "source": "a test",
     },
     # Saving
     "prunelimits.saving.save": lambda folder: {

@@ -13,25 +13,6 @@ import pytest
 from .misuse import misuses, names, outcome
 from .public_calls import NEEDS
 
-# Rooms whose doors are checked wholly.
-ROOMS = (
-    "datasets",
-    "elimination",
-    "enumeration",
-    "experiments",
-    "limits",
-    "masks",
-    "models",
-    "pareto",
-    "pruners",
-    "quotas",
-    "saving",
-    "scores",
-    "search",
-    "training",
-    "viz",
-)
-
 # Calls that may end otherwise, by argument and value, and why.
 EXCEPTIONS = {
     # What the network or the loss itself says of what does not fit it passes through as it is.
@@ -69,10 +50,12 @@ EXCEPTIONS = {
     # What the system or a reader says, which names the file.
     ("path", "a folder"),
     ("content", "bytes"),
+    ("text", "bytes"),
+    ("text", "a text"),
 }
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name.split(".")[1] in ROOMS])
+@pytest.mark.parametrize("name", names())
 def test_whatever_is_wrong_with_an_argument_is_told_by_its_name(name: str, tmp_path: Path):
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])

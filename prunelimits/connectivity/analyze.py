@@ -71,7 +71,7 @@ def analyze(
         (4, 2, 1, (1, 1, 1))
     """
     if not isinstance(network, Mapping):
-        return _analyze_model(trace(network, masks, inputs, unknown))
+        return _analyze_model(trace(network, masks, inputs, unknown, argument="network"))
     refuse_model_arguments(masks, inputs)
     for name, matrix in network.items():
         if len(matrix.shape) > 2:
@@ -118,7 +118,7 @@ def effective_sparsity(
         reach = sparse_reach(chain)
         left = [effective_matrix(w, reach, depth).nnz for depth, w in enumerate(chain.weights)]
         return 1 - sum(left) / sum(w.shape[0] * w.shape[1] for w in chain.weights)
-    return model_sparsity(trace(network, masks, inputs, unknown))
+    return model_sparsity(trace(network, masks, inputs, unknown, argument="network"))
 
 
 def model_sparsity(traced: Traced) -> float:

@@ -56,8 +56,8 @@ def chain_layers(named: Mapping[str, _HasShape]) -> list[ChainLayer]:
     return layers
 
 
-def check_finite(params: Params, masks: Masks) -> None:
-    """Raises if a parameter that the masks keep is NaN or infinite.
+def check_finite(params: Params, masks: Masks, argument: str) -> None:
+    """Raises if a parameter of `argument` that the masks keep is NaN or infinite.
 
     Raises:
         ValueError: If one is; the message names it.
@@ -65,7 +65,9 @@ def check_finite(params: Params, masks: Masks) -> None:
     for name, value in params.items():
         kept = value[masks[name].to(value.device)] if name in masks else value
         if not kept.isfinite().all():
-            raise ValueError(f"parameters that are kept must be finite, {name!r} is not")
+            raise ValueError(
+                f"{argument}: parameters that are kept must be finite, {name!r} is not"
+            )
 
 
 def whole_masks(params: Params, masks: Masks | None) -> Masks:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from prunelimits.arguments import checked_flag
+from prunelimits.arguments import checked_flag, checked_instance
 from prunelimits.connectivity.cutting import cut_modules, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
@@ -84,8 +84,7 @@ def compact(
           )
         )
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    checked_instance("model", model, nn.Module, "a torch.nn.Module")
     checked_flag("keep_constants", keep_constants)
     traced = trace(model, masks, inputs, unknown)
     if keep_constants:

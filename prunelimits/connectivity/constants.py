@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from prunelimits.arguments import checked_callable, checked_choice, checked_tensors, shown
 from prunelimits.connectivity.chain import ChainLayer, chain_layers, check_finite, whole_masks
 from prunelimits.connectivity.dense_chain import dense_effective_masks, live_units
 from prunelimits.connectivity.folding import fold_model
@@ -70,16 +71,18 @@ def fold_constants(
         >>> masks["0.bias"]
         tensor([False, False])
     """
+    checked_callable("activation", activation, "an elementwise function of a tensor")
     if isinstance(network, nn.Module | ExportedProgram):
         return _fold_module(network, masks, inputs, unknown)
-    params = network
+    params = checked_tensors("network", network)
+    checked_choice("unknown", unknown, ("sound", "refuse"))
     layers = chain_layers(params)
     missing = [layer.weight for layer in layers if layer.bias is None]
     if missing:
-        raise ValueError(f"params must have a bias in every layer, got none beside {missing}")
+        raise ValueError(f"network must have a bias in every layer, got none beside {missing}")
     masks = whole_masks(params, masks)
     params = apply({name: value.detach() for name, value in params.items()}, masks)
-    check_finite(params, masks)
+    check_finite(params, masks, "network")
     live = live_units(layers, masks, biases=False)
     folded, kept = dict(params), dict(masks)
     constant = torch.zeros_like(params[layers[0].weight][..., 0, :])
@@ -90,15 +93,25 @@ def fold_constants(
         folded[bias] = params[bias] + moved
         kept[bias] = masks[bias] | (moved != 0)
         # What is live adds nothing here; without this, 0 times an infinite value would be NaN.
-        constant = activation(folded[bias]).masked_fill(live[depth + 1], 0)
+        constant = _constants(activation, folded[bias]).masked_fill(live[depth + 1], 0)
     kept = dense_effective_masks(layers, kept, keep_constants=False)
     return apply(folded, kept), kept
+
+
+def _constants(activation: Callable[[Tensor], Tensor], biases: Tensor) -> Tensor:
+    """What units give whose inputs are all zero."""
+    constants: object = activation(biases)
+    if not isinstance(constants, Tensor) or constants.shape != biases.shape:
+        raise TypeError(
+            f"activation must return a tensor of the shape it is given, got {shown(constants)}"
+        )
+    return constants
 
 
 def _fold_module(
     model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown
 ) -> tuple[Params, Masks]:
-    folded, kept = fold_model(trace(model, masks, inputs, unknown))
+    folded, kept = fold_model(trace(model, masks, inputs, unknown, argument="network"))
     own = like_parameters(model, folded)
     return own, {name: mask.to(own[name].device) for name, mask in kept.items()}
 

@@ -125,7 +125,10 @@ def checked_kept(widths: tuple[int, ...], kept: Iterable[int]) -> list[int]:
         raise TypeError(f"kept must be integers, one a layer, got {shown(kept)}")
     numbers = list(kept)
     if len(numbers) != len(widths) - 1:
-        raise ValueError(f"kept must have {len(widths) - 1} numbers, one a layer, got {numbers}")
+        raise ValueError(
+            f"kept must have one number for each of the {len(widths) - 1} layers of widths, "
+            f"got {shown(numbers)}"
+        )
     for layer, ((d_in, d_out), number) in enumerate(zip(pairwise(widths), numbers, strict=True)):
         checked_integer(f"kept[{layer}]", number, 0)
         if number > d_in * d_out:

@@ -73,7 +73,7 @@ def effective_masks(
     checked_flag("keep_constants", keep_constants)
     if isinstance(network, Mapping):
         return _effective_chain(network, masks, inputs, keep_constants=keep_constants)
-    traced = trace(network, masks, inputs, unknown)
+    traced = trace(network, masks, inputs, unknown, argument="network")
     flow = find_flow(traced.network, traced.parameters.masks)
     return flow_masks(traced.network, flow, keep_constants=keep_constants)
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer, checked_number
+from prunelimits.arguments import (
+    checked_callable,
+    checked_integer,
+    checked_number,
+    checked_tensors,
+    shown,
+)
 from prunelimits.connectivity.analyze import effective_sparsity as measured_sparsity
 from prunelimits.connectivity.analyze import model_sparsity
 from prunelimits.connectivity.following.model import Inputs, Model
 from prunelimits.connectivity.trace import trace
-from prunelimits.masks import top
+from prunelimits.masks import check_bools, top
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
 
@@ -86,11 +93,24 @@ def prune_to_effective(
 def _masks_at(
     scores: Mapping[str, Tensor] | Callable[[int], Masks], weights: int | None
 ) -> tuple[Callable[[int], Masks], int]:
-    if not isinstance(scores, Mapping):
-        if weights is None:
-            raise ValueError("weights is needed with a function: how many weights there are")
-        return scores, checked_integer("weights", weights, 0)
-    if weights is not None:
-        raise ValueError("weights belong to a function, and scores are given")
-    ranked = scores
-    return lambda keep: top(ranked, keep), sum(score.numel() for score in scores.values())
+    if isinstance(scores, Mapping):
+        if weights is not None:
+            raise ValueError("weights belong to a function, and scores are given")
+        ranked = checked_tensors("scores", scores)
+        return lambda keep: top(ranked, keep), sum(score.numel() for score in ranked.values())
+    prune = checked_callable(
+        "scores", scores, "tensors by name, or a function from a number of weights to masks"
+    )
+    if weights is None:
+        raise ValueError("weights is needed with a function: how many weights there are")
+    total = checked_integer("weights", weights, 0)
+
+    def masks_at(keep: int) -> Masks:
+        masks: object = prune(keep)
+        if not isinstance(masks, dict):
+            raise TypeError(f"scores must return masks by name, got {shown(masks)}")
+        named = cast("Masks", masks)
+        check_bools(named)
+        return named
+
+    return masks_at, total

@@ -30,10 +30,17 @@ class ModelParameters:
     aliases: dict[str, str]
 
 
-def model_parameters(model: nn.Module | ExportedProgram, masks: Masks | None) -> ModelParameters:
+def model_parameters(
+    model: nn.Module | ExportedProgram, masks: Masks | None, argument: str = "model"
+) -> ModelParameters:
     """The parameters of a model with its masks; without masks, zeros are the mask.
 
     With masks, a name that is absent is kept whole, beside what `torch.nn.utils.prune` pruned.
+
+    Args:
+        model: The model.
+        masks: Name -> bool tensor.
+        argument: What the caller knows the model as, for messages.
 
     Raises:
         ValueError: If a mask names no parameter or has another shape, or a kept parameter is not
@@ -45,7 +52,7 @@ def model_parameters(model: nn.Module | ExportedProgram, masks: Masks | None) ->
         named = [(use.name, use.parameter) for use in uses_of(model)]
     else:
         pruned, named = dict[str, Tensor](), list(model.named_parameters())
-    _check_kinds(named)
+    _check_kinds(named, argument)
     first: dict[int, str] = {}
     aliases: dict[str, str] = {}
     values: Params = {}
@@ -65,24 +72,25 @@ def model_parameters(model: nn.Module | ExportedProgram, masks: Masks | None) ->
     if masks is None:
         whole = {name: mask & (values[name] != 0) for name, mask in whole.items()}
     values = apply(values, whole)
-    check_finite(values, whole)
+    check_finite(values, whole, argument)
     return ModelParameters(values, whole, aliases)
 
 
-def _check_kinds(named: Iterable[tuple[str, nn.Parameter]]) -> None:
+def _check_kinds(named: Iterable[tuple[str, nn.Parameter]], argument: str) -> None:
     """Raises if a parameter holds no numbers of its own."""
     for name, parameter in named:
         if isinstance(parameter, nn.UninitializedParameter):
             raise ValueError(
-                f"model must have its shapes: {name!r} is uninitialised, call the model once"
+                f"{argument} must have its shapes: {name!r} is uninitialised, call the model once"
             )
         if parameter.is_meta:
             raise ValueError(
-                f"model must hold data: {name!r} is on the meta device, use to_empty and load it"
+                f"{argument} must hold data: {name!r} is on the meta device, "
+                "use to_empty and load it"
             )
         if parameter.is_complex() or parameter.is_quantized or parameter.layout != torch.strided:
             raise ValueError(
-                f"model must have dense real parameters: {name!r} is {parameter.dtype}, "
+                f"{argument} must have dense real parameters: {name!r} is {parameter.dtype}, "
                 f"{parameter.layout}"
             )
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from torch import nn
 from torch.export import ExportedProgram
 
-from prunelimits.arguments import checked_choice
+from prunelimits.arguments import checked_choice, shown
 from prunelimits.connectivity.following.model import Inputs, Model, follow
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.plain import plain_chain
@@ -37,7 +37,14 @@ class Traced:
         return Traced(self.network, model_parameters(model, masks))
 
 
-def trace(model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown = "sound") -> Traced:
+def trace(
+    model: Model,
+    masks: Masks | None,
+    inputs: Inputs,
+    unknown: Unknown = "sound",
+    *,
+    argument: str = "model",
+) -> Traced:
     """Follows the model's forward pass in evaluation mode; the model stays as it is.
 
     Args:
@@ -45,6 +52,7 @@ def trace(model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown = 
         masks: Name -> bool of its parameters. None: zeros are the mask.
         inputs: An example of what it is called with.
         unknown: Whether an operation without a rule is assumed to do the worst, or refused.
+        argument: What the caller knows the model as, for messages.
 
     Raises:
         ValueError: If the model cannot be exported, has an operation without a rule that is to be
@@ -55,8 +63,9 @@ def trace(model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown = 
     if masks is not None:
         check_bools(masks)
     if not isinstance(model, nn.Module | ExportedProgram):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    parameters = model_parameters(model, masks)
+        also = " or an MLP's masks by name" if argument == "network" else ""
+        raise TypeError(f"{argument} must be a torch.nn.Module{also}, got {shown(model)}")
+    parameters = model_parameters(model, masks, argument)
     network = None
     if isinstance(model, nn.Module):
         network = plain_chain(model, inputs, parameters.aliases)

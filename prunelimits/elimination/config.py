@@ -94,6 +94,12 @@ class Elimination:
         object.__setattr__(self, name, value)
 
     def recipes(self, samples: int) -> Recipes:
-        """Both trainings for so many samples: those given, or where none is, one that fits."""
+        """Both trainings for so many samples: those given, or where none is, one that fits.
+
+        Raises:
+            TypeError: If `samples` is not an integer.
+            ValueError: If it is below 1.
+        """
+        samples = checked_integer("samples", samples, 1)
         fitting = fitting_recipes(samples)
         return Recipes(self.dense or fitting.dense, self.recovery or fitting.recovery)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from prunelimits.arguments import shown
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.settling import narrowed
 from prunelimits.masks import count, with_biases
-from prunelimits.models import MLP
+from prunelimits.models import MLP, check_widths
 from prunelimits.types import Masks
 
 Stage: TypeAlias = Literal["dense", "units", "parameters", "evolution"]
@@ -90,8 +92,22 @@ class EliminatedNetwork:
 
         Args:
             widths: Those of the starting network.
+
+        Raises:
+            TypeError: If `widths` are no sequence of integers.
+            ValueError: If the starting network cannot have had them.
         """
-        return self.network.member(0, widths)
+        own = self.network
+        widths = check_widths(widths)
+        least = [own.widths[0], *(int(unit.max()) + 1 for unit in own.units), own.widths[-1]]
+        fits = len(widths) == len(least) and all(map(operator.ge, widths, least))
+        if not fits or (widths[0], widths[-1]) != (least[0], least[-1]):
+            raise ValueError(
+                f"widths must be those of the starting network, with {len(least) - 2} hidden "
+                f"layers, {least[0]} inputs, {least[-1]} outputs and every unit of this one, "
+                f"got {shown(widths)}"
+            )
+        return own.member(0, widths)
 
 
 @dataclass(frozen=True, eq=False)

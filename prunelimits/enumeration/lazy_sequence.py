@@ -17,6 +17,7 @@ from prunelimits.arguments import (
     checked_integer,
     checked_integers,
     checked_tensor,
+    shown,
 )
 
 Element = TypeVar("Element")
@@ -126,7 +127,9 @@ class LazySequence(Sequence[Element]):
         position = checked_integer("index", index)
         rank = position + self.count if position < 0 else position
         if not 0 <= rank < self.count:
-            raise IndexError(f"index {position} is out of range for {self.count} elements")
+            raise IndexError(
+                f"index {shown(position)} is out of range for {shown(self.count)} elements"
+            )
         return next(self.elements(range(rank, rank + 1)))
 
     def __iter__(self) -> Iterator[Element]:
@@ -156,7 +159,9 @@ class LazySequence(Sequence[Element]):
             checked_integer("stop", stop)
         rank = self.rank(value)
         if rank not in range(self.count)[start:stop]:
-            raise ValueError(f"the element has rank {rank}, outside the slice {start}:{stop}")
+            raise ValueError(
+                f"value has rank {shown(rank)}, not from start {shown(start)} to stop {shown(stop)}"
+            )
         return rank
 
     def __bool__(self) -> bool:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from prunelimits.arguments import checked_generator, checked_integer
+from prunelimits.arguments import checked_generator, checked_size
 from prunelimits.enumeration.burnside import count_networks, count_networks_by_nonzeros
 from prunelimits.enumeration.chains import Chains
 from prunelimits.enumeration.eligible_counts import Used
@@ -187,10 +187,10 @@ class ModelMasks(LazySequence[Masks]):
             generator: Where randomness comes from; without one, a fresh generator seeded 0.
 
         Raises:
-            ValueError: If `n` is negative or the space is empty.
+            ValueError: If `n` is negative or above 2^31 - 1, or the space is empty.
             MemoryError: If there is a filter and tables are too large.
         """
-        n = checked_integer("n", n, 0)
+        n = checked_size("n", n, 0)
         checked_generator("generator", generator)
         if self.count == 0:
             raise ValueError(f"there is nothing to draw from in {self!r}")

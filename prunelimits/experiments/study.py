@@ -141,20 +141,37 @@ class Study:
             ValueError: If the study has none.
         """
         if name not in self.names:
-            raise ValueError(f"method must be one of {', '.join(self.names)}, got {name!r}")
+            raise ValueError(f"name must be one of {', '.join(self.names)}, got {shown(name)}")
         return self.methods[self.names.index(name)]
 
     def network(self, width: int, inputs: int = 2, outputs: int = 1) -> tuple[int, ...]:
         """The widths of the networks of one hidden width.
 
+        Raises:
+            TypeError: If a number is not an integer.
+            ValueError: If one is below 1.
+
         Examples:
             >>> Study().network(16)
             (2, 16, 16, 16, 1)
         """
-        return (inputs, *[width] * self.hidden_layers, outputs)
+        width = checked_size("width", width)
+        ends = checked_size("inputs", inputs), checked_size("outputs", outputs)
+        return (ends[0], *[width] * self.hidden_layers, ends[1])
 
     def runs(self, inputs: int = 2, outputs: int = 1) -> Iterator[Run]:
-        """Every run on data of so many inputs and outputs, narrow networks first."""
+        """Every run on data of so many inputs and outputs, narrow networks first.
+
+        Raises:
+            TypeError: If a number is not an integer.
+            ValueError: If one is below 1.
+        """
+        # Here, not when the first run is asked for.
+        checked_size("inputs", inputs)
+        checked_size("outputs", outputs)
+        return self._runs(inputs, outputs)
+
+    def _runs(self, inputs: int, outputs: int) -> Iterator[Run]:
         for width, name in product(sorted(self.widths), self.names):
             layers = pairwise(self.network(width, inputs, outputs))
             weights = sum(d_in * d_out for d_in, d_out in layers)

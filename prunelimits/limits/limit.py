@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_instance
+from prunelimits.arguments import checked_callable, checked_instance, checked_number
 from prunelimits.limits.checks import check_dtype, checked_names, checked_seed, masks_of
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState
@@ -102,7 +102,13 @@ class PruningLimit:
         return len(self.magnitudes)
 
     def rescaled(self, factor: float) -> Prediction:
-        """The published prediction for weights `factor` times as large in the same landscape."""
+        """The published prediction for weights `factor` times as large in the same landscape.
+
+        Raises:
+            TypeError: If `factor` is not a number.
+            ValueError: If it is below 0 or above 1e100.
+        """
+        factor = checked_number("factor", factor, least=0, most=1e100)
         return published_prediction(self.spectrum, factor * self.magnitudes, self.epsilon)
 
 

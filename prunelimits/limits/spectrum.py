@@ -77,8 +77,17 @@ class Spectrum:
 
         The error is that of the probes' random directions. That of too few Lanczos steps is not
         in it; it is none for polynomials of degree below twice the steps, so none for the trace.
+
+        Raises:
+            TypeError: If `function` cannot be called, or returns no tensor of its shape.
         """
-        values = (self.weights * function(self.nodes)).sum(1)
+        checked_callable("function", function, "an elementwise function of a tensor")
+        images: object = function(self.nodes)
+        if not isinstance(images, Tensor) or images.shape != self.nodes.shape:
+            raise TypeError(
+                f"function must return a tensor of the shape it is given, got {shown(images)}"
+            )
+        values = (self.weights * images).sum(1)
         error = 0.0
         if not self.exact:
             count = len(values)

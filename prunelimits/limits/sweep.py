@@ -71,7 +71,13 @@ class PruningSweep:
         return self.removed_weights.double() / self.weights
 
     def removed_within(self, epsilon: float) -> float:
-        """The largest fraction up to which the training loss has risen by at most `epsilon`."""
+        """The largest fraction up to which the training loss has risen by at most `epsilon`.
+
+        Raises:
+            TypeError: If `epsilon` is not a number.
+            ValueError: If it is below 0.
+        """
+        epsilon = checked_number("epsilon", epsilon, least=0)
         rise = self.train.loss - self.train.loss[0]
         return self._last(rise <= epsilon)
 
@@ -88,7 +94,12 @@ class PruningSweep:
         """The largest fraction up to which the test accuracy has fallen by at most this much.
 
         Without an argument it is the published code's second number, by a tenth of a point.
+
+        Raises:
+            TypeError: If `accuracy` is not a number.
+            ValueError: If it is not in [0, 1], or the sweep has no test data.
         """
+        accuracy = checked_number("accuracy", accuracy, least=0, most=1)
         return self._last(self._test_accuracy() >= self._test_accuracy()[0] - accuracy)
 
     def _test_accuracy(self) -> Tensor:

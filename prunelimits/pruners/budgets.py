@@ -46,6 +46,7 @@ def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) 
         >>> divide(masks, 12), divide(masks, 12, scope="uniform")
         (tensor([12]), tensor([8, 4]))
     """
+    check_bools(masks)
     sizes = {name: int(mask.sum()) for name, mask in masks.items()}
     floors = {name: min(floor, size) for name, size in sizes.items()}
     if checked_integer("keep", keep, 0) > sum(sizes.values()):

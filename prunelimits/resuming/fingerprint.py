@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import shown
+from prunelimits.arguments import checked_instance, checked_path, checked_text, shown
 from prunelimits.resuming.errors import StoreError
 from prunelimits.resuming.numbers import tensor_bytes
 from prunelimits.resuming.source import source_of
@@ -124,12 +124,13 @@ def check_same(
     A list and a tuple of the same are the same, since files often have only one of them.
 
     Args:
-        path: Of the file.
+        path: Of the file; None: it is in memory.
         recorded: What it says, entry by entry.
         wanted: What is asked for.
         what: What the file keeps, such as "search".
 
     Raises:
+        TypeError: If an argument is of another kind.
         StoreError: If an entry differs or is there on one side only; the message says which.
 
     Examples:
@@ -138,6 +139,10 @@ def check_same(
         ...
         prunelimits.resuming.errors.StoreError: s.sqlite belongs to another search (seed is 0, asked for 1): ask for the same, or use another store
     """  # noqa: E501
+    for argument, entries in (("recorded", recorded), ("wanted", wanted)):
+        checked_instance(argument, entries, Mapping, "a mapping of entries by name")
+    checked_text("what", what, absent=False)
+    file = None if path is None else checked_path("path", path)
     differences: list[str] = []
     for name in [*wanted, *(name for name in recorded if name not in wanted)]:
         ours, theirs = _plain(wanted.get(name)), _plain(recorded.get(name))
@@ -149,7 +154,7 @@ def check_same(
         differences.append(f"{name} is {there}, asked for {here}")
     if differences:
         raise StoreError(
-            f"{path} belongs to another {what} ({'; '.join(differences)}): "
+            f"{file} belongs to another {what} ({'; '.join(differences)}): "
             "ask for the same, or use another store"
         )
 

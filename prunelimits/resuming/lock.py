@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from prunelimits.arguments import checked_path
 from prunelimits.resuming.errors import StoreError
 
 
@@ -23,6 +24,10 @@ class WriterLock:
     Args:
         path: The file to write to; it need not exist, its folder must.
 
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If it is empty or has a null character.
+
     Examples:
         >>> import tempfile
         >>> table = Path(tempfile.mkdtemp(), "gap.csv")
@@ -35,7 +40,7 @@ class WriterLock:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = checked_path("path", path)
         self._connection: sqlite3.Connection | None = None
 
     def acquire(self) -> None:

@@ -16,6 +16,8 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+from prunelimits.arguments import checked_instance, checked_path
+
 # Where there are no file locks to tell, a temporary file is abandoned after so many seconds.
 _ABANDONED_AFTER = 3600
 # A file's name has at most 255 bytes; the rest is for what a temporary file's name adds to it.
@@ -39,6 +41,8 @@ def write_whole(content: bytes, path: str | os.PathLike[str]) -> None:
         path: Where to; an existing file is replaced.
 
     Raises:
+        TypeError: If `content` is not bytes, or `path` no path.
+        ValueError: If `path` is empty or has a null character.
         OSError: If the file cannot be written; then `path` is as it was. It names `path`.
 
     Examples:
@@ -48,11 +52,12 @@ def write_whole(content: bytes, path: str | os.PathLike[str]) -> None:
         >>> file.read_bytes(), len(list(file.parent.iterdir()))
         (b'1,2', 1)
     """
-    target = Path(os.path.realpath(path))
+    checked_instance("content", content, bytes, "bytes")
+    target = Path(os.path.realpath(checked_path("path", path)))
     try:
         before = _status(target)
         if before is not None and stat.S_ISDIR(before.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise IsADirectoryError(errno.EISDIR, "the path is that of a folder")
         if before is not None and not stat.S_ISREG(before.st_mode):
             target.write_bytes(content)
             return

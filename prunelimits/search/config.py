@@ -16,6 +16,7 @@ from prunelimits.arguments import (
     checked_integers,
     checked_number,
     checked_sequence,
+    shown,
 )
 from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_ranks import Order
@@ -199,7 +200,13 @@ class SearchConfig:
             TypeError: If the text describes something else.
             ValueError: If it does, or is no JSON.
         """
-        values: dict[str, Any] = json.loads(text)
+        checked_instance("text", text, str, "a JSON text")
+        try:
+            values: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"text must be JSON, got {shown(text)}: {error}") from error
+        if not isinstance(values, dict) or not isinstance(values.get("recipes"), list):
+            raise ValueError(f"text must describe a search and its recipes, got {shown(text)}")
         values["recipes"] = tuple(Recipe(**recipe) for recipe in values["recipes"])
         return cls(**values)
 

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
 
-from prunelimits.arguments import checked_choice, checked_integer, checked_integers, shown
+from prunelimits.arguments import (
+    checked_choice,
+    checked_integer,
+    checked_integers,
+    checked_size,
+    shown,
+)
 from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_ranks import Order
@@ -58,9 +64,10 @@ class StructuredWidths:
         """The networks by rank.
 
         Raises:
-            ValueError: If there are more than ten million.
+            TypeError: If a number is not an integer.
+            ValueError: If one is below 1, or there are more than ten million networks.
         """
-        return _space(self, inputs, outputs)
+        return _space(self, *_checked_ends(inputs, outputs))
 
     def __str__(self) -> str:
         return "choices of widths"
@@ -131,11 +138,14 @@ class MasksOf:
         """The networks by rank.
 
         Raises:
+            TypeError: If a number is not an integer.
             ValueError: If `inputs` and `outputs` are not those of `widths`.
         """
+        inputs, outputs = _checked_ends(inputs, outputs)
         if (inputs, outputs) != (self.widths[0], self.widths[-1]):
             raise ValueError(
-                f"widths must start with {inputs} and end with {outputs} for this data, "
+                f"widths must start with {inputs} and end with {outputs}, inputs and outputs of "
+                "this data, "
                 f"got {self.widths}"
             )
         return _space(self, inputs, outputs)
@@ -180,7 +190,13 @@ class EveryWidths:
         return max((max(space.widths[1:-1]) for space in self.family(inputs, outputs)), default=0)
 
     def family(self, inputs: int, outputs: int) -> list[ModelMasks]:
-        """The networks of each of the widths."""
+        """The networks of each of the widths.
+
+        Raises:
+            TypeError: If a number is not an integer.
+            ValueError: If one is below 1.
+        """
+        inputs, outputs = _checked_ends(inputs, outputs)
         return every_widths(
             self.max_nonzeros,
             d_in=inputs,
@@ -193,9 +209,10 @@ class EveryWidths:
         """The networks by rank.
 
         Raises:
-            ValueError: If there are too many widths to count their networks.
+            TypeError: If a number is not an integer.
+            ValueError: If one is below 1, or there are too many widths to count their networks.
         """
-        return _space(self, inputs, outputs)
+        return _space(self, *_checked_ends(inputs, outputs))
 
     def __str__(self) -> str:
         return "networks of every widths"
@@ -206,8 +223,25 @@ def _keep_hidden_layers(phase: StructuredWidths | EveryWidths) -> None:
     object.__setattr__(phase, "hidden_layers", layers)
 
 
+def _checked_ends(inputs: int, outputs: int) -> tuple[int, int]:
+    return checked_size("inputs", inputs), checked_size("outputs", outputs)
+
+
 Phase: TypeAlias = StructuredWidths | MasksOf | EveryWidths
 """What one phase of a search goes through."""
+
+
+def checked_phase(name: str, value: object) -> Phase:
+    """`value`, if it describes a phase.
+
+    Raises:
+        TypeError: If it does not.
+    """
+    if not isinstance(value, StructuredWidths | MasksOf | EveryWidths):
+        raise TypeError(
+            f"{name} must be a StructuredWidths, MasksOf or EveryWidths, got {shown(value)}"
+        )
+    return value
 
 
 def phase_to_json(phase: Phase) -> str:

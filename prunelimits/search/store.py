@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from prunelimits.arguments import checked_file, checked_flag
 from prunelimits.resuming import StoreError, WriterLock, check_same
 from prunelimits.search.database import Database
+from prunelimits.search.description import check_description, unfolded
 from prunelimits.search.rows import counted
 from prunelimits.search.shard import Candidate, ShardResult
-from prunelimits.search.spaces import Phase, phase_from_json, phase_to_json
+from prunelimits.search.spaces import Phase, checked_phase, phase_from_json, phase_to_json
 
 
 class Store:
@@ -56,15 +56,18 @@ class Store:
         """Records what the store is for, or checks that it is for just that.
 
         Raises:
+            TypeError: If `description` is not JSON texts by name.
+            ValueError: If a text is no JSON.
             StoreError: If the store is for something else; the message says what differs.
         """
+        check_description(description)
         if not self.description():
             with self._db.errors(), self._db.transaction():
                 for entry in description.items():
                     self._db.insert("description", *entry)
         with self._db.errors():
-            recorded = _flat(self.description())
-        check_same(self.path, recorded, _flat(description), "search")
+            recorded = unfolded(self.description())
+        check_same(self.path, recorded, unfolded(description), "search")
 
     def description(self) -> dict[str, str]:
         """What `describe` recorded."""
@@ -77,6 +80,7 @@ class Store:
         Raises:
             StoreError: If the store holds another phase of this number.
         """
+        phase = checked_phase("phase", phase)
         with self._db.errors(), self._db.transaction():
             begun = {old.number: old for old in self.phases()}.get(phase.number)
             if begun is None:
@@ -102,6 +106,7 @@ class Store:
 
     def finished(self, phase: Phase) -> set[int]:
         """The shards of a phase that are done."""
+        phase = checked_phase("phase", phase)
         with self._db.errors():
             rows = self._db.rows("shards", "WHERE phase = ?", phase.number)
             return {counted(shard) for _, shard, *_ in rows}
@@ -180,12 +185,16 @@ class Store:
 
     def best(self, phase: Phase) -> list[Candidate]:
         """The most accurate network of every size, by ascending size."""
+        phase = checked_phase("phase", phase)
         with self._db.errors():
             rows = self._db.rows("best", "WHERE phase = ? ORDER BY nonzeros", phase.number)
             return [Candidate(n, c, counted(rank), *rest) for _, n, c, rank, *rest in rows]
 
     def shards(self, phase: Phase) -> Iterator[tuple[int, NDArray[np.int32]]]:
         """Finished shards in order: which one, and its correct samples as one row of numbers."""
+        return self._shards(checked_phase("phase", phase))
+
+    def _shards(self, phase: Phase) -> Iterator[tuple[int, NDArray[np.int32]]]:
         where = "WHERE phase = ? ORDER BY length(shard), shard"
         with self._db.errors():
             for _, shard, correct, *_ in self._db.rows("shards", where, phase.number):
@@ -218,15 +227,3 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _flat(description: dict[str, str]) -> dict[str, str]:
-    """The description with JSON objects unfolded, so that a difference can be named."""
-    result: dict[str, str] = {}
-    for name, value in description.items():
-        content = json.loads(value)
-        if isinstance(content, dict):
-            result |= {key: json.dumps(part) for key, part in content.items()}
-        else:
-            result[name] = value
-    return result

@@ -200,5 +200,6 @@ def _check_none(asked: Mapping[str, Any]) -> None:
     given = [name for name, value in asked.items() if value is not None and value != ()]
     if given:
         raise ValueError(
-            f"masks leave no choice of {' and '.join(given)}: they are held as they are"
+            f"pruner is masks, which leave no choice of {' and '.join(given)}: "
+            "they are held as they are"
         )

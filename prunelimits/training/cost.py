@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer
+from prunelimits.arguments import checked_instance, checked_integer, shown
 from prunelimits.training.ensemble import MLPEnsemble
 
 _MOST = 2**63 - 1
@@ -27,7 +27,18 @@ class Cost(NamedTuple):
     operations: Tensor
 
     def plus(self, other: Cost) -> Cost:
-        """Both one after the other."""
+        """Both one after the other.
+
+        Raises:
+            TypeError: If `other` is no `Cost`.
+            ValueError: If it is of another number of members.
+        """
+        checked_instance("other", other, Cost, "a Cost")
+        if other.operations.shape != self.operations.shape:
+            raise ValueError(
+                f"other must be the cost of {len(self.operations)} members, "
+                f"got {shown(other.operations)}"
+            )
         return Cost(
             self.parameter_samples + other.parameter_samples, self.operations + other.operations
         )

@@ -206,7 +206,9 @@ class MLPEnsemble:
         """
         index = checked_integer("index", index)
         if not -len(self) <= index < len(self):
-            raise IndexError(f"index must be below {len(self)}, the number of members, got {index}")
+            raise IndexError(
+                f"index must be below {len(self)}, the number of members, got {shown(index)}"
+            )
         params = {name: value[index] for name, value in self.params.items()}
         model = MLP.from_params(self.widths, params)
         return model, {name: mask[index].clone() for name, mask in self.masks.items()}

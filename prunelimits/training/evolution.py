@@ -17,7 +17,6 @@ from prunelimits.arguments import (
     checked_integer,
     checked_number,
     checked_size,
-    checked_tensor,
 )
 from prunelimits.masks import rows, unflatten
 from prunelimits.models import parameter_shapes
@@ -86,8 +85,6 @@ def evolve(
         True
     """
     checked_instance("ensemble", ensemble, MLPEnsemble, "an MLPEnsemble")
-    checked_tensor("x", x)
-    checked_tensor("y", y)
     generations = checked_integer("generations", generations, 0)
     population = checked_size("population", population, 4)
     step = checked_number("step", step, above=0)

@@ -15,6 +15,7 @@ from prunelimits.datasets import Parts
 from prunelimits.models import MLP, leading_block
 from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
+from prunelimits.resuming.numbers import tensor_bytes
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import Loss
 from prunelimits.types import Params
@@ -200,8 +201,9 @@ def _numbers(initial: MLP | None) -> list[Tensor]:
 
 
 def _digest(tensors: Iterable[Tensor]) -> str:
-    digest = hashlib.sha256()
+    """SHA-256 of tensors. Kept runs know their data by it, so it stays beside `resuming.digest`."""
+    result = hashlib.sha256()
     for tensor in tensors:
-        digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        result.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+        result.update(tensor_bytes(tensor))
+    return result.hexdigest()

@@ -121,7 +121,12 @@ def test_wider_networks_lose_their_paths():
 @pytest.mark.parametrize(
     ("widths", "kept", "error", "message"),
     [
-        ((2, 2, 2), (1,), ValueError, r"kept must have 2 numbers, one a layer, got \[1\]"),
+        (
+            (2, 2, 2),
+            (1,),
+            ValueError,
+            r"kept must have one number for each of the 2 layers",
+        ),
         ((2, 2, 2), (1, 5), ValueError, r"kept\[1\] must be between 0 and 4, got 5"),
         ((2, 2, 2), (1, -1), ValueError, r"kept\[1\] must be at least 0, got -1"),
         ((2, 2, 2), (1, 0.5), TypeError, r"kept\[1\] must be an integer, got 0.5"),

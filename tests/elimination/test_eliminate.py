@@ -19,6 +19,7 @@ from prunelimits.elimination import (
 )
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.goal import Goal
+from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.rounds import Rounds
 from prunelimits.elimination.state import EliminationState
 from prunelimits.masks import count, nonzero_masks, with_biases
@@ -412,3 +413,38 @@ def test_networks_far_larger_than_the_smallest_are_left_behind_when_parameters_b
     state = rounds.next(state)
     assert state.losing_units is None
     assert list(state.waiting) == [15]
+
+
+@pytest.mark.parametrize("target", [0.85, None])
+def test_a_network_that_falls_out_of_reach_by_losing_units_stays_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, target: float | None
+):
+    data = EliminationData.of(X, Y, None, START, None)
+    method = dataclasses.replace(QUICK, slack=0.1)
+    start = MLPEnsemble(START, method.networks, seed=0)
+    goal = Goal(target, None if target else 1)
+    rounds = Rounds(method, trainer.Trainer(data, 0, None), goal, 0, start, trained=False)
+    before = rounds.next(EliminationState())
+    reach = before.rounds[0].score if target is None else target
+    train, trained = trainer.Trainer.train, list[NetworkStack]()
+
+    def with_other_scores(*arguments):
+        result = train(*arguments)
+        # Below what is reached, within the slack, and above.
+        score = torch.tensor([-0.2, -0.05, 0.05, 0.2])[torch.arange(len(result.networks)) % 4]
+        trained.append(dataclasses.replace(result.networks, score=reach + score.double()))
+        return result._replace(networks=trained[-1])
+
+    def members(networks: NetworkStack | None) -> set[tuple[int, int]]:
+        if networks is None:
+            return set()
+        return set(zip(networks.origin.tolist(), networks.nonzeros().tolist(), strict=True))
+
+    monkeypatch.setattr(trainer.Trainer, "train", with_other_scores)
+    after = rounds.next(before)
+    (smaller,) = trained
+    fallen = set(smaller.origin[smaller.score < reach - 0.1].tolist())
+    assert fallen
+    expected = {pair for pair in members(before.losing_units) if pair[0] in fallen}
+    expected |= {pair for pair in members(smaller) if pair[0] not in fallen}
+    assert members(after.losing_units) | members(after.lost_units) == expected

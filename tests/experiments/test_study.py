@@ -118,5 +118,5 @@ def test_bad_types():
 def test_methods_by_name():
     study = Study()
     assert study.method("GMP") == pruners.GMP()
-    with pytest.raises(ValueError, match=r"method must be one of LTH, GMP, .*, got 'Snip'"):
+    with pytest.raises(ValueError, match=r"name must be one of LTH, GMP, .*, got 'Snip'"):
         study.method("Snip")

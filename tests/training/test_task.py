@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -140,3 +141,12 @@ def test_numpy_numbers_are_numbers():
     plain = make_task(X, Y, held_out=0.5, seed=3)
     numpy = make_task(X, Y, held_out=np.float32(0.5), seed=np.int64(3))
     assert numpy.fingerprint() == plain.fingerprint()
+
+
+def test_kept_runs_know_their_data_by_shapes_dtypes_and_numbers():
+    task = make_task(X, Y, held_out=0.5)
+    expected = sha256()
+    for value in (task.x, task.y, task.measure_x, task.measure_y):
+        expected.update(repr((tuple(value.shape), value.dtype)).encode())
+        expected.update(value.numpy().tobytes())
+    assert task.fingerprint() == expected.hexdigest()

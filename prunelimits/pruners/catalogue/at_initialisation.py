@@ -277,7 +277,9 @@ class Dense(AtInit):
     def budget(self, masks: Masks, keep: int) -> Tensor:
         """See `AbstractPruner.budget`; an error for any other than all weights."""
         if keep != count(masks):
-            raise ValueError(f"keep must be all {count(masks)} weights for Dense, got {keep}")
+            raise ValueError(
+                f"keep must be all {count(masks)} weights for Dense, got {shown(keep)}"
+            )
         return super().budget(masks, keep)
 
     def scores(

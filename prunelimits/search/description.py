@@ -1,0 +1,40 @@
+"""What a store says that it is for: JSON texts by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from prunelimits.arguments import shown
+
+
+def check_description(description: object) -> None:
+    """Raises if a description is not JSON texts by name.
+
+    Raises:
+        TypeError: If it is another kind of value.
+        ValueError: If a text is no JSON.
+    """
+    entries: Any = description
+    if not isinstance(description, Mapping) or not all(
+        isinstance(part, str) for entry in entries.items() for part in entry
+    ):
+        raise TypeError(f"description must be JSON texts by name, got {shown(description)}")
+    for name, text in entries.items():
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"description[{name!r}] must be JSON, got {shown(text)}") from error
+
+
+def unfolded(description: dict[str, str]) -> dict[str, str]:
+    """The description with JSON objects unfolded, so that a difference can be named."""
+    result: dict[str, str] = {}
+    for name, value in description.items():
+        content = json.loads(value)
+        if isinstance(content, dict):
+            result |= {key: json.dumps(part) for key, part in content.items()}
+        else:
+            result[name] = value
+    return result
