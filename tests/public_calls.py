@@ -305,6 +305,12 @@ def written_table(folder: Path) -> Path:
     return folder / "runs.csv"
 
 
+def part_of_a_study(folder: Path) -> Path:
+    path = folder / "part.csv"
+    experiments.run_study(study(), *data(), table=path)
+    return path
+
+
 def train(network: nn.Module, masks: Masks) -> None:
     """Ten steps of SGD that keep to the masks, for `lottery_ticket`."""
     with torch.inference_mode(False), torch.enable_grad():
@@ -483,6 +489,16 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.datasets.tiny_imagenet": lambda folder: {"folder": tiny_imagenet_folder(folder)},
     # Elimination
+    "prunelimits.elimination.eliminate_seeds": lambda _: {
+        **named(data()),
+        "method": elimination(),
+        "seeds": [0],
+        "nonzeros": 12,
+    },
+    "prunelimits.experiments.merge_tables": lambda folder: {
+        "parts": [part_of_a_study(folder)],
+        "table": folder / "whole.csv",
+    },
     "prunelimits.elimination.EliminatedNetwork": lambda _: vars(
         search.eliminate(*data(), elimination(), nonzeros=12).networks[0]
     ).copy(),
@@ -920,6 +936,10 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.search.combinatorial_search": lambda _: {
         "config": configuration(),
         **named(data()),
+    },
+    "prunelimits.search.merge_stores": lambda folder: {
+        "parts": [search_store(folder)],
+        "store": folder / "whole.sqlite",
     },
     "prunelimits.search.make_task": lambda _: {**named(data()), "held_out": 0.25},
     "prunelimits.search.read_result": lambda folder: {

@@ -57,6 +57,8 @@ INTERNAL = {
     "ModelPruner": "a protocol",
     "MLP.activations": "computes as forward does",
     "MLP.forward": "torch's layers check what they are given, as in any module",
+    "Store.absorb": "merge_stores calls it with stores that are open",
+    "Store.rows_of": "absorb calls it",
     "Store.add": "the search's driver calls it with a result of its own",
     "StateKeeper.note": "Lanczos calls it after a step",
 }

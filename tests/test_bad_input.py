@@ -50,6 +50,7 @@ EXCEPTIONS = {
     # What the system or a reader says, which names the file.
     ("path", "a folder"),
     ("content", "bytes"),
+    ("parts", "a dict"),
     ("text", "bytes"),
     ("text", "a text"),
 }

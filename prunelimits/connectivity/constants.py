@@ -74,7 +74,7 @@ def fold_constants(
     checked_callable("activation", activation, "an elementwise function of a tensor")
     if isinstance(network, nn.Module | ExportedProgram):
         return _fold_module(network, masks, inputs, unknown)
-    params = checked_tensors("network", network)
+    params = dict(checked_tensors("network", network))
     checked_choice("unknown", unknown, ("sound", "refuse"))
     layers = chain_layers(params)
     missing = [layer.weight for layer in layers if layer.bias is None]

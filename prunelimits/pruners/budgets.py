@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunelimits import quotas
 from prunelimits.arguments import checked_integer, shown
-from prunelimits.masks import count, top
+from prunelimits.masks import check_bools, count, top
 from prunelimits.types import Masks
 
 Scope: TypeAlias = Literal["global", "uniform", "erk", "igq", "smart_ratio"]

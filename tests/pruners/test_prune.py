@@ -158,7 +158,7 @@ def test_the_generator_decides_and_is_advanced():
 def test_dense_prunes_nothing():
     assert all(mask.all() for mask in prune(mlp(), Dense(), keep=47).values())
     assert masks.count(prune(mlp(), Dense(), sparsity=0.0)) == 47
-    with pytest.raises(ValueError, match="keep must be all 47 weights for Dense, got 46"):
+    with pytest.raises(ValueError, match="keep must be all 47 weights of masks, got 46"):
         prune(mlp(), Dense(), keep=46)
 
 

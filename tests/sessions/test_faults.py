@@ -171,10 +171,10 @@ def test_rounds_that_never_came_are_told_once_the_session_is_given_up(pruner: An
     [
         (Magnitude(), {"keep": 5, "every": 3}, "every and start are for methods that act during"),
         (Magnitude(), {"keep": 5, "start": 3}, "every and start are for methods that act during"),
-        ({}, {"loss": functional.cross_entropy}, "masks leave no choice of loss"),
-        ({}, {"batches": [(torch.zeros(1, 4), torch.zeros(1))]}, "masks leave no choice of batch"),
-        ({}, {"ignore": ["0"]}, "masks leave no choice of ignore"),
-        ({}, {"steps": 3}, "masks leave no choice of steps"),
+        ({}, {"loss": functional.cross_entropy}, "leave no choice of loss"),
+        ({}, {"batches": [(torch.zeros(1, 4), torch.zeros(1))]}, "leave no choice of batch"),
+        ({}, {"ignore": ["0"]}, "leave no choice of ignore"),
+        ({}, {"steps": 3}, "leave no choice of steps"),
         (GMP(), {"keep": 5, "steps": 9, "start": 9}, "start must be from 0 to 8"),
     ],
 )

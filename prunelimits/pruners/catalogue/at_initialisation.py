@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from prunelimits import scores as score
+from prunelimits.arguments import shown
 from prunelimits.masks import count, flatten
 from prunelimits.pruners.at_init import AtInit
 from prunelimits.pruners.budgets import Scope
@@ -277,9 +278,7 @@ class Dense(AtInit):
     def budget(self, masks: Masks, keep: int) -> Tensor:
         """See `AbstractPruner.budget`; an error for any other than all weights."""
         if keep != count(masks):
-            raise ValueError(
-                f"keep must be all {count(masks)} weights for Dense, got {shown(keep)}"
-            )
+            raise ValueError(f"keep must be all {count(masks)} weights of masks, got {shown(keep)}")
         return super().budget(masks, keep)
 
     def scores(
