@@ -78,6 +78,7 @@ def _ranked(products: Tensor, allowed: Tensor) -> Tensor:
     """For `(groups, outputs, inputs)`: from the place within the output, ties by the product."""
     inputs = products.shape[-1]
     order = products.masked_fill(~allowed, -1).argsort(dim=-1, descending=True, stable=True)
-    places = torch.empty_like(order).scatter(-1, order, torch.arange(inputs).expand_as(order))
+    ranks = torch.arange(inputs, device=order.device).expand_as(order)
+    places = torch.empty_like(order).scatter(-1, order, ranks)
     share = products / (2 * products.amax().clamp(min=torch.finfo(products.dtype).tiny))
     return (inputs - 1 - places + share) / inputs
