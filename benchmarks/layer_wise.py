@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits import pruners
-from prunelimits.pruners import AbstractPruner, LearnedMask
+from prunelimits.pruners import AbstractPruner
 from prunelimits.scores.refit import refit
 
 SAMPLES = 4096
@@ -52,7 +52,7 @@ def layer(size: int) -> tuple[nn.Linear, Tensor]:
 
 def pruned(model: nn.Linear, x: Tensor, pruner: AbstractPruner, keep: int) -> tuple[Tensor, Tensor]:
     """The mask and the weights that are left."""
-    if isinstance(pruner, LearnedMask):
+    if isinstance(pruner, pruners.OBC | pruners.SparseGPT):
         found = pruners.prune_with_weights(model, pruner, keep=keep, batches=[(x, x)])
         return found.masks["weight"], found.params["weight"]
     masks = pruners.prune(model, pruner, keep=keep, batches=[(x, x)])

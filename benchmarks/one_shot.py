@@ -29,7 +29,7 @@ from torch.nn import functional
 
 import prunelimits as pl
 from prunelimits import datasets, pruners
-from prunelimits.pruners import AbstractPruner, LearnedMask
+from prunelimits.pruners import AbstractPruner
 from prunelimits.types import Masks, Params
 
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
@@ -53,7 +53,7 @@ TASKS = {
     "digits": Task(datasets.digits, (64, 64, 32, 10), 36),
     "mnist_5k": Task(datasets.mnist_5k, (784, 64, 32, 10), 18),
 }
-METHODS: dict[str, AbstractPruner] = {
+BEFORE: dict[str, AbstractPruner] = {
     "Random, ERK": pruners.Random(scope="erk"),
     "SNIP": pruners.SNIP(),
     "GraSP": pruners.GraSP(),
@@ -63,9 +63,13 @@ METHODS: dict[str, AbstractPruner] = {
     "PHEW": pruners.PHEW(),
     "NPB": pruners.NPB(),
     "NPB, alpha=0.5": pruners.NPB(alpha=0.5),
+}
+DURING: dict[str, AbstractPruner] = {
     "SET": pruners.SET(),
     "RigL": pruners.RigL(),
     "GMP": pruners.GMP(),
+}
+AFTER: dict[str, AbstractPruner] = {
     "Magnitude": pruners.Magnitude(),
     "Magnitude, uniform": pruners.Magnitude(scope="uniform"),
     "LAMP": pruners.LAMP(),
@@ -80,6 +84,9 @@ METHODS: dict[str, AbstractPruner] = {
     "CHITA": pruners.CHITA(),
     "CHITA, one matrix": pruners.CHITA(renew=False),
 }
+METHODS = BEFORE | DURING | AFTER
+# When the masks of a method are final, as a share of the training.
+FINAL = {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
 
 
 class Split(NamedTuple):
@@ -123,7 +130,7 @@ def train(
     split: Split,
     epochs: int,
     seed: int,
-    pruner: AbstractPruner | Masks | None = None,
+    method: str | Masks | None = None,
     sparsity: float | None = None,
 ) -> Measured:
     """Trains in place; the best epoch by the images held out, the earliest of equals."""
@@ -133,15 +140,15 @@ def train(
     steps = epochs * math.ceil(len(x) / BATCH)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     session = None
-    if isinstance(pruner, AbstractPruner):
+    if isinstance(method, str):
+        now = method in BEFORE
         session = pl.attach(
-            pruner, model, optimizer, sparsity=sparsity, loss=functional.cross_entropy,
-            batches=[(x, y)] if not pruner.until else [],
-            **({"steps": steps} if pruner.until else {}),
+            METHODS[method], model, optimizer, sparsity=sparsity, steps=None if now else steps,
+            loss=functional.cross_entropy if now else None, batches=[(x, y)] if now else [],
             generator=torch.Generator().manual_seed(seed),
         )  # fmt: skip
-    elif pruner is not None:
-        session = pl.attach(pruner, model, optimizer)
+    elif method is not None:
+        session = pl.attach(method, model, optimizer)
     best = Measured(0, -1.0, -1.0)
     for epoch in range(1, epochs + 1):
         for part in torch.randperm(len(x), generator=generator).split(BATCH):
@@ -149,8 +156,7 @@ def train(
             functional.cross_entropy(model(x[part]), y[part]).backward()
             session.step() if session else optimizer.step()
             rates.step()
-        # A method that prunes in training has its sparsity at the end alone.
-        done = not isinstance(pruner, AbstractPruner) or epoch > pruner.until * epochs
+        done = not isinstance(method, str) or epoch > FINAL.get(method, 0) * epochs
         held_out = accuracy(model, split.held_out)
         if (done or epoch == epochs) and held_out > best.held_out:
             best = Measured(epoch, held_out, accuracy(model, split.test))
@@ -170,7 +176,7 @@ def after_training(
     batches = [split.train]
     arguments = {"sparsity": sparsity, "loss": functional.cross_entropy, "batches": batches}
     params: Params = {name: value.detach() for name, value in dense.named_parameters()}
-    if isinstance(pruner, LearnedMask):
+    if isinstance(pruner, pruners.OBC | pruners.SparseGPT | pruners.CHITA):
         masks, params = pruners.prune_with_weights(dense, pruner, **arguments)
     else:
         masks = pl.prune(dense, pruner, **arguments)
@@ -196,10 +202,10 @@ def rows(task: Task, seed: int, done: set[tuple[str, float, int]]) -> object:
                 continue
             keep = round((1 - sparsity) * sum(p.numel() for p in dense.parameters() if p.dim() > 1))
             pruned = math.nan
-            if pruner.category == "dense to sparse" and not pruner.until:
+            if name in AFTER:
                 pruned, found = after_training(dense, task, split, seed, pruner, sparsity)
             else:
-                found = train(fresh(task, seed), split, task.epochs, seed, pruner, sparsity)
+                found = train(fresh(task, seed), split, task.epochs, seed, name, sparsity)
             yield (name, sparsity, seed, keep, pruned, *found)
 
 
