@@ -15,6 +15,7 @@ import torch
 import prunelimits as pl
 from prunelimits.connectivity import analyze
 from prunelimits.viz import play
+from prunelimits.viz.pages.records import BEST_KNOWN, records
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -235,3 +236,61 @@ def test_what_does_not_fit_is_refused():
         play(pl.MLP((2, 4, 4)), None, (x, y))
     with pytest.raises(TypeError, match=r"data must be a pair of tensors \(x, y\), got int"):
         play(data=3)  # type: ignore[arg-type]
+
+
+def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_path: Path):
+    tab = open_page(play(), fragment="#epochs=5&hidden=4&batch=16")
+    table = tmp_path / "own.csv"
+    rows = [f"{i % 7},{i // 7},{'<b>yes</b>' if i % 7 > 3 else 'no'}" for i in range(70)]
+    table.write_text("\n".join(["a,b,label", *rows]))
+    tab.set_input_files("#table", table)
+    tab.wait_for_function("document.getElementById('message').textContent.includes('own.csv')")
+    assert '70 points, columns standardised; classes 0: "<b>yes</b>", 1: "no"' in tab.inner_text(
+        "#message"
+    )
+    assert tab.input_value("[name=data]") == "given"
+    tab.click("#run")
+    wait_for_epoch(tab, 5)
+    rest(tab)
+    assert value(tab, "accuracy") > 60
+    table.write_text("1,2\n")
+    tab.set_input_files("#table", table)
+    tab.wait_for_function("document.getElementById('message').textContent.includes('line 1 has 2')")
+    # What was there goes on.
+    tab.click("#run")
+    wait_for_epoch(tab, 10)
+
+
+def test_a_table_stands_beside_the_records(open_page: Callable[..., Tab], rest):
+    known = records()
+    folder = Path(__file__).parents[2] / "examples/networks"
+    for place, target in enumerate(("95", "995")):
+        name = f"cubist-spiral-{target}-{BEST_KNOWN[place]}-*.pt"
+        assert any(
+            pl.masks.count(pl.load(file)[1]) == BEST_KNOWN[place] for file in folder.glob(name)
+        )
+        sizes = [row["nonzeros"][place] for row in known if row["nonzeros"][place] is not None]
+        assert min(sizes) == sizes[-1] == BEST_KNOWN[place]
+    model, masks = pl.load(next(folder.glob("cubist-spiral-95-18-margin-*.pt")))
+    tab = open_page(play(model, masks), fragment="#test=0&lr=0.00001&l2=0&epochs=1")
+    rest(tab)
+    rows = tab.locator("#records tbody tr")
+    assert rows.count() == len(known) + 1
+    # The network of the record, brought along, is at the record and no better.
+    assert rows.last.inner_text().split("\t")[0] == "You, in this visit"
+    assert rows.last.locator("td").first.inner_text() == "18"
+    assert "fewer than the paper's search, from the best start known" in tab.inner_text("#standing")
+
+
+def test_a_decision_is_shown_without_its_certainty(open_page: Callable[..., Tab], rest):
+    tab = open_page(play(), fragment=SMALL)
+    rest(tab)
+    colours = """() => {
+      const canvas = document.querySelector(".shade");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    assert tab.evaluate(colours) > 10
+    tab.check("#hard")
+    rest(tab)
+    assert tab.evaluate(colours) <= 2

@@ -14,6 +14,7 @@ from prunelimits.masks import check_masks
 from prunelimits.models import MLP
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.types import Masks
+from prunelimits.viz.pages.records import KnownNetworks
 from prunelimits.viz.subnetwork import subnetwork
 
 Data: TypeAlias = tuple[Tensor, Tensor]
@@ -70,6 +71,7 @@ class PlayContent(TypedDict):
     settings: dict[str, str | int | float | list[int]]
     network: EncodedNetwork | None
     data: EncodedData | None
+    records: list[KnownNetworks]
 
 
 def checked(model: MLP, data: Data | None) -> Data | None:

@@ -26,7 +26,7 @@ CORE = (
     *("network", "reach", "core/random", "core/recipe", "core/start", "core/gradient"),
     *("core/training", "core/selection", "core/quotas", "core/schedules", "core/curvature"),
     *("core/scores", "core/pruning", "core/during", "core/elimination"),
-    *("core/paths", "core/datasets"),
+    *("core/paths", "core/datasets", "core/table"),
 )
 _PARTS = (
     *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),
@@ -38,7 +38,7 @@ SESSION = (*CORE, "play/settings", "play/session")
 _WORKER = (*SESSION, "play/worker")
 _PLAY = (
     *dict.fromkeys((*SESSION, *_PARTS)),
-    *("play/curves", "play/controls", "play/story", "play/main"),
+    *("play/curves", "play/controls", "play/records", "play/story", "play/main"),
 )
 _NOTEBOOK_HEIGHT = 760
 

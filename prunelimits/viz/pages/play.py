@@ -11,6 +11,7 @@ from prunelimits.types import Masks
 from prunelimits.viz.pages.content import Data, PlayContent, encode_data, encode_network
 from prunelimits.viz.pages.frames import Network, named_network
 from prunelimits.viz.pages.page import Page
+from prunelimits.viz.pages.records import records
 
 _MOST_LAYERS = 5
 _MOST_WIDTH = 16
@@ -84,6 +85,7 @@ def play(
         "settings": settings,
         "network": None if model is None else encode_network("", model, masks, None),
         "data": encode_data(points),
+        "records": records(),
     }
     return Page(content)
 

@@ -20,6 +20,7 @@ const palette = {
   zero: "",
   ink: "",
   grey: "",
+  hard: false, // whether a decision is painted without its certainty
   shades: new Uint32Array(2 * SHADES + 1), // as canvases store a pixel, from -1 to 1
 
   /** Reads the colours of the theme and palette in force. */
@@ -87,7 +88,13 @@ const CERTAINTY = Int16Array.from({ length: 2 * STEEP * STEPS + 1 }, (_, i) => {
 /** Paints the image of the decision: the probability of class 1 less that of class 0. */
 function paintDecision(canvas, logits) {
   const { pixels, show } = imageOf(canvas, logits.length);
-  const { shades } = palette;
+  const { shades, hard } = palette;
+  if (hard) {
+    // A logit of zero is class 0.
+    for (let i = 0; i < logits.length; i++) pixels[i] = shades[logits[i] > 0 ? 2 * SHADES : 0];
+    show();
+    return;
+  }
   for (let i = 0; i < logits.length; i++) {
     const logit = Math.max(-STEEP, Math.min(STEEP, logits[i] || UNDECIDED));
     pixels[i] = shades[CERTAINTY[Math.round((logit + STEEP) * STEPS)]];

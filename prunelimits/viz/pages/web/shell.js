@@ -20,6 +20,10 @@ class Shell {
       root.dataset.palette = target.value;
       this.recolour();
     });
+    listen("hard", "change", ({ target }) => {
+      palette.hard = target.checked;
+      this.recolour();
+    });
     listen("print", "click", () => window.print());
     listen("file", "change", ({ target }) => this.#openFile(target));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());

@@ -47,7 +47,6 @@ class Controls {
   #change(name, value) {
     if (settingText(value) === settingText(this.settings[name])) return;
     this.settings[name] = value;
-    this.settings.keep = Math.min(this.settings.keep, this.most);
     this.show();
     if (LIVE.includes(name)) this.page.set();
     else if (PRUNING.includes(name)) this.page.noteSettings();
@@ -63,6 +62,7 @@ class Controls {
   /** Shows the settings as they are. */
   show() {
     const { settings, form, budget } = this;
+    settings.keep = Math.min(settings.keep, this.most);
     for (const field of form.querySelectorAll("[name]")) {
       field.value = settingText(settings[field.name]);
     }

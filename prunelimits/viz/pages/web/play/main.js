@@ -1,5 +1,7 @@
 // The playground that lives: a form, a training in a worker, and the network as it is by now.
 
+const MOST_BYTES = 5_000_000;
+
 class PlayPage extends Shell {
   open(content) {
     document.title = content.title;
@@ -10,6 +12,7 @@ class PlayPage extends Shell {
     const start = { ...defaultSettings(), ...content.settings };
     if (this.points) document.querySelector("option[value=given]").hidden = false;
     this.curves = new Curves();
+    this.records = new Records(content.records);
     this.worker = new Worker(
       URL.createObjectURL(
         new Blob([document.getElementById("worker").textContent], { type: "text/javascript" }),
@@ -51,9 +54,46 @@ class PlayPage extends Shell {
     listen("step", "click", () => this.#tell({ kind: "step", epochs: 0 }));
     listen("epoch", "click", () => this.#tell({ kind: "step", epochs: 1 }));
     listen("restart", "click", () => this.begin());
+    listen("table", "change", ({ target }) => {
+      this.#readTable(target.files[0]);
+      target.value = "";
+    });
+    const page = document.documentElement;
+    page.addEventListener("dragover", (event) => event.preventDefault());
+    page.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.#readTable(event.dataTransfer.files[0]);
+    });
     listen("speed", "change", ({ target }) => {
       this.#tell({ kind: "speed", rate: Number(target.value) });
     });
+  }
+
+  /** The reader's own data, or a network, from a file. */
+  async #readTable(file) {
+    if (!file) return;
+    try {
+      if (file.size > MOST_BYTES) throw new Error(`it has more than ${number(MOST_BYTES)} bytes`);
+      const text = await file.text();
+      if (/^\s*\{/.test(text)) {
+        this.load(networkFromJson(text, file.name));
+        this.say("");
+        return;
+      }
+      const { points, labels } = readTable(text);
+      this.points = points;
+      document.querySelector("option[value=given]").hidden = false;
+      this.settings.data = "given";
+      this.settings.batch = Math.min(this.settings.batch, Math.max(1, Math.floor(points.length / 10)));
+      this.controls.show();
+      this.begin();
+      this.say(
+        `${file.name}: ${number(points.length)} points, columns standardised; classes ` +
+          `${labels.map((label, i) => `${i}: ${shortened(label)}`).join(", ")}.`,
+      );
+    } catch (error) {
+      this.say(`${file.name}: ${error.message}.`);
+    }
   }
 
   #tell(message) {
@@ -130,6 +170,7 @@ class PlayPage extends Shell {
     if (this.fresh) this.#open(view, values, kept);
     else view.follow(values, kept);
     this.curves.add(points);
+    this.records.note(this.settings, points);
     this.running = news.running;
     const test = this.curves.points.at(-1)?.test;
     view.root.querySelector("[data-count=test] .value").textContent = test
@@ -185,7 +226,7 @@ class PlayPage extends Shell {
 
   /** Sets a method and a budget, and prunes. */
   choose(method, keep) {
-    Object.assign(this.settings, { method, keep: Math.min(keep, this.controls.most) });
+    Object.assign(this.settings, { method, keep });
     this.controls.show();
     this.prune();
   }

@@ -114,9 +114,10 @@ class Session {
   /** Measures, for the curves. */
   note() {
     const { network, train, test, epoch } = this;
-    const point = { epoch, train: measure(network, train), test: null, weights: 0 };
+    const point = { epoch, train: measure(network, train), test: null, weights: 0, nonzeros: 0 };
     if (test.size > 0) point.test = measure(network, test);
     point.weights = keptWeights(network);
+    point.nonzeros = network.nonzeros();
     this.history.push(point);
   }
 }

@@ -1,0 +1,46 @@
+// A reader's own data: two columns of numbers and one of labels, as text.
+
+const MOST_LINES = 50000;
+const MOST_LABELS = 8;
+
+/**
+ * The points of a table, standardised: every column has mean 0 and deviation 1, as the spirals have.
+ * A first line without numbers is a header. Throws an Error that names the line.
+ *
+ * @returns {{points: {x: number[], label: number}[], labels: string[]}} labels by class
+ */
+function readTable(/** @type {string} */ text) {
+  const lines = text.replace(/^\ufeff/, "").split(/\r\n|\n|\r/);
+  const separator = ["\t", ";", ","].find((mark) => lines[0].includes(mark)) ?? ",";
+  const rows = [];
+  lines.forEach((line, at) => {
+    if (line.trim() === "") return;
+    const cells = line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+    if (cells.length !== 3) {
+      throw new Error(`line ${at + 1} has ${cells.length} columns; two numbers and a label are needed`);
+    }
+    const x = cells.slice(0, 2).map((cell) => (cell === "" ? NaN : Number(cell)));
+    if (!x.every(Number.isFinite)) {
+      if (rows.length === 0 && at === 0 && x.every(Number.isNaN)) return; // the header
+      throw new Error(`line ${at + 1} must begin with two numbers, got ${cells[0]} and ${cells[1]}`);
+    }
+    if (cells[2] === "") throw new Error(`line ${at + 1} has no label`);
+    rows.push({ x, label: cells[2] });
+    if (rows.length > MOST_LINES) throw new Error(`it has more than ${MOST_LINES} rows`);
+  });
+  const numeric = rows.every(({ label }) => Number.isFinite(Number(label)));
+  const order = numeric ? (a, b) => Number(a) - Number(b) : undefined;
+  const labels = [...new Set(rows.map(({ label }) => label))].sort(order);
+  if (labels.length < 2 || labels.length > MOST_LABELS) {
+    throw new Error(`it must have 2 to ${MOST_LABELS} labels in its last column, got ${labels.length}`);
+  }
+  const moments = momentsOf(rows.map(({ x }) => x));
+  moments.forEach(({ deviation }, column) => {
+    if (!(deviation > 0)) throw new Error(`column ${column + 1} has one value throughout`);
+  });
+  const points = rows.map(({ x, label }) => ({
+    x: x.map((value, axis) => (value - moments[axis].mean) / moments[axis].deviation),
+    label: labels.indexOf(label),
+  }));
+  return { points, labels };
+}
