@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-oldest test-newest test-integrations lint types docs serve benchmark growth release ci clean
+.PHONY: demo test test-all random-models test-oldest test-newest test-integrations lint types docs serve benchmark growth release ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -43,6 +43,12 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	$(PYTEST) -m "slow or not slow"
+
+# Ten thousand random models by the laws of effective masks, where `make test` tries 200. Takes hours;
+# RANDOM_MODELS=4000:5000 for some of them.
+RANDOM_MODELS ?= 10000
+random-models: $(VENV)/.test
+	PRUNELIMITS_RANDOM_MODELS=$(RANDOM_MODELS) $(PYTEST) --dist load tests/connectivity/test_random_models.py
 
 # The whole range of versions that pyproject.toml promises, each end in an environment of its own.
 # What old packages say of the new ones that they stand beside is no fault of ours.

@@ -1,4 +1,8 @@
-"""The laws of effective masks on random models; how many is PRUNELIMITS_RANDOM_MODELS."""
+"""The laws of effective masks on random models.
+
+PRUNELIMITS_RANDOM_MODELS says how many, or from which seed to which: `make random-models` tries
+10,000, and `PRUNELIMITS_RANDOM_MODELS=4000:5000` goes on in the middle.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from torch import nn
 from .laws import nothing_kept_is_idle, nothing_left_out_matters, the_core_computes_the_same
 from .random_models import random_model, randomise
 
-SEEDS = range(int(os.environ.get("PRUNELIMITS_RANDOM_MODELS", "200")))
+SEEDS = range(*map(int, os.environ.get("PRUNELIMITS_RANDOM_MODELS", "200").split(":")))
 
 
 def cancels(model: nn.Module) -> bool:
