@@ -66,7 +66,8 @@ def check_finite(params: Params, masks: Masks, argument: str) -> None:
         kept = value[masks[name].to(value.device)] if name in masks else value
         if not kept.isfinite().all():
             raise ValueError(
-                f"{argument}: parameters that are kept must be finite, {name!r} is not"
+                f"{argument}: parameters that are kept must be finite, {name!r} is not: repair it, "
+                "or mask what is not"
             )
 
 

@@ -66,7 +66,7 @@ class ModelPaths:
         """Paths through each unit of a step's output."""
         axis %= len(self.network.steps[number].shape)
         parts = [
-            x[number].movedim(axis + 1, 1).reshape(len(x[number]), x[number].shape[axis + 1], -1)
+            x[number].movedim(axis + 1, 1).unsqueeze(-1).flatten(2)
             for x in (self.forward, self.backward)
         ]
         return [paths // self.network.samples for paths in inner_products(parts[0], parts[1])]

@@ -53,6 +53,8 @@ def model_parameters(
     else:
         pruned, named = dict[str, Tensor](), list(model.named_parameters())
     _check_kinds(named, argument)
+    if isinstance(model, nn.Module):
+        _check_modules(model, argument)
     first: dict[int, str] = {}
     aliases: dict[str, str] = {}
     values: Params = {}
@@ -91,7 +93,24 @@ def _check_kinds(named: Iterable[tuple[str, nn.Parameter]], argument: str) -> No
         if parameter.is_complex() or parameter.is_quantized or parameter.layout != torch.strided:
             raise ValueError(
                 f"{argument} must have dense real parameters: {name!r} is {parameter.dtype}, "
-                f"{parameter.layout}"
+                f"{parameter.layout}; give complex ones as real ones behind torch.view_as_complex, "
+                "sparse and quantised ones as dense ones"
+            )
+
+
+def _check_modules(model: nn.Module, argument: str) -> None:
+    """Raises if a module holds its weights in another form than parameters, or a buffer no data."""
+    for name, buffer in model.named_buffers():
+        if buffer.is_meta:
+            raise ValueError(
+                f"{argument} must hold data: buffer {name!r} is on the meta device, use to_empty "
+                "and load it"
+            )
+    for path, module in model.named_modules():
+        if type(module).__module__.startswith(("torch.ao.nn.quantized", "torch.nn.quantized")):
+            raise ValueError(
+                f"{argument} must have dense real parameters: {path!r} is {type(module).__name__}, "
+                "quantised, whose weights are no parameters; analyze it before that"
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import torch
 from torch import nn
 from torch.export import ExportedProgram
 
@@ -65,6 +66,11 @@ def trace(
     if not isinstance(model, nn.Module | ExportedProgram):
         also = " or an MLP's masks by name" if argument == "network" else ""
         raise TypeError(f"{argument} must be a torch.nn.Module{also}, got {shown(model)}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError(
+            f"{argument} must be made of Python code, got {type(model).__name__}: give the module "
+            "that it was scripted or traced from"
+        )
     parameters = model_parameters(model, masks, argument)
     network = None
     if isinstance(model, nn.Module):

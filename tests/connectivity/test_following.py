@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import pytest
 import torch
@@ -482,11 +483,66 @@ class Branch(nn.Module):
         return x if x.sum() > 0 else self.fc(x)
 
 
+class Opaque:
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+
+class Values(nn.Module):
+    """What it gives depends on values, or is nothing that torch knows."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.inner, self.fc = how, nn.Identity(), nn.Linear(3, 3)
+        if how == "chosen":
+            self.inner.forward = lambda x: x[x[:, 0] > 0]
+
+    def forward(self, x: Tensor) -> object:
+        if self.how == "item":
+            return self.fc(x) * x.max().item()
+        if self.how == "numpy":
+            return self.fc(torch.from_numpy(x.numpy() * 2))
+        return Opaque(self.fc(x)) if self.how == "object" else self.inner(self.fc(x))
+
+
+def quantised() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 2)), {nn.Linear})
+
+
+class Poisoned(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        with torch.no_grad():
+            self.weight[0, 0] = torch.nan
+
+
 @pytest.mark.parametrize(
     ("model", "shape", "message"),
     [
         (Branch(), (1, 3), "model Branch cannot be exported .*chooses by values of tensors"),
-        (nn.Sequential(nn.Conv1d(3, 2, 1)), (1, 4, 2), "cannot be exported with these inputs"),
+        (Values("item"), (2, 3), "cannot follow aten.item.default: .* depends on values"),
+        (Values("chosen"), (2, 3), r"cannot follow aten.index.Tensor in 'inner': .* on values"),
+        (
+            Values("numpy"),
+            (2, 3),
+            "cannot be exported .* it runs, but torch.export does not follow",
+        ),
+        (Values("object"), (2, 3), "cannot be exported .* register the types"),
+        (nn.Sequential(nn.Conv1d(3, 2, 1)), (1, 4, 2), r"'0' \(Conv1d\) fails .* 3 channels"),
+        (nn.Sequential(nn.Sequential(nn.Linear(3, 2), nn.Linear(3, 2))), (1, 3), "'0.1' .Linear"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Sequential(Poisoned())), (1, 3), "'1.0.weight' is not"),
+        (
+            nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, device="meta", affine=False)),
+            (1, 3),
+            "buffer '1.running_mean' is on the meta device",
+        ),
+        (
+            quantised(),
+            (1, 3),
+            "'0' is Linear, quantised",
+        ),
         (nn.Sequential(nn.Linear(3, 2)), (0, 3), "inputs must not be empty"),
         (nn.LazyLinear(2), (1, 3), "'weight' is uninitialised"),
         (nn.Linear(3, 2, device="meta"), (1, 3), "'weight' is on the meta device"),
@@ -497,6 +553,28 @@ def test_what_cannot_be_followed_is_told_why(
 ):
     with pytest.raises(ValueError, match=message):
         effective_masks(model, inputs=torch.zeros(shape))
+
+
+def test_a_layer_without_units_leaves_nothing_effective():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = nn.Sequential(nn.Linear(4, 0), nn.Linear(0, 2))
+    report = analyze(model, inputs=torch.randn(2, 1, 4))
+    assert (report.effective_weights, report.paths, report.widths) == (0, 0, (0, 0))
+
+
+def test_scripted_modules_and_open_sizes_are_refused():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    x = torch.randn(2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(model, x)
+    with pytest.raises(TypeError, match="give the module that it was scripted or traced from"):
+        effective_masks(traced, inputs=x)  # pyright: ignore
+    rows = torch.export.Dim("rows", min=2)
+    program = torch.export.export(model.eval(), (x,), dynamic_shapes=({0: rows},))
+    with pytest.raises(ValueError, match="a size is left open: export the model with fixed sizes"):
+        effective_masks(program)
 
 
 def test_a_matrix_that_is_used_in_parts_has_the_units_of_all_of_them():

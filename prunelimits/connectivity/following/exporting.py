@@ -20,6 +20,7 @@ from torch.fx.experimental import proxy_tensor
 from torch.nn.utils import prune
 from torch.utils import _pytree as pytree
 
+from prunelimits.connectivity.following.failing import why_not_exported
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.modes import differentiable
 from prunelimits.versions import export_decompositions
@@ -43,7 +44,7 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
         try:
             return torch.export.export(twin, args, kwargs, strict=False)
         except Exception as error:
-            raise ValueError(_advice(model, error)) from error
+            raise ValueError(why_not_exported(model, twin, args, kwargs, error)) from error
         finally:
             torch.random.set_rng_state(state)
 
@@ -144,26 +145,6 @@ def _other_threads_untraced() -> Generator[None]:
         yield
     finally:
         tracer.call_module, tracer.getattr = call_module, getattr_
-
-
-def _advice(model: nn.Module, error: Exception) -> str:
-    """What went wrong, in a sentence or two, and what can be done."""
-    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    reason = f"{type(error).__name__}: {first.strip()}"
-    text = str(error)
-    if "data-dependent" in text or "GuardOnDataDependent" in reason:
-        advice = (
-            "its forward pass chooses by values of tensors: use torch.where or torch.cond, or "
-            "analyze the part that does not"
-        )
-    elif "pytree" in text.lower() or "Unsupported input type" in text or "output" in first.lower():
-        advice = (
-            "register the types it takes and returns by torch.export.register_dataclass or "
-            "torch.utils._pytree.register_pytree_node, or switch off caches it returns"
-        )
-    else:
-        advice = "see that model(inputs) runs in evaluation mode with these inputs"
-    return f"model {type(model).__name__} cannot be exported with these inputs ({reason}); {advice}"
 
 
 def flat_tensors(tree: object) -> list[Tensor]:

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.exporting import decomposed
+from prunelimits.connectivity.following.failing import refuse_unknown_shapes
 from prunelimits.connectivity.following.recording import Followed, LayerUse, Recorder, double
 from prunelimits.connectivity.following.rules import RULES
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter
@@ -64,8 +65,9 @@ def read_program(program: ExportedProgram, names: Mapping[str, str]) -> Network:
         names: Every name of a parameter -> the name it is kept under.
 
     Raises:
-        ValueError: If the program gives no tensor.
+        ValueError: If the program gives no tensor, or a size in it depends on values.
     """
+    refuse_unknown_shapes(program)
     return _Reader(decomposed(program, RULES), names).run()
 
 
