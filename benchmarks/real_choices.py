@@ -5,6 +5,7 @@ The choosing part decides everything, the test part tells what was decided.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -20,7 +21,10 @@ Place = tuple[str, int, int]
 
 
 class Chosen(NamedTuple):
-    """The start that a method's cost paid for and the choosing part preferred.
+    """What the best of so many starts is on average, the best by the choosing part.
+
+    The mean over all ways to take that many of the starts there are: less a matter of luck than the
+    first ones.
 
     Attributes:
         method: As in the table.
@@ -30,7 +34,7 @@ class Chosen(NamedTuple):
         test: On the test part.
         nonzeros: Weights and biases that it keeps.
         effective: Those on a path.
-        spent: What all these starts cost.
+        spent: What so many starts cost.
     """
 
     method: str
@@ -38,8 +42,8 @@ class Chosen(NamedTuple):
     starts: int
     choose: float
     test: float
-    nonzeros: int
-    effective: int
+    nonzeros: float
+    effective: float
     spent: float
 
 
@@ -75,25 +79,47 @@ def by_place(rows: Iterable[Row]) -> dict[Place, dict[str, list[Row]]]:
 
 
 def at_cost(lengths: Sequence[Row], cost: float) -> Chosen | None:
-    """The best start, by the choosing part, of all lengths of training that the cost pays for.
+    """What a cost comes to: the length of training that the choosing part prefers.
 
-    Of each length, as many starts as the cost pays for (the table may hold fewer), the first ones;
-    of lengths that are right on as many rows, the cheaper one. None if no start is paid for.
+    Of each length, the best of as many starts as the cost pays for, or of all there are; of lengths
+    that are as good, the cheaper one. None if no start is paid for.
     """
     found: list[Chosen] = []
     for row in lengths:
         starts = min(len(row.test), int(cost / row.cost))
         if starts < 1:
             continue
-        best = max(range(starts), key=lambda start: row.choose[start])
+        chances = chances_to_be_best(row.choose, starts)
+
+        def expected(values: Sequence[int], chances: Sequence[float] = chances) -> float:
+            return sum(chance * value for chance, value in zip(chances, values, strict=True))
+
         found.append(
             Chosen(
-                row.method, row.times, starts, row.choose[best] / row.choose_rows,
-                row.test[best] / row.test_rows, row.nonzeros[best], row.effective[best],
+                row.method,
+                row.times,
+                starts,
+                expected(row.choose) / row.choose_rows,
+                expected(row.test) / row.test_rows,
+                expected(row.nonzeros),
+                expected(row.effective),
                 starts * row.cost,
             )
-        )  # fmt: skip
+        )
     return max(found, key=lambda chosen: (chosen.choose, -chosen.spent), default=None)
+
+
+def chances_to_be_best(values: Sequence[int], n: int) -> list[float]:
+    """With which probability each value is the largest of `n` of them drawn without replacement.
+
+    Values that are the same share theirs.
+    """
+    ways = math.comb(len(values), n)
+    shares: dict[int, float] = {}
+    for value in set(values):
+        below, same = sum(v < value for v in values), sum(v == value for v in values)
+        shares[value] = (math.comb(below + same, n) - math.comb(below, n)) / ways / same
+    return [shares[value] for value in values]
 
 
 def unit_cost(methods: dict[str, list[Row]]) -> float | None:

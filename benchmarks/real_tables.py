@@ -97,6 +97,8 @@ def differences(
     result: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     budgets = {task.name: sorted(task.budgets) for task in TASKS}
     for (task, _, keep), there in sorted(places.items()):
+        if not set(NINE) <= set(there):
+            continue
         chosen = chosen_at(there, level)
         best, mine = best_of(chosen, NINE), best_of(chosen, methods)
         if best is not None and mine is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import real_study
@@ -84,11 +86,13 @@ def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytes
 def test_a_cost_pays_for_so_many_starts_and_the_choosing_part_alone_decides():
     short = row("SNIP", 1, 2.0, [3, 5, 9, 1], [9, 8, 1, 10])
     long = row("SNIP", 5, 10.0, [6, 7], [2, 3])
-    # One of the short starts, then two, then two of the long ones, too.
-    for cost, expected in ((2, 0.9), (5.9, 0.8), (6, 0.1), (100, 0.1)):
+    # Of all pairs, of all threes of the short starts; then of all, beside both of the long ones.
+    for cost, n in ((4, 2), (7.9, 3), (100, 4)):
         chosen = at_cost([short, long], cost)
         assert chosen is not None
-        assert chosen.test == expected
+        best = [max(some) for some in combinations(zip(short.choose, short.test, strict=True), n)]
+        assert chosen.choose == pytest.approx(mean(choose for choose, _ in best) / 10)
+        assert chosen.test == pytest.approx(mean(test for _, test in best) / 10)
     assert at_cost([short], 1.9) is None
     only_long = at_cost([long], 20)
     assert only_long is not None
@@ -98,10 +102,13 @@ def test_a_cost_pays_for_so_many_starts_and_the_choosing_part_alone_decides():
         21,
         20,
     )
-    # As good by the choosing part: the cheaper one.
-    even = at_cost([row("SNIP", 5, 1.0, [9], [4]), short], 6)
+    # As good by the choosing part: the cheaper one. As good starts: half of each.
+    even = at_cost([row("SNIP", 5, 1.0, [9], [4]), short], 100)
     assert even is not None
     assert even.test == 0.4
+    tied = at_cost([row("SNIP", 1, 1.0, [9, 2, 9], [4, 1, 6])], 3)
+    assert tied is not None
+    assert (tied.test, tied.nonzeros) == (0.5, 21)
 
 
 def test_starts_of_several_rows_are_joined_in_their_order():
@@ -113,22 +120,26 @@ def test_starts_of_several_rows_are_joined_in_their_order():
 def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
     rows = [
         row("LTH", 1, 10.0, [5, 9], [4, 6]),
-        row("SNIP", 1, 1.0, [2] * 20 + [10], [1] * 20 + [10]),
-        row("GMP until 0.3", 5, 3.0, [8, 1, 3, 9], [7, 1, 1, 9]),
+        row("SNIP", 1, 1.0, [2] * 20 + [10], [0] * 20 + [10]),
+        row("GMP until 0.3", 5, 3.0, [8, 8, 8, 9], [7, 7, 7, 9]),
         row("dense", 1, 30.0, [10], [10]),
     ]
     places = by_place(rows)
     ((place, methods),) = places.items()
     assert place == ("spam", 0, 8)
     once, twice = chosen_at(methods, 1), chosen_at(methods, 2)
-    assert {n: (c.starts, c.test) for n, c in once.items()} == {
-        "LTH": (1, 0.4), "SNIP": (11, 0.1), "GMP until 0.3": (3, 0.7),
+    # LTH: either start. SNIP: the good one is among 11 of 21. GMP: the best is among three of four.
+    assert {n: (c.starts, round(c.test, 9)) for n, c in once.items()} == {
+        "LTH": (1, 0.5), "SNIP": (11, round(11 / 21, 9)), "GMP until 0.3": (3, 0.85),
     }  # fmt: skip
-    assert {n: (c.starts, c.test) for n, c in twice.items()} == {
+    assert {n: (c.starts, round(c.test, 9)) for n, c in twice.items()} == {
         "LTH": (2, 0.6), "SNIP": (21, 1.0), "GMP until 0.3": (4, 0.9),
     }  # fmt: skip
     assert [best_of(c, NINE).method for c in (once, twice)] == ["LTH", "SNIP"]
-    assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.3)]
+    assert not real_tables.differences(places, ["GMP until 0.3"], 1)
+    for name in set(NINE) - {"LTH", "SNIP"}:
+        methods[name] = [row(name, 1, 10.0, [0], [10])]
+    assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.35)]
 
 
 def test_the_page_holds_what_the_results_say():
