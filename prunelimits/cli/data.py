@@ -31,6 +31,8 @@ Pair = tuple[Tensor, Tensor]
 _PAIRS = (("x", "y"), ("x_train", "y_train"), ("data", "target"), ("inputs", "labels"))
 # Inputs whose deviations are further apart than this are worth standardising.
 _UNEVEN = 100.0
+# Classes with fewer rows are told of: a row to train on, one to choose by and one to test.
+_FEW_ROWS = 3
 _R_FILES = (".rda", ".rdata")
 
 
@@ -70,6 +72,7 @@ class OwnData:
             return cubist_spiral()
         x, y = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
         if x.dim() == 2 and len(x) > 1:
+            _tell_rare_classes(y)
             _advise(x, standardised=self.standardise)
         return x, y
 
@@ -193,6 +196,19 @@ def read_data(
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
+
+
+def _tell_rare_classes(y: Tensor) -> None:
+    """Tells of classes with so few rows that a share held out may have none of them, or all."""
+    labels, counts = y.unique(return_counts=True)
+    rare = [(n, c) for n, c in zip(labels.tolist(), counts.tolist(), strict=True) if c < _FEW_ROWS]
+    if y.is_floating_point() or not rare or len(labels) > max(2, len(y) // 2):
+        return
+    named = ", ".join(f"{label} ({count})" for label, count in rare[:12])
+    say(
+        f"Classes of fewer than {_FEW_ROWS} rows: {named}{', ...' if len(rare) > 12 else ''}. Rows "
+        "that are held out may be all of a class, or none"
+    )
 
 
 def _advise(x: Tensor, *, standardised: bool) -> None:

@@ -87,8 +87,8 @@ def make_task(
 
     Raises:
         TypeError: If `x` or `y` is not a tensor of real numbers, or `initial` is no `MLP`.
-        ValueError: If data and labels do not fit each other, a class has no sample, `initial` is
-            not finite, or a number is out of its range.
+        ValueError: If data and labels do not fit each other, a class has no sample or none that is
+            not held out, `initial` is not finite, or a number is out of its range.
 
     Examples:
         >>> x = torch.arange(8.0).reshape(8, 1)
@@ -120,7 +120,20 @@ def make_task(
     order = torch.randperm(len(x), generator=generator, device="cpu")
     measured = max(1, int(held_out * len(x)))
     train, test = order[measured:].sort().values, order[:measured].sort().values
+    _check_every_class(y, train, held_out, seed)
     return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
+
+
+def _check_every_class(y: Tensor, train: Tensor, held_out: float, seed: int) -> None:
+    """Raises if a class has no row to train on: no network could ever tell it."""
+    for label in y.unique().tolist():
+        if not bool((y[train] == label).any()):
+            rows = int((y == label).sum())
+            raise ValueError(
+                f"held_out must leave rows of every class to train on, but {held_out} with seed "
+                f"{seed} holds out all {rows} of class {label:g}: hold out less, take another "
+                "seed, or leave the class out"
+            )
 
 
 @in_plain_modes

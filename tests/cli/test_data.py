@@ -186,6 +186,12 @@ def test_options_advise_and_standardise(tmp_path: Path, capsys: pytest.CaptureFi
     np.testing.assert_allclose(scaled.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_classes_of_few_rows_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    np.savez(tmp_path / "a.npz", x=np.arange(20.0).reshape(10, 2), y=[0] * 7 + [1, 1, 2])
+    OwnData(data=tmp_path / "a.npz").read()
+    assert "Classes of fewer than 3 rows: 1 (2), 2 (1)." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("flag", ["label", "drop", "input_array", "standardise"])
 def test_options_about_a_file_need_one(flag: str):
     value = {"drop": ("a",), "standardise": True}.get(flag, "a")

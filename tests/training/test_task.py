@@ -6,23 +6,26 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from prunelimits.datasets import three_parts
 from prunelimits.models import MLP, leading_block
-from prunelimits.training.task import make_task
+from prunelimits.training.task import make_task, task_in_parts
 
 X = torch.arange(12.0).reshape(6, 2)
 Y = torch.tensor([0, 1, 0, 1, 1, 0])
 
 
 @given(
-    st.integers(2, 40),
+    st.integers(4, 40),
     st.floats(0.0, 1.0, exclude_min=True, exclude_max=True),
     st.integers(-(2**65), 2**65),
 )
 def test_every_sample_is_trained_on_or_measured_on(n: int, share: float, seed: int):
     x, y = torch.arange(float(n))[:, None], torch.arange(n) % 2
+    # Or a class could be held out whole, which is refused.
+    assume(max(1, math.floor(share * n)) < n // 2)
     task = make_task(x, y, held_out=share, seed=seed)
     assert len(task.measure_x) == max(1, math.floor(share * n))
     train, measured = task.x[:, 0].tolist(), task.measure_x[:, 0].tolist()
@@ -150,3 +153,36 @@ def test_kept_runs_know_their_data_by_shapes_dtypes_and_numbers():
         expected.update(repr((tuple(value.shape), value.dtype)).encode())
         expected.update(value.numpy().tobytes())
     assert task.fingerprint() == expected.hexdigest()
+
+
+def test_a_class_that_is_held_out_whole_is_named():
+    x, y = torch.arange(40.0).reshape(20, 2), torch.tensor([0] * 18 + [1, 2])
+    refused = []
+    for seed in range(20):
+        try:
+            task = make_task(x, y, held_out=0.4, seed=seed)
+        except ValueError as error:
+            refused.append(str(error))
+            assert "holds out all 1 of class" in refused[-1]
+        else:
+            assert task.y.unique().tolist() == [0, 1, 2]
+    # Each of the two single rows is held out with probability 0.4.
+    assert 5 < len(refused) < 18
+
+
+def test_three_parts_are_one_task_and_refused_by_their_names():
+    x, y = torch.randn(30, 2, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 3
+    parts = three_parts(x, y, seed=1)
+    task = task_in_parts(parts)
+    assert task.test is not None
+    found = [(task.x, task.y), (task.measure_x, task.measure_y), task.test]
+    for (inputs, labels), (wanted_x, wanted_y) in zip(found, parts, strict=True):
+        assert torch.equal(inputs, wanted_x)
+        assert torch.equal(labels, wanted_y)
+    assert task.fingerprint() != make_task(*parts.train).fingerprint()
+    other = parts._replace(test=(parts.test[0], parts.test[1].flip(0)))
+    assert task_in_parts(other).fingerprint() != task.fingerprint()
+    with pytest.raises(ValueError, match="test: y must be integer labels 0 to 2"):
+        task_in_parts(parts._replace(test=(parts.test[0], parts.test[1] + 1)))
+    with pytest.raises(TypeError, match="parts must be Parts"):
+        task_in_parts((parts.train,))
