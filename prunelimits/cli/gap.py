@@ -221,7 +221,7 @@ def method(name: str) -> AbstractPruner:
 
 
 def _users_method(name: str) -> AbstractPruner:
-    found = imported("--methods", name)
+    found = imported("--methods", name, "MODULE:NAME, such as my_methods:Mine")
     if isinstance(found, type) and issubclass(found, AbstractPruner):
         try:
             # A subclass may have fields without defaults, and abstract ones cannot be made.

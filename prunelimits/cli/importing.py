@@ -20,15 +20,20 @@ def current_folder_importable() -> Generator[None]:
         sys.path.remove(here)
 
 
-def imported(flag: str, name: str) -> object:
+def imported(flag: str, name: str, what: str) -> object:
     """What `MODULE:NAME` stands for; the module is imported, and so run.
+
+    Args:
+        flag: That `name` was given with.
+        name: Of a module and of something in it.
+        what: The form of `name` and an example of it, for messages.
 
     Raises:
         ValueError: If it is not found; the message names the flag.
     """
     module, _, path = name.partition(":")
     if not module or not path:
-        raise ValueError(f"{flag} must be MODULE:NAME, such as my_methods:Mine, got {name!r}")
+        raise ValueError(f"{flag} must be {what}, got {name!r}")
     try:
         found: object = importlib.import_module(module)
         for part in path.split("."):

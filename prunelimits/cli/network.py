@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import pickle
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from prunelimits.cli.importing import current_folder_importable
+from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.saving import load
 from prunelimits.saving.network import FORMAT
 from prunelimits.types import Masks
@@ -63,16 +62,8 @@ def made(name: str) -> nn.Module:
         ValueError: If it is not found.
         TypeError: If what it makes is no module.
     """
-    module, _, factory = name.partition(":")
-    if not module or not factory:
-        raise ValueError(f"--model must be MODULE:FACTORY, such as my_models:resnet, got {name!r}")
-    try:
-        with current_folder_importable():
-            found: object = importlib.import_module(module)
-        for part in factory.split("."):
-            found = getattr(found, part)
-    except AttributeError as error:
-        raise ValueError(f"--model {name}: {error}") from error
+    with current_folder_importable():
+        found = imported("--model", name, "MODULE:FACTORY, such as my_models:resnet")
     result: object = found() if callable(found) else found
     if not isinstance(result, nn.Module):
         raise TypeError(f"--model {name} must make a torch.nn.Module, got {type(result).__name__}")

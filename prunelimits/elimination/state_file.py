@@ -21,6 +21,7 @@ from prunelimits.elimination.result import Round, Stage
 from prunelimits.elimination.state import EliminationState
 from prunelimits.models import check_widths, parameter_shapes
 from prunelimits.resuming import StoreError, WriterLock, check_same, write_whole
+from prunelimits.saving import read_archive
 
 # Changed when the meaning of the file's content changes.
 _HEAD = b"prunelimits elimination 3\n"
@@ -121,7 +122,7 @@ def read_state(path: str | os.PathLike[str]) -> tuple[Description, EliminationSt
         StoreError: If it is damaged or not what `write_state` wrote.
     """
     whole = Path(path).read_bytes()
-    # Damage surfaces as whatever the parts of torch.load raise; for the caller it is one thing.
+    # Whatever is wrong with it, for the caller it is one thing.
     try:
         if whole.startswith(_EARLIER):
             raise ValueError("its format is an earlier version's")
@@ -131,7 +132,7 @@ def read_state(path: str | os.PathLike[str]) -> tuple[Description, EliminationSt
         content = whole[start:]
         if whole[len(_HEAD) : start] != _checksum(content):
             raise ValueError("its checksum is another")
-        loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        loaded: Any = read_archive(content, "its state")
         state = EliminationState(
             waiting=_by_size(loaded["waiting"]),
             front=_by_size(loaded["front"]),

@@ -448,3 +448,12 @@ def test_a_network_that_falls_out_of_reach_by_losing_units_stays_as_it_was(
     expected = {pair for pair in members(before.losing_units) if pair[0] in fallen}
     expected |= {pair for pair in members(smaller) if pair[0] not in fallen}
     assert members(after.losing_units) | members(after.lost_units) == expected
+
+
+@pytest.mark.parametrize(
+    ("samples", "left"), [(400, 400), (2048, 2048), (2049, 1025), (9000, 2048)]
+)
+def test_activations_are_measured_on_two_thousand_samples_at_most(samples: int, left: int):
+    x, y = X.repeat(23, 1)[:samples], Y.repeat(23)[:samples]
+    data = EliminationData.of(x, y, None, START, None)
+    assert len(trainer.Trainer(data, 0, None).sample) == left

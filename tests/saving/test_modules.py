@@ -324,6 +324,11 @@ def other_types() -> nn.Module:
             r"only the file has '0\.parametrizations\.weight\.original0'",
         ),
         (lambda: nn.LSTM(2, 2, 9), lambda: nn.Linear(1, 1), r"'bias_hh_l0', .* and 31 more"),
+        (
+            lambda: nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(6))),
+            lambda: nn.Sequential(nn.Linear(2, 2, bias=False)),
+            r"only the file has '1\.weight', .*, '5\.weight'(?! and)",
+        ),
     ],
 )
 def test_a_model_that_does_not_fit_is_told_why_and_left_alone(

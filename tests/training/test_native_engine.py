@@ -509,6 +509,13 @@ class TestSettings:
         assert rate < 64e10
 
 
+def test_a_library_that_was_built_of_these_sources_is_used():
+    if not list(Path(library.__file__).parent.glob("_engine.*")):
+        pytest.skip("installed without the native engine")
+    assert library.why_absent() == ""
+    assert isinstance(library.load(), library.Library)
+
+
 @needs_library
 class TestALibraryOfOtherSources:
     """Such as one that an older version left behind."""
