@@ -98,7 +98,7 @@ def test_systems_of_all_sizes_are_solved_in_any_grouping(monkeypatch: pytest.Mon
     x = correlated(9)
     matrix, chosen = x.mT @ x, torch.rand(30, 9, generator=GENERATOR) < 0.5
     right = draw(GENERATOR, 30, 9)
-    for entries in (1, 100, 2**25):
+    for entries in (1, 100, 2**22):
         monkeypatch.setattr("prunelimits.scores.refit._ENTRIES", entries)
         found = solve_within(matrix, chosen, right)
         assert not found[~chosen].any()
