@@ -103,8 +103,6 @@ zoo: $(VENV)-zoo/.made
 model-cost: $(VENV)-zoo/.made
 	OMP_NUM_THREADS=1 $(VENV)-zoo/bin/python benchmarks/model_cost.py
 
-
-
 ci: $(VENV)/.dev
 	$(MAKE) lint types docs test test-integrations release
 	$(MAKE) demo MINUTES=0.2
