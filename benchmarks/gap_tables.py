@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import effort_tables
+import lower_bound
 from effort_tables import starts
 from page_tables import markdown, refreshed
 from tie_table import ties
@@ -36,7 +37,14 @@ from prunelimits.training.cost import training_cost
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = tuple(
-    DOCS / name for name in ("gap.md", "connectivity.md", "results.md", "closing-the-gap.md")
+    DOCS / name
+    for name in (
+        "gap.md",
+        "connectivity.md",
+        "results.md",
+        "closing-the-gap.md",
+        "lower-bound.md",
+    )
 )
 NETWORKS = DOCS.parent / "examples" / "networks"
 METHODS = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
@@ -313,6 +321,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "bench": lambda: compact(bench),
         "bench-runs": lambda: bench_runs(bench),
         "again": lambda: effort_tables.found_again(folder / "small-networks-again.csv"),
+        "lower-bound": lambda: lower_bound.table(folder / "lower-bound.csv", NETWORKS),
         "ties": lambda: ties(NETWORKS),
         "trimmed": lambda: trimmed_searches(folder / "trimmed.csv"),
         "disconnected": lambda: disconnected(study, (16, 64, 256)),

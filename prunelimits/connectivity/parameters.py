@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +17,17 @@ from prunelimits.types import Masks, Params
 
 @dataclass(frozen=True)
 class ModelParameters:
-    """What is known of a model's parameters.
+    """What is known of a model's parameters, on the CPU.
 
     Attributes:
-        own: Name -> the model's own tensor.
-        masks: Name -> bool tensor on the CPU, for every parameter.
+        values: Name -> float64 tensor, zero outside the mask.
+        masks: Name -> bool tensor, for every parameter.
         aliases: Every name of a parameter -> the name it is kept under: a shared one has several.
     """
 
-    own: Params
+    values: Params
     masks: Masks
     aliases: dict[str, str]
-
-    @cached_property
-    def values(self) -> Params:
-        """Name -> float64 tensor on the CPU, zero outside the mask; masks alone do without them."""
-        wide = {name: value.to("cpu", torch.float64) for name, value in self.own.items()}
-        return apply(wide, self.masks)
 
 
 def model_parameters(
@@ -68,7 +61,7 @@ def model_parameters(
     for name, parameter in named:
         kept_as = first.setdefault(id(parameter), name)
         aliases[name] = kept_as
-        values[kept_as] = parameter.detach()
+        values[kept_as] = parameter.detach().to("cpu", torch.float64)
     if isinstance(model, nn.Module):
         # A module that is used in several places has parameters of several names.
         for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -79,7 +72,8 @@ def model_parameters(
         pruned = {**pruned, **masks}
     whole = {name: pruned[name].cpu() if name in pruned else _all(values[name]) for name in values}
     if masks is None:
-        whole = {name: mask & (values[name] != 0).cpu() for name, mask in whole.items()}
+        whole = {name: mask & (values[name] != 0) for name, mask in whole.items()}
+    values = apply(values, whole)
     check_finite(values, whole, argument)
     return ModelParameters(values, whole, aliases)
 
@@ -138,7 +132,7 @@ def _by_first_name(masks: Masks, aliases: dict[str, str]) -> Masks:
 
 
 def _all(value: Tensor) -> Tensor:
-    return torch.ones(value.shape, dtype=torch.bool, device="cpu")
+    return torch.ones_like(value, dtype=torch.bool)
 
 
 def like_parameters(model: nn.Module | ExportedProgram, values: Params) -> Params:
