@@ -35,7 +35,7 @@ from prunelimits.elimination.trainer import Trainer
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble
-from prunelimits.training.fit import checked_margin
+from prunelimits.training.margins import checked_margin
 
 
 class NothingFoundWarning(UserWarning):

@@ -137,7 +137,7 @@ class SearchConfig:
                 )
         if self.every_widths:
             self._check_every_widths()
-        # Any widths of this depth do: all of a filter is checked here, before phase one.
+        # Checks the filter before phase one; any widths of this depth do.
         self.masks_of(self.widths or (1,) * (self.hidden_layers + 2))
         widest = max((self.widths or ())[1:-1], default=1)
         if widest > self.width:

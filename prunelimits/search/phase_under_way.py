@@ -105,7 +105,7 @@ class PhaseUnderWay:
                 begun.add(shard)
                 yield shard
             if (fewer := self.useful_shards()) < useful:
-                # Other shards stand at the places of a shorter order; those begun are left out.
+                # A shorter order is another one: from its start, without the shards begun.
                 useful = fewer
                 position = position if order == "fewest" else 0
 

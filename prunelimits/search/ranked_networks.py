@@ -146,7 +146,8 @@ class FamilySpace(AbstractSpace):
 
     def __init__(self, spaces: Sequence[ModelMasks]) -> None:
         self._spaces = list(spaces)
-        # A cell is the networks of one size and one widths: a run of ranks here and there.
+        # A cell is the networks of one size and one choice of widths. Their ranks follow each
+        # other, here and in the space of those widths.
         cells = [
             (size, which, number)
             for which, space in enumerate(self._spaces)

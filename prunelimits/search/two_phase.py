@@ -114,7 +114,7 @@ def combinatorial_search(
     deadline = time.monotonic() + time_limit if time_limit is not None else None
     with Store(store, write=True) as opened:
         opened.describe({"search": config.to_json(), "data": _describe(task)})
-        # What is there already is looked through before anything is trained on top of it.
+        # A damaged store is found before anything is trained.
         read_result(opened)
 
         def run(phase: Phase) -> PhaseUnderWay:

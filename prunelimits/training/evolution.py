@@ -24,7 +24,8 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.randomness import derive
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
-from prunelimits.training.fit import checked_margin, evaluate
+from prunelimits.training.fit import evaluate
+from prunelimits.training.margins import checked_margin
 
 Numbers = NDArray[np.float64]
 

@@ -13,7 +13,6 @@ from prunelimits.arguments import (
     checked_instance,
     checked_integer,
     checked_integers,
-    checked_number,
 )
 from prunelimits.modes import in_plain_modes
 from prunelimits.pruners import AbstractPruner
@@ -24,7 +23,7 @@ from prunelimits.training.engines import default_engine
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.initialisation import member_seeds
 from prunelimits.training.live_units import without_dead_units
-from prunelimits.training.margins import accuracy_beyond
+from prunelimits.training.margins import accuracy_beyond, checked_margin
 from prunelimits.training.plan import make_plan, one_recipe_each
 from prunelimits.training.pruned import train_pruned
 from prunelimits.training.recipe import Recipe
@@ -250,21 +249,6 @@ def evaluate(
         accuracy = accuracy_beyond(margin, ensemble, x, y, loss, engine)
         measured = replace(measured, accuracy=accuracy)
     return measured
-
-
-def checked_margin(margin: object, loss: Loss | None = None) -> float:
-    """`margin` if it is one that `evaluate` takes.
-
-    Raises:
-        ValueError: If it is below 0, or above 0 for squared error.
-        TypeError: If it is no number.
-    """
-    checked = checked_number("margin", margin, least=0)
-    if checked and loss == "mse":
-        raise ValueError(
-            f"margin must be 0 for squared error, which has no classes to tell apart, got {checked}"
-        )
-    return checked
 
 
 def diverged_members(ensemble: MLPEnsemble) -> Tensor:

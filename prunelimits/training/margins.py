@@ -10,8 +10,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_number
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
+
+
+def checked_margin(margin: object, loss: Loss | None = None) -> float:
+    """`margin` if it is one that `evaluate` takes.
+
+    Raises:
+        ValueError: If it is below 0, or above 0 for squared error.
+        TypeError: If it is no number.
+    """
+    checked = checked_number("margin", margin, least=0)
+    if checked and loss == "mse":
+        raise ValueError(
+            f"margin must be 0 for squared error, which has no classes to tell apart, got {checked}"
+        )
+    return checked
 
 
 def accuracy_beyond(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -111,6 +112,38 @@ def test_only_abandoned_temporary_files_of_this_very_file_are_removed(tmp_path: 
     process.communicate()
     write_whole(b"b", path)
     assert names(tmp_path) == {"file", *others}
+
+
+@pytest.mark.parametrize("age", [0, 7200])
+def test_a_temporary_file_that_is_locked_is_not_abandoned_however_old(tmp_path: Path, age: int):
+    fcntl = pytest.importorskip("fcntl")
+    temporary = tmp_path / f".file.{'0' * 16}.tmp"
+    temporary.write_bytes(b"half")
+    os.utime(temporary, (time.time() - age,) * 2)
+    with open(temporary, "rb+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        write_whole(b"b", tmp_path / "file")
+        assert names(tmp_path) == {"file", temporary.name}
+    write_whole(b"b", tmp_path / "file")
+    assert names(tmp_path) == {"file"}
+
+
+@pytest.mark.parametrize(("age", "stays"), [(0, True), (3000, True), (7200, False)])
+def test_where_there_are_no_locks_a_temporary_file_is_abandoned_after_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: int, stays: bool
+):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    temporary = tmp_path / f".file.{'0' * 16}.tmp"
+    temporary.write_bytes(b"half")
+    os.utime(temporary, (time.time() - age,) * 2)
+    write_whole(b"b", tmp_path / "file")
+    assert names(tmp_path) == {"file", *([temporary.name] if stays else [])}
+    assert (tmp_path / "file").read_bytes() == b"b"
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
