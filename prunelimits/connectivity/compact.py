@@ -13,7 +13,8 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelimits.arguments import checked_flag, checked_instance
-from prunelimits.connectivity.cutting import cut_modules, rewritten
+from prunelimits.connectivity.cuts import Cuts
+from prunelimits.connectivity.cutting import cut_modules, lose_heads, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
 from prunelimits.connectivity.following.exporting import (
@@ -25,7 +26,7 @@ from prunelimits.connectivity.following.model import Inputs, example_of
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.parameters import like_parameters
 from prunelimits.connectivity.trace import Traced, Unknown, trace
-from prunelimits.connectivity.unit_groups import Cut, needed_units
+from prunelimits.connectivity.unit_groups import needed_units
 from prunelimits.masks import apply
 from prunelimits.models.mlp import MLP
 from prunelimits.modes import in_plain_modes
@@ -47,7 +48,9 @@ def compact(
     one unit with zero weights: a network without any path is a constant. Inputs and outputs stay.
     Linear layers (also on sequences), convolutions (grouped ones only if depthwise) and batch
     normalisations are cut, and with them hidden units of feed-forward blocks, and heads of
-    attention where the model reads their number off its tensors. Everything else stays whole.
+    attention: those of `torch.nn.MultiheadAttention`, in whose place a `FewerHeads` stands, and
+    those of other classes where the model reads their number off its tensors. Everything else stays
+    whole, and `kept_whole` says what and why.
 
     Before it is returned, the core is called beside the model in float64 on random inputs.
 
@@ -63,7 +66,9 @@ def compact(
         A copy of the model with smaller layers: the same class, hooks, tied parameters, modes,
         types, devices and `requires_grad`. Where its code has the sizes written out, as in
         `x.view(-1, 400)`, a `torch.fx.GraphModule` instead, if `torch.fx` can follow it. Parameters
-        are copies, zero where the masks prune; what `torch.nn.utils.prune` pruned is plain.
+        are copies, zero where the masks prune; what `torch.nn.utils.prune` pruned is plain. Its
+        attribute `kept_whole` is a dict: the paths of layers that keep units or heads which count
+        for nothing -> why.
 
     Raises:
         ValueError: As for `effective_masks`, or if the core does not compute what the model does.
@@ -97,28 +102,38 @@ def compact(
     modules = dict(plain_copy(model).named_modules())
     if type(model) is MLP:
         cuts = needed_units(traced.network, flow, modules)
-        return _mlp(model, _core(model, traced, params, cuts))
+        return _telling(_mlp(model, _core(model, traced, params, cuts)), cuts.whole)
     check = _Check(model, traced, inputs)
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
-        core = _core(model, traced, params, cuts)
-        if check(core):
-            return core
-        graph = rewritten(_core(model, traced, params, {}), check.args, check.kwargs)
-        if flatten and graph is not None:
-            cut_modules(graph, cuts)
-            if check(graph):
-                return _with_modes(graph, model)
-    core = _core(model, traced, params, {})
+        for tried in [cuts, *([_with_all_heads(cuts)] if cuts.heads else [])]:
+            core = _core(model, traced, params, tried)
+            if check(core):
+                return _telling(core, tried.whole)
+            graph = rewritten(_core(model, traced, params, Cuts()), check.args, check.kwargs)
+            if flatten and graph is not None and not tried.heads:
+                cut_modules(graph, tried.modules)
+                if check(graph):
+                    return _telling(_with_modes(graph, model), tried.whole)
+    core = _core(model, traced, params, Cuts())
+    reason = check.reason or "its core differs from what it computes"
     if not check(core):
-        raise ValueError(
-            f"model {type(model).__name__} cannot be made compact: {check.reason or 'its core'} "
-            "differs from what it computes"
-        )
+        raise ValueError(f"model {type(model).__name__} cannot be made compact: {reason}")
+    return _telling(core, dict.fromkeys(cuts.modules, f"the model needs its sizes: {reason}"))
+
+
+def _with_all_heads(cuts: Cuts) -> Cuts:
+    reason = "the model does not compute the same without some of its heads"
+    return Cuts(cuts.modules, {}, {**cuts.whole, **dict.fromkeys(cuts.heads, reason)})
+
+
+def _telling(core: nn.Module, whole: Mapping[str, str]) -> Argument:
+    """The core, which says what of it was kept whole."""
+    vars(core)["kept_whole"] = dict(whole)
     return core
 
 
-def _core(model: nn.Module, traced: Traced, params: Params, cuts: Mapping[str, Cut]) -> nn.Module:
+def _core(model: nn.Module, traced: Traced, params: Params, cuts: Cuts) -> nn.Module:
     """A copy of the model with its parameters' new values, cut."""
     core = plain_copy(model)
     copies: dict[int, Any] = {}
@@ -140,7 +155,8 @@ def _core(model: nn.Module, traced: Traced, params: Params, cuts: Mapping[str, C
         # What a recurrent layer keeps beside its parameters.
         if isinstance(module, nn.RNNBase):
             module._flat_weights = [getattr(module, n) for n in module._flat_weights_names]
-    cut_modules(core, cuts)
+    cut_modules(core, cuts.modules)
+    lose_heads(core, cuts.heads)
     return core
 
 
@@ -165,7 +181,7 @@ class _Check:
     """Whether a core computes what the model does with its masks: in float64, on random inputs."""
 
     def __init__(self, model: nn.Module, traced: Traced, inputs: Inputs) -> None:
-        masked = _core(model, traced, like_parameters(model, traced.parameters.values), {})
+        masked = _core(model, traced, like_parameters(model, traced.parameters.values), Cuts())
         args, kwargs = example_of(model, inputs)
         generator = torch.Generator().manual_seed(0)
 

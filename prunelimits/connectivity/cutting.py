@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from prunelimits.connectivity.cuts import Cut
+from prunelimits.connectivity.fewer_heads import FewerHeads
 from prunelimits.connectivity.following.exporting import TRACING
 from prunelimits.connectivity.following.values import Argument
-from prunelimits.connectivity.unit_groups import Cut, is_depthwise
+from prunelimits.connectivity.unit_groups import is_depthwise
 
 
 def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
@@ -38,6 +40,18 @@ def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
                     )
                     table[name] = new
         _name_sizes(module, cut, depthwise)
+
+
+def lose_heads(model: nn.Module, heads: Mapping[str, Tensor]) -> None:
+    """Puts attention with fewer heads, in place, wherever a module by path is used."""
+    for path, kept in heads.items():
+        whole = model.get_submodule(path)
+        assert isinstance(whole, nn.MultiheadAttention)
+        fewer = FewerHeads(whole, kept)
+        for module in model.modules():
+            for name, part in module._modules.items():
+                if part is whole:
+                    module._modules[name] = fewer
 
 
 def _kept(value: Tensor, kept: Tensor, axis: int) -> Tensor:

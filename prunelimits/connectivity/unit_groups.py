@@ -9,25 +9,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelimits.connectivity.attention_heads import needed_heads
+from prunelimits.connectivity.cuts import Cut, Cuts
 from prunelimits.connectivity.flow import Flow, any_of_units
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.recording import LayerUse
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter, Product
+from prunelimits.connectivity.unit_labels import units_behind
 
 Plain = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What is kept of a module: bool `(units,)` for its outputs and for its inputs.
-
-    None: all of it, as of the inputs of a normalisation, which has none of its own.
-    """
-
-    outputs: Tensor
-    inputs: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -44,8 +36,8 @@ class _Tie:
 
 def needed_units(
     network: Network, flow: Flow, modules: Mapping[str, nn.Module], *, flatten: bool = True
-) -> dict[str, Cut]:
-    """For each module that can be cut what of it is needed, by path.
+) -> Cuts:
+    """For each module that can be cut what of it is needed, by path, and why others stay whole.
 
     A unit is needed if it carries something to an output. Tensors that are added or multiplied, and
     those before and behind what works on each element or channel by itself, need the same units.
@@ -63,7 +55,8 @@ def needed_units(
     while True:
         empty = [n for n, needed in solver.needed.items() if not needed.any()]
         if not empty:
-            return solver.cuts()
+            heads, whole = needed_heads(network, flow, modules)
+            return Cuts(solver.cuts(), heads, {**solver.kept_whole(), **whole})
         solver.needed[empty[0]][0] = True
         solver.spread()
 
@@ -87,11 +80,12 @@ class _Solver:
         self.axis: dict[int, int] = {}
         self.needed: dict[int, Tensor] = {}
         self.ties: list[_Tie] = []
+        self.reasons: dict[int, str] = {}
         for number in range(len(network.steps)):
             if network.steps[number].varies:
                 self._constrain(number)
         for number in network.outputs:
-            self._whole(number)
+            self._whole(number, "what it gives is an output")
 
     def _module_of(self, use: LayerUse) -> str | None:
         """The module whose weight and bias a layer reads, if it can be cut."""
@@ -99,6 +93,9 @@ class _Solver:
         if use.bias is not None:
             names.append(self._parameter(use.bias))
         if any(name is None for name in names):
+            return None
+        parent = self.modules.get(str(names[0]).rpartition(".")[0].rpartition(".")[0])
+        if isinstance(parent, nn.MultiheadAttention):
             return None
         paths = {str(name).rpartition(".")[0] for name in names}
         module = self.modules.get(paths.pop()) if len(paths) == 1 else None
@@ -126,24 +123,21 @@ class _Solver:
             source = use.source
             aligned = self.axis.get(source) == use.input_axis % self._dims(source)
             if not aligned:
-                self._whole(source)
+                self._whole(source, f"{path} reads it along another axis")
             elif is_depthwise(self.modules[path]):
                 self.ties.append(
                     _Tie(number, source, torch.arange(len(self.needed[number]), device="cpu"))
                 )
             return
         varying = [i for i in step.inputs if self.network.steps[i].varies]
-        found = [
-            None if i not in self.axis else self._labels(step, step.inputs.index(i), i)
-            for i in varying
-        ]
+        found = [None if i not in self.axis else self._labels(step, i) for i in varying]
         axes = {place for place in found if place is not None}
         known = [place for place in found if place is not None]
         fits = bool(known) and len(known) == len(varying) and len({a for a, _ in known}) == 1
         del axes
         if not fits or not self._own_parameters(step):
             for i in varying:
-                self._whole(i)
+                self._whole(i, f"{step.name} behind it cannot do with fewer")
             return
         self._set(number, known[0][0])
         for i, (_, labels) in zip(varying, known, strict=True):
@@ -164,61 +158,11 @@ class _Solver:
                 return False
         return True
 
-    def _labels(self, step: AbstractStep, place: int, other: int) -> tuple[int, Tensor] | None:
-        """The axis of a step's units, and of which unit of one it reads each of them is made.
-
-        Found by the map on paths: an element is made of one unit if the paths that reach it,
-        weighted by the unit's number and by its square, have no variance.
-        """
-        before, axis = self.network.steps[other].shape, self.axis[other]
-        numbers = torch.arange(before[axis], dtype=torch.float64, device="cpu")
-        lengths = [1] * len(before)
-        lengths[axis] = -1
-        at = [
-            torch.ones(self.network.steps[i].shape, dtype=torch.float64, device="cpu")
-            for i in step.inputs
-        ]
-
-        def reached(weights: Tensor) -> Tensor:
-            spread = weights.reshape(lengths).expand(before).contiguous()
-            paths = [spread if i == place else None for i in range(len(at))]
-            return step.spread(at, paths)
-
-        count, first, second = (reached(numbers**power) for power in (0, 1, 2))
-        inside = count > 0.5
-        labels = (first / count).masked_fill(~inside, -1)
-        if bool((inside & ((second / count - labels**2).abs() > 1e-6)).any()):
-            return None
-        return self._along(labels, before[axis])
-
-    def _along(self, labels: Tensor, units: int) -> tuple[int, Tensor] | None:
-        """The axis along which the labels change, and they along it."""
-        shape = labels.shape
-        for axis in range(len(shape)):
-            lines = labels.movedim(axis, 0).reshape(shape[axis], -1)
-            top = lines.max(1).values
-            same = bool(((lines == top[:, None]) | (lines < 0)).all())
-            if same and (shape[axis] > 1 or units == 1):
-                joined = self.flatten or (
-                    shape[axis] >= units and bool((top[top >= 0].diff() == 1).all())
-                )
-                return (axis, top.long()) if joined else None
-        if not self.flatten:
-            return None
-        # Units split into blocks, such as heads: the axis that numbers the blocks.
-        for axis, size in enumerate(shape):
-            if size > 1 and units % size == 0:
-                lines = labels.movedim(axis, 0).reshape(shape[axis], -1)
-                block = units // size
-                blocks = torch.where(lines < 0, lines, (lines / block).floor())
-                if bool(
-                    ((blocks == torch.arange(size, device="cpu")[:, None]) | (lines < 0)).all()
-                ):
-                    # Negative: a block and not a unit.
-                    return axis, -1 - block * torch.ones(
-                        size, dtype=torch.float32, device="cpu"
-                    ).long()
-        return None
+    def _labels(self, step: AbstractStep, other: int) -> tuple[int, Tensor] | None:
+        shapes = [self.network.steps[i].shape for i in step.inputs]
+        return units_behind(
+            step, step.inputs.index(other), shapes, self.axis[other], flatten=self.flatten
+        )
 
     def _set(self, number: int, axis: int) -> None:
         axis %= self._dims(number)
@@ -226,9 +170,10 @@ class _Solver:
         elements = self.flow.carries[number] & self.flow.reaches[number]
         self.needed[number] = any_of_units(elements, axis)
 
-    def _whole(self, number: int) -> None:
+    def _whole(self, number: int, reason: str) -> None:
         if number in self.needed:
             self.needed[number].fill_(True)
+            self.reasons.setdefault(number, reason)
 
     def _dims(self, number: int) -> int:
         return len(self.network.steps[number].shape)
@@ -253,6 +198,45 @@ class _Solver:
         both = there | back
         self.needed[tie.other] = both
         self.needed[tie.step] = here | torch.where(made, both[tie.labels.clamp(min=0)], False)
+
+    def kept_whole(self) -> dict[str, str]:
+        """The layers that keep units which count for nothing, and why."""
+        found = dict(self.reasons)
+        # A reason holds for all that is needed together.
+        for tie in [*self.ties, *reversed(self.ties)]:
+            for here, there in ((tie.step, tie.other), (tie.other, tie.step)):
+                if here in found:
+                    found.setdefault(there, found[here])
+        result: dict[str, str] = {}
+        for number, (path, use) in self.layers.items():
+            elements = self.flow.carries[number] & self.flow.reaches[number]
+            idle = ~any_of_units(elements, use.axis) & self.needed[number]
+            if number in found and bool(idle.any()):
+                result[path] = found[number]
+        for use in self.network.layers:
+            if use.product in self.layers:
+                continue
+            elements = self.flow.carries[use.product] & self.flow.reaches[use.product]
+            path, reason = self._not_cut(use)
+            if path and not bool(any_of_units(elements, use.axis).all()):
+                result.setdefault(path, reason)
+        return result
+
+    def _not_cut(self, use: LayerUse) -> tuple[str, str]:
+        """The module of a layer that cannot be cut, and why."""
+        number = use.weight
+        while self.network.steps[number].inputs:
+            number = self.network.steps[number].inputs[0]
+        path = self.network.steps[number].name.rpartition(".")[0]
+        module = self.modules.get(path)
+        owner = self.modules.get(path.rpartition(".")[0])
+        if any(isinstance(part, nn.MultiheadAttention) for part in (module, owner)):
+            return "", ""
+        if not isinstance(module, Plain) and not isinstance(module, _TRANSPOSED):
+            return path, f"{type(module).__name__} is not cut"
+        if self.reads[number] > 1 or self._parameter(use.weight) is None:
+            return path, "its weight is read in several places, or not as it is"
+        return path, "grouped convolutions are cut only if depthwise"
 
     def cuts(self) -> dict[str, Cut]:
         """What is kept of each module."""
