@@ -23,7 +23,7 @@ class Play:
     network: Annotated[Path | None, arg(metavar="FILE")] = None
     """Start from a network saved by prunelimits or downloaded from such a page."""
     data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: a .csv, .npy or .npz file of two inputs and labels."""
+    """Your own data: a .csv, .npy, .npz or .rda file of two inputs and labels."""
 
     def run(self) -> int:
         """Makes the page, and writes or opens it."""

@@ -11,6 +11,9 @@ from prunelimits.models.mlp import MLP, parameter_shapes
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
 
+# Relative: much above that of float64.
+_ROUNDING = 1e-9
+
 
 @in_plain_modes
 def plant(target: MLP, masks: Masks, wide: MLP) -> tuple[MLP, Masks]:
@@ -19,9 +22,10 @@ def plant(target: MLP, masks: Masks, wide: MLP) -> tuple[MLP, Masks]:
     [Plant 'n' Seek](https://arxiv.org/abs/2111.11153), Section 4. Layer after layer, each unit of
     the target, with parameters `t` to the units planted before it, takes the place of the wide
     network's unit whose parameters `m` in those places are most alike: of those left, with
-    `a = t.m / |m|^2` above 0, the one with the least `|t - a m|`. It is planted as `t / a`, which
-    the next layer makes up for. All else of the wide network stays as it is: under the masks it
-    computes what the target computes, but for rounding.
+    `a = t.m / |m|^2` above 0, the one with the least `|t - a m|`; of several that are alike to
+    rounding, as all are of a unit with a single parameter, the one with `a` nearest to 1. It is
+    planted as `t / a`, which the next layer makes up for. All else of the wide network stays as it
+    is: under the masks it computes what the target computes, but for rounding.
 
     Args:
         target: The sparse network.
@@ -89,8 +93,10 @@ def _most_alike(wanted: Tensor, there: Tensor, taken: list[int]) -> tuple[int, f
     factor = torch.where(factor > 0, factor, torch.nan)
     distance = (wanted - factor[:, None] * there).norm(dim=1).nan_to_num(nan=torch.inf)
     distance[taken] = torch.inf
-    place = int(distance.argmin())
-    if distance[place] < torch.inf:
+    if distance.min() < torch.inf:
+        alike = distance <= distance.min() + _ROUNDING * wanted.norm()
+        scale = factor.log().abs().masked_fill(~alike, torch.inf)
+        place = int(scale.argmin())
         return place, float(factor[place])
     return next(unit for unit in range(len(there)) if unit not in taken), 1.0
 

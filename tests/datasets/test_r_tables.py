@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,3 +120,40 @@ def test_a_file_cut_anywhere_is_damaged_and_says_which(file: Path, pack: Callabl
         file.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=r"table\.rda"):
             r_table(file)
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(kind: str, tmp_path: Path):
+    file = tmp_path / "table.rda"
+    file.write_bytes(rda({"table": FRAME}))
+    if kind == "binary":
+        import pandas
+        import rdata
+
+        frame = pandas.DataFrame({"x": [1.0, 2.0, 5.0], "y": pandas.Categorical(["b", "a", "b"])})
+        rdata.write_rda(file, {"table": frame})
+    packed = file.read_bytes()
+    whole = gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed
+    generator = random.Random(kind)
+    refused = read = 0
+    for _ in range(200):
+        content = bytearray(whole)
+        at = generator.randrange(len(content))
+        match generator.randrange(3):
+            case 0:
+                content[at] ^= 1 << generator.randrange(8)
+            case 1:
+                content[at] = generator.choice(b"0123456789-")
+            case _:
+                content[at : at + generator.randrange(40)] = generator.randbytes(20)
+        file.write_bytes(content)
+        try:
+            x, y = r_table(file)
+        except ValueError as error:
+            assert str(file) in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert len(x) == len(y)
+            read += 1
+    assert refused + read == 200
+    assert min(refused, read) > 3

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from prunelimits import MLP
 from prunelimits.datasets import planted_circle, planted_helix, planted_relu
 from prunelimits.masks import apply
-from prunelimits.models import circle_network, helix_network, plant, relu_network
+from prunelimits.models import (
+    circle_network,
+    helix_network,
+    parameter_shapes,
+    plant,
+    relu_network,
+)
 from prunelimits.training import MLPEnsemble
 from prunelimits.types import Masks
 
@@ -79,18 +87,44 @@ def test_each_unit_is_planted_where_a_loop_finds_the_most_alike():
         (column,) = [c for c, value in enumerate(row) if value]
         best, least = -1, float("inf")
         for place, numbers in enumerate(weight):
+            # One parameter is always alike after scaling: what is left is how little it is scaled.
             factor = row[column] / numbers[column]
-            distance = abs(row[column] - factor * numbers[column])
-            if place not in taken and factor > 0 and distance < least - 1e-12:
-                best, least = place, distance
+            if place not in taken and factor > 0 and abs(math.log(factor)) < least:
+                best, least = place, abs(math.log(factor))
         taken.append(best)
         found = masks["layers.0.weight"][:, column].nonzero()[:, 0].tolist()
         assert best in found, unit
-    # One parameter is always alike after scaling; so the wide network's own number stands there.
+    # So the wide network's own number stands there.
     for place in taken:
         kept_row = masks["layers.0.weight"][place]
         there = planted.get_parameter("layers.0.weight")[place][kept_row]
         torch.testing.assert_close(there, around.get_parameter("layers.0.weight")[place][kept_row])
+
+
+def test_a_unit_of_several_parameters_goes_where_their_direction_is_most_alike():
+    generator = torch.Generator().manual_seed(3)
+    params = {
+        name: torch.randn(shape, dtype=DOUBLE, generator=generator)
+        for name, shape in parameter_shapes((3, 2, 1)).items()
+    }
+    target = MLP.from_params((3, 2, 1), params)
+    around = wide(target, 30, seed=5)
+    _, masks = plant(target, {}, around)
+    taken: list[int] = []
+    for unit in range(2):
+        goal = [*params["layers.0.weight"][unit].tolist(), float(params["layers.0.bias"][unit])]
+        cosines = []
+        for place in range(30):
+            there = [
+                *around.get_parameter("layers.0.weight")[place].tolist(),
+                around.get_parameter("layers.0.bias").tolist()[place],
+            ]
+            dot = sum(a * b for a, b in zip(goal, there, strict=True))
+            cosines.append(dot / math.hypot(*goal) / math.hypot(*there))
+        # The least distance after the best scaling is the largest cosine.
+        taken.append(max(set(range(30)) - set(taken), key=lambda place: cosines[place]))
+    assert masks["layers.0.bias"].nonzero()[:, 0].tolist() == sorted(taken)
+    assert masks["layers.1.weight"].nonzero()[:, 1].tolist() == sorted(taken)
 
 
 def test_nothing_alike_is_left_and_still_the_network_is_planted():
