@@ -8,7 +8,8 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all random-models test-oldest test-newest test-integrations lint types docs serve benchmark growth release ci clean
+.PHONY: demo test test-all random-models test-oldest test-newest test-integrations lint types docs serve \
+	benchmark growth zoo model-cost release ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
 $(VENV)/.test: EXTRA = test
@@ -91,9 +92,21 @@ growth: $(VENV)/.test
 release:
 	$(PYTHON) .ci/release.py $(VENV)-release
 
+# An environment of its own, with libraries of networks. The zoo goes on where it was left.
+$(VENV)-zoo/.made: benchmarks/zoo.txt constraints.txt .ci/install.py
+	$(PYTHON) .ci/install.py $(VENV)-zoo benchmarks/zoo.txt
+	@touch $@
+
+zoo: $(VENV)-zoo/.made
+	OMP_NUM_THREADS=1 $(VENV)-zoo/bin/python benchmarks/zoo.py
+
+model-cost: $(VENV)-zoo/.made
+	OMP_NUM_THREADS=1 $(VENV)-zoo/bin/python benchmarks/model_cost.py
+
 ci: $(VENV)/.dev
 	$(MAKE) lint types docs test test-integrations release
 	$(MAKE) demo MINUTES=0.2
 
 clean:
-	rm -rf $(VENV) $(VENV)-integrations $(VENV)-oldest $(VENV)-newest $(VENV)-release build dist demo site
+	rm -rf $(VENV) $(VENV)-integrations $(VENV)-oldest $(VENV)-newest $(VENV)-release $(VENV)-zoo \
+		build dist demo site

@@ -1,6 +1,7 @@
 """Makes the virtual environment of the project, or brings it up to date.
 
-Usage: python .ci/install.py FOLDER EXTRA [VERSIONS], EXTRA being one of those in pyproject.toml.
+Usage: python .ci/install.py FOLDER EXTRA [VERSIONS], EXTRA being one of those in pyproject.toml, or
+a file of requirements that stand beside the library.
 
 VERSIONS is "pinned", the default, for those of constraints.txt; "oldest" for the least that
 pyproject.toml allows of all that the library imports; or "newest". With pinned versions there is
@@ -31,7 +32,10 @@ def main() -> None:
     folder, extra, versions = Path(sys.argv[1]).resolve(), *[*sys.argv[2:], "pinned"][:2]
     if versions not in ("pinned", "oldest", "newest"):
         sys.exit(f"versions must be pinned, oldest or newest, got {versions!r}")
-    install(folder, ["-e", f"{ROOT}[{extra}]"], versions)
+    if Path(extra).suffix == ".txt":
+        install(folder, ["-e", str(ROOT), "-r", extra], versions)
+    else:
+        install(folder, ["-e", f"{ROOT}[{extra}]"], versions)
 
 
 def install(folder: Path, what: list[str], versions: str = "pinned") -> Path:

@@ -15,7 +15,6 @@ all masks of the size, by trying every one.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -133,11 +132,10 @@ def main() -> None:
         measure(arguments.method, arguments.size)
     else:
         print(f"{'':12}{'clock':>11}{'processors':>11}{'memory':>13}{'error':>11}", flush=True)
-        settings = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
         for name in METHODS:
             command = [sys.executable, __file__, str(arguments.size), "--method", name]
             command += ["--threads", str(arguments.threads)]
-            subprocess.run(command, check=True, env=settings)
+            subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from prunelimits.connectivity.flow import any_of_units, find_flow, flow_masks
 from prunelimits.connectivity.following.model import Inputs, Model
 from prunelimits.connectivity.following.steps import Source
 from prunelimits.connectivity.model_layers import (
-    ModelPaths,
     Units,
     count_kept,
     entries,
     model_layers,
     parameter_kinds,
 )
+from prunelimits.connectivity.path_counts import PathCounts
 from prunelimits.connectivity.report import ConnectivityReport, LayerReport
 from prunelimits.connectivity.sparse_chain import (
     ChainReach,
@@ -46,8 +46,9 @@ def analyze(
 ) -> ConnectivityReport:
     """What of a network really counts: effective nonzeros, dead units, paths, the core's widths.
 
-    Exact, whatever the size: paths are counted in integers without bound. If a model has an
-    operation that is not known, its report says so, and what it leaves out is still of no effect.
+    Exact, whatever the size: paths are counted in integers without bound, those of a model when
+    they are first read. If a model has an operation that is not known, its report says so, and what
+    it leaves out is still of no effect.
 
     Args:
         network: As for `effective_masks`, but one network: masks without leading axes. In masks, a
@@ -180,7 +181,7 @@ def _analyze_model(traced: Traced) -> ConnectivityReport:
     flow = find_flow(network, kept)
     effective = flow_masks(network, flow, keep_constants=False)
     carrying = flow_masks(network, flow, keep_constants=True)
-    paths = None if network.unknown else ModelPaths(network, flow)
+    paths = None if network.unknown else PathCounts(network, flow.carries)
     layers = model_layers(traced, flow, effective, paths)
     rows = [layer for layer in layers if layer.units]
     if not any(mask.dim() > 1 for mask in kept.values()):
@@ -199,7 +200,7 @@ def _analyze_model(traced: Traced) -> ConnectivityReport:
         effective_biases=count_kept(effective, vectors),
         carrying_nonzeros=count_kept(carrying, list(carrying)),
         widths=(*widths, *(layer.connected for layer in rows)),
-        paths=None if paths is None else paths.in_all(),
+        paths=None if paths is None else paths.in_all,
         exact=not network.unknown,
         unknown=network.unknown,
         kinds=parameter_kinds(traced, effective),

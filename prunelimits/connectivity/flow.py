@@ -1,14 +1,13 @@
-"""What of a network its inputs reach, what reaches its outputs, and by how many paths."""
+"""What of a network its inputs reach, and what reaches its outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from prunelimits.connectivity.big_counts import added, carried
 from prunelimits.connectivity.divisors import divisors
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.steps import (
@@ -34,8 +33,10 @@ class Flow:
         live: There is a path from an input.
         free: The value depends on an input or a kept parameter.
         carries: The value need not be zero.
-        reaches: There is a path to an output.
+        reaches: There is a path to an output, of steps that vary.
         final: There is one without a further layer between, so that a constant cannot move on.
+        entered: For layers, by step: the units of what comes in, live, from which a path leads
+            through the layer to an output.
     """
 
     masks: Masks
@@ -44,6 +45,7 @@ class Flow:
     carries: list[Tensor]
     reaches: list[Tensor]
     final: list[Tensor]
+    entered: dict[int, Tensor]
 
 
 def find_flow(network: Network, masks: Masks) -> Flow:
@@ -52,9 +54,17 @@ def find_flow(network: Network, masks: Masks) -> Flow:
     for step in network.steps:
         forward.follow(step)
     live, free, carries = forward.live, forward.free, forward.carries
-    reaches = _backward(network, free, carries, lambda _: True)
+    entered: dict[int, Tensor] = {}
+    axes = {use.product: use.input_axis for use in network.layers}
+
+    def enter(number: int, before: Tensor) -> None:
+        if number in axes:
+            inside = live[network.steps[number].inputs[0]] & before
+            entered[number] = any_of_units(inside, axes[number])
+
+    reaches = _backward(network, free, carries, lambda _: True, enter)
     final = _backward(network, free, carries, lambda step: not _is_layer(network, step))
-    return Flow(masks, live, free, carries, reaches, final)
+    return Flow(masks, live, free, carries, reaches, final, entered)
 
 
 class _Forward:
@@ -71,7 +81,7 @@ class _Forward:
 
     def follow(self, step: AbstractStep) -> None:
         """One more step."""
-        nothing = torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape)
+        nothing = _nothing(step.shape)
         everything = torch.ones((), dtype=torch.bool, device="cpu").expand(step.shape)
         if isinstance(step, Source):
             self._add(everything, everything, None)
@@ -80,7 +90,7 @@ class _Forward:
         elif isinstance(step, Constant):
             self._add(nothing, nothing, step.content if step.content.any() else None)
         else:
-            at = [self.carries[i].to(_REACH) for i in step.inputs]
+            at = [_numbers(self.carries[i]) for i in step.inputs]
             live = _spread(step, at, [self.live[i] for i in step.inputs])
             if isinstance(step, Linear) and step.opaque:
                 self._add(live, everything, None)
@@ -110,7 +120,7 @@ class _Forward:
             nothing = any(value is None for value in given)
         elif isinstance(step, Linear):
             nothing = nothing and step.keeps_zero
-        if nothing or bool(free.all()):
+        if nothing or not _any(~_once(free)):
             return None
         values = [
             self.steps[i].zeros() if value is None else value
@@ -124,7 +134,7 @@ def find_constants(network: Network, flow: Flow, params: Params) -> list[Tensor]
     """What each step computes where no input reaches, and zero elsewhere: float64."""
     constants: list[Tensor] = []
     for step, live in zip(network.steps, flow.live, strict=True):
-        if bool(live.all()):
+        if not _any(~_once(live)):
             value = step.zeros()
         elif isinstance(step, Parameter):
             value = params[step.name]
@@ -136,7 +146,7 @@ def find_constants(network: Network, flow: Flow, params: Params) -> list[Tensor]
 
 def flow_masks(network: Network, flow: Flow, *, keep_constants: bool) -> Masks:
     """`effective_masks` of a network."""
-    reached = flow.reaches if keep_constants else _useful(network, flow)
+    reached = _parameter_elements(network, flow, keep_constants=keep_constants)
     held = divisors(network.steps) if keep_constants else set[int]()
     result = {name: torch.zeros_like(mask) for name, mask in flow.masks.items()}
     for name, number in network.parameters.items():
@@ -145,33 +155,32 @@ def flow_masks(network: Network, flow: Flow, *, keep_constants: bool) -> Masks:
     return result
 
 
-def _useful(network: Network, flow: Flow) -> list[Tensor]:
-    """The elements of parameters, and of what is made of them, that a path from an input meets.
+def _parameter_elements(network: Network, flow: Flow, *, keep_constants: bool) -> dict[int, Tensor]:
+    """The elements of parameters, and of what is made of them, that a path to an output meets.
 
-    A factor is met if what it multiplies is live; what is added, if the sum is, or if it stays at
-    the outputs.
+    Without constants it must come from an input: a factor is met if what it multiplies is live;
+    what is added, if the sum is, or if it stays at the outputs.
     """
     steps = network.steps
-    result = [torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape) for step in steps]
+    result = {n: _nothing(step.shape) for n, step in enumerate(steps) if not step.varies}
     for number in network.outputs:
-        if not steps[number].varies:
-            result[number] = torch.ones((), dtype=torch.bool, device="cpu").expand(
-                steps[number].shape
-            )
+        if number in result:
+            result[number] = torch.ones_like(result[number])
     for number in reversed(range(len(steps))):
         step = steps[number]
         wanted = [not steps[i].varies and not isinstance(steps[i], Constant) for i in step.inputs]
         if not any(wanted):
             continue
-        sources, after = flow.carries, result[number]
-        if step.varies and isinstance(step, Product):
-            sources, after = flow.live, flow.reaches[number]
-        elif step.varies:
-            after = (flow.live[number] & flow.reaches[number]) | flow.final[number]
+        sources, after = flow.carries, result.get(number, flow.reaches[number])
+        if step.varies and not keep_constants:
+            if isinstance(step, Product):
+                sources = flow.live
+            else:
+                after = (flow.live[number] & flow.reaches[number]) | flow.final[number]
         after = after & flow.free[number]
-        if not bool(after.any()):
+        if not _any(after):
             continue
-        before = step.gather([sources[i].to(_REACH) for i in step.inputs], after.to(_REACH), wanted)
+        before = step.gather([_numbers(sources[i]) for i in step.inputs], after.to(_REACH), wanted)
         for i, paths in zip(step.inputs, before, strict=True):
             if paths is not None:
                 result[i] = result[i] | (paths > 0.5)
@@ -184,63 +193,8 @@ def any_of_units(elements: Tensor, axis: int) -> Tensor:
     return lines if lines.dim() == 1 else lines.flatten(1).any(1)
 
 
-def input_elements(network: Network, flow: Flow, number: int) -> Tensor:
-    """The elements of a step's first input from which a path leads through it to an output."""
-    step = network.steps[number]
-    at = [flow.carries[i].to(_REACH) for i in step.inputs]
-    wanted = [place == 0 for place in range(len(step.inputs))]
-    before = step.gather(at, flow.reaches[number].to(_REACH), wanted)[0]
-    assert before is not None
-    return flow.live[step.inputs[0]] & (before > 0.5)
-
-
-def count_paths(network: Network, flow: Flow) -> tuple[list[Tensor], list[Tensor]]:
-    """Paths from the inputs to each element and from each element to the outputs, by step.
-
-    In digits of `big_counts`, `(digits, *shape)`.
-    """
-    steps = network.steps
-    none = [
-        torch.zeros((), dtype=torch.float64, device="cpu").expand(1, *step.shape) for step in steps
-    ]
-    forward = list(none)
-    for number, step in enumerate(steps):
-        if isinstance(step, Source):
-            forward[number] = torch.ones(1, *step.shape, dtype=torch.float64, device="cpu")
-        elif step.varies:
-            at = [flow.carries[i].double() for i in step.inputs]
-            coming = [forward[i] if steps[i].varies else None for i in step.inputs]
-            forward[number] = _by_digits(step, at, coming)
-    backward = list(none)
-    for number in network.outputs:
-        backward[number] = added(backward[number], torch.ones_like(backward[number][:1]))
-    for number in reversed(range(len(steps))):
-        step, after = steps[number], backward[number]
-        wanted = [steps[i].varies for i in step.inputs]
-        if not any(wanted) or not bool(after.any()):
-            continue
-        at = [flow.carries[i].double() for i in step.inputs]
-        digits = [step.gather(at, digit, wanted) for digit in after]
-        for place, i in enumerate(step.inputs):
-            parts = [digit[place] for digit in digits]
-            found = [part for part in parts if part is not None]
-            if found:
-                backward[i] = added(backward[i], carried(torch.stack(found)))
-    return forward, backward
-
-
-def _by_digits(step: AbstractStep, at: list[Tensor], coming: Sequence[Tensor | None]) -> Tensor:
-    """A linear map of integers, digit by digit."""
-    digits = max(len(x) for x in coming if x is not None)
-    columns = [
-        step.spread(at, [x[place] if x is not None and place < len(x) else None for x in coming])
-        for place in range(digits)
-    ]
-    return carried(torch.stack([column.double().expand(step.shape) for column in columns]))
-
-
 def _spread(step: AbstractStep, at: list[Tensor], reached: list[Tensor]) -> Tensor:
-    paths = [x.to(_REACH) if bool(x.any()) else None for x in reached]
+    paths = [_numbers(x) if _any(x) else None for x in reached]
     return step.spread(at, paths) > 0.5
 
 
@@ -255,24 +209,47 @@ def _backward(
     free: list[Tensor],
     carries: list[Tensor],
     passes: Callable[[AbstractStep], bool],
+    enter: Callable[[int, Tensor], None] | None = None,
 ) -> list[Tensor]:
     steps = network.steps
-    result = [torch.zeros((), dtype=torch.bool, device="cpu").expand(step.shape) for step in steps]
+    result = [_nothing(step.shape) for step in steps]
     for number in network.outputs:
-        result[number] = torch.ones((), dtype=torch.bool, device="cpu").expand(steps[number].shape)
+        result[number] = torch.ones_like(result[number])
     for number in reversed(range(len(steps))):
         step = steps[number]
         # A value that nothing changes passes nothing on.
         after = result[number] & free[number]
-        if not step.inputs or not passes(step) or not bool(after.any()):
+        if not step.varies or not step.inputs or not passes(step) or not _any(after):
             continue
-        at = [carries[i].to(_REACH) for i in step.inputs]
-        wanted = [not isinstance(steps[i], Constant) for i in step.inputs]
+        at = [_numbers(carries[i]) for i in step.inputs]
+        wanted = [steps[i].varies for i in step.inputs]
         before = step.gather(at, after.to(_REACH), wanted)
-        for i, paths in zip(step.inputs, before, strict=True):
-            if paths is not None:
-                result[i] = result[i] | (paths > 0.5)
+        for place, (i, paths) in enumerate(zip(step.inputs, before, strict=True)):
+            if paths is None:
+                continue
+            reached = paths > 0.5
+            if enter is not None and place == 0:
+                enter(number, reached)
+            result[i] = result[i] | reached
     return result
+
+
+def _once(elements: Tensor) -> Tensor:
+    """Elements that stand for many, as behind `expand`, only once."""
+    return elements[tuple(slice(0, 1) if n == 0 else slice(None) for n in elements.stride())]
+
+
+def _any(elements: Tensor) -> bool:
+    return bool(_once(elements).any())
+
+
+def _numbers(elements: Tensor) -> Tensor:
+    """Ones and zeros, laid out as the elements are."""
+    return _once(elements).to(_REACH).expand(elements.shape)
+
+
+def _nothing(shape: torch.Size) -> Tensor:
+    return torch.zeros((), dtype=torch.bool, device="cpu").expand(shape)
 
 
 def weight_paths(
@@ -289,7 +266,7 @@ def weight_paths(
         if isinstance(step, Parameter):
             found[number] = after
             continue
-        at = [flow.carries[i].to(_REACH) for i in step.inputs]
+        at = [_numbers(flow.carries[i]) for i in step.inputs]
         if number == product:
             at[0] = source.to(_REACH)
         wanted = [not steps[i].varies and not isinstance(steps[i], Constant) for i in step.inputs]
@@ -299,6 +276,3 @@ def weight_paths(
             if paths is not None:
                 found[i] = found.get(i, torch.zeros_like(paths, dtype=torch.bool)) | (paths > 0.5)
     return found
-
-
-__all__ = ["Flow", "any_of_units", "count_paths", "find_constants", "find_flow", "flow_masks"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from prunelimits.connectivity.big_counts import inner_products
-from prunelimits.connectivity.flow import Flow, any_of_units, count_paths, input_elements
+from prunelimits.connectivity.flow import Flow, any_of_units
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.recording import LayerUse
-from prunelimits.connectivity.following.steps import Constant, Parameter, Source
+from prunelimits.connectivity.following.steps import Constant, Parameter
+from prunelimits.connectivity.path_counts import PathCounts
 from prunelimits.connectivity.report import LayerReport, ParameterKind
 from prunelimits.connectivity.trace import Traced
 from prunelimits.types import Masks
@@ -46,34 +48,8 @@ class Units(NamedTuple):
         }
 
 
-class ModelPaths:
-    """Numbers of paths in a model, for one sample."""
-
-    def __init__(self, network: Network, flow: Flow) -> None:
-        self.network = network
-        self.forward, self.backward = count_paths(network, flow)
-
-    def in_all(self) -> int:
-        """Paths from an input to an output."""
-        sources = [i for i, s in enumerate(self.network.steps) if isinstance(s, Source)]
-        total = sum(
-            inner_products(*(x[i].flatten(1)[:, None] for x in (self.forward, self.backward)))[0]
-            for i in sources
-        )
-        return total // self.network.samples
-
-    def through(self, number: int, axis: int) -> list[int]:
-        """Paths through each unit of a step's output."""
-        axis %= len(self.network.steps[number].shape)
-        parts = [
-            x[number].movedim(axis + 1, 1).unsqueeze(-1).flatten(2)
-            for x in (self.forward, self.backward)
-        ]
-        return [paths // self.network.samples for paths in inner_products(parts[0], parts[1])]
-
-
 def model_layers(
-    traced: Traced, flow: Flow, effective: Masks, paths: ModelPaths | None
+    traced: Traced, flow: Flow, effective: Masks, paths: PathCounts | None
 ) -> list[LayerReport]:
     """A row for each matrix, with its bias, and for what else a module has, as they are first used.
 
@@ -88,7 +64,7 @@ def model_layers(
     layers: list[LayerReport] = []
     for title, matrices, others in _rows(traced, uses):
         units, inputs = NO_UNITS, 0
-        through: tuple[int, ...] = ()
+        through: tuple[int, ...] | Callable[[], tuple[int, ...]] = ()
         if matrices and matrices[0] in uses:
             found = uses[matrices[0]]
             # Parts of a matrix that are used by themselves are told one after the other.
@@ -96,11 +72,9 @@ def model_layers(
             units = Units(
                 *map(torch.cat, zip(*(_units(network, flow, p) for p in parts), strict=True))
             )
-            inputs = max(_inputs(network, flow, part) for part in parts)
+            inputs = max(_inputs(flow, part) for part in parts)
             if paths is not None:
-                for part in parts:
-                    each = [paths.through(use.product, use.axis) for use in part]
-                    through += tuple(sum(column) for column in zip(*each, strict=True))
+                through = partial(_through, paths, parts)
         layers.append(
             LayerReport(
                 name=title,
@@ -116,6 +90,15 @@ def model_layers(
             )
         )
     return layers
+
+
+def _through(paths: PathCounts, parts: list[list[LayerUse]]) -> tuple[int, ...]:
+    """Paths through each unit, those of all its uses together."""
+    found: list[int] = []
+    for part in parts:
+        each = [paths.through(use.product) for use in part]
+        found += [sum(column) for column in zip(*each, strict=True)]
+    return tuple(found)
 
 
 NO_UNITS = Units(*[torch.zeros(0, dtype=torch.bool, device="cpu")] * 4)
@@ -206,11 +189,9 @@ def _shifted(network: Network, use: LayerUse) -> int:
         number = readers[0]
 
 
-def _inputs(network: Network, flow: Flow, uses: list[LayerUse]) -> int:
-    found = [
-        any_of_units(input_elements(network, flow, use.product), use.input_axis) for use in uses
-    ]
-    return int(torch.stack(found).any(0).sum())
+def _inputs(flow: Flow, uses: list[LayerUse]) -> int:
+    found = [flow.entered[use.product] for use in uses if use.product in flow.entered]
+    return int(torch.stack(found).any(0).sum()) if found else 0
 
 
 def parameter_kinds(traced: Traced, effective: Masks) -> tuple[ParameterKind, ...]:

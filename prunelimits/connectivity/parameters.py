@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -17,17 +18,23 @@ from prunelimits.types import Masks, Params
 
 @dataclass(frozen=True)
 class ModelParameters:
-    """What is known of a model's parameters, on the CPU.
+    """What is known of a model's parameters.
 
     Attributes:
-        values: Name -> float64 tensor, zero outside the mask.
-        masks: Name -> bool tensor, for every parameter.
+        own: Name -> the model's own tensor.
+        masks: Name -> bool tensor on the CPU, for every parameter.
         aliases: Every name of a parameter -> the name it is kept under: a shared one has several.
     """
 
-    values: Params
+    own: Params
     masks: Masks
     aliases: dict[str, str]
+
+    @cached_property
+    def values(self) -> Params:
+        """Name -> float64 tensor on the CPU, zero outside the mask; masks alone do without them."""
+        wide = {name: value.to("cpu", torch.float64) for name, value in self.own.items()}
+        return apply(wide, self.masks)
 
 
 def model_parameters(
@@ -61,7 +68,7 @@ def model_parameters(
     for name, parameter in named:
         kept_as = first.setdefault(id(parameter), name)
         aliases[name] = kept_as
-        values[kept_as] = parameter.detach().to("cpu", torch.float64)
+        values[kept_as] = parameter.detach()
     if isinstance(model, nn.Module):
         # A module that is used in several places has parameters of several names.
         for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -72,8 +79,7 @@ def model_parameters(
         pruned = {**pruned, **masks}
     whole = {name: pruned[name].cpu() if name in pruned else _all(values[name]) for name in values}
     if masks is None:
-        whole = {name: mask & (values[name] != 0) for name, mask in whole.items()}
-    values = apply(values, whole)
+        whole = {name: mask & (values[name] != 0).cpu() for name, mask in whole.items()}
     check_finite(values, whole, argument)
     return ModelParameters(values, whole, aliases)
 
@@ -132,7 +138,7 @@ def _by_first_name(masks: Masks, aliases: dict[str, str]) -> Masks:
 
 
 def _all(value: Tensor) -> Tensor:
-    return torch.ones_like(value, dtype=torch.bool)
+    return torch.ones(value.shape, dtype=torch.bool, device="cpu")
 
 
 def like_parameters(model: nn.Module | ExportedProgram, values: Params) -> Params:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from prunelimits.connectivity.counted import Counted, WithCounted
 from prunelimits.html_table import html_table
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerReport(WithCounted):
     """One layer: a linear layer, a convolution or a normalisation.
 
     Dead units are counted once each: as `cut_off_from_output` if an input reaches them, as
@@ -30,7 +31,7 @@ class LayerReport:
         cut_off_from_input: Units that no input reaches and that add nothing to an output.
         cut_off_from_output: Units whose value changes, and no output sees it.
         constant: Units with the same value for every input.
-        paths: Input-to-output paths through each unit, exact.
+        paths: Input-to-output paths through each unit, exact; of a model, counted when first read.
     """
 
     name: str
@@ -46,7 +47,7 @@ class LayerReport:
     cut_off_from_input: int
     cut_off_from_output: int
     constant: int
-    paths: tuple[int, ...]
+    paths: Counted[tuple[int, ...]] = Counted()  # noqa: RUF009
 
     @property
     def dead(self) -> int:
@@ -73,7 +74,7 @@ class ParameterKind:
 
 
 @dataclass(frozen=True, repr=False)
-class ConnectivityReport:
+class ConnectivityReport(WithCounted):
     """What of a network really counts, in all and by layer.
 
     Sparsity and compression are of weights; nonzeros count weights and biases. `str` of it is a
@@ -91,10 +92,10 @@ class ConnectivityReport:
             output: the kept of `effective_masks(..., keep_constants=True)`.
         widths: Units of the connected core: the inputs on a path, then each layer's `connected`
             (normalisations aside).
-        paths: Input-to-output paths of one sample, exact: between positions in convolutions,
-            through either factor of a product where the other can be other than zero, and from
-            every element of a softmax's or normalisation's group to every other. None: not
-            defined, since an operation is not known.
+        paths: Input-to-output paths of one sample, exact, of a model counted when first read:
+            between positions in convolutions, through either factor of a product where the other
+            can be other than zero, and from every element of a softmax's or normalisation's group
+            to every other. None: not defined, since an operation is not known.
         exact: Whether every operation is known. If not, what is left out is still of no effect,
             but more may be.
         unknown: The operations that are not known.
@@ -110,7 +111,7 @@ class ConnectivityReport:
     effective_biases: int
     carrying_nonzeros: int
     widths: tuple[int, ...]
-    paths: int | None
+    paths: Counted[int | None] = Counted()  # noqa: RUF009
     exact: bool = True
     unknown: tuple[str, ...] = ()
     kinds: tuple[ParameterKind, ...] = ()
@@ -153,9 +154,8 @@ class ConnectivityReport:
     @property
     def read(self) -> float:
         """The share of all parameters that the forward pass reads, in [0, 1]."""
-        total = sum(kind.parameters for kind in self.kinds)
         left = sum(kind.parameters for kind in self.kinds if kind.name == "not read")
-        return 1 - left / total if total else 1.0
+        return 1 - left / (sum(kind.parameters for kind in self.kinds) or 1)
 
     @property
     def effective_nodes(self) -> int:
@@ -285,7 +285,7 @@ def _percent(share: float) -> str:
 
 
 def _short(number: int) -> str:
-    """An integer in full, or its first digits and its power of ten."""
+    """An integer in full, or its first digits and power of ten."""
     if number < 10**15:
         return f"{number:,}"
     # log10 of the number by its bits: longer ones than Python prints must work too.

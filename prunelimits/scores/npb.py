@@ -92,23 +92,10 @@ def npb(
     drawn, found = check_noise(noise, masks), dict[str, Tensor]()
 
     def choose(use: Use) -> Tensor:
-        if use.name not in found:
-            paths = sum(torch.stack([rows.sum(0) for rows in part]) for part in use.inputs)
-            assert isinstance(paths, Tensor)
-            layer, allowed = LayerInputs(paths, use.flipped), masks[use.name]
-            size = 1 if use.flipped else allowed[0, 0].numel()
-            groups, numbers = (
-                layer.rows(value).unflatten(-1, (-1, size)) for value in (allowed, drawn[use.name])
-            )
-            chosen = [
-                balanced_mask(counts.unflatten(0, (-1, size)).mean(1), *rest, **settings)
-                for counts, *rest in zip(
-                    _checked(paths, use.name), groups, divided(quotas[use.name], groups), numbers,
-                    strict=True,
-                )
-            ]  # fmt: skip
-            found[use.name] = layer.like(torch.stack(chosen).flatten(-2), allowed)
-        return found[use.name].double()
+        name = use.name
+        if name not in found:
+            found[name] = _layer_mask(use, masks[name], quotas[name], drawn[name], settings)
+        return found[name].double()
 
     ones = {name: _one(name, value) for name, value in params.items()}
     watched = {name: ones[name] for name in masks}
@@ -118,6 +105,24 @@ def npb(
         problem.apply({**ones, **watched}, inputs)
     check_followed(watch.unknown, masks, set(found))
     return {name: found[name] for name in masks}
+
+
+def _layer_mask(
+    use: Use, allowed: Tensor, quota: Tensor, noise: Tensor, settings: dict[str, float]
+) -> Tensor:
+    """The mask of a layer, by the paths that arrive; each group of outputs has one of its own."""
+    paths = torch.stack([torch.stack([rows.sum(0) for rows in part]) for part in use.inputs]).sum(0)
+    if _any(~paths.isfinite()):
+        raise ValueError(f"masks names {use.name!r}, to which there are more paths than numbers")
+    layer = LayerInputs(paths.clamp(min=0), use.flipped)
+    size = 1 if use.flipped else allowed[0, 0].numel()
+    groups, numbers = (layer.rows(value).unflatten(-1, (-1, size)) for value in (allowed, noise))
+    parts = zip(layer.sums, groups, divided(quota, groups), numbers, strict=True)
+    chosen = [
+        balanced_mask(counts.unflatten(0, (-1, size)).mean(1), *rest, **settings)
+        for counts, *rest in parts
+    ]
+    return layer.like(torch.stack(chosen).flatten(-2), allowed)
 
 
 def _one(name: str, value: Tensor) -> Tensor:
@@ -139,12 +144,6 @@ def _quotas(budget: object, masks: Masks) -> dict[str, Tensor]:
     if _any((numbers < 0) | (numbers > most.to(numbers.device))):
         raise ValueError(f"budget must be between 0 and {most.tolist()}, got {numbers.tolist()}")
     return dict(zip(masks, numbers, strict=True))
-
-
-def _checked(paths: Tensor, name: str) -> Tensor:
-    if _any(~paths.isfinite()):
-        raise ValueError(f"masks names {name!r}, to which there are more paths than numbers")
-    return paths.clamp(min=0)
 
 
 def _any(values: Tensor) -> bool:

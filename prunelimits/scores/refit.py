@@ -8,7 +8,7 @@ from torch import Tensor
 from prunelimits.scores.derivatives import many_at_once
 
 # Entries of the matrices that are solved at a time.
-_ENTRIES = 2**25
+_ENTRIES = 2**22
 
 
 def damped(gram: Tensor, damping: float) -> Tensor:

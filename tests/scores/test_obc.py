@@ -98,7 +98,7 @@ def test_systems_of_all_sizes_are_solved_in_any_grouping(monkeypatch: pytest.Mon
     x = correlated(9)
     matrix, chosen = x.mT @ x, torch.rand(30, 9, generator=GENERATOR) < 0.5
     right = draw(GENERATOR, 30, 9)
-    for entries in (1, 100, 2**25):
+    for entries in (1, 100, 2**22):
         monkeypatch.setattr("prunelimits.scores.refit._ENTRIES", entries)
         found = solve_within(matrix, chosen, right)
         assert not found[~chosen].any()
@@ -206,3 +206,13 @@ def test_bad_input() -> None:
         obc(case.problem, case.params, case.masks, damping=-1.0)
     with pytest.raises(ValueError, match="survivors names"):
         obc_correction(case.problem, case.params, {}, case.masks)
+
+
+def test_smaller_budgets_keep_part_of_what_larger_ones_keep() -> None:
+    x = correlated(6)
+    model = torch.nn.Linear(6, 3).double()
+    last = torch.ones(3, 6, dtype=torch.bool)
+    for keep in range(17, 0, -1):
+        mask = pruners.prune(model, pruners.OBC(scope="global"), keep=keep, batches=[(x, x)])
+        assert not (mask["weight"] & ~last).any()
+        last = mask["weight"]

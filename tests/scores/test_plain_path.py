@@ -25,7 +25,8 @@ METHODS: list[AbstractPruner] = [
     pruners.SNIP(), pruners.GraSP(), pruners.SynFlow(rounds=3), pruners.FORCE(rounds=2),
     pruners.IterSNIP(rounds=2), pruners.ProsPr(), pruners.OBD(), pruners.OBD(gauss_newton=True),
     pruners.OBS(at_once=20), pruners.LOMP(epochs=2), pruners.EdgePopup(epochs=2),
-    pruners.RareGems(epochs=2, freeze=1),
+    pruners.RareGems(epochs=2, freeze=1), pruners.Wanda(), pruners.OBC(), pruners.SparseGPT(),
+    pruners.CHITA(stages=2, swaps=3), pruners.NPB(),
 ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from prunelimits.connectivity.following.call import Call
-from prunelimits.connectivity.following.recording import Followed, double, ruled_out
+from prunelimits.connectivity.following.recording import Followed, double
+from prunelimits.connectivity.following.ruling_out import ruled_out
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 
@@ -27,8 +28,9 @@ _OF_ONE = (
 _OF_TWO = (
     "add", "sub", "rsub", "maximum", "minimum", "fmax", "fmin", "fmod", "remainder", "atan2",
     "hypot", "eq", "ne", "lt", "le", "gt", "ge", "logical_or", "logical_xor", "bitwise_or",
-    "bitwise_xor", "logaddexp", "logaddexp2", "lerp", "floor_divide", "copysign", "nextafter",
-    "div.Tensor_mode", "div.Scalar_mode", "bitwise_left_shift", "bitwise_right_shift",
+    "bitwise_xor", "__or__", "__xor__", "logaddexp", "logaddexp2", "lerp", "floor_divide",
+    "copysign", "nextafter", "div.Tensor_mode", "div.Scalar_mode", "bitwise_left_shift",
+    "bitwise_right_shift",
     "heaviside", "isclose",
 )  # fmt: skip
 
@@ -88,7 +90,7 @@ def product(call: Call) -> Argument:
     return call.product(left, right, function, paths=torch.mul)
 
 
-@rule(*aten("bitwise_and"))
+@rule(*aten("bitwise_and", "__and__"))
 def bits(call: Call) -> Argument:
     """Of bools a product."""
     if call.shapes[0][1] is torch.bool:

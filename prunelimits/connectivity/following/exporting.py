@@ -16,14 +16,20 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind
 from torch.fx.experimental import proxy_tensor
 from torch.nn.utils import prune
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.failing import why_not_exported
+from prunelimits.connectivity.following.in_place import functional_forms
+from prunelimits.connectivity.following.table import aten
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.modes import differentiable
 from prunelimits.versions import export_decompositions
+
+# Checks that a graph carries: nothing comes out of them, and types are other ones here.
+CHECKS = aten("_assert_tensor_metadata", "_assert_async", "_assert_scalar")
 
 # torch.export and torch.fx change torch.nn.Module itself while they trace: one thread at a time.
 TRACING = threading.RLock()
@@ -51,7 +57,7 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
 
 def decomposed(program: ExportedProgram, known: Mapping[Any, object]) -> ExportedProgram:
     """The program in fewer kinds of operations; those that are known stay whole."""
-    if all(_is_plain(node, known) for node in program.graph.nodes):
+    if is_plain(program, known):
         return program
     with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -61,12 +67,31 @@ def decomposed(program: ExportedProgram, known: Mapping[Any, object]) -> Exporte
         return program.run_decompositions(table)
 
 
-def _is_plain(node: fx.Node, known: Mapping[Any, object]) -> bool:
-    """Whether a node computes something by a known operation, and changes nothing in place."""
-    if node.op != "call_function" or node.target is operator.getitem:
-        return node.op != "get_attr"
-    schema = getattr(node.target, "_schema", None)
-    return node.target in known and schema is not None and not schema.is_mutable
+def is_plain(program: ExportedProgram, known: Mapping[Any, object]) -> bool:
+    """Whether a program can be read as it is, which saves as long as an export takes.
+
+    It can if all that inputs or parameters reach is done by known operations, and what is written
+    over is read no more.
+    """
+    written = functional_forms(program.graph, known)
+    kinds = {spec.arg.name: spec.kind for spec in program.graph_signature.input_specs}
+    fixed: set[fx.Node] = set()
+    for node in program.graph.nodes:
+        if node.op == "placeholder":
+            if kinds[node.name] in (InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
+                fixed.add(node)
+        elif node.op == "get_attr":
+            return False
+        elif node.op == "call_function":
+            schema = getattr(node.target, "_schema", None)
+            is_fixed = all(i in fixed for i in node.all_input_nodes)
+            if is_fixed:
+                fixed.add(node)
+            if node.target is operator.getitem or node in written or node.target in CHECKS:
+                continue
+            if schema is None or schema.is_mutable or not (is_fixed or node.target in known):
+                return False
+    return True
 
 
 def evaluation_copy(model: nn.Module) -> nn.Module:

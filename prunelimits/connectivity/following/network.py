@@ -16,16 +16,13 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.call import Call
-from prunelimits.connectivity.following.exporting import decomposed
+from prunelimits.connectivity.following.exporting import CHECKS, decomposed
 from prunelimits.connectivity.following.failing import refuse_unknown_shapes
+from prunelimits.connectivity.following.in_place import functional_forms
 from prunelimits.connectivity.following.recording import Followed, LayerUse, Recorder, double
 from prunelimits.connectivity.following.rules import RULES
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter
-from prunelimits.connectivity.following.table import aten
 from prunelimits.connectivity.following.values import Argument
-
-# Checks that a graph carries: nothing comes out of them, and types are other ones here.
-_CHECKS = aten("_assert_tensor_metadata", "_assert_async", "_assert_scalar")
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,7 @@ class _Reader:
         self.record = Recorder()
         self.values: dict[fx.Node, Any] = {}
         self.parameters: dict[str, Followed] = {}
+        self.written = functional_forms(program.graph, RULES)
 
     def run(self) -> Network:
         signature = self.program.graph_signature
@@ -138,10 +136,10 @@ class _Reader:
             lambda leaf: self.values[leaf] if isinstance(leaf, fx.Node) else leaf,
             (tuple(node.args), dict(node.kwargs)),
         )
-        function: Any = node.target
+        function: Any = self.written.get(node, node.target)
         if function is operator.getitem:
             return args[0][args[1]]
-        if function in _CHECKS:
+        if function in CHECKS:
             return None
         leaves = pytree.tree_leaves((args, kwargs))
         random = torch.Tag.nondeterministic_seeded in getattr(function, "tags", ())

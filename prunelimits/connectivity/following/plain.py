@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunelimits.connectivity.following import transposes
 from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.recording import Followed, Recorder
@@ -58,7 +59,10 @@ def plain_chain(model: nn.Module, inputs: object, aliases: Mapping[str, str]) ->
             bias = None if not isinstance(module.bias, Tensor) else parameters[aliases[named[1]]]
             shape = torch.Size([1, module.out_features])
             call = Call(name, functional.linear, (), {}, [(shape, torch.float64)], record)
-            x = call.layer(x, weight, bias, functional.linear, -1, -1)
+            x = call.layer(
+                x, weight, bias, functional.linear, -1,
+                paths=transposes.linear, transposed=transposes.linear_transposed,
+            )  # fmt: skip
         else:
             call = Call(name, module, (x,), {}, [(x.shape, torch.float64)], record)
             x = call.step((x,), lambda v: v, module)

@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from prunelimits.connectivity.following import transposes
 from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.mixing import shares
-from prunelimits.connectivity.following.recording import Followed, double, ruled_out
+from prunelimits.connectivity.following.recording import Followed, double
+from prunelimits.connectivity.following.ruling_out import ruled_out
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 
@@ -29,7 +32,12 @@ _TRANSPOSED = {
 def linear(call: Call) -> Argument:
     """`x W^T + b`."""
     x, weight = call.args[:2]
-    return call.layer(x, weight, call.argument(2, "bias"), functional.linear, -1, -1)
+    if not (isinstance(weight, Tensor | Followed) and len(weight.shape) == 2):
+        return call.product(x, weight, functional.linear, contracts=True)
+    return call.layer(
+        x, weight, call.argument(2, "bias"), functional.linear, -1,
+        paths=transposes.linear, transposed=transposes.linear_transposed,
+    )  # fmt: skip
 
 
 @rule(*aten("addmm"))
@@ -39,7 +47,7 @@ def add_product(call: Call) -> Argument:
     beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
     if (beta, alpha) != (1, 1) or len(bias.shape) != 1:
         return _sum_of_product(call, bias, x, weight, torch.mm, beta, alpha)
-    return call.layer(x, weight, bias, torch.mm, -1, -1)
+    return _matrix_layer(call, x, weight, bias, torch.mm)
 
 
 @rule(*aten("baddbmm"))
@@ -84,7 +92,16 @@ def _sum_of_product(
 def matrix_product(call: Call) -> Argument:
     """`x W`, or a product of two tensors that both depend on the input."""
     x, weight = call.args[:2]
-    return call.layer(x, weight, None, torch.mm, -1, -1)
+    return _matrix_layer(call, x, weight, None, torch.mm)
+
+
+def _matrix_layer(
+    call: Call, x: Argument, weight: Argument, bias: Argument, function: Argument
+) -> Argument:
+    return call.layer(
+        x, weight, bias, function, -1,
+        paths=transposes.product, transposed=transposes.product_transposed,
+    )  # fmt: skip
 
 
 @rule(*aten("bmm", "dot", "mv", "outer"))
@@ -108,7 +125,8 @@ def convolution(call: Call) -> Argument:
     def function(a: Tensor, w: Tensor) -> Tensor:
         return torch.ops.aten.convolution.default(a, w, None, *settings)
 
-    return call.layer(x, weight, bias, function, 1, 1)
+    transposed = transposes.convolution_transposed(*settings)
+    return call.layer(x, weight, bias, function, 1, transposed=transposed)
 
 
 @rule(*aten("scaled_dot_product_attention"))
@@ -195,17 +213,30 @@ def _masked(call: Call, scores: Followed, mask: Argument) -> Followed:
 def forward_convolution(call: Call) -> Argument:
     """A convolution; padding may be given by a word."""
     x, weight = call.args[:2]
-    operation: Any = _CONVOLUTIONS[len(weight.shape) - 2]
-    settings = [call.argument(place, name, default) for place, (name, default) in enumerate(
-        (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)), start=3
-    )]  # fmt: skip
+    axes = len(weight.shape) - 2
+    stride, padding, dilation, groups = (
+        call.argument(place, name, default)
+        for place, (name, default) in enumerate(
+            (("stride", 1), ("padding", 0), ("dilation", 1), ("groups", 1)), start=3
+        )
+    )
+    bias = call.argument(2, "bias")
+    if len(x.shape) == len(weight.shape) and not isinstance(padding, str):
+        sizes = [_each(v, axes) for v in (stride, padding, dilation)]
+        args = (x, weight, bias, *sizes, False, [0] * axes, groups)
+        return convolution(replace(call, args=args))
+    operation: Any = _CONVOLUTIONS[axes]
 
     def function(a: Tensor, w: Tensor) -> Tensor:
-        return operation(a, w, None, *settings)
+        return operation(a, w, None, stride, padding, dilation, groups)
 
     # Without an axis of samples, channels come first.
-    axis = 1 if len(x.shape) == len(weight.shape) else 0
-    return call.layer(x, weight, call.argument(2, "bias"), function, axis, axis)
+    return call.layer(x, weight, bias, function, 1 if len(x.shape) == len(weight.shape) else 0)
+
+
+def _each(sizes: Argument, axes: int) -> list[int]:
+    given = [sizes] if isinstance(sizes, int) else list(sizes)
+    return given * axes if len(given) == 1 else given
 
 
 @rule(*aten("conv_transpose1d", "conv_transpose2d.input", "conv_transpose3d.input"))
@@ -220,7 +251,7 @@ def transposed_convolution(call: Call) -> Argument:
         return operation(a, w, None, *settings)
 
     axis = 1 if len(x.shape) == len(weight.shape) else 0
-    return call.layer(x, weight, call.argument(2, "bias"), function, axis, axis)
+    return call.layer(x, weight, call.argument(2, "bias"), function, axis)
 
 
 @rule(*aten("matmul"))
@@ -228,5 +259,5 @@ def any_matrix_product(call: Call) -> Argument:
     """A product of matrices, vectors or batches of matrices."""
     left, right = call.args
     if isinstance(right, Tensor | Followed) and len(right.shape) == 2 and len(left.shape) > 1:
-        return call.layer(left, right, None, torch.matmul, -1, -1)
+        return _matrix_layer(call, left, right, None, torch.matmul)
     return call.product(left, right, torch.matmul, contracts=True)

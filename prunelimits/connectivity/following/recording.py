@@ -18,9 +18,6 @@ from prunelimits.connectivity.following.steps import (
     Source,
 )
 
-# What is added to a score to rule it out: minus infinity, or the least number of a type.
-_RULED_OUT = -1e30
-
 
 @dataclass(frozen=True, eq=False)
 class Followed:
@@ -96,16 +93,6 @@ class LayerUse:
     bias: int | None
     axis: int
     input_axis: int
-
-
-def ruled_out(value: object) -> Tensor | None:
-    """Where a value is as good as minus infinity. None: nowhere."""
-    if isinstance(value, Followed):
-        return value.blocked
-    if isinstance(value, Tensor) and value.is_floating_point():
-        below = value <= _RULED_OUT
-        return below if below.any() else None
-    return None
 
 
 def full(dtype: torch.dtype) -> torch.dtype:

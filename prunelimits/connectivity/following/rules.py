@@ -15,6 +15,9 @@ from prunelimits.connectivity.following import (
     multiplying as multiplying,
 )
 from prunelimits.connectivity.following import (
+    normalising as normalising,
+)
+from prunelimits.connectivity.following import (
     pooling as pooling,
 )
 from prunelimits.connectivity.following import (

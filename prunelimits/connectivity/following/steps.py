@@ -4,7 +4,7 @@ A step knows two maps of its input tensors: `compute`, which is the computation 
 which takes the number of paths that reach each element of its inputs to those that reach each
 element of its output. `paths` has coefficients 0 and 1 and is linear (`Linear`) or linear in each
 of two inputs (`Product`). Paths to an output are counted by the transposed map, which automatic
-differentiation gives.
+differentiation gives where a rule does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from prunelimits.connectivity.following.transposes import Transposed
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +158,13 @@ class Product(AbstractStep):
         function: The computation.
         paths: Its map on numbers of paths, linear in each of the two inputs.
         contracts: Whether it sums over an axis that both share, as a layer does.
+        transposed: The transpose of `paths` in either input. None: found by differentiation.
     """
 
     function: Callable[[Tensor, Tensor], Tensor]
     paths: Callable[[Tensor, Tensor], Tensor]
     contracts: bool = False
+    transposed: Transposed | None = None
 
     def spread(self, at: Sequence[Tensor], paths: Sequence[Tensor | None]) -> Tensor:
         """The paths through the left factor where the right one carries, and the other way."""
@@ -180,6 +184,8 @@ class Product(AbstractStep):
         self, at: Sequence[Tensor], paths: Tensor, wanted: Sequence[bool]
     ) -> list[Tensor | None]:
         """The transpose of the derivative at what carries."""
+        if self.transposed is not None:
+            return self.transposed(at, paths, wanted)
         return _transposed(self.paths, at, paths, wanted)
 
     def compute(self, *inputs: Tensor) -> Tensor:

@@ -66,6 +66,6 @@ def aten(*names: str) -> list[Any]:
         every = getattr(torch.ops.aten, packet, None)
         if every is None:
             continue
-        forms = [form] if form else [f for f in every.overloads() if "out" not in f]
+        forms = [form] if form else [f for f in every.overloads() if "out" not in f.split("_")]
         found += [getattr(every, f) for f in forms if f in every.overloads()]
     return found

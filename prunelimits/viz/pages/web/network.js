@@ -111,7 +111,7 @@ class Network {
 
   nonzeros() {
     let count = 0;
-    for (let index = 0; index < this.values.length; index++) count += this.alive(index);
+    for (let index = 0; index < this.values.length; index++) count += Number(this.alive(index));
     return count;
   }
 

@@ -29,7 +29,7 @@ class Rounds {
 
 /** GMP: the smallest weights go, by Zhu and Gupta's cubic schedule. */
 class Gradual extends Rounds {
-  constructor(training, keep, random, rounds = 199, until = [199, 200]) {
+  constructor(training, keep, random, rounds = 199, until = /** @type {Fraction} */ ([199, 200])) {
     super(training, keep, rounds, until);
     this.from = keptWeights(this.network);
   }
@@ -154,7 +154,6 @@ class DropGrow extends Rounds {
     });
     return result;
   }
-
 }
 
 /** How each begins: on a training, with a budget and random numbers. */
@@ -162,11 +161,13 @@ const DURING = {
   GMP: (training, keep, random) => new Gradual(training, keep, random),
   LTH: (training, keep, random) => new Rewind(training, keep, random),
   RigL: (training, keep, random) => {
-    const rule = { rounds: 146, until: [3, 4], decays: true, byGradient: true };
+    const until = /** @type {Fraction} */ ([3, 4]);
+    const rule = { rounds: 146, until, decays: true, byGradient: true };
     return new DropGrow(training, keep, random, rule);
   },
   SET: (training, keep, random) => {
-    const rule = { rounds: 49, until: [98, 100], decays: false, byGradient: false };
+    const until = /** @type {Fraction} */ ([98, 100]);
+    const rule = { rounds: 49, until, decays: false, byGradient: false };
     return new DropGrow(training, keep, random, rule);
   },
 };

@@ -8,7 +8,12 @@
  * Activations lie unit by unit, a number a sample, so that every inner loop runs along samples.
  */
 class Passes {
-  constructor(/** @type {number[]} */ widths, /** @type {number} */ most, Numbers = Float32Array) {
+  /**
+   * @param {number[]} widths
+   * @param {number} most samples at a time
+   * @param {Float32ArrayConstructor | Float64ArrayConstructor} Numbers
+   */
+  constructor(widths, most, Numbers = Float32Array) {
     this.widths = widths;
     this.most = most;
     this.answers = widths.map((width) => new Numbers(width * most));
@@ -63,8 +68,15 @@ class Passes {
   /**
    * The mean loss over a batch and its gradient by ALL parameters, pruned ones too, which growing
    * methods rank: binary cross-entropy for one output, cross-entropy of a softmax for more.
+   *
+   * @param {Network} network
+   * @param {Samples} samples
+   * @param {ArrayLike<number>} order
+   * @param {number} first of the order
+   * @param {number} size
+   * @param {Float32Array | Float64Array} result
    */
-  gradient(network, samples, order, first, size, /** @type {Float32Array} */ result, cool = 1) {
+  gradient(network, samples, order, first, size, result, cool = 1) {
     this.load(samples, order, first, size);
     this.forward(network, size);
     const loss = this.outputErrors(samples, order, first, size, cool);

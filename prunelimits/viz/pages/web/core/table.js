@@ -4,7 +4,7 @@ const MOST_LINES = 50000;
 const MOST_LABELS = 8;
 
 /**
- * The points of a table, standardised: every column has mean 0 and deviation 1, as the spirals have.
+ * The points of a table, standardised: every column has mean 0 and deviation 1, as the spirals.
  * A first line without numbers is a header. Throws an Error that names the line.
  *
  * @returns {{points: {x: number[], label: number}[], labels: string[]}} labels by class
@@ -17,12 +17,16 @@ function readTable(/** @type {string} */ text) {
     if (line.trim() === "") return;
     const cells = line.split(separator).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
     if (cells.length !== 3) {
-      throw new Error(`line ${at + 1} has ${cells.length} columns; two numbers and a label are needed`);
+      throw new Error(
+        `line ${at + 1} has ${cells.length} columns; two numbers and a label are needed`,
+      );
     }
     const x = cells.slice(0, 2).map((cell) => (cell === "" ? NaN : Number(cell)));
     if (!x.every(Number.isFinite)) {
       if (rows.length === 0 && at === 0 && x.every(Number.isNaN)) return; // the header
-      throw new Error(`line ${at + 1} must begin with two numbers, got ${cells[0]} and ${cells[1]}`);
+      throw new Error(
+        `line ${at + 1} must begin with two numbers, got ${cells[0]} and ${cells[1]}`,
+      );
     }
     if (cells[2] === "") throw new Error(`line ${at + 1} has no label`);
     rows.push({ x, label: cells[2] });
@@ -32,7 +36,9 @@ function readTable(/** @type {string} */ text) {
   const order = numeric ? (a, b) => Number(a) - Number(b) : undefined;
   const labels = [...new Set(rows.map(({ label }) => label))].sort(order);
   if (labels.length < 2 || labels.length > MOST_LABELS) {
-    throw new Error(`it must have 2 to ${MOST_LABELS} labels in its last column, got ${labels.length}`);
+    throw new Error(
+      `it must have 2 to ${MOST_LABELS} labels in its last column, got ${labels.length}`,
+    );
   }
   const moments = momentsOf(rows.map(({ x }) => x));
   moments.forEach(({ deviation }, column) => {

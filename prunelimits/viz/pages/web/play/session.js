@@ -29,7 +29,7 @@ class Session {
 
   #train() {
     const { network, train, settings } = this;
-    this.recipe = { epochs: settings.epochs };
+    this.recipe = /** @type {Recipe} */ ({ epochs: settings.epochs });
     this.set(settings);
     this.training = new Training(network, train, this.recipe, (epoch) => this.order(epoch));
     this.method = null;
