@@ -57,12 +57,16 @@ WITHOUT_A_CALL = {
     "prunelimits.elimination.NothingFoundWarning": "a warning",
     "prunelimits.pruners.AbstractPruner": "abstract",
     "prunelimits.pruners.AtInit": "abstract",
-    "prunelimits.pruners.DropGrow": "abstract",
-    "prunelimits.pruners.Gradual": "abstract",
-    "prunelimits.pruners.LearnedMask": "abstract",
+    "prunelimits.pruners.Method": "abstract",
     "prunelimits.pruners.ModelPruner": "a protocol",
-    "prunelimits.pruners.Rewind": "abstract",
-    "prunelimits.pruners.SparseToSparse": "abstract",
+    "prunelimits.pruners.Moving": "abstract",
+    "prunelimits.pruners.Schedule": "abstract",
+    "prunelimits.pruners.Shape": "abstract",
+    "prunelimits.pruners.Tiling": "abstract",
+    **{
+        f"prunelimits.pruners.{curve}": "a curve that schedules call: any numbers will do"
+        for curve in ("geometric", "linear", "cubic", "cosine")
+    },
     "prunelimits.resuming.StoreError": "an exception",
     "prunelimits.search.WorkersLostError": "an exception",
     "prunelimits.training.AbstractEngine": "abstract",
@@ -386,6 +390,12 @@ def tiny_imagenet_folder(folder: Path) -> Path:
         path.mkdir(parents=True)
         Image.new("RGB", (64, 64), (shade, shade, shade)).save(path / f"{name}_0.JPEG", "JPEG")
     return folder
+
+
+def learned(
+    task: Problem, params: Params, masks: Masks, budget: Tensor, ranking: object, noise: object
+) -> tuple[Params, Params]:
+    return {name: params[name].abs() for name in masks}, params
 
 
 def sparse() -> tuple[str, pl.MLP, Masks]:
@@ -775,10 +785,28 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     **{f"prunelimits.pruners.{method.__name__}": lambda _: {} for method in pruners.all()},
     "prunelimits.pruners.Moves": lambda _: {
         "params": weights(),
-        "stay": masks(),
-        "growth": torch.tensor([3]),
-        "scores": scores(),
+        "masks": masks(),
         "memory": {},
+    },
+    "prunelimits.pruners.Pruner": lambda _: {"score": pl.scores.snip},
+    "prunelimits.pruners.Score": lambda _: {"function": pl.scores.snip},
+    "prunelimits.pruners.LearnedScore": lambda _: {"function": learned},
+    "prunelimits.pruners.AtOnce": lambda _: {"rounds": 3},
+    "prunelimits.pruners.Gradual": lambda _: {"rounds": 3},
+    "prunelimits.pruners.Rewind": lambda _: {"rounds": 3},
+    "prunelimits.pruners.DropGrow": lambda _: {"rounds": 3},
+    "prunelimits.pruners.Growth": lambda _: {"function": lambda seen, masks: masks},
+    "prunelimits.pruners.Weights": lambda _: {},
+    "prunelimits.pruners.NOfM": lambda _: {"n": 2, "m": 4},
+    "prunelimits.pruners.Blocks": lambda _: {"height": 2, "width": 1},
+    "prunelimits.pruners.Groups": lambda _: {"layers": (("w",),), "labels": ("w",)},
+    "prunelimits.pruners.Seen": lambda _: {"problem": problem()[0], "params": weights()},
+    "prunelimits.pruners.Ranking": lambda _: {
+        "name": "SNIP",
+        "score": pruners.SNIP().score,
+        "shape": pruners.Weights(),
+        "scope": "global",
+        "floor": 0,
     },
     "prunelimits.pruners.State": lambda _: {
         "masks": masks(),

@@ -7,9 +7,10 @@ import os
 import warnings
 from pathlib import Path
 
-from prunelimits.experiments.methods import settings, source
+from prunelimits.experiments.methods import source
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult, read_table
+from prunelimits.pruners.described import settings
 from prunelimits.resuming import StoreError, check_same
 from prunelimits.training.task import Task
 

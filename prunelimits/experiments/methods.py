@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from prunelimits.pruners import AbstractPruner
+from prunelimits.pruners.described import fields, functions_of
 from prunelimits.resuming import digest, source_of
 
 
 def method_names(methods: Sequence[AbstractPruner]) -> tuple[str, ...]:
-    """A name for each method: of its class, and of the settings that others of the class have not.
+    """A name for each method: its own, with the settings that others of the class have not.
 
     Examples:
         >>> from prunelimits.pruners import LTH, SNIP
@@ -22,34 +21,14 @@ def method_names(methods: Sequence[AbstractPruner]) -> tuple[str, ...]:
 
 
 def _name(pruner: AbstractPruner, methods: Sequence[AbstractPruner]) -> str:
-    alike = [_fields(other) for other in methods if type(other) is type(pruner)]
-    own = _fields(pruner)
-    differing = [name for name in own if len({fields[name] for fields in alike}) > 1]
+    alike = [fields(other, briefly=True) for other in methods if other.name == pruner.name]
+    own = fields(pruner, briefly=True)
+    differing = [name for name in own if len({known.get(name) for known in alike}) > 1]
     inside = ", ".join(f"{name}={own[name]}" for name in differing)
-    return type(pruner).__name__ + (f"({inside})" if inside else "")
-
-
-def settings(pruner: AbstractPruner) -> str:
-    """The class and all its settings, the same text in every process."""
-    inside = ", ".join(f"{name}={text}" for name, text in _fields(pruner).items())
-    return f"{type(pruner).__qualname__}({inside})"
+    return pruner.name + (f"({inside})" if inside else "")
 
 
 def source(pruner: AbstractPruner) -> str | None:
     """A digest of the code behind a method; None for one of this library."""
-    code = [source_of(type(pruner)), *(source_of(v) for v in _values(pruner) if callable(v))]
+    code = [source_of(part) for part in functions_of(pruner)]
     return None if all(text.startswith("prunelimits.") for text in code) else digest(*code)
-
-
-def _fields(pruner: AbstractPruner) -> dict[str, str]:
-    names = [field.name for field in dataclasses.fields(pruner) if field.repr]
-    return {name: _text(getattr(pruner, name)) for name in names}
-
-
-def _values(pruner: AbstractPruner) -> list[Any]:
-    return [getattr(pruner, field.name) for field in dataclasses.fields(pruner)]
-
-
-def _text(value: object) -> str:
-    """Like `repr`, but a function's has no address in memory."""
-    return getattr(value, "__qualname__", repr(value)) if callable(value) else repr(value)

@@ -1,47 +1,46 @@
-"""The rule of methods that prune before training, in one round or several."""
+"""A method of one's own as a class: a score with numbers as fields."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor
+from typing_extensions import override
 
-from prunelimits.masks import apply
-from prunelimits.progress import tracked
-from prunelimits.pruners.base import AbstractPruner, Category, State
-from prunelimits.pruners.nan_checks import check_scores
-from prunelimits.pruners.schedules import exponential
-from prunelimits.pruners.selection import counts, select
+from prunelimits.pruners.catalogue.method import Method
+from prunelimits.pruners.pruner import Pruner
+from prunelimits.pruners.schedules import AtOnce, Schedule
+from prunelimits.pruners.scoring import AnyScore, Score
+from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtInit(AbstractPruner):
-    """Scores the weights and keeps the best, before training; `update` only re-masks.
+class AtInit(Method):
+    """A named method that prunes at once; a subclass says how it scores.
 
-    Round r of R keeps `N (k / N)^(r / R)` of the N weights, rounded, and exactly k in the last.
-    One round scores with all the problem's batches; of several, round r (from 0) has batch r
-    modulo their number to itself.
-
-    A subclass says how it scores:
+    A function alone is `Pruner(score=function)`; a class has a name of its own in tables and
+    numbers as fields. With another schedule, override `schedule`.
 
         >>> class Cubed(AtInit):
         ...     def scores(self, problem, params, masks, noise=None):
         ...         return {name: params[name].abs() ** 3 for name in masks}
 
     Attributes:
-        rounds: How often to score.
+        needs_data: Whether the scores use the problem's batches and loss.
+        needs_noise: Whether they want uniform random numbers.
+        normalise: What BatchNorm normalises by while the method scores.
+        batches: How many batches `fit` gives; None: all.
         revive: Whether a round chooses among all weights again, not only among those left.
     """
 
-    category: ClassVar[Category] = "at initialisation"
+    # Where a subclass says them, as class attributes or properties.
+    needs_data: ClassVar[bool] = False  # pyright: ignore[reportIncompatibleMethodOverride]
+    needs_noise: ClassVar[bool] = False  # pyright: ignore[reportIncompatibleMethodOverride]
+    normalise: ClassVar[Normalise] = "running"  # pyright: ignore[reportIncompatibleMethodOverride]
+    batches: ClassVar[int | None] = 1  # pyright: ignore[reportIncompatibleMethodOverride]
     revive: ClassVar[bool] = False
-    rounds: int = 1
-    until: float = field(default=0.0, init=False, repr=False)
 
     @abstractmethod
     def scores(
@@ -56,52 +55,33 @@ class AtInit(AbstractPruner):
             noise: Uniform in [0, 1), shaped like the masks, for pruners that need it.
         """
 
-    def left(self, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
-        """See `AbstractPruner.left`: `N (k / N)^t`."""
-        return exponential(start, budget, progress)
+    @property
+    @override
+    def score(self) -> AnyScore:
+        """Its own."""
+        return self.combination.score
 
-    def each_round(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> Iterator[tuple[Scores, Masks]]:
-        """The scores and the masks of every round, `rounds` pairs; arguments as for `init`."""
-        start, current = counts(masks, budget), masks
-        for done in tracked(range(self.rounds)):
-            among = masks if self.revive else current
-            scores = self.scores(self._of_round(problem, done), params, current, noise)
-            check_scores(scores, among, type(self).__name__, problem, params)
-            keep = self.left(start, budget, (done + 1) / self.rounds)
-            current = select(scores, among, keep, floor=self.floor)
-            yield scores, current
+    @property
+    @override
+    def combination(self) -> Pruner:
+        """See `AbstractPruner.combination`; a subclass may have a method `score` of its own."""
+        score = Score(
+            self.scores,
+            needs_data=self.needs_data,
+            needs_noise=self.needs_noise,
+            normalise=self.normalise,
+            batches=self.batches,
+        )
+        return Pruner(
+            score=score,
+            schedule=self.schedule,
+            shape=self.shape,
+            scope=self.scope,
+            floor=self.floor,
+        )
 
-    def _of_round(self, problem: Problem, done: int) -> Problem:
-        if self.rounds == 1 or not problem.batches:
-            return problem
-        return problem._replace(batches=[problem.batches[done % len(problem.batches)]])
-
-    def init(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> State:
-        """See `AbstractPruner.init`: all rounds, one after the other."""
-        *_, (_, kept) = self.each_round(problem, params, masks, budget, noise)
-        return State(kept, budget, counts(masks, budget), torch.zeros_like(budget[0]), {})
-
-    def update(
-        self,
-        problem: Problem,
-        state: State,
-        params: Params,
-        grads: Params | None = None,
-        noise: Params | None = None,
-    ) -> tuple[Params, State]:
-        """The parameters masked, and the state as it is."""
-        return apply(params, state.masks), state
+    @property
+    @override
+    def schedule(self) -> Schedule:
+        """At once, in so many rounds."""
+        return AtOnce(rounds=self.rounds, revive=self.revive)

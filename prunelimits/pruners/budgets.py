@@ -1,116 +1,188 @@
-"""How a budget of weights is divided: one for all layers, or a quota for each."""
+"""What a caller asks to keep, as a budget: a number, a share, or several by parts of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from prunelimits import quotas
 from prunelimits.arguments import checked_integer, shown
-from prunelimits.masks import check_bools, count, top
+from prunelimits.masks import count
+from prunelimits.pruners.pruner import AbstractPruner
+from prunelimits.pruners.scopes import Groups
 from prunelimits.types import Masks
 
-Scope: TypeAlias = Literal["global", "uniform", "erk", "igq", "smart_ratio"]
-"""One ranking of the weights of all layers together, or a quota for each layer by a rule."""
+Keep: TypeAlias = int | Mapping[str, int | float]
+"""How many weights survive: a number, or numbers by layers or groups of layers. There a key is the
+name of a parameter or module, or a pattern of such names; a layer belongs to the first key that
+names it. An integer is weights, a float the share of the group that is kept."""
 
-_RULES: dict[Scope, Callable[[Mapping[str, Sequence[int]], int], dict[str, int]]] = {
-    "uniform": quotas.uniform,
-    "erk": quotas.erk,
-    "igq": quotas.igq,
-    "smart_ratio": quotas.smart_ratio,
-}
+P = TypeVar("P", bound=AbstractPruner)
+
+_MOST_UNTOLD = 0.1
 
 
-def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) -> Tensor:
-    """`keep` weights as one budget, int64 `(1,)`, or as quotas of the layers, `(layers,)`.
-
-    A layer of which the masks allow only some rows and columns counts as a layer of that size: the
-    quotas of a narrow network inside a wide one are those of the narrow network.
+def asked(
+    pruner: P,
+    dense: Masks,
+    masks: Masks,
+    keep: Keep | None,
+    sparsity: float | None = None,
+    *,
+    stacklevel: int | None = 2,
+) -> tuple[P, Tensor]:
+    """The method and the budget that a caller asks for.
 
     Args:
-        masks: The weights that may be kept, first layer first, without a model axis.
-        keep: How many survive in all.
-        scope: By which rule.
-        floor: How many weights every layer keeps at least, if it has them. Quotas below it are
-            raised, the others give in proportion to what they have above it.
+        pruner: The method.
+        dense: All weights that could be kept.
+        masks: Those that are not pruned already.
+        keep: As in `prune`.
+        sparsity: As in `prune`.
+        stacklevel: Of warnings: 2 is the caller of the function that asks. None: no warnings.
+
+    Returns:
+        The method, which ranks group by group where `keep` names groups; and the budget.
 
     Raises:
-        ValueError: If `keep` is more than the masks allow, or less than the floors together.
-        TypeError: If `keep` is not an integer.
-
-    Examples:
-        >>> masks = {"a": torch.ones(16, 2).bool(), "b": torch.ones(1, 16).bool()}
-        >>> divide(masks, 12), divide(masks, 12, scope="uniform")
-        (tensor([12]), tensor([8, 4]))
+        ValueError: If not exactly one is given, or it is out of its range, or a group names
+            nothing.
+        TypeError: If one is of the wrong kind.
     """
-    check_bools(masks)
-    sizes = {name: int(mask.sum()) for name, mask in masks.items()}
-    floors = {name: min(floor, size) for name, size in sizes.items()}
-    if checked_integer("keep", keep, 0) > sum(sizes.values()):
-        raise ValueError(
-            f"keep must be at most the {count(masks)} prunable weights, got {shown(keep)}"
+    if isinstance(keep, Mapping):
+        if sparsity is not None:
+            raise ValueError(f"exactly one of keep and sparsity must be given, got both: {keep}")
+        return by_groups(pruner, masks, keep, stacklevel=stacklevel)
+    if pruner.shape.fixes_budget and keep is None and sparsity is None:
+        return pruner, pruner.budget(masks)
+    number = checked_keep(keep, sparsity, count(dense))
+    budget = pruner.budget(masks, number)
+    if keep is not None and stacklevel is not None and int(budget.sum()) != number:
+        warnings.warn(
+            f"keep={number} is no whole number of tiles of {pruner.shape}: {int(budget.sum())} "
+            "weights are kept",
+            stacklevel=stacklevel + 1,
         )
-    if keep < sum(floors.values()):
-        raise ValueError(
-            f"keep must be at least {sum(floors.values())}, as floor={floor} holds for each of "
-            f"{len(masks)} layers, got {keep}"
-        )
-    device = next(iter(masks.values())).device
-    if scope == "global":
-        return torch.tensor([keep], device=device)
-    shapes = {name: _extent(mask) for name, mask in masks.items() if sizes[name]}
-    shares = {**dict.fromkeys(masks, 0), **(_RULES[scope](shapes, keep) if shapes else {})}
-    return torch.tensor(list(_between(floors, shares, sizes, keep).values()), device=device)
+    return pruner, budget
 
 
-def share_out(total: Tensor, weights: Tensor, room: Tensor) -> Tensor:
-    """`total` as whole numbers in proportion to `weights`, none of them above its `room`.
+def checked_keep(keep: object, sparsity: object, total: int) -> int:
+    """How many of `total` weights survive, from the one of both that is given.
 
-    What a full layer cannot take goes to the others, in proportion too, equally if no weight is
-    left; whole numbers by largest remainder, ties to the earlier layer. Works under `torch.vmap`.
-
-    Args:
-        total: An integer without axes, at most the sum of `room`.
-        weights: Not negative, `(layers,)`.
-        room: Integers, `(layers,)`.
-
-    Examples:
-        >>> share_out(torch.tensor(7), torch.tensor([4.0, 1.0, 1.0]), torch.tensor([2, 9, 9]))
-        tensor([2, 3, 2])
+    Raises:
+        ValueError: If not exactly one is given, or it is out of its range.
+        TypeError: If it is of the wrong kind.
     """
-    shares = torch.zeros_like(room, dtype=torch.float64)
-    for _ in range(len(room)):  # each time at least one layer is filled, or nothing is left
-        is_open = shares < room
-        open_weights = weights.double().nan_to_num() * is_open
-        open_weights = open_weights.where(open_weights.sum() > 0, is_open.double())
-        left = total - shares.sum()
-        shares = shares + left * open_weights / open_weights.sum().clamp(min=1e-300)
-        shares = shares.minimum(room.double())
-    whole = (shares + 1e-9).floor().long().minimum(room)
-    remainder = (shares - whole).masked_fill(whole == room, -torch.inf)
-    return whole + top({"layers": remainder}, total - whole.sum())["layers"]
+    if (keep is None) == (sparsity is None):
+        raise ValueError(f"exactly one of keep and sparsity must be given, got {keep}, {sparsity}")
+    if keep is not None:
+        return checked_integer("keep", keep, 0)
+    if isinstance(sparsity, bool) or not isinstance(sparsity, Real):
+        raise TypeError(f"sparsity must be a number, got {sparsity!r}")
+    if not 0 <= float(sparsity) <= 1:
+        raise ValueError(f"sparsity must be between 0 and 1, got {sparsity}")
+    return share_of(total, 1 - Fraction(str(float(sparsity))))
 
 
-def _extent(mask: Tensor) -> tuple[int, ...]:
-    """The shape of the smallest layer that holds what is allowed, rows and columns closed up."""
-    axes = range(mask.dim())
-    return tuple(int(mask.movedim(axis, 0).flatten(1).any(1).sum()) for axis in axes)
+def share_of(total: int, share: Fraction) -> int:
+    """The nearest number of weights, halves up."""
+    # Of the decimal that the user wrote: 1 - 0.9 is a little less than 0.1 in floating point.
+    return math.floor(share * total + Fraction(1, 2))
 
 
-def _between(
-    low: dict[str, int], shares: dict[str, int], high: dict[str, int], keep: int
-) -> dict[str, int]:
-    """The shares within their bounds: what that takes or gives, others give or take."""
-    shares = {name: min(max(share, low[name]), high[name]) for name, share in shares.items()}
-    missing = keep - sum(shares.values())
-    sign = 1 if missing > 0 else -1
-    bound = high if missing > 0 else low
-    room = {name: (abs(bound[name] - share),) for name, share in shares.items()}
-    room = {name: size for name, size in room.items() if size[0]}
-    if missing:
-        for name, part in quotas.uniform(room, abs(missing)).items():
-            shares[name] += sign * part
-    return shares
+def by_groups(
+    pruner: P, masks: Masks, keep: Mapping[str, int | float], *, stacklevel: int | None = 2
+) -> tuple[P, Tensor]:
+    """The method with layers ranked group by group, and the groups' budgets.
+
+    With a rule as scope, each group's budget is divided among its layers by it. What no group names
+    stays whole, with a warning where that is more than a tenth.
+
+    Raises:
+        ValueError: If a group names nothing, its number is out of its range or less than the
+            floors, or the shape leaves no choice.
+        TypeError: If a key is not text or a value not a number.
+    """
+    if pruner.shape.fixes_budget:
+        raise ValueError(f"keep must be left out for {pruner.shape}, which says it, got {keep}")
+    names = _groups(masks, keep)
+    rest = [name for name in masks if not any(name in group for group in names.values())]
+    parts = {label: {name: masks[name] for name in group} for label, group in names.items()}
+    numbers = {label: _number(label, keep[label], count(part)) for label, part in parts.items()}
+    if rest:
+        parts |= {name: {name: masks[name]} for name in rest}
+        numbers |= {name: count(parts[name]) for name in rest}
+        if stacklevel is not None:
+            _warn_of_rest(rest, masks, stacklevel + 2)
+    budgets: dict[str, Tensor] = {}
+    for label, part in parts.items():
+        try:
+            budgets[label] = pruner.budget(part, numbers[label])
+        except ValueError as error:
+            raise ValueError(f"keep[{label!r}] cannot be met: {error}") from None
+    if pruner.combination.scope == "global":
+        groups = Groups(tuple(tuple(part) for part in parts.values()), tuple(parts))
+        return replace(pruner, scope=groups), torch.cat(list(budgets.values()))
+    layers = {
+        name: budget
+        for label, part in parts.items()
+        for name, budget in zip(part, budgets[label], strict=True)
+    }
+    return pruner, torch.stack([layers[name] for name in masks])
+
+
+def _groups(masks: Masks, keep: Mapping[str, object]) -> dict[str, list[str]]:
+    if not keep:
+        raise ValueError("keep must name at least one layer or group, got none")
+    groups: dict[str, list[str]] = {}
+    free = list(masks)
+    for key in keep:
+        if not isinstance(key, str):
+            raise TypeError(f"keep must be numbers by name, got the key {shown(key)}")
+        named = [name for name in masks if _names(key, name)]
+        groups[key] = [name for name in named if name in free]
+        if not groups[key]:
+            why = "names no layer" if not named else "names only layers of keys before it"
+            raise ValueError(f"keep[{key!r}] {why}: there are {', '.join(masks)}")
+        free = [name for name in free if name not in groups[key]]
+    return groups
+
+
+def _names(key: str, name: str) -> bool:
+    """Whether a key is, or matches, a parameter's name or that of a module that holds it."""
+    parts = name.split(".")
+    holders = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return any(fnmatchcase(holder, key) for holder in holders)
+
+
+def _number(label: str, value: object, total: int) -> int:
+    what = f"keep[{label!r}]"
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return checked_integer(what, value, 0, total)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{what} must be a number of weights or a share of them, got {shown(value)}"
+        )
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{what} must be a share between 0 and 1 if it is no integer, got {value}")
+    return share_of(total, Fraction(str(float(value))))
+
+
+def _warn_of_rest(rest: list[str], masks: Masks, stacklevel: int) -> None:
+    whole = sum(masks[name].numel() for name in rest)
+    total = sum(mask.numel() for mask in masks.values())
+    if whole > _MOST_UNTOLD * total:
+        more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
+        warnings.warn(
+            f"keep names nothing for {', '.join(rest[:3])}{more}: {whole:,} of the {total:,} "
+            'weights stay whole; a last key "*" says how many of them are kept, 1.0 for all',
+            stacklevel=stacklevel + 1,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prunelimits.progress import tracked
-from prunelimits.pruners.schedules import cosine
+from prunelimits.pruners.schedules.curves import half_cosine
 from prunelimits.types import Params, Problem
 
 
@@ -16,7 +16,7 @@ def cosine_rates(lr: float, epochs: int) -> list[float]:
         >>> cosine_rates(0.4, 2)
         [0.4, 0.2]
     """
-    return [lr * float(cosine(epoch / epochs)) for epoch in range(epochs)]
+    return [lr * float(half_cosine(epoch / epochs)) for epoch in range(epochs)]
 
 
 def single_batches(problem: Problem) -> Iterator[Problem]:

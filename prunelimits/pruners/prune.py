@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable
-from fractions import Fraction
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_integer
 from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
 from prunelimits.progress import OnProgress
-from prunelimits.pruners.at_init import AtInit
-from prunelimits.pruners.base import AbstractPruner
+from prunelimits.pruners.budgets import Keep, asked
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.model_pruner import ModelPruner
 from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
+from prunelimits.pruners.pruner import AbstractPruner
+from prunelimits.pruners.ranking import Ranking
+from prunelimits.pruners.schedules import AtOnce
+from prunelimits.pruners.scoring import Score
+from prunelimits.pruners.state import Seen
 from prunelimits.pruners.task import allowed_of, cuda_devices, task_of
 from prunelimits.structure import Normalise
-from prunelimits.types import Masks, Params, Problem
+from prunelimits.types import Masks
 
 
 @in_plain_modes
@@ -33,7 +33,7 @@ def prune(
     model: nn.Module,
     pruner: AbstractPruner | ModelPruner,
     *,
-    keep: int | None = None,
+    keep: Keep | None = None,
     sparsity: float | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     batches: Iterable[Any] = (),
@@ -59,7 +59,9 @@ def prune(
     Args:
         model: Any module; for elimination, an `MLP`.
         pruner: A method, such as `SNIP()`.
-        keep: How many weights survive, exactly. Either this or `sparsity`.
+        keep: How many weights survive, exactly. Either this or `sparsity`. Numbers by layers or
+            groups of layers, `{"encoder.*": 0.2, "head": 40}`: integers are weights, floats shares
+            that are kept; each group is ranked by itself.
         sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
             rounded to the nearest, halves up.
         loss: A scalar for outputs and targets, for methods with data.
@@ -97,7 +99,7 @@ def prune(
     # A class has the methods of its instances.
     if isinstance(pruner, type) or not isinstance(pruner, AbstractPruner | ModelPruner):
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
-    name = type(pruner).__name__
+    name = pruner.name if isinstance(pruner, AbstractPruner) else type(pruner).__name__
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     if not isinstance(pruner, AbstractPruner):
         if (keep, sparsity, ignore, include, step, on_progress) != (None, None, (), (), None, None):
@@ -106,21 +108,22 @@ def prune(
                 "nor are include, step and on_progress"
             )
         return _whole(model, pruner, loss, batches, masks, generator)
-    if pruner.until:
+    if pruner.acts_in_training:
         raise ValueError(
             f"{name} prunes during training: use attach(pruner, model, optimizer, ...) in a loop "
             "of your own, or fit(ensemble, ..., pruner=pruner)"
         )
     dense = prunable(model, ignore, include)
-    budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
+    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, stacklevel=2)
     warn_of_left_out(model, include, ignore, stacklevel=2)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore, masks=masks,
         normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
-        allowed = task.allowed
-        if isinstance(pruner, AtInit):
-            kept = _checked_rounds(pruner, task.problem, task.params, allowed, budget, task.noise)
+        allowed, parts = task.allowed, pruner.combination
+        if isinstance(parts.schedule, AtOnce) and isinstance(parts.score, Score):
+            seen = Seen(task.problem, task.params, None, task.noise)
+            kept = _checked_rounds(parts.schedule, pruner.ranking, seen, allowed, budget)
         else:
             kept = pruner.init(task.problem, task.params, allowed, budget, task.noise).masks
     empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
@@ -130,25 +133,6 @@ def prune(
             stacklevel=2,
         )
     return kept
-
-
-def checked_keep(keep: int | None, sparsity: float | None, total: int) -> int:
-    """How many of `total` weights survive, from the one of both that is given.
-
-    Raises:
-        ValueError: If not exactly one is given, or it is out of its range.
-        TypeError: If it is of the wrong kind.
-    """
-    if (keep is None) == (sparsity is None):
-        raise ValueError(f"exactly one of keep and sparsity must be given, got {keep}, {sparsity}")
-    if keep is not None:
-        return checked_integer("keep", keep, 0)
-    if isinstance(sparsity, bool) or not isinstance(sparsity, Real):
-        raise TypeError(f"sparsity must be a number, got {sparsity!r}")
-    if not 0 <= sparsity <= 1:
-        raise ValueError(f"sparsity must be between 0 and 1, got {sparsity}")
-    # The decimal the user wrote: 1 - 0.9 is a little less than 0.1 in floating point.
-    return math.floor((1 - Fraction(str(float(sparsity)))) * total + Fraction(1, 2))
 
 
 def _whole(
@@ -169,33 +153,27 @@ def _whole(
 
 
 def _checked_rounds(
-    pruner: AtInit,
-    problem: Problem,
-    params: Params,
-    allowed: Masks,
-    budget: Tensor,
-    noise: Params | None,
+    schedule: AtOnce, ranking: Ranking, seen: Seen, allowed: Masks, budget: Tensor
 ) -> Masks:
-    method, zero_from = type(pruner).__name__, 0
+    zero_from, kept = 0, allowed
     unpruned = all(bool(mask.all()) for mask in allowed.values())
-    kept = allowed
-    rounds = pruner.each_round(problem, params, allowed, budget, noise)
+    rounds = schedule.each_round(ranking, seen, allowed, budget)
     for number, (scores, masks) in enumerate(rounds, start=1):
-        choice, kept = allowed if pruner.revive else kept, masks
+        choice, kept = allowed if schedule.revive else kept, masks
         if zero_from or not count(choice):
             continue
         if any(bool(scores[name].masked_fill(~mask, 0).any()) for name, mask in choice.items()):
             continue
         if number == 1 and unpruned:
             raise ValueError(
-                f"scores of {method} are zero everywhere: the loss does not feel any weight of the "
-                "model, or its weights are zero"
+                f"scores of {ranking.name} are zero everywhere: the loss does not feel any weight "
+                "of the model, or its weights are zero"
             )
         zero_from = number
     if zero_from:
         warnings.warn(
-            f"scores of {method} are zero everywhere in round {zero_from} of {pruner.rounds}: "
-            "the weights with the lowest index are kept",
+            f"scores of {ranking.name} are zero everywhere in round {zero_from} of "
+            f"{schedule.rounds}: the weights with the lowest index are kept",
             stacklevel=3,
         )
     return kept

@@ -9,18 +9,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prunelimits.masks import apply, count
+from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.progress import OnProgress
-from prunelimits.pruners.at_init import AtInit
-from prunelimits.pruners.base import AbstractPruner
-from prunelimits.pruners.gradual import Gradual
-from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.budgets import Keep, asked
 from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
-from prunelimits.pruners.prune import checked_keep
-from prunelimits.pruners.rewind import Rewind
-from prunelimits.pruners.selection import counts
+from prunelimits.pruners.pruner import AbstractPruner
+from prunelimits.pruners.schedules import Moving, Rewind
+from prunelimits.pruners.scopes import Groups
+from prunelimits.pruners.scoring import LearnedScore, Score
 from prunelimits.pruners.task import allowed_of, task_of
 from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Scores
@@ -45,7 +43,7 @@ def score(
 
     Args:
         model: Any module; it stays as it is.
-        pruner: A method that scores: one of the rules `AtInit`, `Gradual` and `Rewind`.
+        pruner: A method that scores: not one that learns its masks, or moves weights.
         loss: As in `prune`, and so are all the others.
         batches: See `prune`.
         step: See `prune`.
@@ -71,14 +69,15 @@ def score(
         >>> score(model, Magnitude())
         {'weight': tensor([[3., 1.]])}
     """
-    if not isinstance(pruner, AtInit | Gradual | Rewind):
+    parts = pruner.combination if isinstance(pruner, AbstractPruner) else None
+    if parts is None or not isinstance(parts.score, Score) or isinstance(parts.schedule, Moving):
         raise TypeError(f"pruner must have scores, such as SNIP(), got {pruner!r}")
     with task_of(
         pruner, model, loss, batches, step, include=checked_parts("include", include),
         ignore=checked_parts("ignore", ignore),
         masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
-        return pruner.scores(task.problem, task.params, task.allowed, task.noise)
+        return parts.score(task.problem, task.params, task.allowed, task.noise)
 
 
 class Pruned(NamedTuple):
@@ -96,9 +95,9 @@ class Pruned(NamedTuple):
 @in_plain_modes
 def prune_with_weights(
     model: nn.Module,
-    pruner: LearnedMask,
+    pruner: AbstractPruner,
     *,
-    keep: int | None = None,
+    keep: Keep | None = None,
     sparsity: float | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     batches: Iterable[Any] = (),
@@ -134,12 +133,15 @@ def prune_with_weights(
         TypeError: If the method leaves the weights as they are, or an argument is of the wrong
             kind.
     """
-    if not isinstance(pruner, LearnedMask):
+    learned = isinstance(pruner, AbstractPruner) and isinstance(
+        pruner.combination.score, LearnedScore
+    )
+    if not learned:
         raise TypeError(f"pruner must change weights, such as OBS(), got {pruner!r}: see prune")
     include = checked_parts("include", include)
     ignore = checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
-    budget = pruner.budget(allowed_of(dense, masks), checked_keep(keep, sparsity, count(dense)))
+    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, stacklevel=2)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore,
         masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
@@ -155,7 +157,8 @@ class PruningPlan:
 
     Attributes:
         sizes: Name -> how many weights it has that may be kept.
-        quotas: Name -> how many of them survive; None where all layers are ranked together.
+        quotas: Name of a layer, or of a group of `keep`, -> how many of its weights survive; None
+            where all layers are ranked together.
         left: After how many optimizer steps how many weights are left in all, round by round; step
             0 is before the training.
     """
@@ -166,10 +169,15 @@ class PruningPlan:
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.sizes)
+        quotas = self.quotas or {}
         lines = [f"{'weight':<{width}}  {'weights':>12}  {'kept':>12}"]
         for name, size in self.sizes.items():
-            kept = "together" if self.quotas is None else f"{self.quotas[name]:,}"
+            kept = f"{quotas[name]:,}" if name in quotas else "together"
             lines.append(f"{name:<{width}}  {size:>12,}  {kept:>12}")
+        groups = {
+            name: kept for name, kept in (self.quotas or {}).items() if name not in self.sizes
+        }
+        lines += [f"{name:<{width}}  {'':>12}  {kept:>12,}" for name, kept in groups.items()]
         lines.append(f"{'step':>8}  {'left':>12}")
         return "\n".join([*lines, *(f"{step:>8,}  {left:>12,}" for step, left in self.left)])
 
@@ -178,7 +186,7 @@ def plan(
     model: nn.Module,
     pruner: AbstractPruner,
     *,
-    keep: int | None = None,
+    keep: Keep | None = None,
     sparsity: float | None = None,
     steps: int | None = None,
     include: Iterable[Part] = (),
@@ -218,19 +226,25 @@ def plan(
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
-    start = counts(allowed, budget)
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, stacklevel=2)
+    schedule, start = pruner.combination.schedule, pruner.ranking.counts(allowed, budget)
     sizes = {name: int(mask.sum()) for name, mask in allowed.items()}
-    quotas = None if len(budget) < len(sizes) else dict(zip(sizes, budget.tolist(), strict=True))
-    if not pruner.until:
-        at = [0] * pruner.rounds
+    quotas = _quotas(pruner, budget, list(sizes))
+    if not schedule.acts_in_training:
+        at = [0] * schedule.rounds
     elif steps is None:
-        raise ValueError(f"steps is needed by {type(pruner).__name__}, which acts in training")
-    elif isinstance(pruner, Rewind):
-        at = [steps * done for done in range(1, pruner.rounds + 1)]
+        raise ValueError(f"steps is needed by {pruner.name}, which acts in training")
+    elif isinstance(schedule, Rewind):
+        at = [steps * done for done in range(1, schedule.rounds + 1)]
     else:
         at = pruner.update_steps(steps)
-    left = [(0, int(pruner.left(start, budget, 0.0).sum()))] if pruner.until else []
-    for done, step in enumerate(at, start=1):
-        left.append((step, int(pruner.left(start, budget, done / pruner.rounds).sum())))
+    before = [(0, 0.0)] if schedule.acts_in_training else []
+    rounds = [(step, done / schedule.rounds) for done, step in enumerate(at, start=1)]
+    left = [(step, int(schedule.left(start, budget, t).sum())) for step, t in before + rounds]
     return PruningPlan(sizes, quotas, left)
+
+
+def _quotas(pruner: AbstractPruner, budget: Tensor, names: list[str]) -> dict[str, int] | None:
+    scope = pruner.combination.scope
+    labels = scope.labels if isinstance(scope, Groups) else names
+    return dict(zip(labels, budget.tolist(), strict=True)) if len(budget) == len(labels) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,15 @@ from prunelimits.masks import top
 from prunelimits.types import Masks, Scores
 
 
-def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) -> Masks:
+def select(
+    scores: Scores,
+    allowed: Masks,
+    budget: Tensor,
+    *,
+    floor: int = 0,
+    groups: Sequence[Sequence[str]] | None = None,
+    forced: Masks | None = None,
+) -> Masks:
     """The masks that keep the largest scores among the weights allowed, exactly `budget` of them.
 
     Ties go to the lower flat index; infinities count as the largest numbers. Works under
@@ -19,9 +29,11 @@ def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) ->
     Args:
         scores: Name -> tensor, for every name in `allowed`; larger means keep.
         allowed: Name -> bool tensor: what may be kept.
-        budget: Integers, not checked: `(1,)` for one ranking of all, or `(layers,)` for one a
-            layer.
+        budget: Integers, not checked: `(1,)` for one ranking of all, `(layers,)` for one a layer,
+            or one number a group.
         floor: How many weights of every layer are kept whatever the ranking, if it has them.
+        groups: The layers that are ranked together. None: all, or each by itself, as `budget` says.
+        forced: What is kept whatever its score, among the weights allowed.
 
     Raises:
         ValueError: If scores are missing for a name or have another shape, or that of an allowed
@@ -37,26 +49,53 @@ def select(scores: Scores, allowed: Masks, budget: Tensor, *, floor: int = 0) ->
         >>> select(scores, allowed, torch.tensor([0, 1]))
         {'a': tensor([False, False]), 'b': tensor([ True, False, False])}
     """
-    ranked = {name: _ranked(name, scores.get(name), mask) for name, mask in allowed.items()}
-    if floor:
+    found: Masks = {}
+    for names, keep in zip(grouped(allowed, budget, groups), budget, strict=True):
         ranked = {
-            name: score.masked_fill(
-                top({name: score}, min(floor, score.numel()))[name] & allowed[name], torch.inf
+            name: ranking_of(
+                name, scores.get(name), allowed[name], floor=floor,
+                forced=None if forced is None else forced[name],
             )
-            for name, score in ranked.items()
-        }
-    if len(budget) == 1:
-        return top(ranked, budget[0])
-    return {
-        name: top({name: score}, keep)[name]
-        for (name, score), keep in zip(ranked.items(), budget, strict=True)
-    }
+            for name in names
+        }  # fmt: skip
+        found |= top(ranked, keep)
+    return {name: found[name] for name in allowed}
 
 
-def counts(masks: Masks, like: Tensor) -> Tensor:
-    """How many weights the masks keep, int64 and shaped like a budget: `(1,)` or `(layers,)`."""
-    layers = torch.stack([mask.sum() for mask in masks.values()])
-    return layers.sum().reshape(1) if len(like) == 1 else layers
+def grouped(
+    allowed: Masks, budget: Tensor, groups: Sequence[Sequence[str]] | None
+) -> Sequence[Sequence[str]]:
+    """The names of the layers that each number of a budget is for."""
+    if groups is not None:
+        return groups
+    return [list(allowed)] if len(budget) == 1 else [[name] for name in allowed]
+
+
+def ranking_of(
+    name: str,
+    score: Tensor | None,
+    allowed: Tensor,
+    *,
+    floor: int = 0,
+    forced: Tensor | None = None,
+) -> Tensor:
+    """A layer's scores, checked: infinite for what must be kept, minus infinity for what must not.
+
+    Raises:
+        ValueError: As `select` does.
+    """
+    ranked = _ranked(name, score, allowed)
+    if floor:
+        first = top({name: ranked}, min(floor, ranked.numel()))[name]
+        ranked = ranked.masked_fill(first & allowed, torch.inf)
+    return ranked if forced is None else ranked.masked_fill(forced & allowed, torch.inf)
+
+
+def counts(masks: Masks, like: Tensor, groups: Sequence[Sequence[str]] | None = None) -> Tensor:
+    """How many weights the masks keep, int64 and shaped like a budget; see `select`."""
+    layers = {name: mask.sum() for name, mask in masks.items()}
+    together = grouped(masks, like, groups)
+    return torch.stack([torch.stack([layers[name] for name in names]).sum() for names in together])
 
 
 def concrete(value: Tensor) -> int | None:

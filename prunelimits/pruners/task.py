@@ -13,11 +13,11 @@ from prunelimits.arguments import checked_callable, checked_generator
 from prunelimits.masks import check_masks
 from prunelimits.problem import problem_of
 from prunelimits.progress import OnProgress, reporting
-from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.nan_checks import check_weights
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import Part
 from prunelimits.pruners.prunable import prunable
+from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.scores.gradient import check_batches, check_real
 from prunelimits.sharding import sharded_names
 from prunelimits.structure import Normalise
@@ -76,7 +76,7 @@ def check_needs(
     """Raises `ValueError` if a method that scores with data has no loss or no batches."""
     if not pruner.needs_data:
         return
-    name = type(pruner).__name__
+    name = pruner.name
     if loss is None and step is None:
         raise ValueError(f"loss is needed by {name}, got None")
     if not problem.batches:
@@ -88,7 +88,7 @@ def check_can_run(pruner: AbstractPruner, model: nn.Module) -> None:
     """Raises `ValueError` if a method scores with data, and the model is sharded over processes."""
     if pruner.needs_data and sharded_names(model):
         raise ValueError(
-            f"{type(pruner).__name__} runs the model, which is sharded over processes (DTensor): "
+            f"{pruner.name} runs the model, which is sharded over processes (DTensor): "
             "prune it before it is sharded, and attach the masks afterwards"
         )
 

@@ -21,7 +21,8 @@ from prunelimits.problem import problem_of
 from prunelimits.progress import OnProgress
 from prunelimits.pruners import (
     AbstractPruner,
-    LearnedMask,
+    Keep,
+    LearnedScore,
     Normalise,
     Part,
     Rewind,
@@ -29,9 +30,9 @@ from prunelimits.pruners import (
     prune,
     prune_with_weights,
 )
+from prunelimits.pruners.budgets import asked as asked_budget
 from prunelimits.pruners.coverage import warn_of_left_out, warn_of_zeros
 from prunelimits.pruners.parts import checked_parts
-from prunelimits.pruners.prune import checked_keep
 from prunelimits.pruners.task import allowed_of, check_can_run, check_needs
 from prunelimits.sessions.optimizers import checked_optimizers
 from prunelimits.sessions.session import PruningSession
@@ -48,7 +49,7 @@ def attach(
     model: nn.Module,
     optimizer: Optimizer | Sequence[Optimizer],
     *,
-    keep: int | None = None,
+    keep: Keep | None = None,
     sparsity: float | None = None,
     every: int | None = None,
     steps: int | None = None,
@@ -137,7 +138,7 @@ def attach(
         problem = problem_of(model)[0]
     else:
         terms = _of_pruner(pruner, model, asked, parts, (every, steps, start))
-        acts = bool(pruner.until)
+        acts = pruner.acts_in_training
         statistics = normalise or pruner.normalise
         problem = problem_of(model, **(task if acts else {}), normalise=statistics)[0]
         if acts:
@@ -151,11 +152,11 @@ def attach(
     kept = None
     options: dict[str, Any] = {**asked, **task, **parts, "normalise": normalise}
     options |= {"generator": source, "on_progress": on_progress}
-    if isinstance(pruner, LearnedMask):
+    if isinstance(pruner, AbstractPruner) and isinstance(pruner.combination.score, LearnedScore):
         warn_of_left_out(model, **parts, stacklevel=2)
         kept, learned = prune_with_weights(model, pruner, **options)
         held.adopt(learned)
-    elif isinstance(pruner, AbstractPruner) and not pruner.until:
+    elif isinstance(pruner, AbstractPruner) and not pruner.acts_in_training:
         kept = prune(model, pruner, **options)
     elif isinstance(pruner, AbstractPruner):
         warn_of_left_out(model, **parts, stacklevel=2)
@@ -171,19 +172,23 @@ def _of_pruner(
     parts: Mapping[str, Any],
     clock: tuple[int | None, int | None, int],
 ) -> Terms:
-    if isinstance(pruner, Rewind):
+    if isinstance(pruner.combination.schedule, Rewind):
         raise ValueError(f"pruner must not start training again, got {pruner}: see lottery_ticket")
     every, steps, start = clock
     dense = prunable(model, **parts)
     allowed = allowed_of(dense, asked["masks"])
-    keep = checked_keep(asked["keep"], asked["sparsity"], count(dense))
-    terms = Terms(pruner=pruner, allowed=allowed, budget=pruner.budget(allowed, keep))
-    if pruner.until:
+    # Methods that prune at once are told by `prune` of what does not come out whole.
+    pruner, budget = asked_budget(
+        pruner, dense, allowed, asked["keep"], asked["sparsity"],
+        stacklevel=3 if pruner.acts_in_training else None,
+    )  # fmt: skip
+    terms = Terms(pruner=pruner, allowed=allowed, budget=budget)
+    if pruner.acts_in_training:
         return replace(terms, update_steps=update_steps(pruner, every, steps, start), last=steps)
     if every is not None or start:
         raise ValueError(
             "every and start are for methods that act during training, but "
-            f"{type(pruner).__name__} prunes before it"
+            f"{pruner.name} prunes before it"
         )
     return terms
 

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable, checked_generator
-from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import params_of, problem_of
 from prunelimits.progress import OnProgress
-from prunelimits.pruners import LTH, Normalise, Part, Rewind, prunable
+from prunelimits.pruners import LTH, AbstractPruner, Keep, Normalise, Part, Rewind, prunable
+from prunelimits.pruners.budgets import asked
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import checked_parts
-from prunelimits.pruners.prune import checked_keep
 from prunelimits.pruners.task import allowed_of, check_needs
 from prunelimits.sharding import sharded_names
 from prunelimits.types import Masks, Params
@@ -27,10 +26,10 @@ from prunelimits.types import Masks, Params
 # As for `attach`: one place for all that may be told.
 def lottery_ticket(
     model: nn.Module,
-    train: Callable[[nn.Module, Masks], object],
-    pruner: Rewind | None = None,
+    train: Callable[..., object],
+    pruner: AbstractPruner | None = None,
     *,
-    keep: int | None = None,
+    keep: Keep | None = None,
     sparsity: float | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     batches: Iterable[Any] = (),
@@ -53,14 +52,17 @@ def lottery_ticket(
         make_permanent(model, masks)
         train(model, masks)
 
-    To rewind to a later point ([Linear mode connectivity](https://arxiv.org/abs/1912.05671)), train
-    the model up to there first, and let `train` go on from there.
+    To rewind to a later step ([Linear mode connectivity](https://arxiv.org/abs/1912.05671)), take a
+    schedule `Rewind(to=500)`: then `train` is called with `start` and `stop` by name, first for
+    steps 0 to 500 of the whole model, then once a round from there to the end (`stop=None`); the
+    ticket belongs to the weights of that step, and its training goes on from it.
 
     Args:
         model: Where every training starts.
         train: Trains the network it is given in place, from start to end, and holds what the masks
             prune at zero, such as by `attach(masks, model, optimizer)`. Called once a round.
-        pruner: How to prune between trainings. None: `LTH()`, four rounds.
+        pruner: How to prune between trainings: a method whose schedule is `Rewind`. None: `LTH()`,
+            four rounds.
         keep: How many weights survive. Exactly one of this and `sparsity`.
         sparsity: The share of the weights that is removed.
         loss: As in `prune`, for methods of one's own that score with data.
@@ -86,8 +88,14 @@ def lottery_ticket(
         {'weight': tensor([[False,  True, False]])}
     """
     pruner = LTH() if pruner is None else pruner
-    if not isinstance(pruner, Rewind):
+    schedule = pruner.combination.schedule if isinstance(pruner, AbstractPruner) else None
+    if not isinstance(schedule, Rewind):
         raise TypeError(f"pruner must be one that rewinds, such as LTH(), got {pruner!r}")
+    if isinstance(schedule.to, float) and schedule.to:
+        raise ValueError(
+            "to must be optimizer steps, since the training's length is not known here, got "
+            f"{schedule.to}"
+        )
     checked_callable("train", train, "a function of a model and masks")
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
@@ -100,23 +108,32 @@ def lottery_ticket(
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    budget = pruner.budget(allowed, checked_keep(keep, sparsity, count(dense)))
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, stacklevel=2)
     warn_of_left_out(model, include, ignore, stacklevel=2)
     statistics = normalise or pruner.normalise
     problem, params = problem_of(model, loss, batches, step=step, normalise=statistics)
     check_needs(pruner, problem, loss, step)
+    late: dict[str, int | None] = {}
+    if schedule.to:
+        early = _restarted(model, params, allowed)
+        train(early, _copies(allowed), start=0, stop=schedule.to)
+        params, late = params_of(early), {"start": int(schedule.to), "stop": None}
     state = pruner.init(problem, params, allowed, budget)
     rewound = params
-    for number in range(1, pruner.rounds + 1):
+    for number in range(1, schedule.rounds + 1):
         trainee = _restarted(model, rewound, state.masks)
-        train(trainee, {name: mask.clone() for name, mask in state.masks.items()})
+        train(trainee, _copies(state.masks), **late)
         trained = _checked(params_of(trainee), state.masks, number)
         noise = draw_noise(state.masks, generator) if pruner.needs_noise else None
         with torch.no_grad():
             rewound, state = pruner.update(problem, state, trained, noise=noise)
         if on_progress is not None:
-            on_progress(number, pruner.rounds)
+            on_progress(number, schedule.rounds)
     return state.masks
+
+
+def _copies(masks: Masks) -> Masks:
+    return {name: mask.clone() for name, mask in masks.items()}
 
 
 @in_plain_modes

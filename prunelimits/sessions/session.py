@@ -71,7 +71,7 @@ class PruningSession:
         `masks` are what a method that prunes before training has kept.
         """
         pruner = terms.pruner
-        if pruner is None or not pruner.until:
+        if pruner is None or not pruner.acts_in_training:
             masks = terms.allowed if masks is None else masks
             kept = torch.tensor([count(masks)], device="cpu")
             state = State(dict(masks), kept, kept, torch.tensor(0, device="cpu"), {})

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.masks import check_masks
-from prunelimits.pruners import AbstractPruner, State
+from prunelimits.pruners import AbstractPruner, Gradual, Moving, State
+from prunelimits.pruners.described import settings
 from prunelimits.types import Masks
 
 _SAVED = {*State._fields, "pruner", "asked", "update_steps", "steps", "generator"}
@@ -51,7 +52,7 @@ class Terms:
     def saved(self) -> dict[str, Any]:
         """What a resumed session is compared with: text and tensors."""
         return {
-            "pruner": "masks" if self.pruner is None else repr(self.pruner),
+            "pruner": "masks" if self.pruner is None else settings(self.pruner),
             "asked": self.budget.clone(),
             "update_steps": torch.tensor(self.update_steps, dtype=torch.int64, device="cpu"),
         }
@@ -113,7 +114,15 @@ def update_steps(
         checked_integer("start", start, 0, steps - 1)
         return tuple(start + step for step in pruner.update_steps(steps - start))
     interval = checked_integer("every", every, 1)
-    return tuple(start + interval * done for done in range(1, pruner.rounds + 1))
+    schedule = pruner.combination.schedule
+    first = schedule.start if isinstance(schedule, Gradual | Moving) else 0
+    if isinstance(first, float) and first:
+        raise ValueError(
+            f"steps is needed, not every, for a schedule that starts at a share of the training, "
+            f"{first}"
+        )
+    start += int(first)
+    return tuple(start + interval * done for done in range(1, schedule.rounds + 1))
 
 
 def _short(steps: Tensor) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
@@ -15,7 +15,7 @@ from prunelimits.arguments import (
     checked_integers,
 )
 from prunelimits.modes import in_plain_modes
-from prunelimits.pruners import AbstractPruner
+from prunelimits.pruners import AbstractPruner, Keep
 from prunelimits.training.cost import Cost, training_cost
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Training
@@ -78,7 +78,7 @@ def fit(
     seed: int = 0,
     engine: AbstractEngine | None = None,
     pruner: AbstractPruner,
-    keep: int | Sequence[int],
+    keep: Keep | Sequence[Keep] | None = None,
     pruner_seeds: Sequence[int] | None = None,
 ) -> FitResult: ...
 
@@ -98,7 +98,7 @@ def fit(
     stop: int | None = None,
     engine: AbstractEngine | None = None,
     pruner: AbstractPruner | None = None,
-    keep: int | Sequence[int] | None = None,
+    keep: Keep | Sequence[Keep] | None = None,
     pruner_seeds: Sequence[int] | None = None,
 ) -> FitResult:
     """Trains every member on the same batches and measures it on all the data.
@@ -122,9 +122,10 @@ def fit(
         engine: Who computes. None: the fastest that supports the ensemble.
         pruner: Prunes before or during the training, the whole of it: from an ensemble in which
             every weight is kept, without `start` and `stop`.
-        keep: Only with a pruner: how many weights survive, one number or one a member. After the
-            last round, units from which no output can be reached are left out of the training;
-            their parameters stay as they are.
+        keep: Only with a pruner: how many weights survive, one number or one a member, or numbers
+            by layers as in `prune`, of the same layers for all. After the last round, units from
+            which no output can be reached are left out of the training; their parameters stay as
+            they are.
         pruner_seeds: Only with a pruner: one integer a member for its random numbers. None: from
             `seed` and the member's position.
 
@@ -172,14 +173,14 @@ def _fit_pruned(
     ensemble: MLPEnsemble,
     training: Training,
     pruner: AbstractPruner,
-    keep: int | Sequence[int] | None,
+    keep: Keep | Sequence[Keep] | None,
     seeds: Sequence[int],
 ) -> FitResult:
     checked_instance("pruner", pruner, AbstractPruner, "a pruner, such as SNIP()")
     if not all(bool(mask.all()) for mask in ensemble.masks.values()):
         raise ValueError(f"ensemble must have no pruned parameters for a pruner, got {ensemble}")
     models = len(ensemble)
-    keeps = _one_integer_each("keep", keep, models)
+    keeps = _one_keep_each(pruner, keep, models)
     seeds = checked_integers("pruner_seeds", seeds, length=models)
     trained, cost = train_pruned(ensemble, training, pruner, keeps, seeds)
     return _measured(trained, without_dead_units(trained), training, cost)
@@ -283,10 +284,18 @@ def _check_data(ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> tupl
     )
 
 
-def _one_integer_each(name: str, value: object, models: int) -> Sequence[int]:
-    """One integer for every member, from one for all or one each."""
-    if value is None:
-        raise ValueError(f"{name} must be given with a pruner: one integer or one a member")
-    if hasattr(value, "__index__") and not getattr(value, "ndim", 0):
-        return [checked_integer(name, value, 0)] * models
-    return checked_integers(name, value, 0, length=models)
+def _one_keep_each(pruner: AbstractPruner, keep: object, models: int) -> Sequence[Keep | None]:
+    """What every member keeps, from one for all or one each."""
+    if keep is None and pruner.shape.fixes_budget:
+        return [None] * models
+    if isinstance(keep, Mapping):
+        return [keep] * models
+    if isinstance(keep, list | tuple) and any(isinstance(one, Mapping) for one in keep):
+        if len(keep) != models:
+            raise ValueError(f"keep must be one for all or one a member, {models}, got {len(keep)}")
+        return list(keep)
+    if keep is None:
+        raise ValueError("keep must be given with a pruner: one integer or one a member")
+    if hasattr(keep, "__index__") and not getattr(keep, "ndim", 0):
+        return [checked_integer("keep", keep, 0)] * models
+    return checked_integers("keep", keep, 0, length=models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -15,7 +15,10 @@ from torch import Tensor
 from prunelimits.masks import with_biases
 from prunelimits.models.mlp import MLP
 from prunelimits.problem import problem_of
-from prunelimits.pruners import AbstractPruner, Rewind, State
+from prunelimits.pruners import AbstractPruner, Keep, Rewind, State
+from prunelimits.pruners.budgets import by_groups
+from prunelimits.pruners.described import functions_of
+from prunelimits.pruners.schedules.times import in_steps
 from prunelimits.randomness import derive, seed_words, uniform
 from prunelimits.training.cost import Cost, training_cost
 from prunelimits.training.engine import Plan, Training
@@ -35,7 +38,7 @@ def train_pruned(
     ensemble: MLPEnsemble,
     training: Training,
     pruner: AbstractPruner,
-    keep: Sequence[int],
+    keep: Sequence[Keep | None],
     seeds: Sequence[int],
 ) -> tuple[MLPEnsemble, Cost]:
     """The ensemble after the training, with exactly `keep` weights left in each member.
@@ -49,11 +52,13 @@ def train_pruned(
         keep: One a member.
         seeds: Of each member's noise.
     """
-    plan = training.plan
+    plan, cost = training.plan, training_cost(ensemble, 0, training.plan.batch_size)
+    pruner, budgets = _budgets(pruner, ensemble, keep)
     work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), seeds)
-    ensemble, state = work.init(ensemble, _budgets(pruner, ensemble, keep))
-
-    cost = training_cost(ensemble, 0, plan.batch_size)
+    schedule = pruner.combination.schedule
+    rewinds = isinstance(schedule, Rewind)
+    # Rounds that lie behind the training are refused before anything is trained.
+    due = {} if rewinds else Counter(pruner.update_steps(plan.stop))
 
     def train(ensemble: MLPEnsemble, start: int, *, stop: int) -> MLPEnsemble:
         nonlocal cost
@@ -61,20 +66,25 @@ def train_pruned(
         cost = cost.plus(training_cost(ensemble, stop - start, plan.batch_size))
 
         def run(part: MLPEnsemble) -> MLPEnsemble:
-            if isinstance(pruner, Rewind):
+            if rewinds:
                 # Members that differ in budget alone are the same network until the first round.
                 return _train_distinct(part, training, segment)
             return training.run(part, segment)
 
         return train_live_units(ensemble, segment, run)
 
-    if isinstance(pruner, Rewind):
-        for _ in range(pruner.rounds):
-            trained = train(ensemble, 0, stop=plan.stop)
+    if isinstance(schedule, Rewind):
+        first = int(in_steps("to", schedule.to, plan.stop))
+        if first:
+            ensemble = train(ensemble, 0, stop=first).without_momentum()
+        ensemble, state = work.init(ensemble, budgets)
+        for _ in range(schedule.rounds):
+            trained = train(ensemble, first, stop=plan.stop)
             ensemble, state = work.update(trained.without_momentum(), state)
-        return train(ensemble, 0, stop=plan.stop), cost
+        return train(ensemble, first, stop=plan.stop), cost
+    ensemble, state = work.init(ensemble, budgets)
     done = 0
-    for step, rounds in sorted(Counter(pruner.update_steps(plan.stop)).items()):
+    for step, rounds in sorted(due.items()):
         ensemble, grads = train(ensemble, done, stop=step), None
         done = step
         if pruner.needs_gradients and step < plan.stop:
@@ -176,12 +186,11 @@ def _mapped(
         try:
             return torch.vmap(function, in_dims=in_dims, chunk_size=chunk)(*arguments)
         except RuntimeError as error:
-            if type(pruner).__module__.startswith("prunelimits.") or not any(
-                sign in str(error) for sign in _READ_UNDER_VMAP
-            ):
+            ours = all(part.__module__.startswith("prunelimits.") for part in functions_of(pruner))
+            if ours or not any(sign in str(error) for sign in _READ_UNDER_VMAP):
                 raise
             raise ValueError(
-                f"{type(pruner).__name__} cannot prune many networks at once, as fit and run_study "
+                f"{pruner.name} cannot prune many networks at once, as fit and run_study "
                 "do: a tensor then stands for all of them and has no one value to read by `if`, "
                 "`while`, `float()`, `int()`, `.item()`, `.tolist()`, NumPy or an index. Write "
                 "torch.where(condition, a, b) instead of `if`, multiply by masks instead of "
@@ -196,10 +205,20 @@ def _weights(masks: Masks) -> Masks:
     return {name: mask for name, mask in masks.items() if name.endswith("weight")}
 
 
-def _budgets(pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[int]) -> Tensor:
+def _budgets(
+    pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[Keep | None]
+) -> tuple[AbstractPruner, Tensor]:
+    """The method, which ranks by groups where `keep` names them, and a budget for each member."""
     dense = {name: mask[0] for name, mask in _weights(ensemble.masks).items()}
-    distinct = {number: pruner.budget(dense, number) for number in set(keep)}
-    return torch.stack([distinct[number] for number in keep]).to(ensemble.device)
+    grouped = [number for number in keep if isinstance(number, Mapping)]
+    if grouped:
+        if len(grouped) < len(keep) or len({tuple(number) for number in grouped}) > 1:
+            raise ValueError("keep must name the same layers or groups for every member")
+        found = [by_groups(pruner, dense, number, stacklevel=None) for number in grouped]
+        return found[0][0], torch.stack([budget for _, budget in found]).to(ensemble.device)
+    numbers = [number for number in keep if not isinstance(number, Mapping)]
+    distinct = {number: pruner.budget(dense, number) for number in set(numbers)}
+    return pruner, torch.stack([distinct[number] for number in numbers]).to(ensemble.device)
 
 
 def _problem(ensemble: MLPEnsemble, training: Training, number: int | None) -> Problem:

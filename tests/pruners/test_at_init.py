@@ -12,7 +12,20 @@ from torch.nn import functional
 
 from prunelimits import MLP, masks
 from prunelimits.problem import problem_of
-from prunelimits.pruners import FORCE, SNIP, AtInit, GraSP, IterSNIP, Magnitude, SynFlow, prunable
+from prunelimits.pruners import (
+    FORCE,
+    SNIP,
+    AbstractPruner,
+    AtOnce,
+    GraSP,
+    IterSNIP,
+    Magnitude,
+    Method,
+    Pruner,
+    Seen,
+    SynFlow,
+    prunable,
+)
 from prunelimits.types import Masks, Params, Problem, Scores
 
 WIDTHS = (2, 5, 4, 1)
@@ -91,7 +104,7 @@ def plain_rounds(score, rounds: int, keep: int, revive: bool) -> list[float]:
     return kept
 
 
-def ours(pruner: AtInit, keep: int) -> list[float]:
+def ours(pruner: AbstractPruner, keep: int) -> list[float]:
     net = model()
     problem, params = problem_of(net, loss, batches())
     allowed = prunable(net)
@@ -109,7 +122,7 @@ def ours(pruner: AtInit, keep: int) -> list[float]:
         pytest.param(SynFlow(), plain_synflow, False, id="SynFlow"),
     ],
 )
-def test_rounds_equal_a_plain_loop(pruner: AtInit, score, revive: bool, keep: int):
+def test_rounds_equal_a_plain_loop(pruner: Method, score, revive: bool, keep: int):
     assert ours(pruner, keep) == plain_rounds(score, pruner.rounds, keep, revive)
 
 
@@ -121,7 +134,9 @@ def test_force_brings_weights_back_and_iterative_snip_does_not():
     for pruner in (FORCE(), IterSNIP()):
         history = [
             masks.flatten(kept)
-            for _, kept in pruner.each_round(problem, params, allowed, pruner.budget(allowed, 6))
+            for _, kept in pruner.schedule.each_round(
+                pruner.ranking, Seen(problem, params), allowed, pruner.budget(allowed, 6)
+            )
         ]
         assert len(history) == 10
         revived[type(pruner).__name__] = any(
@@ -135,14 +150,10 @@ def test_iterative_snip_in_one_round_is_snip():
     assert ours(IterSNIP(), 8) == ours(SNIP(rounds=10), 8)
 
 
-class Recorder(AtInit):
+def recorded(problem: Problem, params: Params, masks: Masks, noise: Params | None) -> Scores:
     """Notes which batches each round is given."""
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        SEEN.append([float(x[0, 0]) for x, _ in problem.batches])
-        return {name: params[name].abs() for name in masks}
+    SEEN.append([float(x[0, 0]) for x, _ in problem.batches])
+    return {name: params[name].abs() for name in masks}
 
 
 SEEN: list[list[float]] = []
@@ -151,7 +162,7 @@ SEEN: list[list[float]] = []
 @pytest.mark.parametrize("rounds", [1, 2, 7])
 def test_one_round_sees_all_batches_and_each_of_several_its_own(rounds: int):
     SEEN.clear()
-    ours(Recorder(rounds=rounds), 5)
+    ours(Pruner(score=recorded, schedule=AtOnce(rounds=rounds)), 5)
     first = [float(x[0, 0]) for x, _ in batches()]
     expected = [first] if rounds == 1 else [[first[r % 3]] for r in range(rounds)]
     assert expected == SEEN
@@ -165,7 +176,7 @@ def test_magnitude_by_hand():
     problem, params = problem_of(net)
     allowed = prunable(net)
 
-    def kept(pruner: AtInit, keep: int) -> list[list[bool]]:
+    def kept(pruner: AbstractPruner, keep: int) -> list[list[bool]]:
         state = pruner.init(problem, params, allowed, pruner.budget(allowed, keep))
         return [mask.flatten().tolist() for mask in state.masks.values()]
 
@@ -203,6 +214,8 @@ def test_survivors_of_each_round_follow_the_exponential_schedule():
     pruner = SynFlow(rounds=4)
     counts = [
         masks.count(kept)
-        for _, kept in pruner.each_round(problem, params, allowed, torch.tensor([5]))
+        for _, kept in pruner.schedule.each_round(
+            pruner.ranking, Seen(problem, params), allowed, torch.tensor([5])
+        )
     ]
     assert counts == [math.floor(34 * (5 / 34) ** (r / 4) + 0.5) for r in (1, 2, 3)] + [5]

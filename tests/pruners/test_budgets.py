@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from prunelimits import MLP, quotas
 from prunelimits.pruners import prunable
-from prunelimits.pruners.budgets import divide
+from prunelimits.pruners.scopes import divide
 from prunelimits.quotas import smart_ratio
 from prunelimits.types import Masks
 

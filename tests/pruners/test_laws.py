@@ -7,7 +7,6 @@ import dataclasses
 import pickle
 import warnings
 from functools import partial
-from typing import get_args
 
 import pytest
 import torch
@@ -16,7 +15,8 @@ from torch.nn import functional
 
 from prunelimits import MLP, masks, pruners
 from prunelimits.problem import problem_of
-from prunelimits.pruners import AbstractPruner, AtInit, State, draw_noise, prunable, prune
+from prunelimits.pruners import AbstractPruner, State, draw_noise, prunable, prune
+from prunelimits.pruners.scopes import RULES
 from prunelimits.types import Masks, Params, Problem
 
 WIDTHS = (2, 5, 4, 1)
@@ -39,21 +39,21 @@ def quick(method: type[AbstractPruner]) -> AbstractPruner:
     return dataclasses.replace(pruner, **few)
 
 
-LAYER_BY_LAYER = (pruners.DropGrow, pruners.SparseGPT, pruners.NPB)
+LAYER_BY_LAYER = (pruners.RigL, pruners.SET, pruners.SparseGPT, pruners.NPB)
 """Methods that rank nothing across layers, so the scope cannot be global."""
 
 METHODS = [pytest.param(quick(m), id=m.__name__) for m in pruners.all() if m is not pruners.Dense]
 SCOPES = [
     pytest.param(dataclasses.replace(param.values[0], scope=scope), id=f"{param.id} {scope}")
     for param in METHODS
-    for scope in get_args(pruners.Scope)
+    for scope in ("global", *RULES)
     if scope != "global" or not isinstance(param.values[0], LAYER_BY_LAYER)
 ]
 AT_ONCE = [param for param in METHODS if param.values[0].until == 0]
 ONE_RANKING = [
     param
     for param in AT_ONCE
-    if isinstance(param.values[0], AtInit)
+    if isinstance(param.values[0].score, pruners.Score)
     and param.values[0].rounds == 1
     and param.values[0].scope == "global"
 ]

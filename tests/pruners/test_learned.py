@@ -17,8 +17,8 @@ from prunelimits.pruners import (
     OBD,
     OBS,
     EdgePopup,
-    LearnedMask,
     Magnitude,
+    Method,
     RareGems,
     State,
     draw_noise,
@@ -48,7 +48,7 @@ def model() -> MLP:
     return result
 
 
-def ours(pruner: LearnedMask, keep: int) -> tuple[State, Params]:
+def ours(pruner: Method, keep: int) -> tuple[State, Params]:
     net = model()
     problem, params = problem_of(net, loss, batches())
     allowed = prunable(net)

@@ -18,19 +18,22 @@ from prunelimits.pruners import (
     GMP,
     LTH,
     SNIP,
+    AbstractPruner,
     AtInit,
+    AtOnce,
     Dense,
     GraSP,
     IterSNIP,
     Magnitude,
     ProsPr,
+    Pruner,
     Random,
     RigL,
     SynFlow,
     prunable,
     prune,
 )
-from prunelimits.pruners.prune import checked_keep
+from prunelimits.pruners.budgets import checked_keep
 from prunelimits.types import Masks, Params, Problem, Scores
 
 BATCH = (torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.ones(8, 1))
@@ -195,7 +198,7 @@ def test_zero_scores_of_an_unpruned_model_are_refused():
 
 
 @pytest.mark.parametrize("pruner", [IterSNIP(), FORCE()])
-def test_zero_scores_in_a_later_round_are_answered_with_one_warning(pruner: AtInit):
+def test_zero_scores_in_a_later_round_are_answered_with_one_warning(pruner: AbstractPruner):
     # Two weights are not enough for a path through four layers; a bias would begin one.
     torch.manual_seed(0)
     model = MLP((2, 64, 64, 64, 1))
@@ -233,7 +236,7 @@ def test_only_weights_that_can_be_kept_count_as_scored(brings_back: bool):
 
 
 @pytest.mark.parametrize("pruner", [SNIP(), GraSP(), ProsPr(), IterSNIP(), FORCE()])
-def test_a_loss_that_is_no_number_is_named(pruner: AtInit):
+def test_a_loss_that_is_no_number_is_named(pruner: AbstractPruner):
     x, y = BATCH
     broken = [(x, y), (x * math.nan, y)]
     with pytest.raises(ValueError, match="must be numbers: the loss of batch 1 is nan"):
@@ -254,7 +257,7 @@ def test_a_derivative_that_is_no_number_is_named():
 
 
 @pytest.mark.parametrize("method", [SNIP, GraSP, IterSNIP, FORCE, ProsPr])
-def test_what_methods_with_data_need_is_asked_for(method: type[AtInit]):
+def test_what_methods_with_data_need_is_asked_for(method: type[pruners.Method]):
     name = method.__name__
     with pytest.raises(ValueError, match=f"loss is needed by {name}, got None"):
         prune(mlp(), method(), keep=5, batches=[BATCH])
@@ -359,15 +362,29 @@ def test_models_in_another_form_are_refused_with_the_remedy():
 
 
 def test_a_method_of_ones_own_in_a_few_lines():
+    def cubed(problem: Problem, params: Params, masks: Masks, noise: Params | None) -> Scores:
+        return {name: params[name].abs() ** 3 for name in masks}
+
+    found, expected = (
+        prune(mlp(), pruner, keep=20) for pruner in (Pruner(score=cubed), Magnitude())
+    )
+    assert all(torch.equal(found[name], mask) for name, mask in expected.items())
+
     class Cubed(AtInit):
         def scores(
             self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
         ) -> Scores:
-            return {name: params[name].abs() ** 3 for name in masks}
+            return cubed(problem, params, masks, noise)
 
-    found, expected = prune(mlp(), Cubed(), keep=20), prune(mlp(), Magnitude(), keep=20)
+    found = prune(mlp(), Cubed(), keep=20)
     assert all(torch.equal(found[name], mask) for name, mask in expected.items())
     assert masks.count(prune(mlp(), Cubed(rounds=3, scope="erk"), keep=20)) == 20
+    assert (
+        masks.count(
+            prune(mlp(), Pruner(score=cubed, schedule=AtOnce(rounds=3), scope="erk"), keep=20)
+        )
+        == 20
+    )
     assert Cubed not in pruners.all()
 
 

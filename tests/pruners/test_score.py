@@ -24,7 +24,7 @@ def data() -> dict[str, Any]:
 @pytest.mark.parametrize(
     "pruner", [pruners.SNIP(), pruners.GraSP(), pruners.Magnitude(), pruners.Random()]
 )
-def test_the_largest_scores_are_what_prune_keeps(pruner: pruners.AtInit):
+def test_the_largest_scores_are_what_prune_keeps(pruner: pruners.Method):
     model = network()
     before = copy.deepcopy(model.state_dict())
     found = score(model, pruner, **data())
@@ -77,7 +77,9 @@ def test_a_plan_is_what_happens(method: Any):
     if method is pruners.IterSNIP:
         problem, params = pruners_problem(model)
         allowed = pruners.prunable(model)
-        rounds = pruner.each_round(problem, params, allowed, pruner.budget(allowed, 10))
+        seen = pruners.Seen(problem, params)
+        budget = pruner.budget(allowed, 10)
+        rounds = pruner.schedule.each_round(pruner.ranking, seen, allowed, budget)
         assert [left for _, left in told.left] == [count(masks) for _, masks in rounds]
         return
     from prunelimits.sessions import attach

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from prunelimits import masks, pruners
-from prunelimits.pruners import AbstractPruner, DropGrow, draw_noise
+from prunelimits.pruners import AbstractPruner, Weights, draw_noise
+from prunelimits.pruners.scopes import RULES
 
-from .test_laws import WEIGHTS, network, pruned
+from .test_laws import LAYER_BY_LAYER, WEIGHTS, network, pruned
 
 FIELDS = [
     pytest.param(method, field.name, id=f"{method.__name__} {field.name}")
@@ -84,6 +85,7 @@ EXTREMES: dict[str, list[Any]] = {
     "noise": [0.0, 1e30],
     "damping": [1e-12, 1e300],
     "temperature": [1e-3, 1e12],
+    "shape": [Weights()],
 }
 QUICK = {"rounds": 3, "epochs": 2, "at_once": 12, "stages": 2, "swaps": 3}
 KEEPS: dict[type[AbstractPruner], tuple[int, ...]] = {pruners.Dense: (WEIGHTS,), pruners.OBS: (30,)}
@@ -93,13 +95,13 @@ KEEPS: dict[type[AbstractPruner], tuple[int, ...]] = {pruners.Dense: (WEIGHTS,),
 def test_the_budget_is_exact_whatever_the_settings(method: type[AbstractPruner], name: str):
     values = EXTREMES.get(name)
     if values is None:
-        annotation = {"scope": get_args(pruners.Scope), "decay": ("cosine", "constant")}
+        annotation = {"scope": ("global", *RULES), "decay": ("cosine", "constant")}
         values = list(annotation.get(name, (True, False)))
     fields = {field.name for field in dataclasses.fields(method) if field.init}
     few = {n: value for n, value in QUICK.items() if n in fields}
     problem, params, allowed = network()
     for value in values:
-        if issubclass(method, DropGrow | pruners.SparseGPT | pruners.NPB) and value == "global":
+        if issubclass(method, LAYER_BY_LAYER) and value == "global":
             continue  # refused by name
         pruner = method(**{**few, name: value})
         for keep in KEEPS.get(method, (9, 30)):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prunelimits import masks
 from prunelimits.problem import problem_of
 from prunelimits.pruners import DSR, SNFS, DeepR, State, draw_noise
-from prunelimits.pruners.budgets import share_out
+from prunelimits.pruners.scopes import share_out
 from prunelimits.types import Masks, Params
 
 PROBLEM, _ = problem_of(torch.nn.Linear(1, 1))

@@ -148,7 +148,7 @@ def test_rigl_starts_with_erdos_renyi_quotas():
 def test_drop_and_grow_counts_by_hand():
     # f = 0.3 (1 + cos(pi r / 4)) / 2 = 0.25607, 0.15, 0.04393, 0 of 100 weights
     pruner = RigL(rounds=4, scope="uniform")
-    shares = [float(pruner.share(torch.tensor(r))) for r in (1, 2, 3, 4)]
+    shares = [float(pruner.schedule.share(torch.tensor(r))) for r in (1, 2, 3, 4)]
     expected = [0.2560660, 0.15, 0.0439340, 0.0]
     assert shares == pytest.approx(expected, abs=1e-7)
     problem, params, _ = start((10, 20, 1))

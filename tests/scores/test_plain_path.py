@@ -252,9 +252,9 @@ def test_batch_norm_is_scored_as_the_authors_do_or_as_asked():
         for name, value in snip(problem, params, masks).items():
             torch.testing.assert_close(value, by_hand(training)[name])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert pruners.SNIP.normalise == pruners.SynFlow.normalise == "running"
+    assert pruners.SNIP().normalise == pruners.SynFlow().normalise == "running"
     for method in (pruners.GraSP, pruners.FORCE, pruners.IterSNIP, pruners.ProsPr):
-        assert method.normalise == "batch"
+        assert method().normalise == "batch"
     with pytest.raises(ValueError, match="normalise must be one of 'batch', 'running'"):
         masks_of(model, pruners.SNIP(), normalise="layer")
 

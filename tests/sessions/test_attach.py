@@ -26,7 +26,7 @@ OPTIMIZERS: dict[str, Callable[[Any], Optimizer]] = {
 METHODS = [
     method
     for method in pruners.all()
-    if not issubclass(method, pruners.Rewind) and method.__name__ not in ("Dense", "OBS")
+    if method is not LTH and method.__name__ not in ("Dense", "OBS")
 ]
 
 

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from prunelimits import scores
 from prunelimits.masks import count, flatten, make_permanent
-from prunelimits.pruners import GMP, SET, SNIP, Gradual, Magnitude, Random, RigL, prune
+from prunelimits.pruners import GMP, SET, SNIP, Gradual, Magnitude, Pruner, Random, RigL, prune
 from prunelimits.sessions import PruningSession, attach
-from prunelimits.types import Masks, Params, Problem, Scores
+from prunelimits.types import Masks, Params
 
 
 def network() -> nn.Sequential:
@@ -370,27 +371,22 @@ def test_a_late_start_leaves_the_warm_up_dense():
 
 
 def test_methods_of_ones_own_that_score_with_data_get_it():
-    class GradualSNIP(Gradual):
-        needs_data = True
-
-        def scores(
-            self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-        ) -> Scores:
-            return SNIP().scores(problem, params, masks, noise)
+    def gradual(rounds: int) -> Pruner:
+        return Pruner(score=scores.snip, schedule=Gradual(rounds=rounds))
 
     model = network()
     optimizer = sgd(model)
     x = torch.randn(16, 4)
     data = {"loss": functional.cross_entropy, "batches": [(x, (x[:, 0] > 0).long())]}
-    with attach(GradualSNIP(rounds=1), model, optimizer, keep=10, every=3, **data) as session:
+    with attach(gradual(1), model, optimizer, keep=10, every=3, **data) as session:
         train(model, optimizer, 2)
         at_round = copy.deepcopy(model)
         train(at_round, sgd_like(optimizer, model, at_round), 1, 2)
         train(model, optimizer, 1, 2)
     expected = prune(at_round, SNIP(), keep=10, **data)
     assert torch.equal(flatten(session.masks), flatten(expected))
-    with pytest.raises(ValueError, match="loss is needed by GradualSNIP"):
-        attach(GradualSNIP(), model, optimizer, keep=10, every=3)
+    with pytest.raises(ValueError, match=r"loss is needed by Pruner\(snip\)"):
+        attach(gradual(9), model, optimizer, keep=10, every=3)
 
 
 def sgd_like(optimizer: Optimizer, model: nn.Module, other: nn.Module) -> Optimizer:

@@ -399,21 +399,35 @@ READERS: dict[str, Callable[[Tensor], Tensor]] = {
 def test_scores_that_read_a_value_are_told_what_to_write_instead(
     reader: Callable[[Tensor], Tensor],
 ):
-    class Mine(pruners.AtInit):
-        def scores(self, problem, params, masks, noise=None):
-            return {name: reader(params[name]) for name in masks}
+    def mine(problem, params, masks, noise):
+        return {name: reader(params[name]) for name in masks}
 
     x, y = cubist_spiral(200)
-    with pytest.raises(ValueError, match=r"^Mine cannot prune many .* torch\.where") as raised:
-        fit(MLPEnsemble((2, 4, 1), models=3), x, y, Recipe(), pruner=Mine(), keep=5)
+    with pytest.raises(
+        ValueError, match=r"^Pruner\(mine\) cannot prune many .* torch\.where"
+    ) as raised:
+        fit(
+            MLPEnsemble((2, 4, 1), models=3),
+            x,
+            y,
+            Recipe(),
+            pruner=pruners.Pruner(score=mine),
+            keep=5,
+        )
     assert "file an issue" not in str(raised.value)
 
 
 def test_another_error_of_one_s_own_scores_is_left_as_it_is():
-    class Mine(pruners.AtInit):
-        def scores(self, problem, params, masks, noise=None):
-            raise RuntimeError("no such file")
+    def mine(problem, params, masks, noise):
+        raise RuntimeError("no such file")
 
     x, y = cubist_spiral(200)
     with pytest.raises(RuntimeError, match=r"^no such file$"):
-        fit(MLPEnsemble((2, 4, 1), models=3), x, y, Recipe(), pruner=Mine(), keep=5)
+        fit(
+            MLPEnsemble((2, 4, 1), models=3),
+            x,
+            y,
+            Recipe(),
+            pruner=pruners.Pruner(score=mine),
+            keep=5,
+        )

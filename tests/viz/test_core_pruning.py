@@ -23,12 +23,12 @@ from prunelimits.pruners import (
     GraSP,
     IterSNIP,
     Magnitude,
+    Method,
     Random,
     RigL,
     SynFlow,
     draw_noise,
 )
-from prunelimits.pruners.base import AbstractPruner
 from prunelimits.training.ensemble import MLPEnsemble
 from tests.viz.node import SAMPLES_OF, encoded, flat, run, samples
 from tests.viz.test_core_numbers import loss_of
@@ -38,7 +38,7 @@ WIDTHS = [(2, 16, 16, 1), (2, 8, 8, 8, 1), (3, 10, 4), (2, 5, 1), (2, 16, 16, 16
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
-def test_a_method_at_once_keeps_the_weights_that_the_library_keeps(method: AbstractPruner):
+def test_a_method_at_once_keeps_the_weights_that_the_library_keeps(method: Method):
     cases, expected = [], []
     for number in range(30):
         torch.manual_seed(number)
@@ -135,7 +135,7 @@ def test_rounds_fall_after_the_library_s_steps():
             assert when == methods[name].update_steps(steps), (name, steps)
 
 
-def survivors_of_library(method: AbstractPruner, keep: int) -> list[int]:
+def survivors_of_library(method: Method, keep: int) -> list[int]:
     """How many weights are left after every round, by the library's own rule."""
     start, budget = torch.tensor([560]), torch.tensor([keep])
     return [int(method.left(start, budget, r / method.rounds)) for r in range(1, method.rounds + 1)]

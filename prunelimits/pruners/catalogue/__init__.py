@@ -1,6 +1,5 @@
-"""The published methods, each a rule with a score."""
+"""The published methods, each a combination with its paper's numbers."""
 
-from prunelimits.pruners.base import AbstractPruner
 from prunelimits.pruners.catalogue.at_initialisation import (
     FORCE,
     PHEW,
@@ -18,9 +17,10 @@ from prunelimits.pruners.catalogue.combinatorial import CHITA
 from prunelimits.pruners.catalogue.dense_to_sparse import GMP, LAMP, LTH, OBD, OBS, Magnitude
 from prunelimits.pruners.catalogue.layer_wise import OBC, SparseGPT, Wanda
 from prunelimits.pruners.catalogue.learned import LOMP, EdgePopup, RareGems
+from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.catalogue.sparse_to_sparse import DSR, SET, SNFS, DeepR, RigL
 
-_METHODS: tuple[type[AbstractPruner], ...] = (
+_METHODS: tuple[type[Method], ...] = (
     SNIP, GraSP, SynFlow, IterSNIP, FORCE, ProsPr, GMP, LTH, RigL,
     Magnitude, Random, SmartRatio, Dense, SET, SNFS, DSR, DeepR,
     OBD, OBS, LAMP, PHEW, EdgePopup, RareGems, LOMP,
@@ -28,7 +28,7 @@ _METHODS: tuple[type[AbstractPruner], ...] = (
 )  # fmt: skip
 
 
-def all() -> tuple[type[AbstractPruner], ...]:
+def all() -> tuple[type[Method], ...]:
     """The classes of the published methods; each can be made without arguments.
 
     Examples:

@@ -2,56 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from torch import Tensor
 from typing_extensions import override
 
-from prunelimits import scores as score
+from prunelimits import scores
 from prunelimits.arguments import shown
-from prunelimits.masks import count, flatten
-from prunelimits.pruners.at_init import AtInit
-from prunelimits.pruners.budgets import Scope
+from prunelimits.masks import flatten
+from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.chains import check_chain
+from prunelimits.pruners.pruner import Pruner
+from prunelimits.pruners.schedules import AtOnce
+from prunelimits.pruners.scopes import Scope
+from prunelimits.pruners.scoring import Score
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.pruners.walks import first_visits
 from prunelimits.scores.prospr import MOST_STEPS
-from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class SNIP(AtInit):
+class SNIP(Method):
     """`|w dL/dw|`: [Single-shot network pruning](https://arxiv.org/abs/1810.02340).
 
     Attributes:
         xavier: Whether to score a fresh Glorot start, as the published code does.
     """
 
-    needs_data: ClassVar[bool] = True
     xavier: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         flag_setting(self, "xavier")
+        super().__post_init__()
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """Where it draws a fresh start."""
-        return self.xavier
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.snip`."""
-        return score.snip(problem, params, masks, noise, xavier=self.xavier)
+    def score(self) -> Score:
+        """`scores.snip`."""
+        return Score(
+            scores.snip,
+            needs_data=True,
+            needs_noise=self.xavier,
+            options={"xavier": self.xavier},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraSP(AtInit):
+class GraSP(Method):
     """`w (H g)`: [Gradient signal preservation](https://arxiv.org/abs/2002.07376).
 
     Attributes:
@@ -59,39 +57,29 @@ class GraSP(AtInit):
         xavier: Whether to score a fresh Glorot start, as the published code does.
     """
 
-    needs_data: ClassVar[bool] = True
-    normalise: ClassVar[Normalise] = "batch"
     temperature: float = 200.0
     xavier: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         number_setting(self, "temperature", above=0)
         flag_setting(self, "xavier")
+        super().__post_init__()
 
     @property
-    @override
-    def batches(self) -> int:
-        """As many as its authors' code takes."""
-        return 2
-
-    @property
-    @override
-    def needs_noise(self) -> bool:
-        """Where it draws a fresh start."""
-        return self.xavier
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.grasp`."""
-        return score.grasp(
-            problem, params, masks, noise, temperature=self.temperature, xavier=self.xavier
+    def score(self) -> Score:
+        """`scores.grasp`, with as many batches as its authors' code takes."""
+        return Score(
+            scores.grasp,
+            needs_data=True,
+            needs_noise=self.xavier,
+            normalise="batch",
+            batches=2,
+            options={"temperature": self.temperature, "xavier": self.xavier},
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class SynFlow(AtInit):
+class SynFlow(Method):
     """The paths through a weight: [Synaptic flow](https://arxiv.org/abs/2006.05467).
 
     Needs no data; the first batch tells the shape of an input, and nothing else.
@@ -108,15 +96,18 @@ class SynFlow(AtInit):
         super().__post_init__()
         flag_setting(self, "biases")
 
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.synflow`."""
-        return score.synflow(problem, params, masks, noise, biases=self.biases)
+    @property
+    def score(self) -> Score:
+        """`scores.synflow`."""
+        return Score(scores.synflow, options={"biases": self.biases})
+
+
+# As its authors' code takes: a batch for each of ten rounds.
+_IN_TEN_BATCHES = Score(scores.snip, needs_data=True, normalise="batch", batches=10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class IterSNIP(AtInit):
+class IterSNIP(Method):
     """SNIP in rounds, each among what is left.
 
     [Progressive skeletonization](https://arxiv.org/abs/2006.09081).
@@ -125,25 +116,16 @@ class IterSNIP(AtInit):
         rounds: How often to score: each round has a batch of its own.
     """
 
-    needs_data: ClassVar[bool] = True
-    normalise: ClassVar[Normalise] = "batch"
     rounds: int = 10
 
     @property
-    @override
-    def batches(self) -> int:
-        """As many as its authors' code takes."""
-        return 10
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.snip`."""
-        return score.snip(problem, params, masks, noise)
+    def score(self) -> Score:
+        """`scores.snip`."""
+        return _IN_TEN_BATCHES
 
 
 @dataclass(frozen=True, kw_only=True)
-class FORCE(AtInit):
+class FORCE(Method):
     """SNIP in rounds that may bring weights back.
 
     [Progressive skeletonization](https://arxiv.org/abs/2006.09081). A round takes the
@@ -154,26 +136,22 @@ class FORCE(AtInit):
         rounds: How often to score: each round has a batch of its own.
     """
 
-    needs_data: ClassVar[bool] = True
-    normalise: ClassVar[Normalise] = "batch"
-    revive: ClassVar[bool] = True
     rounds: int = 10
 
     @property
-    @override
-    def batches(self) -> int:
-        """As many as its authors' code takes."""
-        return 10
+    def score(self) -> Score:
+        """`scores.snip`."""
+        return _IN_TEN_BATCHES
 
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.snip`."""
-        return score.snip(problem, params, masks, noise)
+    @property
+    @override
+    def schedule(self) -> AtOnce:
+        """In rounds that choose among all weights."""
+        return AtOnce(rounds=self.rounds, revive=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProsPr(AtInit):
+class ProsPr(Method):
     """SNIP after a few steps of training: [Prospect pruning](https://arxiv.org/abs/2202.08132).
 
     Attributes:
@@ -184,44 +162,33 @@ class ProsPr(AtInit):
             published code.
     """
 
-    needs_data: ClassVar[bool] = True
-    normalise: ClassVar[Normalise] = "batch"
     steps: int = 3
     lr: float = 0.1
     momentum: float = 0.9
     constant_first_step: bool = False
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         integer_setting(self, "steps", 0, MOST_STEPS)
+        super().__post_init__()
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         flag_setting(self, "constant_first_step")
 
     @property
-    @override
-    def batches(self) -> int:
-        """One for each step, and one for the loss after them."""
-        return self.steps + 1
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.prospr`."""
-        return score.prospr(
-            problem,
-            params,
-            masks,
-            noise,
-            steps=self.steps,
-            lr=self.lr,
-            momentum=self.momentum,
-            constant_first_step=self.constant_first_step,
+    def score(self) -> Score:
+        """`scores.prospr`, with a batch for each step and one for the loss after them."""
+        names = ("steps", "lr", "momentum", "constant_first_step")
+        return Score(
+            scores.prospr,
+            needs_data=True,
+            normalise="batch",
+            batches=self.steps + 1,
+            options={name: getattr(self, name) for name in names},
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random(AtInit):
+class Random(Method):
     """Weights chosen at random: the baseline for every method.
 
     `scope` says where from: all layers together, or in each by its quota. With `"erk"` or `"igq"`
@@ -230,20 +197,13 @@ class Random(AtInit):
     """
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random."""
-        return True
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.random`."""
-        return score.random(problem, params, masks, noise)
+    def score(self) -> Score:
+        """`scores.random`."""
+        return Score(scores.random, needs_noise=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmartRatio(AtInit):
+class SmartRatio(Method):
     """Weights chosen at random, fewer in deep layers.
 
     [Sanity-checking pruning methods](https://arxiv.org/abs/2009.11094). Its hybrid tickets, by
@@ -256,40 +216,43 @@ class SmartRatio(AtInit):
     scope: Scope = "smart_ratio"
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random."""
-        return True
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.random`."""
-        return score.random(problem, params, masks, noise)
+    def score(self) -> Score:
+        """`scores.random`."""
+        return Score(scores.random, needs_noise=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense(AtInit):
+class Dense(Method):
     """Prunes nothing: the network that the others are compared with.
 
     Its only budget is all weights.
     """
 
-    def budget(self, masks: Masks, keep: int) -> Tensor:
-        """See `AbstractPruner.budget`; an error for any other than all weights."""
-        if keep != count(masks):
-            raise ValueError(f"keep must be all {count(masks)} weights of masks, got {shown(keep)}")
-        return super().budget(masks, keep)
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
+    @property
+    def score(self) -> Score:
         """One for every weight."""
-        return {name: torch.ones_like(params[name]) for name in masks}
+        return Score(_ones)
+
+    @property
+    @override
+    def combination(self) -> Pruner:
+        """With quotas that are all weights; an error for any other budget."""
+        return Pruner(score=self.score, scope=_everything, floor=self.floor)
+
+
+def _ones(problem: Problem, params: Params, masks: Masks, noise: Params | None = None) -> Scores:
+    return {name: torch.ones_like(params[name]) for name in masks}
+
+
+def _everything(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
+    sizes = {name: torch.Size(shape).numel() for name, shape in shapes.items()}
+    if keep != sum(sizes.values()):
+        raise ValueError(f"keep must be all {sum(sizes.values())} weights of masks, got {shown(keep)}")
+    return sizes
 
 
 @dataclass(frozen=True, kw_only=True)
-class PHEW(AtInit):
+class PHEW(Method):
     """The weights on random walks through the network that prefer large ones.
 
     [PHEW: paths with higher edge-weights](https://arxiv.org/abs/2010.11354): without data. Walks
@@ -309,15 +272,19 @@ class PHEW(AtInit):
             integer_setting(self, "walks", 1)
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random."""
-        return True
+    def score(self) -> Score:
+        """`first_visits`; an error for layers that are no chain, see `check_chain`."""
+        return Score(_visits, needs_noise=True, options={"walks": self.walks})
 
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `first_visits`; an error for layers that are no chain, see `check_chain`."""
-        check_chain(problem, params, masks)
-        drawn = score.random(problem, params, masks, noise)
-        return first_visits(params, masks, drawn, self.walks or len(flatten(masks)))
+
+def _visits(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    noise: Params | None = None,
+    *,
+    walks: int | None = None,
+) -> Scores:
+    check_chain(problem, params, masks)
+    drawn = scores.random(problem, params, masks, noise)
+    return first_visits(params, masks, drawn, walks or len(flatten(masks)))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
-from typing_extensions import override
 
-from prunelimits.pruners.base import Category
-from prunelimits.pruners.budgets import Scope
-from prunelimits.pruners.learned_mask import LearnedMask
+from prunelimits.pruners.catalogue.method import Method
+from prunelimits.pruners.ranking import Ranking
+from prunelimits.pruners.scopes import Scope
+from prunelimits.pruners.scoring import LearnedScore
 from prunelimits.pruners.settings import number_setting
 from prunelimits.scores.npb import npb
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class NPB(LearnedMask):
+class NPB(Method):
     """Many paths through the network, and few nodes that none leads through: node-path balance.
 
     [Towards data-agnostic pruning at initialization: what makes a good sparse
@@ -31,8 +30,7 @@ class NPB(LearnedMask):
         scope: How the layers divide the budget; not `"global"`, as nothing ranks them together.
     """
 
-    category: ClassVar[Category] = "at initialisation"
-    needs_data: ClassVar[bool] = False
+    rounds: int = field(default=1, init=False, repr=False)
     alpha: float = 0.01
     beta: float = 1.0
     scope: Scope = "erk"
@@ -48,25 +46,29 @@ class NPB(LearnedMask):
             )
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random among equals."""
-        return True
+    def score(self) -> LearnedScore:
+        """1 for what is kept, at random among equals, and the parameters as they are."""
+        options = {"alpha": self.alpha, "beta": self.beta}
+        return LearnedScore(
+            _balanced,
+            needs_data=False,
+            needs_noise=True,
+            batches=1,  # for its shape
+            chooses=True,
+            options=options,
+        )
 
-    @property
-    @override
-    def batches(self) -> int | None:
-        """One, for its shape."""
-        return 1
 
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: 1 for what is kept, and the parameters as they are."""
-        kept = npb(problem, params, masks, budget, noise, alpha=self.alpha, beta=self.beta)
-        return {name: mask.double() for name, mask in kept.items()}, params
+def _balanced(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    alpha: float,
+    beta: float,
+) -> tuple[Scores, Params]:  # what a learned score is given, and NPB's two numbers
+    kept = npb(problem, params, masks, budget, noise, alpha=alpha, beta=beta)
+    return {name: mask.double() for name, mask in kept.items()}, params

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from prunelimits.masks import apply, flatten, unflatten
-from prunelimits.pruners.base import Category
-from prunelimits.pruners.learned_mask import LearnedMask
-from prunelimits.pruners.schedules import exponential
-from prunelimits.pruners.selection import concrete, counts, select
+from prunelimits.pruners.catalogue.method import Method
+from prunelimits.pruners.ranking import Ranking
+from prunelimits.pruners.schedules import Category, geometric
+from prunelimits.pruners.schedules.curves import survivors
+from prunelimits.pruners.scoring import LearnedScore
+from prunelimits.pruners.selection import concrete, grouped
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.scores.fisher import sample_gradients
 from prunelimits.scores.sparse_regression import Choice, SparseRegression
@@ -24,7 +26,7 @@ _FAILURES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class CHITA(LearnedMask):
+class CHITA(Method):
     """The weights that are best together by the Fisher matrix, at their best values.
 
     The problem of [Fast as CHITA](https://arxiv.org/abs/2302.14623): the loss to second order, with
@@ -49,6 +51,7 @@ class CHITA(LearnedMask):
     """
 
     category: ClassVar[Category] = "dense to sparse"
+    rounds: int = field(default=1, init=False, repr=False)
     samples: int = 500
     damping: float = 1e-4
     stages: int = 15
@@ -65,38 +68,53 @@ class CHITA(LearnedMask):
         flag_setting(self, "renew")
         flag_setting(self, "first_order")
 
-    @torch.no_grad()
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: 1 for what is kept, and the weights at their best values."""
-        shapes = {name: mask.shape for name, mask in masks.items()}
-        weights, kept, start = apply(params, masks), masks, counts(masks, budget)
-        task = self._around(problem, weights, masks)
-        choice = task.best(flatten(kept))
-        for stage in range(1, self.stages + 1):
-            if self.renew and stage > 1:
-                weights = {**weights, **_values(choice, weights, shapes)}
-                task = self._around(problem, weights, masks)
-                choice = task.best(flatten(kept))
-            losses = unflatten(task.losses(choice), shapes)
-            left = exponential(start, budget, stage / self.stages)
-            kept = select(losses, kept, left, floor=self.floor)
-            choice = task.best(flatten(kept))
-        choice = _exchanged(task, choice, masks, budget, floor=self.floor, swaps=self.swaps)
-        changed = _values(choice, weights, shapes)
-        return unflatten(choice.kept.double(), shapes), {**params, **changed}
+    @property
+    def score(self) -> LearnedScore:
+        """1 for what is kept, and the weights at their best values."""
+        names = ("samples", "damping", "stages", "swaps", "renew", "first_order")
+        options = {name: getattr(self, name) for name in names}
+        return LearnedScore(_together, chooses=True, options=options)
 
-    def _around(self, problem: Problem, weights: Params, masks: Masks) -> SparseRegression:
+
+@torch.no_grad()
+def _together(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    samples: int,
+    damping: float,
+    stages: int,
+    swaps: int,
+    renew: bool,
+    first_order: bool,
+) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of CHITA
+    def around(weights: Params) -> SparseRegression:
         """The loss to second order around a network, by all the weights that may be kept."""
         flat = torch.cat([weights[name].flatten().double() for name in masks])
-        gradients = sample_gradients(problem, weights, masks, samples=self.samples)
-        return SparseRegression(gradients, flat, damping=self.damping, first_order=self.first_order)
+        gradients = sample_gradients(problem, weights, masks, samples=samples)
+        return SparseRegression(gradients, flat, damping=damping, first_order=first_order)
+
+    shapes = {name: mask.shape for name, mask in masks.items()}
+    weights, kept, start = apply(params, masks), masks, ranking.counts(masks, budget)
+    task = around(weights)
+    choice = task.best(flatten(kept))
+    for stage in range(1, stages + 1):
+        if renew and stage > 1:
+            weights = {**weights, **_values(choice, weights, shapes)}
+            task = around(weights)
+            choice = task.best(flatten(kept))
+        losses = unflatten(task.losses(choice), shapes)
+        left = survivors(geometric, start, budget, stage / stages)
+        kept = ranking.keep(losses, kept, left)
+        choice = task.best(flatten(kept))
+    groups = grouped(masks, budget, ranking.groups)
+    choice = _exchanged(task, choice, masks, groups, floor=ranking.floor, swaps=swaps)
+    changed = _values(choice, weights, shapes)
+    return unflatten(choice.kept.double(), shapes), {**params, **changed}
 
 
 def _values(choice: Choice, like: Params, shapes: Mapping[str, torch.Size]) -> Params:
@@ -106,14 +124,22 @@ def _values(choice: Choice, like: Params, shapes: Mapping[str, torch.Size]) -> P
 
 
 def _exchanged(
-    task: SparseRegression, choice: Choice, masks: Masks, budget: Tensor, *, floor: int, swaps: int
+    task: SparseRegression,
+    choice: Choice,
+    masks: Masks,
+    together: Sequence[Sequence[str]],
+    *,
+    floor: int,
+    swaps: int,
 ) -> Choice:
-    """The choice after exchanges within each budget, each for the better."""
+    """The choice after exchanges among the layers that share a budget, each for the better."""
     sizes = [mask.numel() for mask in masks.values()]
     layers = torch.arange(len(sizes), device=choice.kept.device).repeat_interleave(
         torch.tensor(sizes, device=choice.kept.device)
     )
-    groups = layers if len(budget) > 1 else torch.zeros_like(layers)
+    places = {name: place for place, names in enumerate(together) for name in names}
+    group_of = torch.tensor([places[name] for name in masks], device=choice.kept.device)
+    groups = group_of.gather(0, layers)
     allowed = flatten(masks)
     tried = torch.zeros_like(choice.kept)
     failures = torch.zeros_like(choice.kept.sum())

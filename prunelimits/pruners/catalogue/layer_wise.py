@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import apply
-from prunelimits.pruners.at_init import AtInit
-from prunelimits.pruners.base import Category
-from prunelimits.pruners.budgets import Scope
-from prunelimits.pruners.learned_mask import LearnedMask
-from prunelimits.pruners.selection import select
+from prunelimits.pruners.catalogue.method import Method
+from prunelimits.pruners.ranking import Ranking
+from prunelimits.pruners.schedules import Category
+from prunelimits.pruners.scopes import Scope
+from prunelimits.pruners.scoring import LearnedScore, Score
 from prunelimits.pruners.settings import flag_setting, integer_setting, number_setting
 from prunelimits.scores.layer_inputs import LayerInputs, divided
 from prunelimits.scores.obc import layer_grams, refitted, removal_scores
@@ -24,7 +23,7 @@ from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanda(AtInit):
+class Wanda(Method):
     """The largest `|W_ij| ||X_j||` of each output, with X what comes into the layer.
 
     [A simple and effective pruning approach for large language
@@ -46,20 +45,13 @@ class Wanda(AtInit):
         flag_setting(self, "per_output")
 
     @property
-    @override
-    def batches(self) -> int | None:
-        """All: it looks at what comes in."""
-        return None
-
-    def scores(
-        self, problem: Problem, params: Params, masks: Masks, noise: Params | None = None
-    ) -> Scores:
-        """See `scores.wanda`."""
-        return score.wanda(problem, params, masks, per_output=self.per_output)
+    def score(self) -> Score:
+        """`scores.wanda`, with all batches: it looks at what comes in."""
+        return Score(score.wanda, batches=None, options={"per_output": self.per_output})
 
 
 @dataclass(frozen=True, kw_only=True)
-class OBC(LearnedMask):
+class OBC(Method):
     """What costs each layer's outputs least, weight after weight, the others making up for it.
 
     ExactOBS of [Optimal Brain Compression](https://arxiv.org/abs/2208.11580); meant for a trained
@@ -72,7 +64,7 @@ class OBC(LearnedMask):
     """
 
     category: ClassVar[Category] = "dense to sparse"
-    needs_data: ClassVar[bool] = False
+    rounds: int = field(default=1, init=False, repr=False)
     damping: float = 0.01
     scope: Scope = "uniform"
 
@@ -80,26 +72,33 @@ class OBC(LearnedMask):
         super().__post_init__()
         number_setting(self, "damping", least=0)
 
-    @torch.no_grad()
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: the losses of `scores.obc`, and the weights after the change."""
-        found = layer_grams(problem, params, masks, self.damping)
-        weights = apply(params, masks)
-        losses = {n: removal_scores(weights[n], mask, found[n]) for n, mask in masks.items()}
-        kept = select(losses, masks, budget, floor=self.floor)
-        changed = {n: refitted(weights[n], mask, found[n]) for n, mask in kept.items()}
-        return losses, {**params, **changed}
+    @property
+    def score(self) -> LearnedScore:
+        """The losses of `scores.obc`, and the weights after the change."""
+        return LearnedScore(_by_obc, needs_data=False, options={"damping": self.damping})
+
+
+@torch.no_grad()
+def _by_obc(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    damping: float,
+) -> tuple[Scores, Params]:
+    found = layer_grams(problem, params, masks, damping)
+    weights = apply(params, masks)
+    losses = {n: removal_scores(weights[n], mask, found[n]) for n, mask in masks.items()}
+    kept = ranking.keep(losses, masks, budget)
+    changed = {n: refitted(weights[n], mask, found[n]) for n, mask in kept.items()}
+    return losses, {**params, **changed}
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparseGPT(LearnedMask):
+class SparseGPT(Method):
     """One sweep over the inputs of each layer: what goes is made up for by the weights behind it.
 
     [SparseGPT](https://arxiv.org/abs/2301.00774); meant for a trained network. Needs batches, but
@@ -115,7 +114,7 @@ class SparseGPT(LearnedMask):
     """
 
     category: ClassVar[Category] = "dense to sparse"
-    needs_data: ClassVar[bool] = False
+    rounds: int = field(default=1, init=False, repr=False)
     block: int = 128
     damping: float = 0.01
     sequential: bool = True
@@ -132,37 +131,48 @@ class SparseGPT(LearnedMask):
                 "prunes a layer by itself"
             )
 
-    @torch.no_grad()
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: 1 for what is kept, and the weights after the sweeps."""
-        found = layer_grams(problem, params, masks, self.damping)
-        quotas = dict(zip(masks, budget, strict=True))
-        weights, kept = apply(params, masks), masks
-        for name in list(found):  # in the order in which the network uses them
-            if self.sequential and kept is not masks:
-                found |= layer_grams(problem, weights, {name: masks[name]}, self.damping)
-            mask, weight = self._swept(weights[name], masks[name], quotas[name], found[name])
-            kept, weights = {**kept, name: mask}, {**weights, name: weight}
-        return {name: kept[name].to(params[name].dtype) for name in masks}, weights
+    @property
+    def score(self) -> LearnedScore:
+        """1 for what is kept, and the weights after the sweeps."""
+        names = ("block", "damping", "sequential")
+        options = {name: getattr(self, name) for name in names}
+        return LearnedScore(_by_sweeps, needs_data=False, chooses=True, options=options)
 
-    def _swept(
-        self, weight: Tensor, allowed: Tensor, quota: Tensor, inputs: LayerInputs
-    ) -> tuple[Tensor, Tensor]:
-        """A layer's mask and weights; groups of outputs divide the quota by what is allowed."""
-        groups = inputs.rows(allowed)
-        swept = [
-            sparsegpt(rows, gram, some, keep, block=self.block)
-            for rows, gram, some, keep in zip(
-                inputs.rows(weight).double(), inputs.sums, groups, divided(quota, groups),
-                strict=True,
-            )
-        ]  # fmt: skip
-        masks, weights = (torch.stack(part) for part in zip(*swept, strict=True))
-        return inputs.like(masks, weight), inputs.like(weights, weight).to(weight.dtype)
+
+@torch.no_grad()
+def _by_sweeps(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    block: int,
+    damping: float,
+    sequential: bool,
+) -> tuple[Scores, Params]:  # what a learned score is given, and SparseGPT's three numbers
+    found = layer_grams(problem, params, masks, damping)
+    quotas = dict(zip(masks, budget, strict=True))
+    weights, kept = apply(params, masks), masks
+    for name in list(found):  # in the order in which the network uses them
+        if sequential and kept is not masks:
+            found |= layer_grams(problem, weights, {name: masks[name]}, damping)
+        mask, weight = _swept(weights[name], masks[name], quotas[name], found[name], block)
+        kept, weights = {**kept, name: mask}, {**weights, name: weight}
+    return {name: kept[name].to(params[name].dtype) for name in masks}, weights
+
+
+def _swept(
+    weight: Tensor, allowed: Tensor, quota: Tensor, inputs: LayerInputs, block: int
+) -> tuple[Tensor, Tensor]:
+    """A layer's mask and weights; groups of outputs divide the quota by what is allowed."""
+    groups = inputs.rows(allowed)
+    swept = [
+        sparsegpt(rows, gram, some, keep, block=block)
+        for rows, gram, some, keep in zip(
+            inputs.rows(weight).double(), inputs.sums, groups, divided(quota, groups), strict=True
+        )
+    ]
+    masks, weights = (torch.stack(part) for part in zip(*swept, strict=True))
+    return inputs.like(masks, weight), inputs.like(weights, weight).to(weight.dtype)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
 from prunelimits import scores as score
 from prunelimits.masks import apply
 from prunelimits.progress import tracked
-from prunelimits.pruners.base import Category
-from prunelimits.pruners.budgets import Scope
+from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
-from prunelimits.pruners.learned_mask import LearnedMask
-from prunelimits.pruners.schedules import exponential
-from prunelimits.pruners.selection import counts, select
+from prunelimits.pruners.ranking import Ranking
+from prunelimits.pruners.schedules import Category, geometric
+from prunelimits.pruners.schedules.curves import survivors
+from prunelimits.pruners.scopes import Scope
+from prunelimits.pruners.scoring import LearnedScore
 from prunelimits.pruners.settings import integer_setting, number_setting
 from prunelimits.scores.gradient import trainable
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
-class EdgePopup(LearnedMask):
+class EdgePopup(Method):
     """A subnetwork of the untrained weights, found by training a score for each.
 
     [What's hidden in a randomly weighted neural network?](https://arxiv.org/abs/1911.13299): the
@@ -41,7 +41,7 @@ class EdgePopup(LearnedMask):
         scope: How the network's layers divide the budget.
     """
 
-    category: ClassVar[Category] = "at initialisation"
+    rounds: int = field(default=1, init=False, repr=False)
     epochs: int = 100
     lr: float = 0.1
     momentum: float = 0.9
@@ -56,44 +56,48 @@ class EdgePopup(LearnedMask):
         number_setting(self, "weight_decay", least=0)
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random."""
-        return True
+    def score(self) -> LearnedScore:
+        """`|s|`, and the parameters as they are."""
+        names = ("epochs", "lr", "momentum", "weight_decay")
+        options = {name: getattr(self, name) for name in names}
+        return LearnedScore(_popped, needs_noise=True, options=options)
 
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: `|s|`, and the parameters as they are."""
-        drawn = score.random(problem, params, masks, noise)
-        # As nn.Linear's weights at first: uniform in [-1, 1] / sqrt(fan_in).
-        scores = {
-            name: (2 * value - 1).to(params[name].dtype) / math.sqrt(value[0].numel())
-            for name, value in drawn.items()
-        }
 
-        velocity = None
-        for rate in tracked(cosine_rates(self.lr, self.epochs)):
-            for one in single_batches(problem):
-                kept = select(_sizes(scores), masks, budget, floor=self.floor)
-                grads = score.loss_gradient(one, params, kept)
-                grads = {
-                    name: grads[name] * params[name] * value.sign() + self.weight_decay * value
-                    for name, value in scores.items()
-                }
-                scores, velocity = sgd_step(
-                    scores, grads, velocity, rate=rate, momentum=self.momentum
-                )
-        return _sizes(scores), params
+def _popped(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    epochs: int,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of EdgePopup
+    drawn = score.random(problem, params, masks, noise)
+    # As nn.Linear's weights at first: uniform in [-1, 1] / sqrt(fan_in).
+    scores = {
+        name: (2 * value - 1).to(params[name].dtype) / math.sqrt(value[0].numel())
+        for name, value in drawn.items()
+    }
+
+    velocity = None
+    for rate in tracked(cosine_rates(lr, epochs)):
+        for one in single_batches(problem):
+            kept = ranking.keep(_sizes(scores), masks, budget)
+            grads = score.loss_gradient(one, params, kept)
+            grads = {
+                name: grads[name] * params[name] * value.sign() + weight_decay * value
+                for name, value in scores.items()
+            }
+            scores, velocity = sgd_step(scores, grads, velocity, rate=rate, momentum=momentum)
+    return _sizes(scores), params
 
 
 @dataclass(frozen=True, kw_only=True)
-class RareGems(LearnedMask):
+class RareGems(Method):
     """A subnetwork of the untrained weights, found by training scores that freeze at zero.
 
     Gem-Miner of [Rare gems](https://arxiv.org/abs/2202.12002): scores `p` in [0, 1], a weight acts
@@ -111,7 +115,7 @@ class RareGems(LearnedMask):
         l2: The weight of the squared scores in the loss.
     """
 
-    category: ClassVar[Category] = "at initialisation"
+    rounds: int = field(default=1, init=False, repr=False)
     epochs: int = 150
     freeze: int = 5
     lr: float = 0.1
@@ -127,45 +131,49 @@ class RareGems(LearnedMask):
         number_setting(self, "l2", least=0)
 
     @property
-    @override
-    def needs_noise(self) -> bool:
-        """It chooses at random."""
-        return True
+    def score(self) -> LearnedScore:
+        """The scores, -1 where frozen, and the parameters as they are."""
+        names = ("epochs", "freeze", "lr", "momentum", "l2")
+        options = {name: getattr(self, name) for name in names}
+        return LearnedScore(_mined, needs_noise=True, options=options)
 
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: the scores, -1 where frozen, and the parameters as they are."""
-        drawn = score.random(problem, params, masks, noise)
-        scores = {name: value.to(params[name].dtype) for name, value in drawn.items()}
-        times = max(1, (self.epochs - 1) // self.freeze)
-        start, live, velocity = counts(masks, budget), masks, None
-        for epoch, rate in enumerate(tracked(cosine_rates(self.lr, self.epochs)), start=1):
-            for one in single_batches(problem):
-                acting = {name: mask & (scores[name] >= 0.5) for name, mask in live.items()}
-                # Frozen scores move on, but nothing looks at them any more.
-                grads = score.loss_gradient(one, params, acting)
-                grads = {
-                    name: grads[name] * params[name] + 2 * self.l2 * value
-                    for name, value in scores.items()
-                }
-                scores, velocity = sgd_step(
-                    scores, grads, velocity, rate=rate, momentum=self.momentum
-                )
-                scores = {name: value.clamp(0, 1) for name, value in scores.items()}
-            if epoch % self.freeze == 0 and epoch < self.epochs:
-                keep = exponential(start, budget, epoch // self.freeze / times)
-                live = select(scores, live, keep, floor=self.floor)
-        return {name: scores[name].masked_fill(~mask, -1) for name, mask in live.items()}, params
+
+def _mined(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    epochs: int,
+    freeze: int,
+    lr: float,
+    momentum: float,
+    l2: float,
+) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of RareGems
+    drawn = score.random(problem, params, masks, noise)
+    scores = {name: value.to(params[name].dtype) for name, value in drawn.items()}
+    times = max(1, (epochs - 1) // freeze)
+    start, live, velocity = ranking.counts(masks, budget), masks, None
+    for epoch, rate in enumerate(tracked(cosine_rates(lr, epochs)), start=1):
+        for one in single_batches(problem):
+            acting = {name: mask & (scores[name] >= 0.5) for name, mask in live.items()}
+            # Frozen scores move on, but nothing looks at them any more.
+            grads = score.loss_gradient(one, params, acting)
+            grads = {
+                name: grads[name] * params[name] + 2 * l2 * value for name, value in scores.items()
+            }
+            scores, velocity = sgd_step(scores, grads, velocity, rate=rate, momentum=momentum)
+            scores = {name: value.clamp(0, 1) for name, value in scores.items()}
+        if epoch % freeze == 0 and epoch < epochs:
+            keep = survivors(geometric, start, budget, epoch // freeze / times)
+            live = ranking.keep(scores, live, keep)
+    return {name: scores[name].masked_fill(~mask, -1) for name, mask in live.items()}, params
 
 
 @dataclass(frozen=True, kw_only=True)
-class LOMP(LearnedMask):
+class LOMP(Method):
     """The largest `|w|` of a network trained with `l1 |w|` in its loss.
 
     L1-regularised one-shot magnitude pruning of
@@ -184,6 +192,7 @@ class LOMP(LearnedMask):
     """
 
     category: ClassVar[Category] = "dense to sparse"
+    rounds: int = field(default=1, init=False, repr=False)
     epochs: int = 200
     lr: float = 0.01
     momentum: float = 0.9
@@ -196,32 +205,42 @@ class LOMP(LearnedMask):
         number_setting(self, "momentum", least=0, below=1)
         number_setting(self, "l1", least=0)
 
-    def learn(
-        self,
-        problem: Problem,
-        params: Params,
-        masks: Masks,
-        budget: Tensor,
-        noise: Params | None = None,
-    ) -> tuple[Scores, Params]:
-        """See `LearnedMask.learn`: `|w|` after the training, and the trained parameters."""
-        trained = trainable(apply(params, masks))
-        everything = {
-            name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
-            for name, value in trained.items()
-        }
+    @property
+    def score(self) -> LearnedScore:
+        """`|w|` after the training, and the trained parameters."""
+        names = ("epochs", "lr", "momentum", "l1")
+        options = {name: getattr(self, name) for name in names}
+        return LearnedScore(_trained, options=options)
 
-        velocity = None
-        for _ in tracked(range(self.epochs)):
-            for one in single_batches(problem):
-                grads = score.loss_gradient(one, {**params, **trained}, everything)
-                shrink = {name: self.l1 * trained[name].sign() for name in masks}
-                grads = apply({n: grad + shrink.get(n, 0.0) for n, grad in grads.items()}, masks)
-                trained, velocity = sgd_step(
-                    trained, grads, velocity, rate=self.lr, momentum=self.momentum
-                )
-        learned = {**params, **trained}
-        return score.magnitude(problem, learned, masks), learned
+
+def _trained(
+    problem: Problem,
+    params: Params,
+    masks: Masks,
+    budget: Tensor,
+    ranking: Ranking,
+    noise: Params | None = None,
+    *,
+    epochs: int,
+    lr: float,
+    momentum: float,
+    l1: float,
+) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of LOMP
+    trained = trainable(apply(params, masks))
+    everything = {
+        name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
+        for name, value in trained.items()
+    }
+
+    velocity = None
+    for _ in tracked(range(epochs)):
+        for one in single_batches(problem):
+            grads = score.loss_gradient(one, {**params, **trained}, everything)
+            shrink = {name: l1 * trained[name].sign() for name in masks}
+            grads = apply({n: grad + shrink.get(n, 0.0) for n, grad in grads.items()}, masks)
+            trained, velocity = sgd_step(trained, grads, velocity, rate=lr, momentum=momentum)
+    learned = {**params, **trained}
+    return score.magnitude(problem, learned, masks), learned
 
 
 def _sizes(scores: Scores) -> Scores:
