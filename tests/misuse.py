@@ -223,6 +223,9 @@ def _values(annotation: str, valid: Any) -> tuple[dict[str, object], dict[str, o
     doubtful: dict[str, object] = {}
     if "None" in annotation or valid is None:
         del wrong["None"]
+    # Named kinds of numbers, as what they stand for.
+    annotation = annotation.replace("Keep", "int | Mapping[str, float]")
+    annotation = re.sub(r"\bTime\b", "int | float", annotation)
     kind = annotation.replace(" | None", "").strip()
     if "Callable" in kind.partition("[")[0]:
         doubtful |= {"one that gives None": lambda *_, **__: None}

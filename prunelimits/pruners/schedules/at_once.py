@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from prunelimits.arguments import checked_callable, checked_flag, checked_integer
+from prunelimits.arguments import checked_flag, checked_integer
 from prunelimits.masks import apply
 from prunelimits.progress import tracked
 from prunelimits.pruners.nan_checks import check_scores, check_task, check_weights
 from prunelimits.pruners.ranking import Ranking
-from prunelimits.pruners.schedules.curves import Curve, geometric, survivors
+from prunelimits.pruners.schedules.curves import Curve, check_curve, geometric, survivors
 from prunelimits.pruners.schedules.schedule import Category, Schedule
 from prunelimits.pruners.scoring import LearnedScore
 from prunelimits.pruners.shapes import Weights
@@ -48,7 +48,7 @@ class AtOnce(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_callable("curve", self.curve, "a function such as geometric")
+        check_curve(self.curve)
         checked_flag("revive", self.revive)
 
     @property

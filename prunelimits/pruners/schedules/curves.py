@@ -8,6 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import shown
+
 Curve: TypeAlias = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 """How many weights survive: of how many there were at first, how many survive in the end (int64,
 shaped alike) and the share of the rounds that are done, 0 to 1. A schedule rounds to the nearest,
@@ -76,6 +78,15 @@ def half_cosine(progress: Tensor | float) -> Tensor:
         progress = torch.tensor(progress, dtype=torch.float64, device="cpu")
     turn = torch.pi * progress.double()
     return (1 + turn.cos()) / 2
+
+
+def check_curve(curve: object) -> None:
+    """Raises `TypeError` unless it is a function."""
+    if not callable(curve) or isinstance(curve, type):
+        raise TypeError(
+            "curve must be a function of start, budget and progress, such as cubic, got "
+            f"{shown(curve)}"
+        )
 
 
 def survivors(curve: Curve, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:

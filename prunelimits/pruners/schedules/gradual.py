@@ -8,10 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_callable
 from prunelimits.masks import apply
 from prunelimits.pruners.ranking import Ranking
-from prunelimits.pruners.schedules.curves import Curve, cubic, survivors
+from prunelimits.pruners.schedules.curves import Curve, check_curve, cubic, survivors
 from prunelimits.pruners.schedules.schedule import Category, Schedule
 from prunelimits.pruners.schedules.times import Time, check_window, spread
 from prunelimits.pruners.state import Seen, State
@@ -48,7 +47,7 @@ class Gradual(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_callable("curve", self.curve, "a function such as cubic")
+        check_curve(self.curve)
         check_window(self)
         if not self.end:
             raise ValueError(f"end must be above 0, got {self.end}: rounds need some training")

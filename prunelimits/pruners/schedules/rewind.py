@@ -8,10 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_callable
 from prunelimits.masks import apply
 from prunelimits.pruners.ranking import Ranking
-from prunelimits.pruners.schedules.curves import Curve, geometric, survivors
+from prunelimits.pruners.schedules.curves import Curve, check_curve, geometric, survivors
 from prunelimits.pruners.schedules.gradual import next_masks
 from prunelimits.pruners.schedules.schedule import Category, Schedule
 from prunelimits.pruners.schedules.times import Time, checked_time, spread
@@ -42,7 +41,7 @@ class Rewind(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_callable("curve", self.curve, "a function such as geometric")
+        check_curve(self.curve)
         to = checked_time("to", self.to)
         if to == 1 and isinstance(to, float):
             raise ValueError(f"to must be before the training's end, got {to}")

@@ -1,0 +1,308 @@
+"""Laws of schedules, shapes, scopes and scores in any combination, on three kinds of networks."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from prunelimits import MLP, lottery_ticket, scores
+from prunelimits.masks import count, make_permanent
+from prunelimits.pruners import (
+    AtOnce,
+    Blocks,
+    DropGrow,
+    Gradual,
+    NOfM,
+    Pruner,
+    Rewind,
+    Schedule,
+    Shape,
+    Tiling,
+    Weights,
+    at_random,
+    by_gradient,
+    cosine,
+    linear,
+    prunable,
+    prune,
+)
+from prunelimits.sessions import attach
+from prunelimits.types import Masks
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(self.norm(self.first(x)))
+        return self.head(functional.relu(x + self.second(x)).mean((2, 3)))
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True)
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.block(x).mean(1))
+
+
+class Rows(Tiling):
+    def tiles(self, weight: Tensor) -> Tensor:
+        return weight.flatten(1)
+
+
+def halves_of_the_rest(shapes: Any, keep: int) -> dict[str, int]:
+    """A scope of one's own: each layer as large a share as it has, the last takes what is left."""
+    sizes = {name: torch.Size(shape).numel() for name, shape in shapes.items()}
+    quotas = {name: keep * size // sum(sizes.values()) for name, size in sizes.items()}
+    last = list(shapes)[-1]
+    return quotas | {last: quotas[last] + keep - sum(quotas.values())}
+
+
+NETWORKS = {
+    "mlp": (lambda: MLP((4, 8, 8, 4)), (4,)),
+    "residual": (Residual, (4, 3, 3)),
+    "transformer": (Block, (3, 4)),
+}
+SCHEDULES: dict[str, Schedule] = {
+    "at once": AtOnce(),
+    "in rounds": AtOnce(rounds=3),
+    "revived": AtOnce(rounds=3, revive=True, curve=linear),
+    "gradual": Gradual(rounds=3, start=0.2, end=0.8),
+    "late": Gradual(rounds=2, curve=cosine, start=3, end=7),
+    "set": DropGrow(grow=at_random, rounds=3, end=0.8, decay="constant"),
+    "rigl": DropGrow(grow=by_gradient, rounds=3, end=0.8, fraction=0.5),
+}
+SHAPES: dict[str, Shape] = {
+    "weights": Weights(), "2:4": NOfM(2, 4), "blocks": Blocks(2, 2), "rows": Rows(),
+}  # fmt: skip
+SCOPES: dict[str, Any] = {
+    "global": "global", "erk": "erk", "own": halves_of_the_rest, "by groups": "groups",
+}  # fmt: skip
+SCORES = {"magnitude": scores.magnitude, "snip": scores.snip, "synflow": scores.synflow}
+
+
+@cache
+def made(kind: str) -> tuple[nn.Module, tuple[int, ...]]:
+    torch.manual_seed(0)
+    make, shape = NETWORKS[kind]
+    return make(), shape
+
+
+def network(kind: str) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
+    model, shape = made(kind)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(24, *shape, generator=generator)
+    y = torch.randint(4, (24,), generator=generator)
+    return copy.deepcopy(model), list(zip(x.split(8), y.split(8), strict=True))
+
+
+def combinations() -> list[Any]:
+    """All that make sense: each score goes round, so that not every one is in every place."""
+    cases: list[Any] = []
+    for schedule in SCHEDULES:
+        for shape in SHAPES:
+            for scope in SCOPES:
+                if shape == "2:4" and scope != "global":
+                    continue
+                if schedule in ("set", "rigl") and scope == "global" and shape != "2:4":
+                    continue
+                score = list(SCORES)[len(cases) % 3]
+                cases.append(pytest.param(schedule, shape, scope, score, id=" ".join(
+                    (schedule, shape, scope, score))))  # fmt: skip
+    return cases
+
+
+def pruner_of(schedule: str, shape: str, scope: str, score: str) -> Pruner:
+    rule = "global" if scope == "by groups" else SCOPES[scope]
+    return Pruner(
+        score=SCORES[score], schedule=SCHEDULES[schedule], shape=SHAPES[shape], scope=rule
+    )
+
+
+def keep_of(model: nn.Module, shape: str, scope: str) -> Any:
+    """Half of the weights, in multiples of all tiles; by groups, a quarter of the last layer."""
+    if shape == "2:4":
+        return None
+    names = list(prunable(model))
+    if scope == "by groups":
+        return {names[-1]: 0.25, "*": 0.5}
+    return count(prunable(model)) // 2
+
+
+def is_whole(shape: str, mask: Tensor) -> bool:
+    """Whether a mask is of a shape, by a plain loop."""
+    rows = mask.shape[0]
+    if shape == "rows":
+        return all(len(set(mask[row].flatten().tolist())) == 1 for row in range(rows))
+    if shape == "blocks":
+        return all(
+            len(set(mask[r : r + 2, c : c + 2].flatten().tolist())) == 1
+            for r in range(0, rows, 2)
+            for c in range(0, mask.shape[1], 2)
+        )
+    return True
+
+
+def is_two_of_four(mask: Tensor) -> bool:
+    lines = mask.movedim(1, -1).reshape(-1, 4)
+    return all(int(line.sum()) == 2 for line in lines)
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: list[tuple[Tensor, Tensor]],
+    steps: range,
+) -> None:
+    for step in steps:
+        x, y = batches[step % len(batches)]
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize(("schedule", "shape", "scope", "score"), combinations())
+def test_budgets_nesting_zeros_and_resumption(
+    kind: str, schedule: str, shape: str, scope: str, score: str
+):
+    model, batches = network(kind)
+    pruner, keep = pruner_of(schedule, shape, scope, score), keep_of(model, shape, scope)
+    dense = prunable(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    asked: dict[str, Any] = {"keep": keep, "steps": 10}
+    data: dict[str, Any] = {"loss": functional.cross_entropy, "batches": batches}
+    whole = None
+    with attach(pruner, model, optimizer, **asked, **data) as session:
+        before = session.masks
+        for step in range(10):
+            if step == 5:
+                whole = copy.deepcopy((model, optimizer.state_dict(), session.state_dict()))
+            train(model, optimizer, batches, range(step, step + 1))
+            masks = session.masks
+            for name, mask in masks.items():
+                assert not model.get_parameter(name)[~mask].any()
+                if not isinstance(SCHEDULES[schedule], DropGrow):
+                    assert not (mask & ~before[name]).any()
+                assert is_whole(shape, mask)
+            before = masks
+    check_budget(before, dense, shape, scope, score, keep)
+    # What was saved in the middle goes on to the same masks and weights.
+    assert whole is not None
+    again, state, saved = whole
+    other = torch.optim.SGD(again.parameters(), lr=0.05, momentum=0.9)
+    other.load_state_dict(state)
+    with attach(pruner, again, other, **asked, **data, resume=saved) as resumed:
+        train(again, other, batches, range(5, 10))
+    assert all(torch.equal(mask, resumed.masks[name]) for name, mask in before.items())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+
+
+def check_budget(masks: Masks, dense: Masks, shape: str, scope: str, score: str, keep: Any) -> None:
+    if shape == "2:4":
+        assert all(is_two_of_four(mask) for mask in masks.values())
+        return
+    names = list(dense)
+    wanted = count(dense) // 2
+    if scope == "by groups":
+        last = dense[names[-1]].numel()
+        parts = {names[-1]: last // 4, "the rest": (count(dense) - last + 1) // 2}
+        assert int(masks[names[-1]].sum()) == parts[names[-1]]
+        wanted = sum(parts.values())
+    # Rows of several lengths need not fill a budget: less than one is missing, for each budget.
+    longest = max(mask[0].numel() for mask in dense.values())
+    several = len(names) if SCOPES[scope] not in ("global", "groups") else 2
+    missing = several * longest if shape == "rows" else 0
+    assert wanted - missing <= count(masks) <= wanted
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_budgets_in_one_ranking_give_nested_masks(kind: str, shape: str):
+    model, _ = network(kind)
+    before = None
+    for sparsity in (0.9, 0.7, 0.5, 0.3) if shape != "2:4" else ():
+        masks = prune(model, Pruner(score=scores.magnitude, shape=SHAPES[shape]), sparsity=sparsity)
+        if before is not None:
+            assert all(not (mask & ~masks[name]).any() for name, mask in before.items())
+        before = masks
+    for n in (1, 2, 3):
+        fewer, more = (
+            prune(model, Pruner(score=scores.magnitude, shape=NOfM(m, 4))) for m in (n, n + 1)
+        )
+        assert all(not (mask & ~more[name]).any() for name, mask in fewer.items())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_many_models_at_once_equal_one_at_a_time(shape: str):
+    model, batches = network("mlp")
+    generator = torch.Generator().manual_seed(2)
+    dense = prunable(model)
+    from prunelimits.problem import problem_of
+
+    problem, params = problem_of(model, functional.cross_entropy, batches)
+    many = {n: torch.randn(3, *v.shape, generator=generator) for n, v in params.items()}
+    allowed = {n: mask.expand(3, *mask.shape) for n, mask in dense.items()}
+    pruner = Pruner(
+        score=scores.snip, schedule=AtOnce(rounds=2), shape=SHAPES[shape], scope="global"
+    )
+    keeps = [None] * 3 if shape == "2:4" else [32, 64, 96]
+    budgets = torch.stack([pruner.budget(dense, keep) for keep in keeps])
+    together = torch.vmap(lambda *a: pruner.init(problem, *a))(many, allowed, budgets)
+    for index in range(3):
+        one = {name: value[index] for name, value in many.items()}
+        alone = pruner.init(problem, one, dense, budgets[index])
+        for name, mask in alone.masks.items():
+            assert torch.equal(mask, together.masks[name][index])
+
+
+def test_semi_structured_kernels_take_two_of_four():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(128, 128, bias=False))
+    masks = prune(model, Pruner(score=scores.magnitude, shape=NOfM(2, 4)))
+    make_permanent(model, masks)
+    assert is_two_of_four(masks["0.weight"])
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU: torch.sparse.to_sparse_semi_structured needs one")
+    half = model[0].weight.detach().half().cuda()
+    sparse = torch.sparse.to_sparse_semi_structured(half)
+    assert torch.equal(sparse.to_dense(), half)
+
+
+@pytest.mark.parametrize("shape", ["weights", "2:4", "blocks"])
+def test_a_ticket_may_go_back_to_a_later_step(shape: str):
+    model, batches = network("mlp")
+    calls: list[tuple[int, int | None]] = []
+    begun: list[Tensor] = []
+
+    def trained(net: nn.Module, masks: Masks, start: int, stop: int | None) -> None:
+        calls.append((start, stop))
+        begun.append(net.get_parameter("layers.0.weight").detach().clone())
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+        with attach(masks, net, optimizer):
+            train(net, optimizer, batches, range(start, 8 if stop is None else stop))
+
+    pruner = Pruner(score=scores.magnitude, schedule=Rewind(rounds=2, to=3), shape=SHAPES[shape])
+    masks = lottery_ticket(model, trained, pruner, keep=None if shape == "2:4" else 40)
+    assert calls == [(0, 3), (3, None), (3, None)]
+    early = copy.deepcopy(model)
+    trained(early, prunable(model), 0, 3)
+    assert torch.equal(begun[1], early.get_parameter("layers.0.weight"))
+    kept = begun[2] != 0
+    assert torch.equal(begun[2][kept], begun[1][kept])
+    assert count(masks) == (64 if shape == "2:4" else 40)
