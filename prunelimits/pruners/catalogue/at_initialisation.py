@@ -247,7 +247,9 @@ def _ones(problem: Problem, params: Params, masks: Masks, noise: Params | None =
 def _everything(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
     sizes = {name: torch.Size(shape).numel() for name, shape in shapes.items()}
     if keep != sum(sizes.values()):
-        raise ValueError(f"keep must be all {sum(sizes.values())} weights of masks, got {shown(keep)}")
+        raise ValueError(
+            f"keep must be all {sum(sizes.values())} weights of masks, got {shown(keep)}"
+        )
     return sizes
 
 
