@@ -57,16 +57,22 @@ INTERNAL = {
     "ModelPruner": "a protocol",
     "MLP.activations": "computes as forward does",
     "MLP.forward": "torch's layers check what they are given, as in any module",
+    **dict.fromkeys(
+        ("Schedule", "AtOnce", "Gradual", "Rewind", "Moving", "DropGrow"),
+        "a pruner calls its schedule, with what it has checked",
+    ),
+    **dict.fromkeys(
+        ("Shape", "Weights", "NOfM", "Tiling", "Blocks", "Ranking"),
+        "a pruner calls its shape, with what it has checked",
+    ),
+    **dict.fromkeys(("geometric", "cubic"), "a schedule calls its curve"),
     "Store.absorb": "merge_stores calls it with stores that are open",
     "Store.rows_of": "absorb calls it",
     "Store.add": "the search's driver calls it with a result of its own",
     "StateKeeper.note": "Lanczos calls it after a step",
 }
-# What a rule calls with what it holds itself: the extension points of the pruners' bases.
-HOOKS = {
-    "checked", "drop_scores", "each_round", "grow_scores", "init", "learn", "left", "moves",
-    "scores", "share", "start", "update",
-}  # fmt: skip
+# What a caller passes through pruners: the extension points of their bases.
+HOOKS = {"init", "left", "scores", "update"}
 
 
 def method_names() -> Iterator[str]:
@@ -197,7 +203,6 @@ PUBLIC_METHODS: dict[str, Callable[[Path], Method]] = {
         pruners.Magnitude().budget,
         {"masks": masks(), "keep": 9},
     ),
-    "pruners.Dense.budget": lambda _: (pruners.Dense().budget, {"masks": masks(), "keep": 12}),
     "pruners.AbstractPruner.interval": lambda _: (pruners.GMP().interval, {"steps": 100}),
     "pruners.AbstractPruner.update_steps": lambda _: (pruners.GMP().update_steps, {"steps": 100}),
     "randomness.Permutation.at": lambda _: (
