@@ -732,3 +732,160 @@ def relative_positions():
 
     parts = {"q": fc(), "k": fc(bias=False), "v": fc(), "last": fc(4, 2)}
     return Written(run, table=nn.Embedding(3, 1), **parts), rows(1, 3, 4)
+
+
+@kind()
+def embedded_within_a_norm():
+    table = nn.Embedding(5, 4, max_norm=1.0)
+    return Written(lambda m, x: m.last(m.table(x)), table=table, last=fc(4, 2)), torch.tensor(
+        [[0, 4]]
+    )
+
+
+@kind()
+def decoded_by_the_encoder_s_own_matrix():
+    def run(m: Any, x: Tensor) -> Tensor:
+        return functional.linear(torch.relu(m.a(x)), m.a.weight.t(), m.shift)
+
+    return Written(run, a=fc(4, 3), shift=param(4)), rows(2, 4)
+
+
+@kind()
+def resized_in_other_ways():
+    def run(m: Any, x: Tensor) -> Tensor:
+        small = functional.interpolate(m.a(x), size=(2, 2), mode="area")
+        large = functional.interpolate(small, scale_factor=2, mode="bicubic", align_corners=True)
+        return m.b(large) + functional.interpolate(small, size=(4, 4), mode="nearest-exact")
+
+    return Written(run, a=nn.Conv2d(2, 2, 1), b=nn.Conv2d(2, 2, 1)), rows(1, 2, 4, 4)
+
+
+@kind()
+def pooled_beyond_the_border():
+    layers = (
+        nn.Conv2d(2, 3, 1),
+        nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False),
+        nn.Tanh(),
+    )
+    return nn.Sequential(*layers, nn.MaxPool2d(2, ceil_mode=True, dilation=1)), rows(1, 2, 5, 5)
+
+
+@kind()
+def started_from_given_states():
+    def run(m: Any, x: Tensor, h: Tensor) -> Tensor:
+        out, last = m.cells(x, m.first(h).view(1, 1, 4))
+        return m.last(out[:, -1] + last[0])
+
+    return Written(run, cells=nn.RNN(3, 4, batch_first=True), first=fc(2, 4), last=fc(4, 2)), (
+        rows(1, 3, 3), rows(1, 2),
+    )  # fmt: skip
+
+
+@kind()
+def gated_feed_forward():
+    def run(m: Any, x: Tensor) -> Tensor:
+        gate, value = m.up(x).chunk(2, -1)
+        return (
+            x
+            + m.down(functional.silu(gate) * value)
+            + functional.glu(m.up(x), 1).sum(-1)[..., None]
+        )
+
+    return Written(run, up=fc(4, 8), down=fc(4, 4)), rows(2, 4)
+
+
+@kind(cancels=SOFTMAX)
+def attention_in_shifted_windows():
+    def run(m: Any, x: Tensor) -> Tensor:
+        windows = x.roll((-1, -1), (1, 2)).view(1, 2, 2, 2, 2, 4).permute(0, 1, 3, 2, 4, 5)
+        h = windows.reshape(4, 4, 4)
+        h = (m.q(h) @ m.k(h).transpose(1, 2)).softmax(-1) @ m.v(h)
+        h = h.view(1, 2, 2, 2, 2, 4).permute(0, 1, 3, 2, 4, 5).reshape(1, 4, 4, 4)
+        return h.roll((1, 1), (1, 2))
+
+    return Written(run, q=fc(), k=fc(bias=False), v=fc()), rows(1, 4, 4, 4)
+
+
+@kind(cancels="an instance normalisation takes out what a bias adds to all positions")
+def instance_statistics_that_are_kept():
+    norm = nn.InstanceNorm1d(3, affine=True, track_running_stats=True)
+    return nn.Sequential(nn.Conv1d(2, 3, 2), norm, nn.ReLU(), nn.Conv1d(3, 2, 1)), rows(2, 2, 5)
+
+
+@kind()
+def matrices_multiplied_in_other_ways():
+    def run(m: Any, x: Tensor) -> Tensor:
+        a, b = m.a(x).view(-1, 2, 2), m.b(x).view(-1, 2, 2)
+        chained = torch.linalg.multi_dot([m.w, m.w.T, m.w])
+        total = torch.addbmm(chained, a, b) + torch.kron(m.w, m.w[:1, :1])
+        return total + torch.outer(m.v, m.v) + torch.tensordot(a, b, dims=([0, 1], [0, 2]))
+
+    return Written(run, a=fc(), b=fc(), w=param(2, 2), v=param(2)), rows(2, 4)
+
+
+@kind()
+def cumulative_in_other_ways():
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.a(x)
+        return (
+            m.last(h.cummax(-1).values)
+            + torch.logcumsumexp(h, 0)[:, :2]
+            + h.flip(-1).diff(dim=-1)[:, 1:]
+        )
+
+    return Written(run, a=fc(), last=fc(4, 2)), rows(3, 4)
+
+
+@kind()
+def light_along_rays():
+    def run(m: Any, x: Tensor) -> Tensor:
+        density, colour = torch.relu(m.density(x)), torch.sigmoid(m.colour(x))
+        alpha = 1 - torch.exp(-density)
+        left = torch.cumprod(torch.cat([torch.ones_like(alpha[:, :1]), 1 - alpha + 1e-10], 1), 1)[
+            :, :-1
+        ]
+        return (alpha * left * colour).sum(1)
+
+    return Written(run, density=fc(3, 1), colour=fc(3, 3)), rows(2, 4, 3)
+
+
+@kind()
+def masks_of_lengths():
+    def run(m: Any, x: Tensor, lengths: Tensor) -> Tensor:
+        there = torch.arange(x.shape[1])[None] < lengths[:, None]
+        h = m.a(x) * there[..., None]
+        return m.last(h.sum(1) / lengths[:, None].clamp(min=1))
+
+    return Written(run, a=fc(), last=fc(4, 2)), (rows(2, 3, 4), torch.tensor([3, 1]))
+
+
+@kind()
+def quantiles_and_counts():
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.a(x)
+        return m.last(h - h.quantile(0.5, dim=-1, keepdim=True)) * (h > 0).sum(-1, keepdim=True)
+
+    return Written(run, a=fc(), last=fc(4, 2)), rows(2, 4)
+
+
+@kind()
+def hard_choices_with_soft_gradients():
+    def run(m: Any, x: Tensor) -> Tensor:
+        soft = m.a(x).softmax(-1)
+        hard = functional.one_hot(soft.argmax(-1), 4).to(x.dtype)
+        return m.last(hard - soft.detach() + soft)
+
+    return Written(run, a=fc(), last=fc(4, 2)), rows(2, 4)
+
+
+@kind()
+def spline_bases():
+    def run(m: Any, x: Tensor) -> Tensor:
+        grid = torch.linspace(-2, 2, 5, dtype=x.dtype)
+        bases = ((x[..., None] >= grid[:-1]) & (x[..., None] < grid[1:])).to(x.dtype)
+        left = (x[..., None] - grid[:-1]) * bases
+        return functional.linear(functional.silu(x), m.base) + torch.einsum(
+            "bik,oik->bo", left, m.spline
+        )
+
+    return Written(run, base=param(2, 4), spline=param(2, 4, 4)), rows(2, 4)

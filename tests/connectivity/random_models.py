@@ -24,6 +24,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.run = run
+        self.over_positions = False
         for name, part in parts.items():
             setattr(self, name, part)
 
@@ -294,11 +295,12 @@ def pooled(draw: random.Random) -> Block:
         lambda v: functional.pixel_shuffle(torch.cat([v] * 4, 1), 2)[
             :, :, : v.shape[2], : v.shape[3]
         ],
-        # What a bias adds everywhere would be lost in normalising, were it not for the bend before.
         lambda v: torch.relu(functional.layer_norm(functional.silu(v), v.shape[2:])),
     ]
     pool = draw.choice(pools)
-    return Block(lambda m, x: pool(m.conv(x)), conv=nn.Conv2d(4, 4, 1))
+    block = Block(lambda m, x: pool(m.conv(x)), conv=nn.Conv2d(4, 4, 1))
+    block.over_positions = pool is pools[-1]
+    return block
 
 
 def scaled_layers(draw: random.Random) -> Block:

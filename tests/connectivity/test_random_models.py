@@ -21,10 +21,13 @@ def cancels(model: nn.Module) -> bool:
     """Whether something that is on a path may cancel exactly, whatever the numbers.
 
     A softmax is blind to what is added to all of its scores, such as a product of the queries with
-    a constant key; and the mean over positions of what an instance normalisation gives is nothing.
+    a constant key; the mean over positions of what an instance normalisation gives is nothing; and
+    a normalisation over positions makes nothing of what is the same at all of them.
     """
     return any(
-        hasattr(module, "k") or isinstance(module, nn.MultiheadAttention | nn.InstanceNorm2d)
+        hasattr(module, "k")
+        or getattr(module, "over_positions", False)
+        or isinstance(module, nn.MultiheadAttention | nn.InstanceNorm2d)
         for module in model.modules()
     )
 

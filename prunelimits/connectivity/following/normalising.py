@@ -212,3 +212,19 @@ def whole_batch_norm(call: Call) -> Argument:
         return functional.batch_norm(v, None, None, training=True, eps=eps)
 
     return scaled(call, normalised(call, x, axes, function), weight, bias, [1])
+
+
+@rule(*aten("embedding_renorm"))
+def bounded_rows(call: Call) -> Argument:
+    """Rows that are looked up, each at most so long: a row by a factor that is never nothing."""
+    table, _, most, kind = call.args[:4]
+    if not isinstance(table, Followed):
+        return call.unknown()
+
+    def factors(t: Tensor) -> Tensor:
+        lengths = t.norm(kind, dim=-1, keepdim=True)
+        return torch.where(lengths > most, most / (lengths + 1e-7), 1.0)
+
+    shape = torch.Size([*table.shape[:-1], 1])
+    factor = call.step((table,), lambda t: t.sum(-1, keepdim=True), factors, shape=shape)
+    return call.product(table, factor, torch.mul)

@@ -58,6 +58,18 @@ def add_products(call: Call) -> Argument:
     return _sum_of_product(call, bias, x, y, torch.bmm, beta, alpha)
 
 
+@rule(*aten("addbmm"))
+def add_sum_of_products(call: Call) -> Argument:
+    """`b + x y`, the products of a batch summed."""
+    bias, x, y = call.args
+
+    def function(a: Tensor, b: Tensor) -> Tensor:
+        return torch.einsum("bij,bjk->ik", a, b)
+
+    beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
+    return _sum_of_product(call, bias, x, y, function, beta, alpha)
+
+
 def _sum_of_product(
     call: Call,
     bias: Argument,
