@@ -30,7 +30,7 @@ STARTS = 4
 WIDTH = 40
 POINTS = 2000
 TIMES = (1, 4)
-LONG, SHORT = Recipe(epochs=100, batch_size=32, lr=0.02), Recipe(epochs=20, batch_size=32, lr=0.02)
+LONG, SHORT = (Recipe(epochs=n, batch_size=32, lr=0.005) for n in (100, 20))
 METHODS: dict[str, AbstractPruner] = {
     "LTH": LTH(),
     "GMP": GMP(),
