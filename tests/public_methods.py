@@ -43,6 +43,7 @@ Method = tuple[Callable[..., Any], dict[str, Any]]
 INTERNAL = {
     "AbstractEngine": "an engine is called by fit and evaluate",
     "TorchEngine": "an engine is called by fit and evaluate",
+    "AbstractCall": "what a rule is given; what a rule returns is checked",
     "Call": "what a rule is given; what a rule returns is checked",
     "EliminationPruner.prune_model": "prune calls it",
     "EliminatedNetwork.of": "of networks as elimination stacks them",

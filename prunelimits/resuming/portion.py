@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TypeVar
 
-from prunelimits.arguments import checked_file, checked_integers, shown
+from prunelimits.arguments import checked_file, checked_integer, checked_integers, shown
 from prunelimits.resuming.errors import StoreError
 
 Item = TypeVar("Item")
@@ -33,6 +34,7 @@ def checked_part(part: object) -> tuple[int, int] | None:
     numbers = checked_integers("part", part)
     if len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1]:
         raise ValueError(f"part must be (number, of) with 1 <= number <= of, got {shown(part)}")
+    checked_integer("part[1]", numbers[1], most=sys.maxsize)
     return numbers[0], numbers[1]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_generator
+from prunelimits.arguments import checked_callable, checked_generator, checked_instance
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import params_of, problem_of
 from prunelimits.progress import OnProgress
@@ -87,6 +87,7 @@ def lottery_ticket(
         >>> lottery_ticket(model, train, keep=1)
         {'weight': tensor([[False,  True, False]])}
     """
+    checked_instance("model", model, nn.Module, "a module")
     pruner = LTH() if pruner is None else pruner
     schedule = pruner.combination.schedule if isinstance(pruner, AbstractPruner) else None
     if not isinstance(schedule, Rewind):
