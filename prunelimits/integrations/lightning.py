@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimits.pruners import AbstractPruner, Part
+from prunelimits.pruners import AbstractPruner, Keep, Part
 from prunelimits.sessions import PruningSession, attach
 from prunelimits.types import Masks
 
@@ -47,7 +47,7 @@ class PruningCallback(_Callback):
         self,
         pruner: AbstractPruner | Masks,
         *,
-        keep: int | None = None,
+        keep: Keep | None = None,
         sparsity: float | None = None,
         every: int | None = None,
         start: int = 0,

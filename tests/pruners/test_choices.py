@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from prunelimits import MLP, MLPEnsemble, Recipe, fit, pruners, scores
 from prunelimits.datasets import cubist_spiral
-from prunelimits.masks import count
+from prunelimits.experiments import Study, run_study
+from prunelimits.masks import count, top, with_biases
 from prunelimits.problem import problem_of
 from prunelimits.pruners import (
     GMP,
@@ -265,3 +267,47 @@ def test_settings_are_text_without_addresses():
     assert "0x" not in settings(pruner)
     assert "power" in settings(pruner)
     assert re.search(r"Gradual\(rounds=3, curve=cubic, start=0, end=0.75\)", settings(pruner))
+
+
+def test_an_ensemble_goes_back_to_a_later_step():
+    x, y = cubist_spiral(200)
+    ensemble = MLPEnsemble((2, 6, 4, 1), models=3, seed=0)
+    recipe = Recipe(epochs=2, batch_size=20)
+    pruner = Pruner(score=scores.magnitude, schedule=Rewind(rounds=2, to=5))
+    found = fit(ensemble, x, y, recipe, pruner=pruner, keep=[8, 12, 20]).ensemble
+    # By segments: five steps dense, then from there to the end for every round.
+    early = fit(ensemble, x, y, recipe, stop=5).ensemble.without_momentum()
+    weights = [name for name in early.masks if name.endswith("weight")]
+    for member, keep in enumerate((8, 12, 20)):
+        masks = {name: early.masks[name][member] for name in weights}
+        for left in (round(40 * (keep / 40) ** 0.5), keep):
+            start = _with_masks(early, member, masks)
+            trained = fit(start, x, y, recipe, start=5).ensemble
+            sizes = {
+                name: trained.params[name][0].abs().masked_fill(~masks[name], -1)
+                for name in weights
+            }
+            masks = top(sizes, left)
+        for name in weights:
+            assert torch.equal(masks[name], found.masks[name][member])
+
+
+def _with_masks(early: MLPEnsemble, member: int, masks: Any) -> MLPEnsemble:
+    one = early[torch.tensor([member])]
+    return one.replace(masks=with_biases({name: mask[None] for name, mask in masks.items()}))
+
+
+def test_a_study_takes_combinations_and_tells_them_apart(tmp_path: Path):
+    quick = [Gradual(rounds=2, end=end) for end in (0.5, 0.9)]
+    methods = (
+        *(Pruner(score=scores.snip, schedule=schedule) for schedule in quick),
+        Pruner(score=scores.magnitude, shape=Blocks(1, 2)),
+    )
+    recipe = Recipe(epochs=1, batch_size=50)
+    study = Study(methods=methods, widths=(4,), budgets=(8,), recipes=(recipe,), hidden_layers=1)
+    assert study.names[2] == "Pruner(magnitude)"
+    assert study.names[0].startswith("Pruner(snip)(schedule=Gradual(rounds=2, end=0.5")
+    results = run_study(study, *cubist_spiral(100), table=tmp_path / "table.csv")
+    assert len(results) == 3
+    again = run_study(study, *cubist_spiral(100), table=tmp_path / "table.csv", time_limit=0)
+    assert again == results
