@@ -1,7 +1,7 @@
 """What a score costs: time and memory as multiples of one forward-backward pass.
 
-Prints, for a ResNet-18 on images of 32 x 32 pixels and an MLP of 10 million weights, one batch of
-16 samples each, what every score takes beside an ordinary forward-backward pass of the same batch:
+Prints, for a ResNet-50 on 16 images of 32 x 32 pixels and a ViT-B on 16 of 64 x 64, what every
+score takes beside an ordinary forward-backward pass of the same batch:
 
 - time: the processor's, on one thread, the least of some rounds in which the pass and the scores
   take turns: so other work on the machine hardly counts;
@@ -9,11 +9,14 @@ Prints, for a ResNet-18 on images of 32 x 32 pixels and an MLP of 10 million wei
   its own, with the allocator told to give memory back at once. For the pass that is activations and
   gradients, for a score what it returns as well.
 
+At the end, what it takes to choose 10 of 100 million weights by their scores (`masks.top`): seconds
+and bytes a weight beside the scores.
+
 ProsPr takes three steps of training, a batch each, and the loss of a fourth: eight passes or so
 before anything is differentiated twice. The diagonal of OBD is an estimate from one probe; the
 exact one is a product a weight.
 
-Run it by `python benchmarks/scores.py [rounds]`, on Linux.
+Run it by `python benchmarks/scores.py [rounds] [models ...]`, on Linux.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits import MLP, scores
+from prunelimits.masks import top
+from prunelimits.models import resnet50
 from prunelimits.problem import problem_of
 from prunelimits.types import Scores
 
@@ -48,41 +53,30 @@ SCORES: dict[str, Callable[..., Scores]] = {
 PASS = "forward-backward pass"
 
 
-class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
+class ViT(nn.Module):
+    """[ViT-B/16](https://arxiv.org/abs/2010.11929): 86 million weights, for images of 64 x 64."""
 
-    def __init__(self, d_in: int, d_out: int, stride: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Conv2d(d_in, d_out, 3, stride, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(d_out)
-        self.second = nn.Conv2d(d_out, d_out, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(d_out)
-        self.shortcut = (
-            nn.Sequential(nn.Conv2d(d_in, d_out, 1, stride, bias=False), nn.BatchNorm2d(d_out))
-            if stride > 1
-            else nn.Identity()
+        self.patches = nn.Conv2d(3, 768, 16, 16)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 768))
+        self.positions = nn.Parameter(0.02 * torch.randn(1, 17, 768))
+        block = nn.TransformerEncoderLayer(
+            768, 12, 3072, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
+        self.blocks = nn.TransformerEncoder(block, 12, nn.LayerNorm(768), False)
+        self.head = nn.Linear(768, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's outputs."""
-        hidden = torch.relu(self.first_norm(self.first(x)))
-        return torch.relu(self.second_norm(self.second(hidden)) + self.shortcut(x))
-
-
-def resnet18() -> nn.Module:
-    """[ResNet-18](https://arxiv.org/abs/1512.03385) as it is used on CIFAR: no pooling at first."""
-    blocks: list[nn.Module] = []
-    d_in = 64
-    for d_out in (64, 128, 256, 512):
-        blocks += [Block(d_in, d_out, 1 if d_out == 64 else 2), Block(d_out, d_out, 1)]
-        d_in = d_out
-    stem = (nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+        """Logits of ten classes."""
+        h = self.patches(x).flatten(2).mT
+        h = torch.cat([self.cls_token.expand(len(h), -1, -1), h], 1) + self.positions
+        return self.head(self.blocks(h)[:, 0])
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "ResNet-18": (resnet18, (3, 32, 32)),
-    "MLP of 10 million weights": (lambda: MLP((784, 2048, 2048, 2048, 10)), (784,)),
+    "ResNet-50": (lambda: resnet50(classes=10), (3, 32, 32)),
+    "ViT-B": (ViT, (3, 64, 64)),
     "small": (lambda: MLP((4, 4, 10)), (4,)),
 }
 
@@ -150,16 +144,37 @@ def measure(model: str, rounds: int) -> None:
         print(f"  {label:30}{times:8.2f}{memory:8.2f}", flush=True)
 
 
+def peak_memory_of_choosing(entries: int) -> int:
+    """Bytes that choosing a tenth needs at its peak, beside the scores."""
+    ranked = {"weight": torch.randn(entries)}
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    top(ranked, entries // 10)
+    return memory("VmHWM") - before
+
+
+def choosing(entries: int) -> None:
+    """Prints what choosing costs."""
+    ranked = {"weight": torch.randn(entries)}
+    begin = time.process_time()
+    top(ranked, entries // 10)
+    seconds = time.process_time() - begin
+    print(f"choosing among {entries:,} weights: {seconds:.1f} s", end="", flush=True)
+    del ranked
+    print(f", {peak_memory_of_its_own('', str(entries)) / entries:.1f} bytes a weight")
+
+
 def main() -> None:
     """Measures what the command line asks for."""
     torch.set_num_threads(1)
     if sys.argv[1:2] == ["--memory"]:
-        print(peak_memory(sys.argv[2], sys.argv[3]))
+        model, label = sys.argv[2:]
+        print(peak_memory(model, label) if model else peak_memory_of_choosing(int(label)))
         return
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    for model in MODELS:
-        if model != "small":
-            measure(model, rounds)
+    for model in sys.argv[2:] or [name for name in MODELS if name != "small"]:
+        measure(model, rounds)
+    choosing(100_000_000)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ backward, optimizer) as a multiple of the plain step:
 - torch: in the form of `torch.nn.utils.prune`;
 - round: what one round of GMP takes beside the step, in forward and backward passes.
 
-The loops take turns, step by step, and the median of the ratios of neighbours counts: so other
-work on the machine hardly does.
+The loops take turns, step by step, on one thread, and the least processor time of each counts: so
+other work on the machine hardly does.
 
 Run it by `python benchmarks/session.py [steps]`.
 """
@@ -17,7 +17,6 @@ Run it by `python benchmarks/session.py [steps]`.
 from __future__ import annotations
 
 import copy
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -58,10 +57,10 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
+    """The processor's time of a call."""
+    began = time.process_time()
     run()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def compare(make: Callable[[], tuple[nn.Module, Tensor]], name: str, steps: int) -> str:
@@ -73,14 +72,14 @@ def compare(make: Callable[[], tuple[nn.Module, Tensor]], name: str, steps: int)
     held, by_torch = copy.deepcopy(plain), copy.deepcopy(plain)
     to_torch_prune(by_torch, masks)
     loops = [(m, OPTIMIZERS[name](m.parameters())) for m in (plain, held, by_torch)]
-    ratios: list[list[float]] = [[], []]
+    least = [float("inf")] * len(loops)
     with attach(masks, *loops[1]):
         for number in range(steps + 2):
-            times = [seconds(lambda loop=loop: step(*loop, x, y)) for loop in loops]
-            if number > 1:  # the first make the optimizer's state
-                ratios[0].append(times[1] / times[0])
-                ratios[1].append(times[2] / times[0])
-    session, torchs = map(statistics.median, ratios)
+            for place, loop in enumerate(loops):
+                took = seconds(lambda loop=loop: step(*loop, x, y))
+                if number > 1:  # the first make the optimizer's state
+                    least[place] = min(least[place], took)
+    session, torchs = least[1] / least[0], least[2] / least[0]
     return f"session {session:.2f}, torch {torchs:.2f}, GMP's round {round_of(plain, x, y):.2f}"
 
 
@@ -95,12 +94,13 @@ def round_of(model: nn.Module, x: Tensor, y: Tensor) -> float:
         passes.append(seconds(lambda: functional.cross_entropy(model(x), y).backward()))
         took = seconds(session.step)
         rounds.append(took if number % 2 else -took)
-    pairs = [(b + a) / p for a, b, p in zip(rounds[::2], rounds[1::2], passes[1::2], strict=True)]
-    return statistics.median(pairs)
+    with_a_round, without = min(r for r in rounds if r > 0), min(-r for r in rounds if r < 0)
+    return (with_a_round - without) / min(passes)
 
 
 def main() -> None:
     """Prints the table."""
+    torch.set_num_threads(1)
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     for title, make in (("MLP", mlp), ("ResNet-18", residual)):
         for name in OPTIMIZERS:

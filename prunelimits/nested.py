@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:  # noqa: ANN401
@@ -27,6 +28,8 @@ def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:  # noq
         for key in list(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
             result[key] = map_tensors(function, value[key])
         return result
+    if isinstance(value, PackedSequence):  # its other tensors say where sequences are
+        return value._replace(data=function(value.data))
     if isinstance(value, tuple | list):
         parts = [map_tensors(function, part) for part in value]  # pyright: ignore[reportUnknownVariableType]
         kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
@@ -47,6 +50,8 @@ def tensors_in(value: Any) -> Iterator[Tensor]:  # noqa: ANN401
     elif isinstance(value, Mapping):
         for part in value.values():  # pyright: ignore[reportUnknownVariableType]
             yield from tensors_in(part)
+    elif isinstance(value, PackedSequence):
+        yield value.data
     elif isinstance(value, tuple | list):
         for part in value:  # pyright: ignore[reportUnknownVariableType]
             yield from tensors_in(part)

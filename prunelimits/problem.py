@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.utils.rnn import PackedSequence
 
 from prunelimits.arguments import checked_callable, checked_choice, checked_instance, shown
 from prunelimits.modes import differentiable, in_plain_modes
@@ -41,8 +42,8 @@ def problem_of(
         batches: Pairs of inputs and targets, or mappings; all are taken, on the device of the
             model's parameters. Inputs are a tensor, a tuple or list of the model's arguments, or a
             mapping of those by name. A mapping instead of a pair is both inputs and targets: the
-            loss is given it whole. NumPy arrays and lists of numbers become tensors, wherever they
-            are; what is neither is passed on.
+            loss is given it whole. NumPy arrays and lists of numbers, or of equally long ones,
+            become tensors, wherever they are; what is neither is passed on.
         step: Instead of `loss`, the loss of a model and a batch, of whatever form the batch is.
         normalise: What BatchNorm normalises by: `"running"` (as None) or `"batch"` statistics.
 
@@ -133,8 +134,10 @@ def _held(value: Tensor) -> Tensor:
 def _as_tensors(value: Any) -> Any:  # noqa: ANN401
     if hasattr(value, "__array_interface__") and not isinstance(value, Tensor):
         return torch.as_tensor(value, device="cpu")
-    if isinstance(value, list) and value and all(isinstance(v, Number) for v in value):  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list) and _rows(value) is not None:  # pyright: ignore[reportUnknownArgumentType]
         return torch.tensor(value, device="cpu")
+    if isinstance(value, PackedSequence):
+        return value
     if isinstance(value, Mapping):
         return {key: _as_tensors(part) for key, part in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
@@ -142,6 +145,17 @@ def _as_tensors(value: Any) -> Any:  # noqa: ANN401
         kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
         return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
     return value
+
+
+def _rows(value: Any) -> tuple[int, ...] | None:  # noqa: ANN401
+    """The shape of lists of numbers within lists; None where they are no tensor."""
+    if isinstance(value, Number):
+        return ()
+    if not isinstance(value, list) or not value:
+        return None
+    shapes = {_rows(part) for part in value}  # pyright: ignore[reportUnknownVariableType]
+    inner = shapes.pop()
+    return None if shapes or inner is None else (len(value), *inner)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _full(value: Tensor) -> Tensor:

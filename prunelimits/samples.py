@@ -9,6 +9,7 @@ from torch import Tensor
 
 from prunelimits.nested import tensors_in
 
+_IGNORED = -100  # the default of `ignore_index`
 _LABELS = ("labels", "label", "targets", "target")
 
 
@@ -17,6 +18,7 @@ def sample_counts(batches: Sequence[tuple[Any, Any]]) -> list[int]:
 
     That is what a loss that is a mean takes its mean over, whichever axis of the inputs is the
     batch's: images by image, sequences by the tokens that are predicted. Only the ratios matter.
+    Whole numbers of -100 do not count: torch's losses and what is built on them leave those out.
     Targets that are no tensors count by their length, and a batch without targets by the first axis
     of its first input.
 
@@ -25,6 +27,8 @@ def sample_counts(batches: Sequence[tuple[Any, Any]]) -> list[int]:
         >>> time_first = [(torch.zeros(7, n, 3), torch.zeros(n)) for n in (8, 2)]
         >>> sample_counts(time_first)
         [8, 2]
+        >>> sample_counts([(torch.zeros(1, 3), torch.tensor([[4, -100, -100]]))])
+        [1]
     """
     return [_count(x, y) for x, y in batches]
 
@@ -37,7 +41,8 @@ def _count(x: Any, y: Any) -> int:  # noqa: ANN401
         return len(y)  # pyright: ignore[reportUnknownArgumentType]
     targets = next(tensors_in(y), None)
     if targets is not None and targets.dim():
-        return targets.numel()
+        whole = not (targets.is_floating_point() or targets.is_complex())
+        return int((targets != _IGNORED).sum()) if whole else targets.numel()
     inputs = next(tensors_in(x), None)
     return _length(inputs)
 

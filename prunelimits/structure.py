@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
+from torch.nn.utils.rnn import PackedSequence
 
 from prunelimits.sharding import sharded_names
 from prunelimits.types import Params
@@ -73,10 +74,24 @@ class Structure:
 
 
 def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401
-    """The module's outputs: a tuple or list holds its arguments, a mapping those by name."""
-    with without_compiler():
-        if isinstance(inputs, tuple | list):
-            return module(*inputs)
-        if hasattr(inputs, "keys") and hasattr(inputs, "__getitem__"):
-            return module(**inputs)
-        return module(inputs)
+    """The module's outputs: a tuple or list holds its arguments, a mapping those by name.
+
+    Raises:
+        ValueError: If BatchNorm has nothing to take statistics over.
+    """
+    try:
+        with without_compiler():
+            if isinstance(inputs, PackedSequence):  # a tuple, but one input
+                return module(inputs)
+            if isinstance(inputs, tuple | list):
+                return module(*inputs)
+            if hasattr(inputs, "keys") and hasattr(inputs, "__getitem__"):
+                return module(**inputs)
+            return module(inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "batches must hold several samples each where BatchNorm normalises by the batch's "
+            "statistics; normalise='running' takes one"
+        ) from error

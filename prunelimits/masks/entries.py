@@ -23,7 +23,7 @@ def count(masks: Masks) -> int:
         3
     """
     check_bools(masks)
-    return sum(int(mask.sum()) for mask in masks.values())
+    return sum(int(mask.count_nonzero()) for mask in masks.values())
 
 
 def flatten(masks: Mapping[str, Tensor]) -> Tensor:

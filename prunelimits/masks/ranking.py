@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from prunelimits.arguments import checked_integer, checked_tensors, shown
 from prunelimits.masks.entries import flatten, unflatten
 from prunelimits.types import Masks
+
+_MANY = 2**20  # where an order of the entries between two bounds is quicker than one of all
+_SAMPLE = 2**16
 
 
 def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
@@ -55,13 +59,41 @@ def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
     elif number <= 0:
         return torch.zeros_like(flat, dtype=torch.bool)
     else:
-        last = flat.kthvalue(max(1, len(flat) - number + 1)).values
+        last = _smallest(flat, len(flat) - number)
         at_least = flat >= last
-        if _number(at_least.sum()) == number:  # no equals to choose among
+        if _number(at_least.count_nonzero()) == number:  # no equals to choose among
             return at_least
     above, equal = flat > last, flat == last
     missing = keep - above.sum()
-    return above | (equal & (equal.cumsum(0) <= missing))
+    fits = torch.int32 if len(flat) < 2**31 else torch.int64  # half the memory, where it is enough
+    return above | (equal & (equal.cumsum(0, dtype=fits) <= missing))
+
+
+def _smallest(flat: Tensor, place: int) -> Tensor:
+    """The entry that `place` others (from 0) come before, in order.
+
+    Of many entries, some in even steps tell two bounds between which it very likely is, and
+    counting makes sure: that takes little memory, and the result is exact.
+    """
+    place = max(0, place)
+    exact = flat.kthvalue
+    if len(flat) < _MANY:
+        return exact(place + 1).values
+    some = flat[:: len(flat) // _SAMPLE].sort().values
+    centre, slack = place * len(some) // len(flat), 4 * math.isqrt(len(some))
+    low = some[centre - slack] if centre >= slack else flat.min()
+    high = some[centre + slack] if centre + slack < len(some) else flat.max()
+    up_to_low, below_high = (
+        _number((flat <= low).count_nonzero()),
+        _number((flat < high).count_nonzero()),
+    )
+    if up_to_low is None or below_high is None:  # under `torch.vmap`
+        return exact(place + 1).values
+    if place < up_to_low:
+        return low if place >= int((flat < low).count_nonzero()) else exact(place + 1).values
+    if place >= below_high:
+        return high if place < int((flat <= high).count_nonzero()) else exact(place + 1).values
+    return flat[(flat > low) & (flat < high)].kthvalue(place - up_to_low + 1).values
 
 
 def _number(value: int | Tensor) -> int | None:

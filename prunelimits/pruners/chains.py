@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -11,12 +13,14 @@ from prunelimits.types import Masks, Params, Problem
 
 # Sizes of images that networks are made for, tried where no batch shows one.
 _IMAGE_SIZES = (32, 28, 64, 224, *range(1, 64), 96, 128, 256, 299)
+_INPUTS = "the inputs"  # no parameter has spaces in its name
 
 
 def check_chain(problem: Problem, params: Params, masks: Masks) -> None:
     """Raises if something passes by a layer: parallel branches, skips, layers in another order.
 
-    With a layer's weights at zero, the outputs of a chain depend on none of the layers before it.
+    With a layer's weights at zero, the outputs of a chain depend on none of the layers before it,
+    nor on the inputs.
     The check takes the absolute values of all parameters, so that nothing cancels. It says nothing
     under `torch.vmap`.
 
@@ -38,19 +42,30 @@ def check_chain(problem: Problem, params: Params, masks: Masks) -> None:
     names = list(masks)
     for place, name in enumerate(names[1:], start=1):
         cut = {**positive, name: torch.zeros_like(positive[name])}
-        earlier = {before: cut[before] for before in names[:place]}
+        for before in _felt(problem, cut, x, {before: cut[before] for before in names[:place]}):
+            raise ValueError(
+                f"layers must form a chain, but the outputs depend on {before!r} past {name!r}"
+            )
+    for name in names if isinstance(x, Tensor) and x.is_floating_point() else ():
+        cut = {**positive, name: torch.zeros_like(positive[name])}
+        if _felt(problem, cut, x, {_INPUTS: x}):
+            raise ValueError(
+                f"layers must form a chain, but the outputs depend on {_INPUTS} past {name!r}"
+            )
 
-        def total(weights: Params, cut: Params = cut) -> Tensor:
-            outputs = problem.apply({**cut, **weights}, x).flatten()
-            # Not the plain sum: that of a softmax depends on nothing.
-            ladder = torch.linspace(1, 2, len(outputs), dtype=outputs.dtype, device=outputs.device)
-            return outputs @ ladder
 
-        for before, gradient in torch.func.grad(total)(earlier).items():
-            if concrete((gradient != 0).any().long()):
-                raise ValueError(
-                    f"layers must form a chain, but the outputs depend on {before!r} past {name!r}"
-                )
+def _felt(problem: Problem, params: Params, x: Any, points: Params) -> list[str]:  # noqa: ANN401
+    """Those of some parameters, or the inputs, that the outputs depend on."""
+
+    def total(points: Params) -> Tensor:
+        weights = {name: value for name, value in points.items() if name != _INPUTS}
+        outputs = problem.apply({**params, **weights}, points.get(_INPUTS, x)).flatten()
+        # Not the plain sum: that of a softmax depends on nothing.
+        ladder = torch.linspace(1, 2, len(outputs), dtype=outputs.dtype, device=outputs.device)
+        return outputs @ ladder
+
+    gradients = torch.func.grad(total)(points)
+    return [name for name, value in gradients.items() if concrete((value != 0).any().long())]
 
 
 def _positive(name: str, value: Tensor) -> Tensor:

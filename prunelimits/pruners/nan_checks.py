@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from prunelimits.masks import apply
-from prunelimits.pruners.selection import concrete, has_nan
+from prunelimits.pruners.selection import concrete, has_infinity, has_nan
 from prunelimits.scores.gradient import check_batches, check_real
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -27,14 +27,18 @@ def check_scores(
 
 
 def check_weights(params: Params, masks: Masks) -> None:
-    """Raises if a kept weight is NaN.
+    """Raises if a kept weight is NaN or infinite.
 
     Raises:
         ValueError: If one is; the message names the parameter.
     """
     for name, mask in masks.items():
-        if name in params and has_nan(params[name], mask):
+        if name not in params:
+            continue
+        if has_nan(params[name], mask):
             raise ValueError(f"the model has NaN in {name!r}: its training has diverged")
+        if has_infinity(params[name], mask):
+            raise ValueError(f"the model has infinity in {name!r}: its training has diverged")
 
 
 @torch.no_grad()
@@ -55,8 +59,9 @@ def check_task(problem: Problem, params: Params, masks: Masks) -> None:
 
 def _cause(problem: Problem, params: Params) -> str:
     for name, value in params.items():
-        if value.isnan().any():
-            return f"the model has NaN in {name!r}"
+        if not value.isfinite().all():
+            what = "NaN" if value.isnan().any() else "infinity"
+            return f"the model has {what} in {name!r}"
     for index, (x, y) in enumerate(problem.batches):
         value = problem.loss(problem.apply(params, x), y)
         if not value.isfinite():

@@ -114,6 +114,13 @@ def has_nan(values: Tensor, where: Tensor) -> bool:
     return concrete((values.isnan() & where).any().long()) == 1
 
 
+def has_infinity(values: Tensor, where: Tensor) -> bool:
+    """Whether a value that `where` marks is infinite; False under `torch.vmap`."""
+    if concrete(values.sum().isfinite().long()) == 1:  # one quick pass, as for NaN
+        return False
+    return concrete((values.isinf() & where).any().long()) == 1
+
+
 def _ranked(name: str, score: Tensor | None, allowed: Tensor) -> Tensor:
     if score is None or score.shape != allowed.shape:
         got = "none" if score is None else tuple(score.shape)

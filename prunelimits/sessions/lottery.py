@@ -152,6 +152,7 @@ def _restarted(model: nn.Module, params: Params, masks: Masks) -> nn.Module:
 
 def _checked(params: Params, masks: Masks, number: int) -> Params:
     for name in masks:
-        if params[name].isnan().any():
-            raise ValueError(f"training {number} of the ticket has ended with NaN in {name!r}")
+        if not params[name].isfinite().all():
+            what = "NaN" if params[name].isnan().any() else "infinity"
+            raise ValueError(f"training {number} of the ticket has ended with {what} in {name!r}")
     return params

@@ -56,6 +56,7 @@ class PruningSession:
         self._zeros = Zeros(model.weights, self._optimizers)
         self._progress = _Progress(terms, left=count(state.masks))
         self._told_of_return = False
+        self._entered_at = 0
 
     @classmethod
     def start(
@@ -164,6 +165,7 @@ class PruningSession:
         self._model.check_parameters()
         self._progress.is_open(self)
         self._zeros.everywhere()
+        self._entered_at = self._progress.steps
         self._hooks = Hooks(self, self._optimizers, self._model.weights)
         return self
 
@@ -176,6 +178,12 @@ class PruningSession:
         assert self._hooks is not None
         self._hooks.remove()
         self._hooks = None
+        if self._zeros.came_back() and self._progress.steps == self._entered_at and kind is None:
+            warnings.warn(
+                "pruned weights came back though the optimizer made no step, and are zero again: "
+                "attach to the one whose step() is called",
+                stacklevel=2,
+            )
         self._zeros.everywhere()
         self._model.mask_what_the_model_holds(self._state.masks)
         if kind is not None:

@@ -68,12 +68,14 @@ class SessionModel:
         """Parameters and buffers by name, as they are now.
 
         Raises:
-            ValueError: If a weight under pruning has become NaN.
+            ValueError: If a weight under pruning has become NaN or infinite.
         """
         params = params_of(self.model)
         for name in self.weights:
             if _has_nan(params[name]):
                 raise ValueError(f"the model has NaN in {name!r}: the training has diverged")
+            if not params[name].sum().isfinite() and params[name].isinf().any():
+                raise ValueError(f"the model has infinity in {name!r}: the training has diverged")
         return params
 
     def gradients(self) -> Params:

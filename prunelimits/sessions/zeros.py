@@ -64,12 +64,17 @@ class Zeros:
                 self._zero(name, place, buffer)
 
     @torch.no_grad()
+    def came_back(self) -> bool:
+        """Whether a pruned weight is not zero."""
+        return any(self._is_alive(name, weight) for name, weight in self._weights.items())
+
+    @torch.no_grad()
     def before_step(self) -> bool:
         """Zeroes what was written since the last step; whether a pruned weight had come back."""
         came_back = False
         for name, weight in self._weights.items():
             if not self._is_clean(name, 0, weight):
-                came_back |= bool(local(weight).detach()[~self._masks[name]].any())
+                came_back |= self._is_alive(name, weight)
                 self._zero(name, 0, weight)
             self.gradient(name)
             for place, buffer in self._buffers(weight):
@@ -106,6 +111,9 @@ class Zeros:
         kept = self._masks[name].to(gradient.device)[tuple(gradient.indices())]
         gradient.values().masked_fill_(~kept, 0)
         return gradient
+
+    def _is_alive(self, name: str, weight: nn.Parameter) -> bool:
+        return bool(local(weight).detach()[~self._masks[name]].any())
 
     def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
         holder = self._holder.get(id(weight))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -86,13 +87,14 @@ def test_a_gradient_with_nan_is_refused():
 def test_a_lottery_ticket_and_an_attached_training_stop_at_nan():
     (x, y), *_ = batches()
 
-    def diverge(model: nn.Module, optimizer: object) -> None:
+    def diverge(value: float, model: nn.Module, masks: object) -> None:
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter.fill_(math.nan)
+                parameter.fill_(value)
 
-    with pytest.raises(ValueError, match=r"NaN in 'layers.0.weight'"):
-        lottery_ticket(model(), diverge, LTH(rounds=2), keep=9)
+    for value, name in ((math.nan, "NaN"), (-math.inf, "infinity")):
+        with pytest.raises(ValueError, match=rf"ended with {name} in 'layers.0.weight'"):
+            lottery_ticket(model(), partial(diverge, value), LTH(rounds=2), keep=9)
     network = model()
     optimizer = torch.optim.SGD(network.parameters(), lr=math.inf)
     session = attach(GMP(rounds=2), network, optimizer, keep=9, every=1)
@@ -104,7 +106,7 @@ def test_a_lottery_ticket_and_an_attached_training_stop_at_nan():
                 loss(network(x), y).backward()
                 optimizer.step()
 
-    with pytest.raises(ValueError, match="the model has NaN in"):
+    with pytest.raises(ValueError, match="the model has infinity in"):
         train()
 
 

@@ -222,3 +222,19 @@ def test_a_network_that_takes_an_unknown_shape_needs_a_batch():
         prune(model, PHEW(), keep=8)
     batches = [(torch.zeros(1, 1, 13, 6), torch.zeros(1))]
     assert masks.count(prune(model, PHEW(floor=1), keep=8, batches=batches)) == 8
+
+
+def test_inputs_that_pass_by_a_layer_make_no_chain():
+    class Dense(nn.Module):
+        """The last layer sees the inputs too; by its size it could follow an unfolded image."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(torch.cat([x, self.first(x).relu()], 1))
+
+    for batches in ([], [(torch.randn(3, 4), torch.zeros(3))]):
+        with pytest.raises(ValueError, match=r"depend on the inputs past 'first\.weight'"):
+            prune(Dense(), PHEW(), keep=8, batches=batches)

@@ -15,9 +15,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from prunelimits import pruners
-from prunelimits.masks import flatten
+from prunelimits.masks import count, flatten
 from prunelimits.problem import problem_of
-from prunelimits.pruners import AbstractPruner, prune
+from prunelimits.pruners import SNIP, AbstractPruner, GraSP, SynFlow, prune, score
 from prunelimits.scores import loss_gradient, snip
 from prunelimits.types import Masks
 
@@ -143,8 +143,8 @@ def test_unequal_batches_count_by_their_samples():
     whole, params = problem_of(model, functional.cross_entropy, [(x, y)])
     parts, _ = problem_of(model, functional.cross_entropy, [(x[:6], y[:6]), (x[6:], y[6:])])
     masks = pruners.prunable(model)
-    for score in (loss_gradient, snip):
-        one, two = score(whole, params, masks), score(parts, params, masks)
+    for function in (loss_gradient, snip):
+        one, two = function(whole, params, masks), function(parts, params, masks)
         for name, value in one.items():
             torch.testing.assert_close(two[name], value, rtol=1e-12, atol=1e-14)
 
@@ -278,3 +278,63 @@ def test_a_compiled_model_may_be_compiled_as_a_whole_afterwards():
     whole = torch.compile(model, backend="eager", fullgraph=True)
     x = data(1)[0][0]
     torch.testing.assert_close(whole(x), model(x))
+
+
+def test_targets_that_the_loss_leaves_out_do_not_count():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    x, y = torch.randn(6, 5, 4), torch.randint(3, (6, 5))
+    y[:2, 1:] = -100  # a token of each of the first two sequences, four of the others
+    y[2:, 4:] = -100
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+    for pruner in (SNIP(), GraSP()):
+        whole = score(model, pruner, loss=loss, batches=[(x, y)])
+        parts = score(model, pruner, loss=loss, batches=[(x[:2], y[:2]), (x[2:], y[2:])])
+        for name, value in whole.items():
+            torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-7)
+
+
+def test_packed_sequences_are_one_input():
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.recurrent, self.head = nn.GRU(4, 5), nn.Linear(5, 3)
+
+        def forward(self, sequences: Any) -> Tensor:
+            return self.head(self.recurrent(sequences)[1][-1])
+
+    packed = torch.nn.utils.rnn.pack_sequence([torch.randn(5, 4), torch.randn(3, 4)])
+    data: Any = {"loss": functional.cross_entropy, "batches": [(packed, torch.tensor([0, 2]))]}
+    model = Tagger()
+    found = score(model, SNIP(), **data)
+    functional.cross_entropy(model(packed), torch.tensor([0, 2])).backward()
+    for name, value in found.items():
+        weight = model.get_parameter(name)
+        assert weight.grad is not None
+        torch.testing.assert_close(value, (weight * weight.grad).abs().detach())
+    for pruner in (GraSP(floor=1), SynFlow(rounds=2, floor=1)):
+        assert count(prune(model, pruner, keep=20, **data)) == 20
+
+
+def test_lists_of_equally_long_lists_are_a_tensor():
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    x, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    lists = score(model, SNIP(), loss=functional.cross_entropy, batches=[(x.tolist(), y.tolist())])
+    plain = score(model, SNIP(), loss=functional.cross_entropy, batches=[(x, y)])
+    torch.testing.assert_close(lists["weight"], plain["weight"])
+
+
+def test_a_batch_of_one_sample_has_no_statistics():
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    data: Any = {
+        "loss": functional.cross_entropy,
+        "batches": [(torch.randn(1, 4), torch.tensor([1]))],
+    }
+    with pytest.raises(ValueError, match=r"several samples each where BatchNorm .* takes one"):
+        prune(model, GraSP(), keep=20, **data)
+    assert count(prune(model, GraSP(floor=1), keep=20, normalise="running", **data)) == 20

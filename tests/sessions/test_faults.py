@@ -83,8 +83,9 @@ def test_what_is_loaded_at_the_end_is_masked():
     model = network()
     best = copy.deepcopy(model.state_dict())
     masks = prune(model, Random(), keep=9)
-    with attach(masks, model, sgd(model)):
-        train(model, sgd(model), 1)
+    optimizer = sgd(model)
+    with attach(masks, model, optimizer):
+        train(model, optimizer, 1)
         model.load_state_dict(best)
     assert nonzeros(model) == 9
 
@@ -517,3 +518,35 @@ def test_pruned_weights_are_zero_at_the_end_whatever_the_optimizer_did():
     with attach(masks, model, optimizer):
         train(model, optimizer, 2)
     assert not model[0].weight[~masks["0.weight"]].any()
+
+
+def test_an_optimizer_that_makes_no_step_while_weights_come_back_is_told():
+    model = network()
+    masks = prune(model, Random(), keep=9)
+    with (
+        pytest.warns(UserWarning, match=r"the optimizer made no step, .* whose step\(\) is called"),
+        attach(masks, model, sgd(model)),
+    ):
+        model[0].weight.data.add_(0.1)  # as another optimizer that has momentum does
+    assert nonzeros(model) == 9
+
+
+@pytest.mark.parametrize("method", [GMP, RigL])
+def test_a_training_that_ends_in_infinity_is_named(method: Any):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def run() -> None:
+        with attach(method(rounds=1), model, optimizer, keep=6, every=1) as session:
+            mask = session.masks["0.weight"]
+            model[0].weight.data[mask] = torch.inf
+            loss_at(model, 0).backward()
+            for parameter in model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            optimizer.step()
+            optimizer.step()
+
+    with pytest.raises(ValueError, match=r"the model has infinity in '0\.weight'"):
+        run()
+    with pytest.raises(ValueError, match=r"the model has infinity in '0\.weight'"):
+        prune(model, Magnitude(), keep=6)

@@ -101,6 +101,22 @@ def convolutional() -> nn.Module:
     )
 
 
+class ByName(nn.Module):
+    """Inputs, labels and outputs by name, as transformers' models have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.head = nn.Linear(4, 6), nn.Linear(3, 6), nn.Linear(6, 3)
+
+    def forward(self, left: Tensor, right: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        logits = self.head((self.left(left) + self.right(right)).tanh())
+        return {"logits": logits, "classes": labels}
+
+
+def of_batch(outputs: Any, batch: Any) -> Tensor:
+    return functional.cross_entropy(outputs["logits"], batch["labels"])
+
+
 def named(outputs: Any, targets: Tensor) -> Tensor:
     return functional.cross_entropy(outputs["logits"].flatten(0, 1), targets.flatten())
 
@@ -115,6 +131,12 @@ def made(kind: str) -> tuple[nn.Module, list[Any], Callable[..., Tensor], dict[s
         return Recurrent(), [(torch.randn(12, 5, 4), y)], functional.cross_entropy, {}
     if kind == "vit":
         return Vit(), [(torch.randn(12, 1, 4, 4), y)], functional.cross_entropy, {}
+    if kind == "mlp":
+        layers = (nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        return nn.Sequential(*layers), [(torch.randn(12, 4), y)], functional.cross_entropy, {}
+    if kind == "dict batches":
+        batch = {"left": torch.randn(12, 4), "right": torch.randn(12, 3), "labels": y}
+        return ByName(), [batch], of_batch, {}
     if kind == "convolutional":
         return convolutional(), [(torch.randn(12, 1, 4, 4), y)], functional.cross_entropy, {}
     return mixed(), [(torch.randn(12, 4), y)], functional.cross_entropy, {"ignore": ["6"]}
@@ -127,6 +149,8 @@ PRUNED = {
             "block.linear1.weight", "block.linear2.weight", "head.weight"},
     "convolutional": {"0.weight", "4.weight"},
     "mixed": {"2.weight", "7.weight"},
+    "mlp": {"0.weight", "2.weight"},
+    "dict batches": {"left.weight", "right.weight", "head.weight"},
 }  # fmt: skip
 KINDS = list(PRUNED)
 
@@ -180,7 +204,7 @@ def test_in_training_nothing_lives_outside_the_masks(pruner: AbstractPruner, kin
     model, batches, loss, parts = made(kind)
     frozen = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.01)
-    (x, y) = batches[0]
+    x, y = batches[0] if isinstance(batches[0], tuple) else (batches[0], batches[0])
     with attach(pruner, model, optimizer, keep=50, steps=8, **parts) as session:
         for _ in range(8):
             optimizer.zero_grad()
