@@ -61,12 +61,30 @@ def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
     else:
         last = _smallest(flat, len(flat) - number)
         at_least = flat >= last
-        if _number(at_least.count_nonzero()) == number:  # no equals to choose among
+        found = _number(at_least.count_nonzero())
+        if found == number:  # no equals to choose among
             return at_least
+        if found is not None:
+            above = flat > last
+            equals = at_least.logical_xor_(above)
+            return above.logical_or_(_first(equals, number - int(above.count_nonzero())))
     above, equal = flat > last, flat == last
     missing = keep - above.sum()
     fits = torch.int32 if len(flat) < 2**31 else torch.int64  # half the memory, where it is enough
     return above | (equal & (equal.cumsum(0, dtype=fits) <= missing))
+
+
+def _first(marked: Tensor, number: int) -> Tensor:
+    """`marked`, changed in place, where the first `number` that are true stay so; little by little.
+
+    A running count of all would take 8 bytes an entry and more.
+    """
+    for part in marked.split(_MANY):
+        found = int(part.count_nonzero())
+        if found > number:
+            part.logical_and_(part.cumsum(0) <= number)
+        number -= min(found, number)
+    return marked
 
 
 def _smallest(flat: Tensor, place: int) -> Tensor:
