@@ -457,3 +457,32 @@ def test_activations_are_measured_on_two_thousand_samples_at_most(samples: int, 
     x, y = X.repeat(23, 1)[:samples], Y.repeat(23)[:samples]
     data = EliminationData.of(x, y, None, START, None)
     assert len(trainer.Trainer(data, 0, None).sample) == left
+
+
+def test_a_network_with_zeros_starts_with_just_what_is_not_zero():
+    model, _ = MLPEnsemble(START, 1, seed=4).member(0)
+    with torch.no_grad():
+        model.layers[0].weight[0, 0] = 0
+        model.layers[1].weight[1:3, 2] = 0
+    nonzeros = sum(int(value.count_nonzero()) for value in model.parameters())
+    first = run(start=model, trained=True, target=0.5).rounds[0]
+    right = (model(X)[:, 0] > 0) == (Y == 1)
+    assert first.score == pytest.approx(float(right.double().mean()))
+    assert first.nonzeros == nonzeros
+
+
+def test_copies_of_the_starting_networks_are_numbered_on_from_them(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    data = EliminationData.of(X, Y, None, START, None)
+    start = MLPEnsemble(START, 3, seed=0)
+    rounds = Rounds(QUICK, trainer.Trainer(data, 0, None), Goal(0.5, None), 0, start, trained=False)
+    train, origins = trainer.Trainer.train, list[list[int]]()
+
+    def recording(*arguments):
+        origins.append(sorted(arguments[1].origin.tolist()))
+        return train(*arguments)
+
+    monkeypatch.setattr(trainer.Trainer, "train", recording)
+    rounds.next(rounds.next(EliminationState()))
+    assert origins == [[0, 1, 2], list(range(3, 3 + QUICK.networks))]

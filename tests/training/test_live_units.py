@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -109,3 +110,23 @@ def test_nothing_moves_without_training(part: str):
     after = train_live_units(start, make_plan(4, start=7, stop=7), lambda ensemble: ensemble)
     for name, value in getattr(start, part).items():
         assert torch.equal(value, getattr(after, part)[name])
+
+
+def test_several_outputs_are_all_trained():
+    widths = (*WIDTHS[:-1], 3)
+    plan = dataclasses.replace(make_plan(2), loss="cross_entropy")
+    labels = (torch.arange(300) % 3).long()
+    masks = {
+        name: torch.rand(value.shape, generator=torch.Generator().manual_seed(4)) < 0.2
+        for name, value in MLPEnsemble(widths, models=2).params.items()
+        if name.endswith("weight")
+    }
+    start = MLPEnsemble(widths, models=2, seed=1, masks=with_biases(masks), dtype=torch.float64)
+
+    def train(ensemble: MLPEnsemble) -> MLPEnsemble:
+        return TorchEngine().train(ensemble, X.double(), labels, plan)
+
+    whole, live = train(start), train_live_units(start, plan, train)
+    for name in start.params:
+        torch.testing.assert_close(live.params[name], whole.params[name])
+    assert (whole.params["layers.3.bias"] != start.params["layers.3.bias"]).any(0).sum() == 3
