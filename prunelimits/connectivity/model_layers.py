@@ -254,4 +254,4 @@ def entries(masks: Masks, names: list[str]) -> int:
 
 def count_kept(masks: Masks, names: list[str]) -> int:
     """How many of them the masks keep."""
-    return sum(int(masks[name].sum()) for name in names)
+    return sum(int(masks[name].count_nonzero()) for name in names)

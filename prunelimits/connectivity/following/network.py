@@ -7,6 +7,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Network:
     unknown: tuple[str, ...]
     samples: int = 1
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, int]:
         """The parameters that the forward pass reads: name -> the number of its step."""
         return {step.name: n for n, step in enumerate(self.steps) if is_parameter(step)}
