@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from prunelimits.datasets import cubist_spiral
 from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import count
 from prunelimits.models import MLP
@@ -26,7 +27,11 @@ from prunelimits.search import (
     SearchConfig,
     Store,
     StoreError,
+    StructuredWidths,
     combinatorial_search,
+    make_task,
+    phase_under_way,
+    ranked_networks,
     read_result,
 )
 from prunelimits.training import MLPEnsemble, Recipe, TorchEngine, evaluate
@@ -480,3 +485,15 @@ def test_the_engine_that_worked_is_recorded(config: SearchConfig, data: Data):
     result = combinatorial_search(config, *data, engine=engine)
     (made_by,) = result.made_by
     assert made_by.startswith(engine.name)
+
+
+def test_a_phase_whose_tables_are_too_large_is_refused_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def too_large(*_: object) -> None:
+        raise MemoryError("its tables would take 900 GB")
+
+    monkeypatch.setattr(ranked_networks.WidthSpace, "keys", too_large)
+    phase, task = StructuredWidths(2, 1), make_task(*cubist_spiral(50))
+    with pytest.raises(ValueError, match=r"phase 1, .* cannot be searched: its tables would take"):
+        phase_under_way.listed_space(phase, task)
