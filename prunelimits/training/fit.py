@@ -9,11 +9,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import (
-    checked_instance,
-    checked_integer,
-    checked_integers,
-)
+from prunelimits.arguments import checked_instance, checked_integer, checked_integers
 from prunelimits.modes import in_plain_modes
 from prunelimits.pruners import AbstractPruner, Keep
 from prunelimits.training.cost import Cost, training_cost
