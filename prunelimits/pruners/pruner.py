@@ -145,7 +145,9 @@ class AbstractPruner(ABC):
     @property
     def ranking(self) -> Ranking:
         """Three of the four choices: all but the schedule."""
-        parts = self.combination
+        return self._ranking(self.combination)
+
+    def _ranking(self, parts: Pruner) -> Ranking:
         return Ranking(self.name, parts.score, parts.shape, parts.scope, parts.floor)
 
     def init(
@@ -165,8 +167,8 @@ class AbstractPruner(ABC):
             budget: What `budget()` gave.
             noise: Uniform in [0, 1), shaped like the masks, for pruners that need it.
         """
-        seen = Seen(problem, params, None, noise)
-        return self.combination.schedule.begin(self.ranking, seen, masks, budget)
+        seen, parts = Seen(problem, params, None, noise), self.combination
+        return parts.schedule.begin(self._ranking(parts), seen, masks, budget)
 
     def update(
         self,
@@ -180,8 +182,8 @@ class AbstractPruner(ABC):
 
         A weight that comes back starts from zero. After the last round masks stay as they are.
         """
-        seen = Seen(problem, params, grads, noise)
-        return self.combination.schedule.advance(self.ranking, seen, state)
+        seen, parts = Seen(problem, params, grads, noise), self.combination
+        return parts.schedule.advance(self._ranking(parts), seen, state)
 
 
 @final

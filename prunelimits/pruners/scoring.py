@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeAlias, final, get_args
 
 from prunelimits import scores
@@ -13,9 +14,17 @@ from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    # Of plain functions alone: a method's keeps its object alive.
+    return _kept(function) if inspect.isfunction(function) else inspect.signature(function)
+
+
+_kept = lru_cache(maxsize=64)(inspect.signature)
+
+
 def _check_call(function: Callable[..., Any], positional: int, options: dict[str, Any]) -> None:
     try:
-        inspect.signature(function).bind(*[None] * positional, **options)
+        _signature(function).bind(*[None] * positional, **options)
     except ValueError:  # some of C have no signature
         return
     except TypeError as error:
