@@ -770,7 +770,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.models.plant": lambda _: {
         "target": pl.models.relu_network(2)[0],
         "masks": pl.models.relu_network(2)[1],
-        "wide": pl.MLP((1, 4, 3, 1)),
+        "wide": pl.MLPEnsemble((1, 4, 3, 1), 1, seed=0).member(0)[0],
     },
     "prunelimits.models.relu_network": lambda _: {"hidden_layers": 2},
     "prunelimits.models.kaiming": lambda _: {"model": nn.Linear(4, 3, device="meta"), "seed": 0},

@@ -18,6 +18,7 @@ import prunelimits as pl
 from prunelimits import limits
 from prunelimits.enumeration.lazy_sequence import LazySequence
 from prunelimits.modes import plain_modes
+from prunelimits.resuming import WriterLock
 from prunelimits.search import Store
 
 from .public_calls import NEEDS, PUBLIC_CALLS, data, loss, model, resolve
@@ -94,6 +95,8 @@ def seen(value: object) -> object:
             return None
         case limits.StateKeeper():
             return value.path.name
+        case WriterLock():
+            return None
         case LazySequence():
             return [seen(item) for item in value]
         case str() | bytes() | None | type():

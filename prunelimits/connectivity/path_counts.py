@@ -204,7 +204,7 @@ def _inner_products(forward: Tensor, after: Tensor | None, axis: int, prime: int
 
 def _primes(below: int, bits: int) -> list[int]:
     """The largest primes below a number whose product has more than so many bits."""
-    odd = torch.arange(3, math.isqrt(below) + 1, 2)
+    odd = torch.arange(3, math.isqrt(below) + 1, 2, device="cpu")
     found: list[int] = []
     product, candidate = 1, below - 1
     while product.bit_length() <= bits:

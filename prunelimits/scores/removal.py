@@ -49,7 +49,9 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     fast = inverse.to(dtype).expand(len(weights), size, size)
     exact = inverse.expand(len(weights), size, size)
     result: list[Tensor] = []
-    for part in torch.arange(len(weights)).split(max(1, _ENTRIES // size**2)):
+    for part in torch.arange(len(weights), device=weights.device).split(
+        max(1, _ENTRIES // size**2)
+    ):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         losses = _removed(weights[rows].to(dtype), fast[rows])
         # Rounding can take float32 below zero, where float64 still is above.
