@@ -25,6 +25,7 @@ from prunelimits.scores.layer_inputs import LayerInputs, check_followed, divided
 from prunelimits.scores.synflow import double, one_input
 from prunelimits.scores.uses import Use, Watch
 from prunelimits.types import Masks, Params, Problem
+from prunelimits.versions import quiet_vmap
 
 
 @in_plain_modes
@@ -118,10 +119,11 @@ def _layer_mask(
     size = 1 if use.flipped else allowed[0, 0].numel()
     groups, numbers = (layer.rows(value).unflatten(-1, (-1, size)) for value in (allowed, noise))
     parts = zip(layer.sums, groups, divided(quota, groups), numbers, strict=True)
-    chosen = [
-        balanced_mask(counts.unflatten(0, (-1, size)).mean(1), *rest, **settings)
-        for counts, *rest in parts
-    ]
+    with quiet_vmap():
+        chosen = [
+            balanced_mask(counts.unflatten(0, (-1, size)).mean(1), *rest, **settings)
+            for counts, *rest in parts
+        ]
     return layer.like(torch.stack(chosen).flatten(-2), allowed)
 
 

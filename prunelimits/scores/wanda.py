@@ -10,6 +10,7 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.scores.gradient import check_real
 from prunelimits.scores.layer_inputs import layer_inputs, squares
 from prunelimits.types import Masks, Params, Problem, Scores
+from prunelimits.versions import quiet_vmap
 
 
 @in_plain_modes
@@ -67,7 +68,8 @@ def wanda(
         weights = found[name].rows(params[name] * mask).double()
         products = weights.abs() * norms
         if per_output:
-            products = _ranked(products, found[name].rows(mask))
+            with quiet_vmap():
+                products = _ranked(products, found[name].rows(mask))
         else:
             products = products.to(params[name].dtype)
         result[name] = found[name].like(products, mask) * mask

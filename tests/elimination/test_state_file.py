@@ -235,7 +235,7 @@ def test_a_file_that_was_edited_and_sealed_again_is_refused_or_read(tmp_path: Pa
 def test_descriptions_that_were_edited_are_refused(tmp_path: Path, kept: bytes):
     store, loaded = tmp_path / "circle.elimination", opened(kept)
     description = json.loads(loaded["description"])
-    for name in description:
+    for name in description.keys() - {"margin"}:  # which earlier versions did not know
         without = {key: value for key, value in description.items() if key != name}
         store.write_bytes(sealed({**loaded, "description": json.dumps(without)}))
         with pytest.raises(StoreError):
