@@ -4,6 +4,9 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+# Importing them registers a device for all tests that follow; `test_other_device.py` runs them.
+collect_ignore = ["other_device.py", "other_device_calls.py"]
+
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
