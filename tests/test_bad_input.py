@@ -50,6 +50,10 @@ EXCEPTIONS = {
     # What the system or a reader says, which names the file.
     ("path", "a folder"),
     ("content", "bytes"),
+    ("content", "empty"),
+    # What a statistic of the user's own says of values that it does not take, or gives.
+    ("values", "a list of objects"),
+    ("statistic", "one that gives None"),
     ("parts", "a dict"),
     ("text", "bytes"),
     ("text", "a text"),

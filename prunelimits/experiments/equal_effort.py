@@ -90,8 +90,8 @@ def typical_smallest(sizes: Sequence[int | None], n: int) -> int | None:
         True
     """
     given = _sequence("sizes", sizes)
-    n = _checked_n(n, len(given))
     reached = sorted(checked_integer("sizes", size, 0) for size in given if size is not None)
+    n = _checked_n(n, len(given))
     for hits, size in enumerate(reached, start=1):
         if 2 * math.comb(len(given) - hits, n) <= math.comb(len(given), n):
             return size
@@ -130,7 +130,7 @@ def bootstrap_interval(
     given = _sequence("values", values)
     checked_callable("statistic", statistic, "a function of values")
     confidence = checked_number("confidence", confidence, above=0, below=1)
-    samples, seed = checked_size("samples", samples), checked_integer("seed", seed)
+    samples, seed = checked_size("samples", samples), checked_integer("seed", seed, 0, 2**63 - 1)
     generator = torch.Generator("cpu").manual_seed(seed)
     chosen = torch.randint(len(given), (samples, len(given)), generator=generator, device="cpu")
     found = sorted(statistic([given[i] for i in row]) for row in chosen.tolist())

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_generator
+from prunelimits.arguments import checked_callable, checked_generator, checked_instance
 from prunelimits.masks import check_masks
 from prunelimits.problem import problem_of
 from prunelimits.progress import OnProgress, reporting
@@ -86,6 +86,7 @@ def check_needs(
 
 def check_can_run(pruner: AbstractPruner, model: nn.Module) -> None:
     """Raises `ValueError` if a method scores with data, and the model is sharded over processes."""
+    checked_instance("model", model, nn.Module, "an nn.Module")
     if pruner.needs_data and sharded_names(model):
         raise ValueError(
             f"{pruner.name} runs the model, which is sharded over processes (DTensor): "
