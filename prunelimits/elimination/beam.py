@@ -1,4 +1,4 @@
-"""Which networks are kept: of every size the best, few of one origin, none twice."""
+"""Which networks are kept: of every size the best, few from one starting network, none twice."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ BySize: TypeAlias = Mapping[int, NetworkStack]
 
 
 def offer(waiting: BySize, networks: NetworkStack, width: int, per_origin: int) -> BySize:
-    """What waits once networks of any sizes have joined; what falls behind is dropped.
+    """The waiting networks together with others; of every size only the best stay.
 
     Args:
         waiting: Networks to go on from.
-        networks: That join them.
-        width: How many networks of a size wait.
-        per_origin: How many of them may be of one origin.
+        networks: The others, of any sizes.
+        width: How many networks of a size wait at most, the width of the beam.
+        per_origin: How many of them may descend from one starting network.
     """
     result = dict(waiting)
     for size, same in by_size(networks):
@@ -36,7 +36,7 @@ def take(
 ) -> tuple[NetworkStack | None, BySize]:
     """The largest networks that wait, and what waits without them; None if nothing waits.
 
-    Sizes that one candidate's removals span are taken together.
+    Sizes that differ by less than what one candidate loses are taken together.
     """
     if not waiting:
         return None, waiting

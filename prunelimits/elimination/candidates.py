@@ -49,7 +49,7 @@ def candidates(
 
 
 def magnitudes(networks: NetworkStack, x: Tensor) -> Tensor:
-    """Scores of all parameters, `(models, entries)`: what they add, beside what a unit receives.
+    """Scores of all parameters, `(models, entries)`: what each adds to its unit, relative to all.
 
     A weight's is `|w|` times the standard deviation of what comes in, over the standard deviation
     of the unit's sum; a bias's is `|b|` over it.

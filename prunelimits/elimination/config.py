@@ -22,11 +22,12 @@ class Elimination:
 
     Many dense networks are trained; whole units are removed in steps, the others taking over what
     they can, each step followed by a short training, for as long as a network stays near the
-    target. Then parameters go one by one, from
-    the largest networks to the smallest: of every size the best networks are kept, few of one
-    origin, each gives rise to candidates that lack a parameter and whatever that disconnects, and
+    target. Then parameters are removed one by one, from the largest networks to the smallest: of
+    every size the best networks are kept (a beam), few of them from the same dense network, its
+    origin. Each gives rise to candidates that lack a parameter and whatever that disconnects, and
     all candidates are trained together from the weights they have. At the end the best networks of
-    the smallest sizes are evolved for the accuracy itself, which a training only approaches.
+    the smallest sizes are evolved (by CMA-ES, see `training.evolve`) for the accuracy itself, which
+    training by gradients only approaches.
 
     The defaults were chosen by measurement on the Cubist Spiral, see the guide.
 
@@ -43,8 +44,8 @@ class Elimination:
         per_origin: How many of them may descend from the same dense network.
         tries: Candidates trained from every network kept: those whose loss right after the removal
             is least.
-        slack: How far below the target a network may be and still lead on; for accuracy at least
-            one sample of those that it is measured on.
+        slack: How far below the target a network's score may be for more to be removed from it; for
+            accuracy at least one sample of those that it is measured on.
         evolved: Networks of every size below 64 parameters that are evolved at the end, each of
             another dense network; 0 for none. Squared error, which a training descends itself, is
             left alone.

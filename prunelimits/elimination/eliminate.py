@@ -73,7 +73,7 @@ def eliminate(
         y: Labels or targets, as `loss` wants them.
         method: How. None: the defaults of `Elimination`.
         target: Score to reach: accuracy, or the coefficient of determination for squared error.
-            The elimination ends when no network within reach of it is left.
+            The elimination ends when no network near enough to it is left, see `Elimination.slack`.
         nonzeros: Weights and biases to get down to; the elimination ends there. At least one of
             `target` and `nonzeros` must be given.
         start: Widths of the dense networks to train; or one or more networks to start from, of

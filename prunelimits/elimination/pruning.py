@@ -27,10 +27,10 @@ _LOSSES: list[tuple[Callable[..., Tensor], Loss]] = [
 
 @dataclass(frozen=True, kw_only=True)
 class EliminationPruner:
-    """Elimination as `pruners.prune` takes it, with a budget of its own: biases are pruned as well.
+    """Elimination as `pruners.prune` takes it. Biases are pruned too, so the budget counts them.
 
-    Copies of the model are trained on by `method.dense` first, whether it is trained or not. What
-    they weigh in the end is not told: `eliminate(x, y, method, start=model)` has that as well.
+    Copies of the model are trained on by `method.dense` first, whether it is trained or not. Only
+    masks are returned: `eliminate(x, y, method, start=model)` gives the trained weights as well.
 
     Attributes:
         nonzeros: How many parameters survive at most, weights and biases; None: no limit.

@@ -18,8 +18,8 @@ class Recipes(NamedTuple):
 
     Attributes:
         dense: Of the networks at the start.
-        recovery: After something was removed. A small step from where the networks are: a learning
-            rate as large as the dense one throws a small network out of what it has learnt.
+        recovery: After something was removed. It has a small learning rate: with one as large as
+            the dense training's, a small network loses what it has learnt.
     """
 
     dense: Recipe

@@ -58,9 +58,9 @@ class EliminatedNetwork:
             output has a bias that counts: the number to compare with published ones.
         score: Accuracy, or the coefficient of determination for squared error.
         model: The network, without units that are not in use.
-        masks: What it keeps.
+        masks: Which of its parameters it keeps.
         origin: Which starting network it descends from; further numbers are copies of those.
-        network: It again, as `placed` wants it.
+        network: The same network with what `placed` needs to know.
     """
 
     nonzeros: int

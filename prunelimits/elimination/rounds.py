@@ -65,13 +65,13 @@ class Rounds:
 
     @property
     def _slack(self) -> float:
-        """How far below the target a network leads on: at least one sample, but for rounding."""
+        """How far below the target networks go on: at least one sample, with room for rounding."""
         data = self.trainer.data
         one_sample = 0.0 if data.loss == "mse" else (1 + 1e-6) / len(data.measure_x)
         return max(self.method.slack, one_sample)
 
     def next(self, state: EliminationState) -> EliminationState:
-        """The state after one more round, its last; if none is left to do, the same, finished."""
+        """The state after one more round; if none is left to do, the same one, marked finished."""
         began = time.monotonic()
         if not state.rounds:
             done = self._dense_round(state)
@@ -123,12 +123,12 @@ class Rounds:
         networks = trained.networks
         target = -torch.inf if self.goal.target is None else self.goal.target
         reaching = networks.score >= target - self._slack
-        # Where nothing reaches, the best may recover.
+        # Where no network is near the target, all go on: fewer parameters may do better.
         whole = networks[reaching] if reaching.any() else networks
         return "dense", trained, replace(state, losing_units=whole if len(whole) else None)
 
     def _unit_round(self, state: EliminationState, networks: NetworkStack) -> _Done:
-        """Removes units from all; who falls out of reach stays as it was before."""
+        """Removes units from all; a network that then scores too low is taken as it was before."""
         method, generator = self.method, self._generator(state)
         noise = None
         if len(self.start) < method.networks and max(networks.widths[1:-1]) <= NARROW:
@@ -158,7 +158,7 @@ class Rounds:
         return "units", trained, replace(state, waiting=waiting, losing_units=None, lost_units=None)
 
     def _parameter_round(self, state: EliminationState) -> _Done | None:
-        """Goes on from the largest networks that wait and may lead on; None if none may."""
+        """Goes on from the largest waiting networks that may lose more; None if there are none."""
         method, waiting = self.method, state.waiting
         while True:
             networks, waiting = take(waiting, method.step, method.beam, method.per_origin)
@@ -182,7 +182,7 @@ class Rounds:
         return networks[networks.masks["layers.0.weight"].flatten(1).any(1)]
 
     def _evolution_round(self, state: EliminationState) -> _Done | None:
-        """Evolves the best of the small networks, but for those that a smaller one matches."""
+        """Evolves the small networks, up to the smallest size whose score no other exceeds."""
         done = state.rounds[-1].stage == "evolution"
         if done or not self.method.evolved or self.trainer.data.loss == "mse":
             return None

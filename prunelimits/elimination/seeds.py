@@ -65,7 +65,7 @@ def _eliminate(shared: _Shared, job: _Job) -> tuple[int, EliminationResult]:
     return job.seed, result
 
 
-# The arguments of `eliminate`, and where the seeds go.
+# The arguments of `eliminate`, and how the seeds are run.
 @in_plain_modes
 def eliminate_seeds(
     x: Tensor,
@@ -100,7 +100,7 @@ def eliminate_seeds(
         measure: Other data to measure the score on.
         store: `kept.pt` keeps the state of seed 3 in `kept-3.pt`, which must be a place that the
             executor's workers reach. None: nothing is kept.
-        executor: Where: any `concurrent.futures.Executor`. None: in this process.
+        executor: Where seeds run: any `concurrent.futures.Executor`. None: in this process.
         in_flight: How many seeds the executor holds at a time.
         time_limit: Seconds after which each seed begins no round.
         on_result: Called with a seed and what it gave, as soon as it is done.

@@ -1,4 +1,4 @@
-"""Bringing networks to the form in which they are compared: nothing superfluous, no gaps."""
+"""Bringing networks to the form in which they are compared: no superfluous parts, no gaps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from prunelimits.masks import with_biases
 from prunelimits.types import Params
 
 Biases: TypeAlias = Literal["free", "outgoing"]
-"""Which biases are kept: `"free"`, any; `"outgoing"`, exactly those of units with a way out."""
+"""Which biases are kept: `"free"`, any; `"outgoing"`, those of hidden units with a kept outgoing
+weight and of all outputs, and no others."""
 
 
 def settle(networks: NetworkStack, biases: Biases) -> NetworkStack:
-    """The same networks without constants and what lies on no path, as narrow as they can be.
+    """The same networks without superfluous parts, in layers as narrow as they can be.
 
-    Outputs change by rounding only, except where `biases` is `"outgoing"`, which keeps exactly the
-    biases of units that have a way out.
+    Hidden units that no input reaches are constant: they become part of the next layer's biases.
+    Then all that lies on no path from an input to an output is pruned. Outputs change by rounding
+    only, except where `biases` is `"outgoing"`, see `Biases`.
     """
     params, masks = fold_constants(networks.params, networks.masks)
     if biases == "outgoing":

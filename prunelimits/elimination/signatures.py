@@ -1,4 +1,4 @@
-"""A number for every network that does not depend on the order of its hidden units."""
+"""A hash of every network that does not depend on the order of its hidden units."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 from prunelimits.randomness import Words, derive, mix
 from prunelimits.types import Masks
 
-# How often units look at their neighbours: once there and back tells apart all but rare pairs.
+# Rounds of refinement, each through the layers there and back: all but rare pairs are told apart.
 _ROUNDS = 2
 
 
 def signatures(masks: Masks) -> Tensor:
-    """A 64-bit word for every MLP, equal for masks that differ by the order of hidden units.
+    """A 64-bit hash of every MLP, equal for masks that differ by the order of hidden units.
 
     Each unit's word is mixed with the sum of its neighbours' words, layer by layer there and back
     (colour refinement, Weisfeiler and Leman); the result is the sum of all. Other networks have

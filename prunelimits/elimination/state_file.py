@@ -122,7 +122,7 @@ def read_state(path: str | os.PathLike[str]) -> tuple[Description, EliminationSt
         StoreError: If it is damaged or not what `write_state` wrote.
     """
     whole = Path(path).read_bytes()
-    # Whatever is wrong with it, for the caller it is one thing.
+    # Whatever is wrong with the file, the caller gets one kind of error.
     try:
         if whole.startswith(_EARLIER):
             raise ValueError("its format is an earlier version's")
@@ -198,7 +198,7 @@ def _networks(plain: dict[str, Any]) -> NetworkStack:
 
 
 def _check(name: str, value: object, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    # Not a view of a few numbers that claims to be many.
+    # A view could claim a huge shape with a few numbers behind it.
     if not isinstance(value, Tensor) or not value.is_contiguous() or value.is_meta:
         raise ValueError(f"{name} must be a whole tensor")
     if value.shape != shape or value.dtype != dtype:

@@ -1,4 +1,4 @@
-"""The task as elimination meets it: training and measuring many sparse networks at once."""
+"""Training and measuring many sparse networks at once, on the data of an elimination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prunelimits.training import AbstractEngine, Recipe, evaluate, evolve, fit
 # Samples on which removals are compared before training, and activations are measured.
 _SCREENED = 4096
 _ACTIVATIONS = 2048
-# What the smallest networks of the Cubist Spiral need.
+# Of an evolution: what the smallest networks of the Cubist Spiral need.
 _GENERATIONS = 400
 _POPULATION = 32
 
@@ -40,7 +40,7 @@ class Trainer:
 
     Args:
         data: The task.
-        seed: Decides the order of the samples and which of them are a sample.
+        seed: Decides the order of the samples and on which of them removals are compared.
         engine: Who computes. None: the fastest.
         margin: Of the score, see `training.evaluate`.
     """
@@ -109,7 +109,7 @@ class Trainer:
         return replace(networks, loss=result.loss.nan_to_num(nan=torch.inf))
 
     def _costing(self, networks: NetworkStack, passes: int, left: NetworkStack) -> Trained:
-        """What is left of networks after each passed so often over the training data."""
+        """The networks `left` and the cost of `passes` over the data with each of `networks`."""
         work = int(networks.nonzeros().sum()) * passes * len(self.data.x)
         return Trained(left, len(networks) * passes, work)
 

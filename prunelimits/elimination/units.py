@@ -21,11 +21,12 @@ def remove_units(
 ) -> NetworkStack:
     """The networks without a share of their hidden units, every layer keeping at least one.
 
-    One after the other goes the unit that the others of its layer can best stand for: what they
-    tell of its activation by least squares moves into their outgoing weights, its mean into the
-    next layer's biases. A unit counts for the variance that the next layer loses by that, as a
-    share of its layer's. With the activations' covariance C, unit i loses `1 / (C^-1)_ii` times its
-    outgoing weights squared: the [optimal brain surgeon](
+    One after the other goes the unit that the others of its layer can best stand for: the
+    least-squares prediction of its activation from theirs moves into their outgoing weights, the
+    mean that is left into the next layer's biases. A unit's score is the variance that the next
+    layer loses by that, as a share of what the whole layer passes on. With the activations'
+    covariance C, unit i loses `1 / (C^-1)_ii` times its outgoing weights squared: the [optimal
+    brain surgeon](
     https://proceedings.neurips.cc/paper/1992/hash/303ed4c69846ab36c2904d3ba8573050-Abstract.html)
     for units.
 

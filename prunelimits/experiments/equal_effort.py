@@ -108,8 +108,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The percentile interval of a statistic, from resamples of the values with replacement.
 
-    Values are what is independent: of a study the starts, not the runs that share them. The
-    interval of a best of n is of use only where there are several times n values.
+    The values must be independent: in a study, one for each initialisation, not one for each run
+    from it. The interval of a best of n is of use only where there are several times n values.
 
     Args:
         values: What was measured.

@@ -1,4 +1,4 @@
-"""Running a study: part after part, into a table that can be left and taken up at any time."""
+"""Running a study: part after part, into a table from which it can be resumed at any time."""
 
 from __future__ import annotations
 
@@ -53,17 +53,18 @@ def run_study(
     The table is a small CSV file, written anew after each part: what is finished is kept however
     the process ends, and the same call goes on from there, on this machine or another one. It may
     hold runs of more widths, budgets and methods than the study. One study at a time writes to it.
-    A method is known by its settings and by the source code of a class of yours: once that is
-    edited, its runs are not taken for those of the new code.
+    A method is known by its settings and, if it is your own, by its source code: once that is
+    edited, runs of the old code are not taken for those of the new one.
 
     Args:
         study: What to run.
         x: Inputs, `(n, inputs)`.
         y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes.
         table: The CSV file; it may exist.
-        choose: Inputs and labels to choose the best of several runs by; only with `test`.
-        test: Inputs and labels on which the chosen one is measured. Of every run the table then
-            keeps its accuracy on the training data, on these two, and chooses nothing itself.
+        choose: Validation inputs and labels, to choose the best of several runs by; only with
+            `test`.
+        test: Test inputs and labels, to measure the chosen run on. The table then has every run's
+            accuracy on training, validation and test data; the choice is left to its reader.
         initial: A network that every run starts from, narrow ones from its leading block. None:
             each run from a random start.
         executor: Where to train; None: in this process.

@@ -1,4 +1,4 @@
-"""What a study's table says that it is of, and whether a study may go on in it."""
+"""The description of a study in its table, and whether a study may go on in that table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMON = ("data", "seed", "hidden_layers", "recipes")
 def describe(study: Study, task: Task) -> dict[str, str]:
     """What runs of one table have in common, and settings and source of each method.
 
-    The source is that of users' methods alone, as a digest.
+    The source code is given for users' own methods alone, as a digest.
     """
     methods = dict(zip(study.names, study.methods, strict=True))
     sources = {f"{name} source": source(pruner) for name, pruner in methods.items()}
@@ -60,7 +60,7 @@ def read_kept(
         )
     known = {result.run.method for result in results}
     _check_sources(table, theirs, ours, known)
-    # More methods go into the same table; what those with runs in it are must be the same.
+    # Methods may be added to a table; those with runs in it must have the same settings.
     comparable = {*_COMMON, *known}
     shared = [name for name in ours if name in theirs and name in comparable]
     recorded, wanted = ({name: d[name] for name in shared} for d in (theirs, ours))

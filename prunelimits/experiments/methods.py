@@ -1,4 +1,4 @@
-"""What tells pruning methods apart: names, settings, and the source of those of users."""
+"""What tells pruning methods apart: names, settings, and the source code of users' own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prunelimits.resuming import digest, source_of
 
 
 def method_names(methods: Sequence[AbstractPruner]) -> tuple[str, ...]:
-    """A name for each method: its own, with the settings that others of the class have not.
+    """A name for each method: its own, with the settings in which those of one class differ.
 
     Examples:
         >>> from prunelimits.pruners import LTH, SNIP

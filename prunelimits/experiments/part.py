@@ -22,7 +22,8 @@ from prunelimits.training.task import Task
 
 # Parameters of all networks of a part: bounds the memory. Each takes about 50 bytes.
 _PART_PARAMETERS = 1 << 25
-# Runs of a part at least, whatever their size: as many as a vector of the native engine holds.
+# A part has at least so many runs, whatever their size: as many as fill a vector of the native
+# engine.
 _SMALLEST_PART = 16
 
 
@@ -32,7 +33,8 @@ class Part:
 
     Attributes:
         study: What the runs are of.
-        runs: Of one method, width, repeat and look-ahead.
+        runs: Of one method, width and repeat; of ProsPr also of one learning rate and momentum,
+            with which it looks ahead.
     """
 
     study: Study
@@ -49,8 +51,8 @@ def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Pa
     for (width, *_), group in groupby(left, together):
         shapes = parameter_shapes(study.network(width, task.inputs, task.outputs))
         parameters = sum(math.prod(shape) for shape in shapes.values())
-        # Runs of one start keep much the same weights, which the native engine is quick with where
-        # they share a vector; and LTH trains them as one until its first round.
+        # Runs from one initialisation keep much the same weights. The native engine is fastest when
+        # these share a vector, and LTH trains them as one network until its first round.
         runs = sorted(group, key=lambda run: (run.recipe, run.keep))
         size = max(_SMALLEST_PART, _PART_PARAMETERS // parameters)
         for first in range(0, len(runs), size):
@@ -86,7 +88,7 @@ def fit_part(task: Task, part: Part) -> FitResult:
         task.y,
         [study.recipes[run.recipe] for run in runs],
         loss=task.loss,
-        # Repeats differ in the order of the batches even where they share a start.
+        # Repeats differ in the order of the batches even where all start from `task.initial`.
         seed=_word(study.seed, runs[0].repeat),
         pruner=_pruner(study, runs[0]),
         keep=[run.keep for run in runs],
@@ -108,7 +110,7 @@ def _seed(study: Study, run: Run, *more: int) -> int:
 
 
 def _class_number(study: Study, run: Run) -> int:
-    """The same for methods of one class, which differ in their settings alone."""
+    """A number for the method's class: the same for methods that differ in settings alone."""
     return zlib.crc32(type(study.method(run.method)).__name__.encode())
 
 
@@ -117,7 +119,7 @@ def _word(seed: int, *path: int) -> int:
 
 
 def _pruner(study: Study, run: Run) -> AbstractPruner:
-    """The run's method; ProsPr looks ahead by the steps of the training to come."""
+    """The run's method; ProsPr looks ahead with the learning rate and momentum of the training."""
     pruner = study.method(run.method)
     recipe: Recipe = study.recipes[run.recipe]
     if isinstance(pruner, ProsPr):

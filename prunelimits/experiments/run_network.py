@@ -20,8 +20,8 @@ def run_network(
     """The network that a run of a study ends with, and its masks.
 
     A table keeps what a run measured, not its network, so it is trained again, together with the
-    runs that it was trained with: what of a network is left out of a training depends on all of
-    them, and with it the rounding. With the engine and the instruction set that made the table it
+    runs that it was trained with: which units can be left out of a training depends on all of them,
+    and the rounding on those units. With the engine and the instruction set that made the table it
     is the same network to the last bit, unless the table was made in pieces of other budgets.
 
     Args:

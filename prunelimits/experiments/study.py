@@ -72,16 +72,17 @@ class Study:
     https://arxiv.org/abs/2407.04075) from random initialisations: 18,954 runs.
 
     A run's initialisation depends on its width, recipe and repeat alone: methods and budgets are
-    compared from the same starts, and what they have in common need be trained only once.
+    compared from the same one, and what they have in common need be trained only once.
 
     Attributes:
         methods: What prunes; of one class several with different settings.
         widths: Units in each hidden layer.
         budgets: Weights that survive; a width with no more weights than a budget leaves it out.
         recipes: How each network is trained.
-        repeats: Runs of each combination, each with a start and an order of the batches of its own.
+        repeats: Runs of each combination, each with an initialisation and an order of the batches
+            of its own.
         hidden_layers: Hidden layers of the networks.
-        seed: Decides all starts and the order of the batches.
+        seed: Decides all initialisations and the order of the batches.
 
     Raises:
         ValueError: If something is empty, out of its range or there twice, or recipes differ in

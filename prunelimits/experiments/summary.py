@@ -100,7 +100,7 @@ def summarise(results: Iterable[RunResult]) -> list[BudgetSummary]:
 def median_interval(
     values: Iterable[float], confidence: float = 0.95
 ) -> tuple[float, float] | None:
-    """A confidence interval of the median of whatever distribution the values are drawn from.
+    """A confidence interval of the median that holds for any distribution of the values.
 
     From the k-th smallest to the k-th largest value, with the largest k for which the median is
     left out with probability `2 P(Binomial(n, 1/2) < k)` of at most `1 - confidence`. None where

@@ -33,11 +33,11 @@ class RunResult(NamedTuple):
         trimmed: Weights and biases that are left when, after training, first all that no output
             depends on is removed, then the smallest weights one after the other until accuracy
             falls.
-        accuracy: Share of all samples classified right.
+        accuracy: Share of the training samples classified right.
         parameter_samples: Kept parameters times the samples they were trained on.
         operations: Floating-point operations of the training, see `FitResult`.
-        choose: Share of the rows to choose by that are classified right; None where there are none.
-        test: Share of the rows that nothing is chosen by; likewise.
+        choose: Accuracy on the validation data, `choose` of `run_study`; None where there is none.
+        test: Accuracy on the test data; likewise.
     """
 
     run: Run
@@ -55,7 +55,7 @@ _COLUMNS = (
     "method", "width", "keep", "recipe", "repeat",
     "nonzeros", "effective", "trimmed", "accuracy", "parameter_samples", "operations",
 )  # fmt: skip
-# Of studies on three parts of the data.
+# Columns of studies with validation and test data.
 _PARTS = ("choose", "test")
 
 

@@ -137,7 +137,7 @@ class SearchConfig:
                 )
         if self.every_widths:
             self._check_every_widths()
-        # Checks the filter before phase one; any widths of this depth do.
+        # Phase two's filter is checked now, not after phase one; any widths of this depth will do.
         self.masks_of(self.widths or (1,) * (self.hidden_layers + 2))
         widest = max((self.widths or ())[1:-1], default=1)
         if widest > self.width:
@@ -197,8 +197,8 @@ class SearchConfig:
         """The description that `to_json` wrote.
 
         Raises:
-            TypeError: If the text describes something else.
-            ValueError: If it does, or is no JSON.
+            TypeError: If the text is no string, or a field is unknown or of another kind.
+            ValueError: If the text is no JSON, describes no search, or a number is out of range.
         """
         checked_instance("text", text, str, "a JSON text")
         try:

@@ -13,7 +13,7 @@ from prunelimits.resuming import StoreError
 from prunelimits.search.rows import TABLES, sealed, unsealed
 
 SCHEMA = 3
-"""Raised when the tables or the meaning of their content change."""
+"""Increased when the tables or the meaning of their content change."""
 
 _APPLICATION = 0x70726C6D  # "prlm", so that another program's database is recognised
 
@@ -122,13 +122,13 @@ class Database:
             else:
                 advice = "the file is damaged or no store of prunelimits: start a new store"
             raise StoreError(f"{self.path}: {text}; {advice}") from error
-        # JSON can lead to more than ValueError where it describes something else.
+        # JSON that describes something else can raise more than ValueError.
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{self.path} is damaged: {error}; start a new store") from error
 
 
 def _layout(database: sqlite3.Connection) -> list[tuple[str, ...]]:
-    """Every table and index, as they were made; statistics for the planner do no harm."""
+    """The SQL of every table and index but SQLite's own statistics, which do no harm."""
     query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
     return sorted(database.execute(query), key=repr)
 

@@ -1,4 +1,4 @@
-"""What a store says that it is for: JSON texts by name."""
+"""The description in a store, by which it is told from those of other searches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prunelimits.arguments import shown
 
 
 def check_description(description: object) -> None:
-    """Raises if a description is not JSON texts by name.
+    """Raises if a description does not map names to JSON texts.
 
     Raises:
         TypeError: If it is another kind of value.
@@ -29,7 +29,7 @@ def check_description(description: object) -> None:
 
 
 def unfolded(description: dict[str, str]) -> dict[str, str]:
-    """The description with JSON objects unfolded, so that a difference can be named."""
+    """The description with the fields of JSON objects as entries, so that errors can name them."""
     result: dict[str, str] = {}
     for name, value in description.items():
         content = json.loads(value)

@@ -28,7 +28,7 @@ class FoundNetwork:
         repeat: Which of its initialisations.
         seed: Of its initialisation; None if the search began from a network.
         model: The trained network.
-        masks: What it keeps.
+        masks: Which of its parameters it keeps.
     """
 
     nonzeros: int

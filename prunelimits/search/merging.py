@@ -14,8 +14,8 @@ from prunelimits.search.store import Store
 def merge_stores(parts: Iterable[str | os.PathLike[str]], store: str | os.PathLike[str]) -> None:
     """Joins what the parts of a search found, in one store, where the search may go on.
 
-    What is in several of them, such as phase one, is taken once. Where one cannot be taken, none
-    is.
+    What is in several of them, such as phase one, is taken once. If one part is refused, the store
+    gets none of them.
 
     Args:
         parts: Stores of the same search.

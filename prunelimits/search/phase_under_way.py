@@ -39,7 +39,7 @@ class Progress:
 
 
 def listed_space(phase: Phase, task: Task) -> AbstractSpace:
-    """The networks of a phase, made sure that they can be listed.
+    """The networks of a phase, after a check that they can be listed.
 
     Raises:
         ValueError: If they do not fit the task, or their tables would be too large.
@@ -57,10 +57,10 @@ def listed_space(phase: Phase, task: Task) -> AbstractSpace:
 
 
 class PhaseUnderWay:
-    """A phase under way, as far as its store knows it and as it goes on.
+    """A phase under way: what its store holds already, and what finishes as it goes on.
 
     Args:
-        store: Open, for writing; is told that the phase has begun.
+        store: Open, for writing; the beginning of the phase is recorded in it.
         config: The search.
         task: The data.
         phase: What the phase goes through.
@@ -105,7 +105,8 @@ class PhaseUnderWay:
                 begun.add(shard)
                 yield shard
             if (fewer := self.useful_shards()) < useful:
-                # A shorter order is another one: from its start, without the shards begun.
+                # A permutation of fewer shards is a different one: start it anew, and skip the
+                # shards that have begun.
                 useful = fewer
                 position = position if order == "fewest" else 0
 
@@ -139,7 +140,7 @@ class PhaseUnderWay:
         )
 
     def useful_shards(self) -> int:
-        """The first so many shards are not left out: they ascend with nonzeros."""
+        """How many shards there are without those left out, which come last: sizes ascend."""
         best = self._smallest() if self.stop_at_target else None
         if best is None:
             return self.shards

@@ -1,4 +1,4 @@
-"""The networks of a phase by rank, in batches: what a description in `spaces` gives."""
+"""The networks of a phase by rank, in batches: what the descriptions in `spaces` stand for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_WIDTHS = 10_000_000
 
 
 class AbstractSpace(ABC):
-    """Networks in a fixed order, by ascending nonzeros."""
+    """Networks in a fixed order, by ascending nonzeros. A rank is a position in it, from 0."""
 
     @property
     @abstractmethod
@@ -50,7 +50,7 @@ class AbstractSpace(ABC):
 
     @abstractmethod
     def keys(self, ranks: Sequence[int]) -> NDArray[np.int64]:
-        """A hash of what each network is, whatever the space: int64 `(len(ranks),)`."""
+        """A hash of each network itself, not of its rank: int64 `(len(ranks),)`."""
 
 
 class WidthSpace(AbstractSpace):
@@ -146,8 +146,8 @@ class FamilySpace(AbstractSpace):
 
     def __init__(self, spaces: Sequence[ModelMasks]) -> None:
         self._spaces = list(spaces)
-        # A cell is the networks of one size and one choice of widths. Their ranks follow each
-        # other, here and in the space of those widths.
+        # A cell is the networks of one size and one choice of widths. Their ranks are
+        # consecutive, here and in the space of those widths.
         cells = [
             (size, which, number)
             for which, space in enumerate(self._spaces)
@@ -160,7 +160,7 @@ class FamilySpace(AbstractSpace):
         self._sizes = np.array([size for size, _, _ in cells], dtype=np.int64)
         self._which = np.array([which for _, which, _ in cells], dtype=np.int64)
         self._starts = np.array([0, *itertools.accumulate(numbers)], dtype=self._dtype)
-        # Where the cell starts in its own space, whose ranks ascend with size too.
+        # Where each cell starts in the space of its widths, whose ranks ascend with size too.
         begun = [0] * len(self._spaces)
         inside: list[int] = []
         for _, which, number in cells:
@@ -214,7 +214,7 @@ class FamilySpace(AbstractSpace):
     def _parts(
         self, ranks: Sequence[int]
     ) -> Iterator[tuple[NDArray[np.int64], ModelMasks, list[int]]]:
-        """Places among `ranks` that belong to one widths, its space, and the ranks there."""
+        """For each choice of widths: its places among `ranks`, its space, and the ranks there."""
         cells = self._cells(ranks)
         inside = self._array(ranks) - self._starts[cells] + self._inside[cells]
         which = self._which[cells]

@@ -40,7 +40,7 @@ def read_result(store: Store, *, target: float | None = None) -> SearchResult:
         raise ValueError(f"{store.path} holds no search yet")
     try:
         return _read(store, description, target)
-    # What edited or damaged content leads to, from JSON, counts that do not fit, and places.
+    # What edited or damaged content can raise: no JSON, other fields, indices out of range.
     except (
         ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError,
     ) as error:  # fmt: skip

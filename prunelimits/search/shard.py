@@ -147,7 +147,7 @@ def _train(
     recipes: list[Recipe],
     engine: AbstractEngine,
 ) -> tuple[Tensor, Tensor, MLPEnsemble]:
-    """Trains an ensemble from rung to rung.
+    """Trains an ensemble from rung to rung of successive halving, without it to the end.
 
     Returns:
         `ShardResult.correct` of every member; the members that reached the end, ascending; and
@@ -174,7 +174,7 @@ def _train(
         counts[members] = correct
         kept = most_accurate(correct, share)
         members, ensemble, start = members[kept], result.ensemble[kept], stop
-    # STOPPED - DIVERGED is DIVERGED again.
+    # Diverged members stay recorded as such: STOPPED - DIVERGED == DIVERGED.
     recorded = STOPPED - counts
     recorded[members] = counts[members]
     return recorded, members, ensemble

@@ -119,11 +119,11 @@ class MasksOf:
             if (limit := getattr(self, name)) is not None:
                 keep(name, checked_integer(name, limit, 0))
         keep("first_per_count", checked_pairs("first_per_count", self.first_per_count))
-        # Checks what belongs together, and builds nothing.
+        # Checks that the options fit together; no table is built yet.
         self.masks()
 
     def masks(self) -> ModelMasks:
-        """The masks as the enumeration knows them."""
+        """The masks as a sequence that is computed from ranks."""
         return ModelMasks(
             self.widths,
             self.symmetry,
@@ -190,7 +190,7 @@ class EveryWidths:
         return max((max(space.widths[1:-1]) for space in self.family(inputs, outputs)), default=0)
 
     def family(self, inputs: int, outputs: int) -> list[ModelMasks]:
-        """The networks of each of the widths.
+        """The networks, one sequence of masks for each choice of widths.
 
         Raises:
             TypeError: If a number is not an integer.
@@ -253,8 +253,8 @@ def phase_from_json(text: str) -> Phase:
     """The description that `phase_to_json` wrote.
 
     Raises:
-        TypeError: If the text describes something else.
-        ValueError: If it does, or is no JSON.
+        TypeError: If a field is unknown or of another kind.
+        ValueError: If the text is no JSON, describes no phase, or a number is out of its range.
     """
     content: Any = json.loads(text)
     for kind in get_args(Phase):

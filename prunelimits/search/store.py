@@ -53,7 +53,7 @@ class Store:
             raise
 
     def describe(self, description: dict[str, str]) -> None:
-        """Records what the store is for, or checks that it is for just that.
+        """Records what the store is for, or checks that it is what is recorded.
 
         Raises:
             TypeError: If `description` is not JSON texts by name.
@@ -75,7 +75,7 @@ class Store:
             return dict(self._db.rows("description"))
 
     def begin_phase(self, phase: Phase) -> None:
-        """Records that a phase has begun, or checks that it is just that.
+        """Records that a phase has begun, or checks that it is the one recorded.
 
         Raises:
             StoreError: If the store holds another phase of this number.
@@ -151,7 +151,7 @@ class Store:
         return True
 
     def _offer(self, phase: Phase, new: Candidate) -> None:
-        """Keeps the candidate if it beats the best of its size, whatever came first."""
+        """Keeps the candidate if it beats the best of its size, in whatever order they come."""
         where = "WHERE phase = ? AND nonzeros = ?"
         place = (new.rank, new.recipe, new.repeat)
         for _, _, correct, rank, recipe, repeat, _ in self._db.rows(

@@ -137,10 +137,9 @@ def combinatorial_search(
                 on_progress(under_way.progress())
 
         first = run(config.first_phase)
-        if isinstance(first.phase, StructuredWidths) and not first_phase_only:
-            winner = first.winner()
-            if winner is not None:
-                run(config.masks_of(winner))
+        winner = first.winner() if isinstance(first.phase, StructuredWidths) else None
+        if winner is not None and not first_phase_only:
+            run(config.masks_of(winner))
         return read_result(opened)
 
 

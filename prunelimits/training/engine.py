@@ -109,7 +109,7 @@ class AbstractEngine(ABC):
 
 @dataclass(frozen=True)
 class Training:
-    """All of a training but the networks: checked data, what to do with it, and who does it."""
+    """All of a training but the networks: an engine, checked data and a plan."""
 
     engine: AbstractEngine
     x: Tensor

@@ -1,4 +1,4 @@
-"""Which engine trains an ensemble that its user chose none for."""
+"""The engine that trains an ensemble where the caller chooses none."""
 
 from __future__ import annotations
 

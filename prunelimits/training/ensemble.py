@@ -25,7 +25,8 @@ from prunelimits.types import Masks, Params
 class MLPEnsemble:
     """Stacked parameters, masks and momentum of `models` MLPs of the same widths.
 
-    A value: training returns a new ensemble. Parameters and momentum outside the masks are zero.
+    Nothing changes an ensemble: training returns a new one. Parameters and momentum outside the
+    masks are zero.
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.

@@ -112,7 +112,7 @@ def evolve(
             strategy.moves(_normal(population, len(member), generator))
             for strategy, member, generator in zip(strategies, start, generators, strict=True)
         ]
-        # A member that has diverged stays so.
+        # Parameters that are NaN or infinite stay so; NumPy need not warn of them.
         with np.errstate(invalid="ignore"):
             candidates = [
                 member + scale * (strategy.mean + strategy.step * move)
@@ -167,7 +167,11 @@ def _normal(population: int, dimensions: int, generator: torch.Generator) -> Num
 
 
 class _Rates(NamedTuple):
-    """The constants of CMA-ES for so many dimensions, by the tutorial's names, see `_Strategy`."""
+    """The constants of CMA-ES for so many dimensions.
+
+    In the tutorial, see `_Strategy`, they are mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu and
+    E||N(0, I)||.
+    """
 
     mu: float
     c_step: float
@@ -198,7 +202,8 @@ class _Rates(NamedTuple):
 class _Strategy:
     """CMA-ES of one problem between two generations.
 
-    Names and constants are those of the [tutorial](https://arxiv.org/abs/1604.00772), Table 1.
+    Updates and constants are those of the [tutorial](https://arxiv.org/abs/1604.00772), Table 1,
+    without its negative weights.
 
     Attributes:
         mean: `(dimensions,)`.
@@ -206,8 +211,8 @@ class _Strategy:
         covariance: `(dimensions, dimensions)`.
         deviations: Standard deviations along the covariance's axes, `(dimensions,)`.
         axes: Its eigenvectors, in columns, `(dimensions, dimensions)`.
-        path: Evolution path, `(dimensions,)`.
-        step_path: That of the step size, `(dimensions,)`.
+        path: Evolution path, p_c, `(dimensions,)`.
+        step_path: That of the step size, p_sigma, `(dimensions,)`.
         weights: Of the better half of the population, the best first, `(parents,)`.
         generation: Generations so far.
     """
@@ -241,7 +246,7 @@ class _Strategy:
         )
 
     def moves(self, noise: Numbers) -> Numbers:
-        """Standard normal noise `(population, dimensions)` given the covariance."""
+        """Draws with this covariance, from standard normal noise `(population, dimensions)`."""
         return (noise * self.deviations) @ self.axes.T
 
     def after(self, moves: Numbers) -> _Strategy:

@@ -27,7 +27,7 @@ from prunelimits.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training left.
+    """The trained ensemble, what it reaches, and what the training cost.
 
     Attributes:
         ensemble: The trained members with their momentum.
@@ -119,7 +119,7 @@ def fit(
         pruner: Prunes before or during the training, the whole of it: from an ensemble in which
             every weight is kept, without `start` and `stop`.
         keep: Only with a pruner: how many weights survive, one number or one a member, or numbers
-            by layers as in `prune`, of the same layers for all. After the last round, units from
+            by layer as in `prune`, naming the same layers for all. After the last round, units from
             which no output can be reached are left out of the training; their parameters stay as
             they are.
         pruner_seeds: Only with a pruner: one integer a member for its random numbers. None: from
@@ -185,7 +185,7 @@ def _fit_pruned(
 def _measured(
     trained: MLPEnsemble, alike: MLPEnsemble, training: Training, cost: Cost
 ) -> FitResult:
-    """The result, measured on an ensemble that computes the same functions."""
+    """The result, measured on `alike`: an ensemble of the same functions, maybe a smaller one."""
     measured = training.engine.evaluate(alike, training.x, training.y, training.plan.loss)
     diverged = diverged_members(trained) | ~measured.loss.isfinite()
     return FitResult(
@@ -211,11 +211,11 @@ def evaluate(
     """Loss and accuracy of every member on any data, without training.
 
     Without a margin a sample is right as in the paper: for one output, class 1 where the logit is
-    above zero, class 0 otherwise, so that a logit of exactly zero counts for class 0. With one,
-    only samples count that no tie and no small error decides: with s the standard deviation of the
-    member's logits over all samples (and outputs), a sample of class 1 counts if its logit is above
-    `margin` s and one of class 0 if it is below -`margin` s. For several outputs the logit of its
-    class has to exceed every other by more than `margin` s. The loss is that without a margin.
+    above zero, class 0 otherwise, so that a logit of exactly zero counts for class 0. With a
+    margin, a sample is right only if its logits are clear of a tie: with s the standard deviation
+    of the member's logits over all samples (and outputs), one of class 1 counts if its logit is
+    above `margin` s and one of class 0 if it is below -`margin` s. For several outputs the logit of
+    its class has to exceed every other by more than `margin` s. The loss is that without a margin.
 
     Args:
         ensemble: What is measured.

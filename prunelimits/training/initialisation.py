@@ -1,4 +1,4 @@
-"""Where networks start from: parameters by seed, layer, row and column."""
+"""Initial parameters: each a function of its seed, layer, row and column."""
 
 from __future__ import annotations
 

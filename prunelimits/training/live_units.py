@@ -1,4 +1,4 @@
-"""Leaving out the units that no training can change: what makes wide sparse networks cheap."""
+"""Leaving out the hidden units that reach no output: what makes wide sparse networks cheap."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _parameters(widths: Sequence[int]) -> int:
 
 
 def _widths(ensemble: MLPEnsemble, places: list[Tensor]) -> tuple[int, ...]:
-    """Of the narrow network."""
+    """The widths of the narrow network, which has the units at `places`."""
     return (ensemble.widths[0], *(place.shape[1] for place in places), ensemble.widths[-1])
 
 
@@ -81,8 +81,8 @@ def _decayed(ensemble: MLPEnsemble, plan: Plan) -> tuple[Params, Params]:
 def without_dead_units(ensemble: MLPEnsemble) -> MLPEnsemble:
     """The same functions by as few hidden units as all members can do with.
 
-    Units from which no output can be reached are left out, as far as another member does not need
-    the place. Units keep their order.
+    Units from which no output can be reached are left out. Members have the same widths, so each
+    layer keeps as many units as the member that needs most of them. Units keep their order.
     """
     return _part(ensemble, _places(_live_units(ensemble.masks)))
 
@@ -135,7 +135,7 @@ def _gathered(values: Params, places: list[Tensor]) -> Params:
 
 
 def _scattered(values: Params, parts: Params, places: list[Tensor], live: list[Tensor]) -> Params:
-    """`values` with the parts in their places, but for dead units that filled up a member."""
+    """`values` with the parts in their places, without dead units that only filled up a member."""
     result: Params = {}
     for name, value in values.items():
         index = _index(name, value, places)

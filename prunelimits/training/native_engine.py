@@ -19,8 +19,8 @@ from prunelimits.training.native import library
 from prunelimits.types import Params
 
 _MAX_WIDTH = 256
-# One call of the library takes about this many multiply-adds and bytes of samples: the time until
-# Ctrl-C is heard, well below a second on two cores, against the time a call takes to set up.
+# One call of the library takes at most about this many multiply-adds and bytes of samples. Larger
+# calls would cost less to set up, but Ctrl-C waits for their end: well below a second on two cores.
 _CALL_MULTIPLY_ADDS = 10**10
 _CALL_SAMPLE_BYTES = 1 << 26
 

@@ -13,7 +13,7 @@ from prunelimits.randomness import derive
 from prunelimits.training.engine import Loss, Plan
 from prunelimits.training.recipe import Recipe
 
-# Orders of up to so many samples are kept, 64 MB of them at most.
+# Orders of up to so many samples are cached, 64 MB of them at most.
 _RECENT_SAMPLES = 1 << 17
 
 

@@ -50,14 +50,14 @@ def train_pruned(
         training: The whole of it.
         pruner: The method.
         keep: One a member.
-        seeds: Of each member's noise.
+        seeds: One a member, for the random numbers of its pruner.
     """
     plan, cost = training.plan, training_cost(ensemble, 0, training.plan.batch_size)
     pruner, budgets = _budgets(pruner, ensemble, keep)
     work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), seeds)
     schedule = pruner.combination.schedule
     rewinds = isinstance(schedule, Rewind)
-    # Rounds that lie behind the training are refused before anything is trained.
+    # Rounds after the end of the training are refused before anything is trained.
     due = {} if rewinds else Counter(pruner.update_steps(plan.stop))
 
     def train(ensemble: MLPEnsemble, start: int, *, stop: int) -> MLPEnsemble:
@@ -99,7 +99,7 @@ def train_pruned(
 
 
 def _train_distinct(ensemble: MLPEnsemble, training: Training, plan: Plan) -> MLPEnsemble:
-    """`training.run`, with members that are the same in everything trained once."""
+    """`training.run`, where members that are identical in everything are trained only once."""
     states = (ensemble.params, ensemble.momentum, ensemble.masks)
     numbers = [value.cpu() for state in states for value in state.values()]
     numbers += [plan.lr.T, plan.momentum, plan.weight_decay]
@@ -166,7 +166,8 @@ class _EnsemblePruner:
         return noise
 
 
-# What torch says in its errors where a value is read, or one tensor written, that is many.
+# Parts of torch's messages where code under vmap reads a tensor's value, of which each member has
+# its own, or writes members' values into a tensor that they share.
 _READ_UNDER_VMAP = ("vmap", "data pointer", "broadcast shape")
 
 
@@ -222,7 +223,7 @@ def _budgets(
 
 
 def _problem(ensemble: MLPEnsemble, training: Training, number: int | None) -> Problem:
-    """The task of a member, with the first batches of the training; None: those of an epoch."""
+    """A member's `Problem`, with the first `number` batches of the training; None: of an epoch."""
     plan = training.plan
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:

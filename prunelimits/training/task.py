@@ -1,4 +1,4 @@
-"""A classification task for MLPs: what is trained on, where accuracy is measured, from where."""
+"""A classification task for MLPs: training data, data to measure accuracy on, a start."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Task:
         outputs: One for two classes, otherwise the number of classes.
         loss: Binary or multi-class cross-entropy.
         initial: The network from whose leading block every training starts, or None.
-        test: Inputs and labels that nothing is chosen by, or None: with them, `measure_x` are the
-            rows to choose by.
+        test: Test inputs and labels, by which nothing is chosen, or None. Where they are given,
+            `measure_x` and `measure_y` are the validation data.
     """
 
     x: Tensor
@@ -138,7 +138,7 @@ def _check_every_class(y: Tensor, train: Tensor, held_out: float, seed: int) -> 
 
 @in_plain_modes
 def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
-    """The task of three parts of a data set: to train on, to choose by and to test.
+    """The task of three parts of a data set: training, validation (`choose`) and test data.
 
     Args:
         parts: Such as `datasets.three_parts` makes; the training part has every class.
@@ -214,7 +214,7 @@ def _numbers(initial: MLP | None) -> list[Tensor]:
 
 
 def _digest(tensors: Iterable[Tensor]) -> str:
-    """SHA-256 of tensors. Kept runs know their data by it, so it stays beside `resuming.digest`."""
+    """SHA-256 of tensors. Stores name their data by it: `resuming.digest` cannot replace it."""
     result = hashlib.sha256()
     for tensor in tensors:
         result.update(repr((tuple(tensor.shape), tensor.dtype)).encode())

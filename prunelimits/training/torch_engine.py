@@ -16,7 +16,7 @@ from prunelimits.types import Params
 
 # Activations of this many numbers a layer are evaluated at a time: about 16 MB, within the caches.
 _EVALUATION_NUMBERS = 1 << 22
-# Before work on a GPU is recorded, it runs so often.
+# Runs of a step before it is captured as a CUDA graph.
 _WARM_UP = 3
 
 
@@ -75,7 +75,7 @@ class TorchEngine(AbstractEngine):
 
 
 class _Steps:
-    """A training step whose every operand stays where it is, so that a GPU can record it."""
+    """A training step whose tensors keep their memory, so that a CUDA graph can replay it."""
 
     def __init__(self, ensemble: MLPEnsemble, x: Tensor, y: Tensor, plan: Plan) -> None:
         self.params = {name: value.clone() for name, value in ensemble.params.items()}
@@ -86,20 +86,20 @@ class _Steps:
         self._rate = {name: torch.empty_like(value) for name, value in self._decay.items()}
         self._x, self._y = x, y
         self._loss: Loss = plan.loss
-        # While it is recorded, steps may go past the end of the data.
+        # The runs before a capture may go past the end of the data.
         places = len(x) + _WARM_UP * plan.batch_size
         self._order = torch.zeros(places, dtype=torch.int64, device=x.device)
         self._batch = torch.arange(plan.batch_size, device=x.device)
         self._first_batch = self._batch.clone()
 
     def begin(self, ensemble: MLPEnsemble) -> None:
-        """Forgets every step taken."""
+        """Sets parameters and momentum back to the ensemble's, after the runs before a capture."""
         for name, value in self.params.items():
             value.copy_(ensemble.params[name])
             self.momentum[name].copy_(ensemble.momentum[name])
 
     def begin_epoch(self, order: Tensor, lr: Tensor, *, place: int) -> None:
-        """The next step is that of a place in an epoch with this order and these rates."""
+        """Goes to step `place` of an epoch, with its order of the samples and learning rates."""
         self._order[: len(order)].copy_(order)
         torch.add(self._first_batch, place * len(self._batch), out=self._batch)
         for rate in self._rate.values():
@@ -118,14 +118,14 @@ class _Steps:
 
 
 def _recorded(work: Callable[[], None]) -> Callable[[], None]:
-    """Work on a GPU, launched as a whole: one launch instead of one for each of its kernels.
+    """Work on a GPU as a CUDA graph: one launch instead of one for each of its kernels.
 
-    It runs a few times before.
+    The work runs `_WARM_UP` times before it is captured.
     """
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        # What is allocated and chosen the first times must not be recorded.
+        # What the first runs allocate and choose must not be captured.
         for _ in range(_WARM_UP):
             work()
     torch.cuda.current_stream().wait_stream(side)

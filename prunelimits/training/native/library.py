@@ -221,7 +221,7 @@ def _layout() -> Iterator[int]:
 
 
 def _layout_there(library: ctypes.CDLL) -> list[int]:
-    """The same as the library was compiled."""
+    """The same numbers, as the library was compiled with them."""
     place = library.prunelimits_layout
     place.argtypes, place.restype = [c_int], c_int64
     places: list[int] = []
