@@ -80,8 +80,8 @@ def erk(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
 def igq(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int]:
     """Ideal Gas Quotas: density `1 / (F n + 1)` in a layer of n weights.
 
-    F is the same for all layers, and such that the budget is met: large layers are pruned to a
-    greater part than small ones. From
+    F is the same for all layers, and such that the budget is met: large layers lose a greater
+    fraction of their weights than small ones. From
     [Connectivity Matters](https://arxiv.org/abs/2107.02306).
 
     Args:
@@ -120,9 +120,9 @@ def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int
 
     The rule for residual networks of
     [Sanity-Checking Pruning Methods](https://arxiv.org/abs/2009.11094). Linear layers keep
-    30 %, or all of the budget if that is less; in a network of linear layers alone, that is the
-    last one only. What a layer cannot take goes on to the next ones, and from the last that is not
-    linear to the linear ones, in their order; whole numbers by largest remainder.
+    30 %, or all of the budget if that is less; in a network of linear layers alone, the last one
+    alone is treated so. What exceeds a layer's size goes on to the layers after it, those of the
+    falling rule first, then the linear ones; whole numbers by largest remainder.
 
     Args:
         shapes: As for `uniform`.
@@ -160,7 +160,7 @@ def smart_ratio(shapes: Mapping[str, Sequence[int]], keep: int) -> dict[str, int
 
 
 def _rounded(shares: Mapping[str, Fraction] | Mapping[str, float], keep: int) -> dict[str, int]:
-    """Whole numbers by largest remainder; the shares add up to `keep`, or a trifle less."""
+    """Whole numbers by largest remainder; the shares add up to `keep`, or slightly less."""
     quotas = {name: math.floor(share) for name, share in shares.items()}
     remainders = {name: share - quotas[name] for name, share in shares.items()}
     # The sort is stable: the earlier layer comes first among equals.

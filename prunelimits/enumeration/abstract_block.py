@@ -42,7 +42,8 @@ class AbstractBlock(ABC):
         d_in: Units of the node below.
         units: Units whose types make up the block.
         d_out: Units of the node above.
-        used: Which units of the node below must have a one: only inputs may be unused.
+        used: `"all"`: every unit of the node below has a one in its column. `"any"`: columns may be
+            zero, which is allowed for inputs only.
     """
 
     layer: int
@@ -69,7 +70,10 @@ class AbstractBlock(ABC):
     @property
     @abstractmethod
     def candidates(self) -> int:
-        """How many multisets of types there are to go through, zero rows and columns allowed."""
+        """How many multisets of types there are to go through.
+
+        Multisets that leave a column of the lower matrix or a row of the upper one zero count, too.
+        """
 
     @abstractmethod
     def candidates_within(self, most: int) -> int:
@@ -86,11 +90,11 @@ class AbstractBlock(ABC):
 
     @abstractmethod
     def _column_numbers(self, columns: Integers) -> Integers:
-        """The place of each of `columns` among `_columns_above`."""
+        """The index of each of `columns` in `_columns_above`."""
 
     @abstractmethod
     def _read_above(self, weights: Sequence[Bits]) -> Integers:
-        """The number of each unit's column above, unit by unit, given all layers' masks."""
+        """The index in `_columns_above` of each unit's column, given all layers' masks."""
 
     @property
     @abstractmethod
@@ -134,7 +138,12 @@ class AbstractBlock(ABC):
         return np.min_scalar_type(self.type_count - 1)
 
     def action(self, below: Sequence[int], above: Sequence[int]) -> Types:
-        """Where each type goes when unit u of a node becomes unit `below[u]`, or `above[u]`."""
+        """Which type each type becomes when the units of the two nodes are renumbered.
+
+        Args:
+            below: Unit u of the node below becomes unit `below[u]`.
+            above: Unit u of the node above becomes unit `above[u]`.
+        """
         rows = permuted(self.rows_below, below)
         return self._coded(rows, self._column_numbers(permuted(self.columns_above, above)))
 
@@ -143,7 +152,10 @@ class AbstractBlock(ABC):
         return self.pack(sorted_columns(types))
 
     def pack(self, ascending: Types) -> Integers:
-        """The keys of ascending types; of fewer than `units` of them, keys of beginnings."""
+        """The keys of ascending types.
+
+        The first few types of a multiset can be packed, too: such keys are ordered as the tuples.
+        """
         key = np.zeros(ascending.shape[1], dtype=np.int64)
         for types in ascending:
             key = key << self.type_bits | types

@@ -13,7 +13,16 @@ from prunelimits.enumeration.eligible_tables import Bits, Integers
 
 
 def check_nonzero(values: Integers, digits: int, layer: int, lines: tuple[str, ...]) -> None:
-    """Raises a ValueError for a zero line of a weight mask given as the values of its lines."""
+    """Raises a ValueError if a weight mask has a zero row or column.
+
+    Args:
+        values: The rows of each network's mask, or its columns, as binary numbers: shape
+            `(rows or columns, networks)`.
+        digits: How many digits each number has.
+        layer: Whose weight mask it is, for the message.
+        lines: What the numbers are, then what their digits are: `("row", "column")` or the other
+            way round. With only the first, zero digits in all numbers are allowed.
+    """
     unused = (1 << digits) - 1 & ~np.bitwise_or.reduce(values, axis=0)
     for line, zero in zip(lines, ((values == 0).any(axis=0), unused != 0), strict=False):
         if zero.any():
@@ -65,7 +74,7 @@ def digits_of(values: Integers, digits: int) -> Bits:
 
 
 def numbers_of(bits: Bits) -> Integers:
-    """The binary numbers whose digits lie along the middle one of three axes."""
+    """Binary numbers from their digits: shape `(a, digits, b)` to `(a, b)`."""
     result = np.zeros((bits.shape[0], bits.shape[2]), dtype=np.int64)
     for digit in range(bits.shape[1]):
         result = result << 1 | bits[:, digit]

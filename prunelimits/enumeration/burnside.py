@@ -3,7 +3,8 @@
 The hidden units' permutations act on the masks of all layers together: a permutation of a hidden
 layer's units moves the rows of the matrix below and the columns of the matrix above. The number of
 orbits is the mean, over the group, of the number of masks that an element leaves as they are. That
-number depends on the cycle types of the hidden layers alone, and it is a product over the matrices.
+number depends only on the cycle types of its permutations of the hidden layers, and it is a product
+over the matrices.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def _partitions(total: int, largest: int) -> Iterator[CycleType]:
 class FixedMasks:
     """Counts of masks without zero rows or columns that permutations of rows and columns fix.
 
-    A pair of cycles of lengths r and c holds gcd(r, c) sets of lcm(r, c) entries each that must be
-    equal: a factor (1 + x^lcm)^gcd, where the exponent of x counts ones. Polynomials are evaluated
-    at one integer `x`: at 1 for the number of masks, at a power of two wide enough that the
-    coefficients can be read off the result for their distribution.
+    Where a cycle of r rows meets one of c columns, there are gcd(r, c) sets of lcm(r, c) entries
+    that must be equal: a factor (1 + x^lcm)^gcd, where the exponent of x counts ones. It is
+    evaluated at one integer `x`: at 1 for the number of masks; for their distribution over the
+    numbers of ones, at a power of two so large that the coefficients can be read off the result.
 
     Args:
         x: Where the polynomials are evaluated.
@@ -75,7 +76,7 @@ class FixedMasks:
     modulus: int | None = None
 
     def between(self, columns: CycleType, rows: CycleType, used: Used = "all") -> int:
-        """The fixed masks whose columns and rows move in these cycles.
+        """The number of masks that a permutation with these cycle types fixes, weighted by x^ones.
 
         Args:
             columns: The cycle type of the columns' permutation.
@@ -97,7 +98,7 @@ class FixedMasks:
         return self._reduced(total)
 
     def _with_nonzero_rows(self, columns: Sequence[tuple[int, int]], rows: CycleType) -> int:
-        """The fixed masks without zero rows, whatever their columns."""
+        """The same for masks without zero rows whose columns may be zero."""
         masks = 1
         for row_length, number in rows:
             free = 1
@@ -112,7 +113,7 @@ class FixedMasks:
         return masks
 
     def sum_over_permutations(self, widths: Sequence[int], inputs: Used = "all") -> int:
-        """The sum over all hidden permutations of the masks of all layers that they fix."""
+        """The number of networks that a permutation of hidden units fixes, summed over them all."""
         sums = {identity_cycles(widths[0]): 1}
         used = inputs
         for units in widths[1:-1]:

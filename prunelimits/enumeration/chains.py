@@ -1,4 +1,4 @@
-"""Ranks of chains of cells: products whose factors meet in shared states.
+"""Ranks of whole networks, where the masks of one level decide which the next one may have.
 
 A space of whole networks is a chain of levels (the weight matrices, or blocks of them). A level's
 masks fall into *cells*, each a list of masks with equal nonzeros that leads from one state to the
@@ -72,7 +72,7 @@ class Chains:
         }
         self.count = sum(self.by_nonzeros.values())
         self._dtype = number_dtype(self.count)
-        # A cell with more masks than there are chains in the filter is on none of them, and its
+        # A cell with more masks than there are chains within the bounds is on none of them, and its
         # size, which may not fit the dtype, is never used.
         self._sizes = [
             np.array([min(size, self.count) for size in level.size], dtype=self._dtype)
@@ -94,6 +94,8 @@ class Chains:
         left = self._totals[which] - self._constant
         residual = ranks - self._starts[which]
         state = np.zeros(len(ranks), dtype=np.int64)
+        # How many choices of positions there are in the cells so far: every chain of later cells
+        # occurs with each of them.
         radix = np.ones(len(ranks), dtype=self._dtype)
         cells: list[Integers] = []
         for level, nonzeros in enumerate(self._nonzeros):
@@ -115,7 +117,7 @@ class Chains:
         return cells, positions[::-1]
 
     def rank(self, cells: Sequence[Integers], positions: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """The ranks of chains given as by `unrank`; -1 where the filter leaves one out."""
+        """The ranks of chains given as by `unrank`; -1 for those outside the bounds on nonzeros."""
         left = sum(
             (nonzeros[cell] for nonzeros, cell in zip(self._nonzeros, cells, strict=True)),
             np.zeros(len(cells[0]), dtype=np.int64),
@@ -144,7 +146,7 @@ class Chains:
         return result
 
     def _choices(self, level: int, state: int, left: int) -> tuple[Integers, NDArray[Any]]:
-        """The cells that can come next, and for each the chains from here through earlier ones."""
+        """The cells that can come next, and for each how many chains take one before it."""
         key = (level, state, left)
         if key not in self._choices_cache:
             here, after = self._levels[level], self._ways[level + 1]

@@ -1,4 +1,4 @@
-"""How long counting networks takes, told beforehand: what would never end is refused."""
+"""An estimate of how long counting networks takes, so that endless counts are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from prunelimits.arguments import shown
 
 MOST_WORK = 10_000_000
-"""Counts that take more microseconds than this, about, are not begun."""
+"""Counts that would take more microseconds than this, by the estimate, are refused."""
 
 MOST_UNITS = 100
 """There are 190 million cycle types of 100 units: a wider hidden layer is beyond `MOST_WORK`."""
@@ -39,9 +39,10 @@ grows with the cycle types of the hidden layers' permutations and with the weigh
 def counting_work(widths: tuple[int, ...], *, by_nonzeros: bool) -> float:
     """About how many microseconds Burnside's lemma takes, infinite for a wide hidden layer.
 
-    Each pair of cycle types of neighbouring layers takes a sum over sets of cycles of one of them.
-    Over all types of n units these are the pairs of partitions of n together. The numbers in a
-    sum have a bit for each weight, or, by nonzeros, a polynomial of such numbers.
+    Each pair of cycle types of neighbouring layers takes a sum over the sets of cycles of one of
+    them. A cycle type of n units with a set of its cycles is a partition of n into parts of two
+    colours. The numbers in a sum have a bit for each weight; by nonzeros, they are polynomials of
+    such numbers, packed into one.
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
@@ -54,14 +55,14 @@ def counting_work(widths: tuple[int, ...], *, by_nonzeros: bool) -> float:
         return math.inf
     if by_nonzeros:
         bits *= weights + sum(math.factorial(units).bit_length() for units in hidden)
-    # The first and the last layer do not move: one type, of a cycle for each unit.
+    # Inputs and outputs are not permuted: they have one cycle type, each unit by itself.
     types = [1, *(_partitions(1)[units] for units in hidden), 1]
     sets = [widths[0] + 1, *(_partitions(2)[units] for units in hidden), widths[-1] + 1]
     sums = sum(
         min(sets[layer] * types[layer + 1], types[layer] * sets[layer + 1])
         for layer in range(len(widths) - 1)
     )
-    # Measured: products of long integers grow so.
+    # Measured: microseconds for the products of integers of so many bits.
     return sums * (12 + 4e-6 * bits**1.7)
 
 

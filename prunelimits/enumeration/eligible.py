@@ -21,7 +21,7 @@ from prunelimits.enumeration.eligible_tables import Bits, eligible_bits
 from prunelimits.enumeration.lazy_sequence import LazySequence, Ranks, as_rank_array, number_dtype
 
 TABLE_ROWS = 2**20
-"""Masks with one number of ones are tabulated where growing them meets at most this many."""
+"""Masks with a number of ones are tabulated where at most this many multisets of rows have it."""
 
 TABLE_BYTES = 2**26
 """The tables that one space holds at a time take at most this many bytes together."""
@@ -42,8 +42,8 @@ class EligibleMasks(LazySequence[Tensor]):
     descend in their row values, compared from the last row. The paper's Appendix D takes the first
     masks of each number of ones in that order.
 
-    Nothing is held but tables of the numbers of ones in use, where they are small: millions of
-    masks a second. Elsewhere an element is unranked by exact counting, about 0.4 ms each for (8, 4)
+    All masks with a number of ones that was asked for are held as a table, if that is small: this
+    gives millions a second. Else a mask is unranked by exact counting, about 0.4 ms each for (8, 4)
     and 8 ms for (16, 16), after a set-up of 0.03 s for (16, 16) and 5 s for (32, 32).
 
     Args:
@@ -55,8 +55,8 @@ class EligibleMasks(LazySequence[Tensor]):
     Raises:
         TypeError: If a width is not an integer.
         ValueError: If a width is below 1 or too large to count masks (beyond 512 x 512), or
-            `columns` or `order` is unknown; and by whatever needs more than `count`, if `d_in`
-            times `d_out` is more than 1,024.
+            `columns` or `order` is unknown. Also raised by all that needs more than `count`, if
+            `d_in` times `d_out` is more than 1,024.
 
     Examples:
         >>> space = EligibleMasks(3, 2)
@@ -166,7 +166,7 @@ class EligibleMasks(LazySequence[Tensor]):
         return np.array(flat, dtype=bool).reshape(len(ranks), -1)
 
     def _table(self, ones: int) -> Bits:
-        """All masks with `ones` ones; the table made first is dropped where memory is short."""
+        """All masks with `ones` ones; the oldest tables are dropped to stay in `TABLE_BYTES`."""
         # Threads may share a space: one of them must not drop what another one looks up.
         with self._lock:
             if ones not in self._tables:

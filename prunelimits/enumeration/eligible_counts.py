@@ -53,7 +53,7 @@ class EligibleCounts:
     """
 
     def __init__(self, d_in: int, d_out: int, columns: Used = "all") -> None:
-        # A sum over the columns of counts with so many bits, about: rows differ in 2^d_in ways.
+        # `count` is a sum over the columns of numbers with about so many bits.
         bits = d_in * min(d_out, 2 ** min(d_in, d_out.bit_length()))
         if d_in > MOST_COLUMNS or bits > MOST_BITS or d_in * bits > MOST_BITS_IN_ALL:
             raise ValueError(
@@ -103,7 +103,14 @@ class EligibleCounts:
         )
 
     def row_multisets(self, m: int, largest: int, rows: int, n: int) -> int:
-        """Multisets of `rows` nonzero rows in `m` columns, `n` ones in all, `largest` in a row."""
+        """How many multisets of `rows` nonzero rows in `m` columns have `n` ones, `largest` a row.
+
+        Args:
+            m: Columns.
+            largest: The most ones of a row.
+            rows: Rows.
+            n: Ones in all.
+        """
         packed = self._polynomials(m, min(largest, m))[rows]
         return (packed >> (n * self._width)) & ((1 << self._width) - 1)
 
@@ -180,7 +187,7 @@ class EligibleCounts:
     def rows_beyond(
         self, value: int, uncovered: int, length: int, later: list[int], *, greater: bool
     ) -> int:
-        """Completions whose next row is less than `value`, or greater, with as many ones.
+        """How many completions have a next row with as many ones as `value` that is less (greater).
 
         The `length` rows that are left of the run are a multiset of rows less than `value` (the
         next one is the greatest of them), and the later runs are free; likewise for greater rows,

@@ -26,7 +26,7 @@ class EligibleRanks:
     """Ranks among the eligible masks with equal numbers of ones, one mask at a time.
 
     Args:
-        counts: Of which matrices.
+        counts: The counts of the matrices that are ranked.
         order: How masks with equal row counts are compared.
     """
 

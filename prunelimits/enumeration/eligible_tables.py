@@ -61,8 +61,9 @@ def _masks_with_row_counts(
 ) -> Integers:
     """The masks with these counts of ones by row, as row values of shape `(masks, d_out)`.
 
-    Grown row by row. A row is at most the one above it if they have equal counts, and a beginning
-    is dropped once the rows to come have fewer ones than columns of the `to_cover` are left.
+    Grown row by row. A row is at most the one above it if they have equal counts. The first rows of
+    a mask are dropped once the rows to come have fewer ones than there are columns left to cover;
+    `to_cover` is how many columns must not be zero.
     """
     grown = np.zeros((1, 0), dtype=np.int64)
     position = np.zeros(1, dtype=np.int64)

@@ -20,7 +20,7 @@ def every_widths(
     hidden_layers: int = 3,
     inputs: Used = "all",
 ) -> list[ModelMasks]:
-    """Every network with at most `max_nonzeros` nonzeros, each once, as one space for each widths.
+    """Every network with at most `max_nonzeros` nonzeros, each once: a space per tuple of widths.
 
     Networks use every unit, differ by more than a relabelling of hidden units, and count weights
     and biases as nonzeros. The defaults are the four-layer networks of
@@ -72,13 +72,13 @@ def every_widths(
 
 
 MOST_HIDDEN_LAYERS = 100
-"""Deeper networks are no subject of a search over all of them."""
+"""The most hidden layers: a search over all networks that are deeper is out of reach anyway."""
 
 
 def fewest_nonzeros(widths: tuple[int, ...], inputs: Used = "all") -> int:
     """The fewest nonzeros of a network that uses every unit: sum of max(d_in, d_out) + d_out.
 
-    Where inputs may be unused, the first layer needs 2 d_out alone.
+    Where inputs may be unused, the first layer needs only 2 d_out: a weight and a bias a unit.
 
     Examples:
         >>> fewest_nonzeros((2, 7, 3, 3, 1))
@@ -94,13 +94,13 @@ def fewest_nonzeros(widths: tuple[int, ...], inputs: Used = "all") -> int:
 def _widths_within(
     most: int, begun: tuple[int, ...], hidden_layers: int, d_out: int, inputs: Used
 ) -> Iterator[tuple[int, ...]]:
-    """The widths that begin so and have a network with at most `most` nonzeros."""
+    """The widths that begin with `begun` and have a network with at most `most` nonzeros."""
     if hidden_layers == 0:
         if fewest_nonzeros((*begun, d_out), inputs) <= most:
             yield (*begun, d_out)
         return
     units = 1
-    # What comes is smallest with one unit a layer.
+    # The layers to come have the fewest nonzeros with one unit each.
     rest = (*(1,) * (hidden_layers - 1), d_out)
     while fewest_nonzeros((*begun, units, *rest), inputs) <= most:
         yield from _widths_within(most, (*begun, units), hidden_layers - 1, d_out, inputs)

@@ -19,7 +19,7 @@ from prunelimits.enumeration.eligible_tables import Bits
 from prunelimits.enumeration.lazy_sequence import number_dtype
 
 MOST_WEIGHTS = 5000
-"""The chains of layers of so many weights in all take some seconds to count."""
+"""The most weights of all layers: counting their networks by nonzeros then takes some seconds."""
 
 
 class LayerProduct:

@@ -68,7 +68,7 @@ def as_rank_array(ranks: Ranks, count: int) -> NDArray[Any]:
         _check_ends(ranks, count)
         array = ranks.astype(dtype)
     else:
-        # Plain ints, which most are, need no check one by one.
+        # Plain ints, the usual case, need no check one by one.
         plain = isinstance(ranks, list | tuple) and all(type(rank) is int for rank in ranks)
         integers = ranks if plain else checked_integers("ranks", ranks)
         _check_range((min(integers), max(integers)) if integers else (), count)
@@ -88,7 +88,7 @@ def _check_range(ranks: Sequence[int], count: int) -> None:
 
 
 class LazySequence(Sequence[Element]):
-    """A sequence given by three methods: how many, the elements at some ranks, and the rank of one.
+    """A sequence given by three methods: `count`, `elements` at given ranks, and `rank` of one.
 
     Every element occurs once, so `count` is the number of elements and not, as in a list, a method
     that counts occurrences.

@@ -38,15 +38,15 @@ class _Tables(NamedTuple):
 
 
 class ModelMasks(LazySequence[Masks]):
-    """The masks of `MLP(widths)` that use every unit, one for each class of equal masks.
+    """The masks of `MLP(widths)` that use every unit; of those that are equal by symmetry, one.
 
     An element is a dict of bool tensors in the order of `parameter_shapes(widths)`: weight masks
     without zero rows or columns, and bias masks. Bias i of a layer is kept where row i of its
     weight mask has a nonzero, as in the paper: here everywhere. *Nonzeros* are weights and biases.
 
     With `inputs="any"`, columns of the first weight mask may be zero: the network leaves those
-    inputs out. The sparsest network of a table of data is found only so; at least one input is
-    used always, as every unit reads something.
+    inputs out. Data with many features need this, as their sparsest network seldom reads them all.
+    At least one input is always used, as every unit reads something.
 
     With `symmetry="layer"` the space is the product of each weight matrix's `EligibleMasks`: the
     space of [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075), which counts many
@@ -57,15 +57,15 @@ class ModelMasks(LazySequence[Masks]):
     of the whole list, and rank 0 is the first of them. Among equal nonzeros they ascend, with
     `"layer"`, in (tuple of nonzeros by layer, tuple of ranks by layer). Only tables of single
     layers' masks, or blocks of two layers, are held: element 200,000,000 of widths (2, 7, 3, 3, 1)
-    takes less than a millisecond, and consecutive ones come at two millions a second.
+    takes less than a millisecond, and consecutive ones come at two million a second.
 
     With `"network"` the tables are built when first needed, in 0.1 s for (2, 7, 3, 3, 1). They grow
     with the widths, less so with a `max_nonzeros`; counts never need them.
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
-        symmetry: `"layer"`: the rows of each weight mask are sorted. `"network"`: one mask for all
-            networks that are equal up to a relabelling of hidden units.
+        symmetry: `"layer"`: the rows of each weight mask are sorted, layer by layer. `"network"`:
+            one mask for all networks that are equal up to a relabelling of hidden units.
         min_nonzeros: Only networks with at least this many nonzeros.
         max_nonzeros: Only networks with at most this many nonzeros.
         inputs: `"all"`: every input is used. `"any"`: inputs may be unused.
@@ -164,8 +164,9 @@ class ModelMasks(LazySequence[Masks]):
     def ranks(self, rows: Tensor) -> Tensor:
         """The ranks of networks given as rows of `take`, int64 of shape `(networks,)`.
 
-        With `symmetry="network"`, of the elements that they are relabellings of, two millions a
-        second for (2, 7, 3, 3, 1). With `"layer"`, the time goes into distinct masks of a layer.
+        With `symmetry="network"`, of the elements that they are relabellings of, two million a
+        second for (2, 7, 3, 3, 1). With `"layer"`, the time grows with the number of different
+        masks that the rows have for each layer.
 
         Raises:
             TypeError: If `rows` is not a bool tensor.
@@ -179,8 +180,8 @@ class ModelMasks(LazySequence[Masks]):
     def random(self, n: int, *, generator: Generator | None = None) -> Tensor:
         """Uniform draws from the space with replacement, as rows of `take`: `(n, parameters)`.
 
-        With `symmetry="network"`, a large space and no filter, a draw is some relabelling of a
-        uniformly drawn element (Dixon and Wilf's method, up to 1 ms each) and needs no tables.
+        With `symmetry="network"`, a large space and no bound on nonzeros, a draw is a relabelling
+        of a uniformly drawn element (Dixon and Wilf's method, up to 1 ms each) and needs no tables.
 
         Args:
             n: The number of draws.
@@ -188,7 +189,7 @@ class ModelMasks(LazySequence[Masks]):
 
         Raises:
             ValueError: If `n` is negative or above 2^31 - 1, or the space is empty.
-            MemoryError: If there is a filter and tables are too large.
+            MemoryError: If nonzeros are bounded and the tables would be too large.
         """
         n = checked_size("n", n, 0)
         checked_generator("generator", generator)
@@ -234,7 +235,7 @@ class ModelMasks(LazySequence[Masks]):
         with self._lock:
             if self._built is None:
                 factors = self._make_factors()
-                # A matrix's cells count its ones alone, so all biases are the constant.
+                # Cells count the ones of weight masks; every network keeps all biases besides.
                 chains = Chains(
                     factors.levels,
                     constant=self._layout.biases,

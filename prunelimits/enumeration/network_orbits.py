@@ -25,13 +25,13 @@ TABLE_BYTES = 2**29
 """The most bytes of keys that the tables of one space may take."""
 
 MOST_MULTISETS = 2**33
-"""The most multisets of one block that are sifted for its tables, about ten minutes' work."""
+"""The most multisets of one block that are sifted for the least ones, about ten minutes' work."""
 
 Subgroup = tuple[int, ...]
 """Ascending indices into the cut's group."""
 
 Cells = dict[tuple[int, int, Subgroup], list[Integers]]
-"""(state, ones, the stabiliser as later blocks see it) -> keys, in chunks."""
+"""(state, ones, what of the stabiliser moves units of later blocks) -> keys, in chunks."""
 
 
 class NetworkOrbits:
@@ -51,7 +51,8 @@ class NetworkOrbits:
         self._cut = cut
         self._most_ones = most_ones
         self._bytes = 0
-        # A first block without symmetry of its own, as most have none, leaves the trivial group.
+        # Refused before anything is built: later blocks have at least the state of the trivial
+        # group, which is the stabiliser of most masks of the first block.
         for index in range(1, len(cut.blocks)):
             self._check_size(index, [(0,)])
         self.levels: list[Level] = []

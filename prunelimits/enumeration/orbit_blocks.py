@@ -34,7 +34,7 @@ class MatrixBlock(AbstractBlock):
     @property
     @override
     def candidates(self) -> int:
-        # Each row is told by its place, so that only the choices of rows count.
+        # The rows have an order, so the candidates are tuples of rows.
         return self._rows_below**self.units
 
     @override

@@ -19,10 +19,10 @@ LARGEST_GROUP = 5040
 """The most permutations of the nodes' units that are gone through one by one."""
 
 LARGEST_ACTION = 2**25
-"""The most types of a block times permutations, as where each takes each is tabulated."""
+"""The most entries of a block's table of actions: its types times the permutations."""
 
 MOST_WIDTHS = 16
-"""Of deeper networks the ways to cut them, which double with every layer, are not gone through."""
+"""Networks with more widths are refused: the ways to cut them double with every layer."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Cut:
         return result
 
     def canonical_keys(self, weights: Sequence[Bits]) -> list[Integers]:
-        """The blocks' keys of each network's representative, least in the order of `blocks`.
+        """The keys of each network's representative, block by block.
+
+        Among all relabellings it has the least tuple of keys, in the order of `blocks`.
 
         Args:
             weights: The layers' weight masks, flattened.
@@ -139,7 +141,7 @@ def best_cut(widths: tuple[int, ...], inputs: Used = "all") -> Cut:
 
 
 def cuts(widths: tuple[int, ...], inputs: Used = "all") -> Iterator[Cut]:
-    """Every way to cut a network of these widths, manageable or not."""
+    """Every way to cut a network of these widths, also those that `best_cut` cannot use."""
     last = len(widths) - 1
     for chosen in product((False, True), repeat=last - 1):
         nodes = (0, *(layer for layer, is_node in enumerate(chosen, 1) if is_node), last)

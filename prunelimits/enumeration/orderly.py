@@ -1,7 +1,8 @@
 """Orderly generation: the least multisets of types under a group, without listing the others.
 
-Ascending tuples grow by one type at a time. A beginning that some element of the group makes
-smaller is dropped: the beginning of a least tuple is least, so nothing is lost.
+Ascending tuples grow by one type at a time. A *beginning* is the first types of a tuple, a prefix.
+One that some element of the group makes smaller is dropped: the beginnings of a least tuple are
+least, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHUNK = 2**17
 """Tuples grown together, which bounds the memory in use."""
 
 CHUNK_FLAGS = 2**24
-"""For large groups: flags, one for each tuple grown together and each element of the group."""
+"""For large groups: tuples grown together times elements of the group, which take a flag each."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class LeastMultisets:
 
 @dataclass(frozen=True)
 class _Beginnings:
+    """Beginnings of tuples, one a column, with what their types have so far.
+
+    `covered_in` and `covered_out` are the columns of the lower matrix and the rows of the upper one
+    that have a one, as binary numbers.
+    """
+
     types: Types
     covered_in: Integers
     covered_out: Integers
@@ -56,7 +63,7 @@ class _Beginnings:
 
 
 def least_multisets(block: AbstractBlock, actions: Types, most: int) -> Iterator[LeastMultisets]:
-    """The least multisets that are matrices of the block, in chunks, keys ascending.
+    """The least multisets whose matrices the block allows, in chunks, keys ascending.
 
     No row of a matrix is zero, and no column but those that `block.used` allows.
 

@@ -22,9 +22,9 @@ from prunelimits.enumeration.eligible_tables import Bits
 class UniformNetworks:
     """Draws of masks whose orbits under hidden-unit permutation are uniform (Dixon and Wilf).
 
-    A random permutation is drawn, each with a weight of the masks that it fixes, and then one of
-    those masks uniformly. An orbit comes up as often as any other: the pairs of a permutation and
-    a mask of the orbit that it fixes are as many as there are permutations.
+    A permutation is drawn with probability proportional to the number of masks that it fixes, and
+    then one of those masks uniformly. All orbits are equally likely: each has as many pairs of a
+    mask and a permutation that fixes it as there are permutations.
 
     Args:
         widths: Inputs, hidden units of each layer, outputs.
@@ -89,8 +89,9 @@ def _weighted_choice(choices: list[tuple[CycleType, int]], random: Random) -> Cy
 
 def _fixed_mask(columns: CycleType, rows: CycleType, random: Random) -> Bits:
     """A uniform mask without zero rows or columns that permutations in these cycles fix."""
-    # The side with more units is the one that is hard to cover by chance: its cycles are drawn one
-    # by one until nonzero, which is independent of each other; the other side by rejection of all.
+    # By rejection: draw until no row and no column is zero. The columns' cycles are independent of
+    # each other, so each can be drawn again by itself; a zero row means a whole new mask.
+    # Zero lines are likelier on the side with more units, so that side must be the columns.
     if _units(rows) > _units(columns):
         return _fixed_mask(rows, columns, random).T
     while True:

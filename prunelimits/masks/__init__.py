@@ -1,7 +1,7 @@
 """Masks as plain data: choosing, counting, applying and converting them.
 
-A mask is a bool tensor with its parameter's shape; True is kept. Functions accept a leading model
-axis where they say `(...)`.
+A mask is a bool tensor with its parameter's shape; True is kept. Where a documented shape begins
+with `...`, there may be a leading axis of models.
 """
 
 from prunelimits.masks.bias_rules import BiasRule as BiasRule

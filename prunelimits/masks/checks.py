@@ -49,7 +49,7 @@ def check_bool(name: str, mask: object) -> None:
     """Raises unless a mask is a dense bool tensor that holds data; the message names it.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is something else.
         ValueError: If it is on the meta device.
     """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:

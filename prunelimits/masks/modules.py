@@ -1,4 +1,4 @@
-"""Masks on the parameters of a module: put there, read off, and turned to torch's own form."""
+"""Masks on a module's parameters: applied, read off, to and from `torch.nn.utils.prune` form."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def make_permanent(model: nn.Module, masks: Masks | None = None) -> None:
         TypeError: If `model` is not a module, or `masks` is not a dict of bool tensors.
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
-    reshard(model)  # what an evaluation has left there is not what FSDP2 keeps
+    reshard(model)  # zeros in whole parameters, which FSDP2 leaves after evaluation, would be lost
     pruned_by_torch = from_torch_prune(model)
     if masks is None and not pruned_by_torch:
         raise ValueError("masks is needed: the model has nothing in torch.nn.utils.prune form")

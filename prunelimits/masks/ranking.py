@@ -12,8 +12,9 @@ from prunelimits.arguments import checked_integer, checked_tensors, shown
 from prunelimits.masks.entries import flatten, unflatten
 from prunelimits.types import Masks
 
-_MANY = 2**20  # where an order of the entries between two bounds is quicker than one of all
-_SAMPLE = 2**16
+# From so many entries on, choosing among those between two bounds is quicker than among all.
+_MANY = 2**20
+_SAMPLE = 2**16  # about so many entries give the bounds
 
 
 def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
@@ -47,9 +48,9 @@ def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
 
 
 def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
-    """True at the `keep` largest entries: what is above the least of them, and its first equals.
+    """True at the `keep` largest entries: all above the least of them, and the first that equal it.
 
-    Finding the least one takes less time and memory than an order of all entries.
+    Finding the least one takes less time and memory than sorting all entries.
     """
     number = _number(keep)
     if number is None:
@@ -75,9 +76,9 @@ def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
 
 
 def _first(marked: Tensor, number: int) -> Tensor:
-    """`marked`, changed in place, where the first `number` that are true stay so; little by little.
+    """`marked`, changed in place so that only its first `number` true entries stay true.
 
-    A running count of all would take 8 bytes an entry and more.
+    Part by part, since a running count of all would take 8 bytes an entry and more.
     """
     for part in marked.split(_MANY):
         found = int(part.count_nonzero())
@@ -88,10 +89,10 @@ def _first(marked: Tensor, number: int) -> Tensor:
 
 
 def _smallest(flat: Tensor, place: int) -> Tensor:
-    """The entry that `place` others (from 0) come before, in order.
+    """The entry at `place`, counted from 0, in ascending order.
 
-    Of many entries, some in even steps tell two bounds between which it very likely is, and
-    counting makes sure: that takes little memory, and the result is exact.
+    Among many entries, an evenly spaced sample gives two bounds between which it very likely lies.
+    Counting the entries beyond them makes sure, so the result is exact, and takes little memory.
     """
     place = max(0, place)
     exact = flat.kthvalue

@@ -1,4 +1,4 @@
-"""Keeping a run: what it belongs to, who may write to it, and files that are whole or not there.
+"""Keeping a run: what it belongs to, who may write to it, and files written whole or not at all.
 
 A run is kept by three kinds of file (a database, tensors, a table), and all of them rely on the
 same four things: a fingerprint of everything that decides the result, a comparison that names what

@@ -1,4 +1,4 @@
-"""The text of code: as it was written where that is what runs, else as it was compiled."""
+"""Code as text: its source where that is what runs, else what it was compiled to."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def assignment(name: str, function: types.FunctionType) -> str | None:
 
 
 def compiled(code: types.CodeType) -> str:
-    """What Python runs, without line numbers: the same as long as the version of Python is."""
+    """Bytecode and constants as text, without line numbers; it depends on Python's version."""
     constants = [
         compiled(part) if isinstance(part, types.CodeType) else constant(part)
         for part in code.co_consts
@@ -88,7 +88,7 @@ def code_within(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from code_within(part)
 
 
-# Of the few files that a user's methods are in.
+# A user's methods are in few files, so a small cache is enough.
 @functools.lru_cache(maxsize=16)
 def _compiled_from(text: str) -> frozenset[types.CodeType]:
     return frozenset(code_within(compile(text, "", "exec", dont_inherit=True)))

@@ -57,7 +57,7 @@ def _hash(value: object) -> bytes:
         head = repr((value.shape, value.dtype.str, value.dtype.descr))
         return _joined("array", head.encode(), np.ascontiguousarray(value).tobytes())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # Not with its module: a class may move.
+        # Without the module's name: a class may move to another module.
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return _joined("dataclass", type(value).__qualname__.encode(), _hash(fields))
     if isinstance(value, Mapping):
@@ -105,7 +105,7 @@ def _hash_of_tensor(value: Tensor) -> bytes:
 
 
 def _joined(kind: str, *parts: bytes | memoryview) -> bytes:
-    """The hash of a kind and its parts, each with its length, so that no two lists are alike."""
+    """The hash of a kind and its parts; their lengths go in, so that different lists differ."""
     result = hashlib.sha256(f"{kind} {len(parts)}".encode())
     for part in parts:
         result.update(struct.pack("<Q", len(part)))
@@ -160,7 +160,7 @@ def check_same(
 
 
 def _plain(value: object) -> object:
-    """A value with lists for tuples, and no mapping's order."""
+    """A value with its tuples as lists and its mappings as dicts, for comparison."""
     if isinstance(value, Mapping):
         parts: Any = value.items()
         return {str(name): _plain(part) for name, part in parts}
@@ -175,7 +175,7 @@ def _text(value: object) -> str:
 
 
 def _shortened(left: str, right: str) -> tuple[str, str]:
-    """Both texts, from shortly before where they differ if they are long."""
+    """Both texts; long ones cut to a part that starts shortly before they differ."""
     pairs = enumerate(zip(left, right, strict=False))
     first = next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
     begin = max(0, first - _SHOWN // 3) if max(len(left), len(right)) > _SHOWN else 0

@@ -1,4 +1,4 @@
-"""Running many independent jobs, here or on any executor."""
+"""Running many independent jobs, in this process or on any executor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Shared = TypeVar("Shared")
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-# What other jobs of a run share with those of this process, for the few runs it works for.
+# In a process that runs jobs: what those of a run share, by the run's key, for the latest runs.
 _at_hand: OrderedDict[str, Any] = OrderedDict()
 _MOST_AT_HAND = 2
 _lock = Lock()
@@ -53,11 +53,11 @@ def run_jobs(
     if a worker dies between the end of a job and the client's look at its state.)
 
     Args:
-        function: What to do; picklable if the executor needs it.
-        shared: What all jobs need.
-        jobs: On what.
-        key: Tells `shared` from that of every other run.
-        executor: Where; None: in this process, one after the other.
+        function: Is called with each job; picklable if the executor needs it.
+        shared: Its first argument, the same for all jobs.
+        jobs: Its second arguments.
+        key: A name for `shared` that no other run uses.
+        executor: Where the jobs run; None: in this process, one after the other.
         in_flight: How many jobs the executor holds at a time.
 
     Raises:
@@ -101,7 +101,7 @@ def run_jobs(
 
 @dataclass(frozen=True, eq=False)
 class _Parcel(Generic[Shared, Job, Result]):
-    """A job on its way to a worker; without `shared`, the worker is thought to have that."""
+    """A job on its way to a worker; without `shared` if the worker should have that already."""
 
     function: Callable[[Shared, Job], Result]
     key: str

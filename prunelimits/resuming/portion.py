@@ -1,4 +1,4 @@
-"""A portion of a run for each job of an array: machines that share nothing divide the work."""
+"""A portion of a run for each job of a job array: machines that share nothing divide the work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def checked_part(part: object) -> tuple[int, int] | None:
 
 
 def checked_kept(parts: object) -> list[Path]:
-    """`parts` as the paths of what parts of a run left, at least one.
+    """`parts` as the paths of the files that the parts of a run wrote, at least one.
 
     Raises:
         TypeError: If they are no paths.
@@ -59,7 +59,9 @@ def checked_kept(parts: object) -> list[Path]:
 
 
 def portion(items: Iterable[Item], part: tuple[int, int] | None) -> Iterator[Item]:
-    """Every n-th item, from another one on for each part, so that all parts are much alike.
+    """The items of part `(number, of)`: every `of`-th one, from item `number` on.
+
+    Long and short items are so spread over all parts.
 
     Examples:
         >>> list(portion("abcdefg", (2, 3)))

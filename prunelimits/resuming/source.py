@@ -17,11 +17,11 @@ from torch import Tensor
 
 from prunelimits.resuming.code import assignment, code_within, compiled, constant, written
 
-# Code of these is told by a version, not by its text.
+# Code of these counts by its name, not by its text.
 _LIBRARIES = frozenset({"prunelimits", "torch", "numpy", "scipy", *sys.stdlib_module_names})
 # Folders that packages are installed in.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-# What dataclass makes of the fields.
+# Methods that `dataclass` makes from the fields.
 _GENERATED = frozenset(
     f"__{name}__"
     for names in ("init repr eq hash replace", "lt le gt ge", "setattr delattr getstate setstate")
@@ -63,7 +63,7 @@ class _Reader:
     def __init__(self, value: object) -> None:
         self._home = _package(value)
         self._waiting: list[tuple[str, object]] = [("", value)]
-        # By address, and held: an address may be taken again.
+        # By `id`, with the object itself: the id of one that is gone may be given to another.
         self._seen: dict[int, object] = {}
 
     def text(self) -> str:
@@ -73,7 +73,7 @@ class _Reader:
             if id(value) not in self._seen or isinstance(value, _CONSTANTS):
                 self._seen[id(value)] = value
                 parts.append(self._read(name, value))
-        # However they were reached: names come from sets, whose order is not always the same.
+        # Sorted, as names come from sets, whose order differs from process to process.
         return "\n".join([parts[0], *sorted(set(parts[1:]) - set(parts[:1]))])
 
     def _read(self, name: str, value: object) -> str:
@@ -112,7 +112,7 @@ class _Reader:
     def _is_users(self, value: type | types.FunctionType) -> bool:
         package = _package(value)
         if package == "builtins":
-            # The module of what was made outside of any module, too.
+            # Also the module of what `exec` makes outside of any module; that is the user's.
             return getattr(builtins, value.__qualname__, None) is not value
         if package in _LIBRARIES:
             return False
@@ -130,7 +130,7 @@ class _Reader:
                     self._refer(function)
                 else:
                     self._waiting.append((name, function))
-        # Beside the text: a default that was edited in the file since is not what runs.
+        # Besides the text: the values that run, as the file may have been edited since.
         constants = [
             f"{value.__qualname__}.{name} = {constant(part)}"
             for name, part in sorted(vars(value).items())
@@ -198,7 +198,7 @@ def _functions(value: object) -> Iterator[types.FunctionType]:
 
 
 def _is_made(function: types.FunctionType) -> bool:
-    """Whether a function was made while the program ran, not written in a file."""
+    """Whether a function was made by `dataclass` while the program ran, not written in a file."""
     file = function.__code__.co_filename
     return file == "<string>" or Path(file).name in ("reprlib.py", "dataclasses.py")
 

@@ -70,7 +70,7 @@ def write_whole(content: bytes, path: str | os.PathLike[str]) -> None:
         reason = error.strerror or str(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason += " (file and folder must be writable, so that it can be replaced whole)"
-        # The system names the temporary file, or none at all.
+        # The system's own error names the temporary file, or no file at all.
         raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
 
 
@@ -104,7 +104,7 @@ def _new_temporary(target: Path, *, private: bool) -> tuple[Path, int]:
     while True:
         temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(8)}.tmp")
         try:
-            # Nobody reads what may be meant for few before it has the mode of the old file.
+            # Private until it has the mode of the old file, which may keep others from reading it.
             descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
         except FileExistsError:
             continue
@@ -152,7 +152,7 @@ def _prefix(target: Path) -> str:
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Locks an open file until it is closed: whether that went; None where there are no locks."""
+    """Locks an open file until it is closed; whether it could, None where there are no locks."""
     if fcntl is None:
         return None
     try:

@@ -24,8 +24,8 @@ def read_archive(content: bytes, source: str) -> object:
     the tensors together are no larger than the file. They are on the CPU.
 
     Args:
-        content: Of the file.
-        source: Names it in errors.
+        content: The bytes of the file.
+        source: What error messages call the file.
 
     Raises:
         ValueError: If it is damaged, was not written by `torch.save` (since version 1.6), or holds
@@ -46,8 +46,8 @@ def read_archive(content: bytes, source: str) -> object:
     """
     checked_instance("content", content, bytes, "bytes")
     checked_text("source", source, absent=False)
-    # Damage surfaces as whatever the parts of zipfile raise, and a hostile description as whatever
-    # torch says of its numbers; for the caller it is one thing.
+    # Damage surfaces as any exception of zipfile and what it uses, a hostile description as any of
+    # torch. The caller gets a ValueError for all of them.
     try:
         entries = _entries(content)
         (description,) = (name for name in entries if name.name == "data.pkl")
@@ -72,7 +72,7 @@ def _entries(content: bytes) -> dict[PurePosixPath, bytes]:
             raise ValueError("it holds one name twice")
         if any(info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 for info in infos):
             raise ValueError("it holds compressed or encrypted data, which torch.save never writes")
-        # Or one piece of the file could be read under many names.
+        # Else many entries could share the same bytes, and together fill the memory.
         if sum(info.file_size for info in infos) > len(content):
             raise ValueError("its parts are together larger than the file")
         # Reading compares every part with its checksum.

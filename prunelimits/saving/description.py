@@ -29,7 +29,7 @@ DTYPES = {
     "torch ComplexFloatStorage": torch.complex64,
     "torch ComplexDoubleStorage": torch.complex128,
 }
-# These have no storages of their own, but bytes; the tensor tells what they are.
+# These have no storage class of their own: torch writes bytes, and the tensor names the dtype.
 BYTES_DTYPES = {
     f"torch {name}": getattr(torch, name)
     for name in ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2")
@@ -46,7 +46,7 @@ _VALUES = frozenset(
 )
 _SIZES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _MOST_AXES = 64
-# Deep nesting ends the recursion of whatever looks at the content later.
+# Code that goes through the content later may be recursive, and Python's recursion is limited.
 _DEEPEST = 32
 _FEW = 64
 
@@ -171,7 +171,7 @@ class DescribedContent:
             case _Name(name=called) if called == _PARAMETER and isinstance(parts[0], Tensor):
                 return parts[0]
             case _Name(name=called) if called == _TENSOR:
-                # After the hooks: whether the numbers are to be taken negative or conjugate.
+                # After the backward hooks comes whether the view is conjugate or negative.
                 if any(parts[6:]):
                     raise ValueError("it holds a conjugate or negative view of a tensor")
                 return self._view(_expect(parts[0], _Storage).numbers, *parts[1:4])
@@ -185,7 +185,7 @@ class DescribedContent:
                 raise ValueError(f"it calls {_shown(name)}, which is no part of a tensor")
 
     def _view(self, numbers: Tensor, offset: object, size: object, stride: object) -> Tensor:
-        """A tensor within a storage, none of whose numbers it has twice."""
+        """A view of a storage; refused if two of its entries would be the same number there."""
         sizes = [_expect(item, int) for item in _expect(size, tuple)]
         strides = [_expect(item, int) for item in _expect(stride, tuple)]
         first = _expect(offset, int)
@@ -227,14 +227,14 @@ def _expect(value: Any, kind: type) -> Any:  # noqa: ANN401
 
 def _set_items(target: dict[Any, Any], items: list[Any]) -> None:
     for key, value in zip(items[::2], items[1::2], strict=True):
-        # Others may take long to compare.
+        # Keys of other types may take long to hash and compare.
         if not isinstance(key, str | int | float | None):
             raise ValueError(f"it holds a dict with a {type(key).__name__} for a key")
         target[key] = value
 
 
 def _check_content(value: object, stored: int) -> None:
-    """Refuses what would keep whoever goes through it, copies, compares or shows it busy for ever.
+    """Refuses content that could take for ever to go through, copy, compare or print.
 
     That is content nested deeply, large containers in several places, and tensors that together
     have more than the `stored` bytes, because several are views of the same numbers.

@@ -22,7 +22,7 @@ class SavedModule(NamedTuple):
     Attributes:
         kind: The class's name, for messages.
         values: Parameters and buffers, shared ones once.
-        tied: Every other name of one that is shared -> its first.
+        tied: Every further name of a shared tensor -> its first name.
         extra: What `get_extra_state` gave.
         masks: Bool tensors by parameter name.
     """
@@ -38,12 +38,13 @@ class SavedModule(NamedTuple):
 def fill(model: nn.Module, saved: SavedModule, source: str) -> Masks:
     """Writes what was saved into the model, in place, and returns the masks by the model's names.
 
-    The parameters and buffers stay the same tensors, where they are, so ties and optimizers hold.
+    Parameters and buffers stay the same tensor objects, on their devices: what shares them, and
+    optimizers that hold them, see the new numbers.
 
     Args:
         model: Any module.
         saved: What to write.
-        source: Names it in errors.
+        source: What error messages call the file.
 
     Raises:
         ValueError: If the two do not fit, or the model cannot be written to; then it is as it was.
@@ -138,7 +139,7 @@ def _set_extra_state(modules: dict[str, nn.Module], extra: dict[str, Any], sourc
             module.set_extra_state(extra[name])
     except Exception as error:
         for name in changed:
-            # The one that refused the new may refuse any.
+            # The module that refused the new state may refuse its old one as well.
             with suppress(Exception):
                 modules[name].set_extra_state(before[name])
         raise ValueError(
@@ -147,9 +148,10 @@ def _set_extra_state(modules: dict[str, nn.Module], extra: dict[str, Any], sourc
 
 
 def _check_memory(state: ModuleState, values: Params) -> None:
-    """Raises if the model keeps two numbers in one place that the file has as different ones.
+    """Raises if one number in the model's memory would have to hold two different ones of the file.
 
-    Such are views of each other that are no whole ties, and tensors that were expanded.
+    That can happen to tensors that overlap in memory without being the same one, and to tensors
+    that were expanded.
     """
     storages: dict[int, list[str]] = {}
     for name, tensor in state.tensors.items():
@@ -180,6 +182,6 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 
 def _write(target: Tensor, value: Tensor) -> None:
-    # Along an axis of stride 0 there is one number only.
+    # Along an expanded axis, of stride 0, there is one number only.
     places = tuple(slice(0, 1) if step == 0 else slice(None) for step in target.stride())
     target.detach()[places].copy_(value[places])

@@ -17,6 +17,7 @@ from prunelimits.types import Masks, Params
 
 # Extra state nested deeper could not be read again.
 _DEEPEST = 16
+# In bits: pickle writes those from 2,040 on in a form that `read_archive` refuses.
 _LONGEST_INTEGER = 2000
 
 
@@ -28,11 +29,12 @@ class ModuleState(NamedTuple):
 
     Attributes:
         tensors: The module's own parameters and persistent buffers, shared ones once.
-        tied: Every other name of one that is shared -> its first.
+        tied: Every further name of a shared tensor -> its first name.
         parameters: Which of the tensors are parameters.
         extra: Modules that have `get_extra_state`, by the name that `state_dict` gives it.
-        own_names: Each name -> what the module itself calls it.
-        pruned: What `torch.nn.utils.prune` has pruned; the tensors are then the whole ones.
+        own_names: Each name -> the same with the wrappers in it, as the model itself has it.
+        pruned: The masks of `torch.nn.utils.prune`; `tensors` has those weights unpruned, as in
+            `weight_orig`.
     """
 
     tensors: Params
@@ -90,7 +92,7 @@ def saved_values(state: ModuleState) -> Params:
 
 
 def saved_masks(state: ModuleState, masks: Masks | None) -> Masks:
-    """The masks by the names of `state`, with what `torch.nn.utils.prune` pruned beside.
+    """The masks by the names of `state`, combined with those of `torch.nn.utils.prune`.
 
     Raises:
         ValueError: If a mask names no parameter or has another shape.
@@ -130,7 +132,7 @@ def saved_extra_state(state: ModuleState) -> dict[str, Any]:
 def check_nothing_else(model: nn.Module, state: ModuleState) -> None:
     """Raises `ValueError` if `state_dict` has more than parameters, buffers and extra state.
 
-    Quantised modules keep their weights so.
+    Quantised modules, for one, keep their weights in entries of another kind.
     """
     known = {f"{own}{end}" for own in state.own_names.values() for end in ("", "_orig", "_mask")}
     memory = {tensor.untyped_storage().data_ptr() for tensor in state.tensors.values()}

@@ -105,7 +105,8 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[
     if model is not None:
         checked_instance("model", model, nn.Module, "a torch.nn.Module or None")
     content, source = path.read_bytes(), os.fspath(path)
-    # What `save` writes begins otherwise; some editors put a mark before a text.
+    # What `save` writes, a zip archive, begins otherwise. Some editors put a byte order mark before
+    # JSON.
     text = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
     read = from_json if text else from_bytes
     if model is None:
@@ -168,7 +169,7 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
 
 
 def _is_plain(model: MLP, state: ModuleState) -> bool:
-    """Whether the state is that which the widths of an MLP tell, so that it can be made of them."""
+    """Whether the widths tell all names and shapes, so that `load` can make the MLP from them."""
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
     floating = all(tensor.is_floating_point() for tensor in state.tensors.values())
     return shapes == parameter_shapes(model.widths) and floating and not state.extra
@@ -181,7 +182,7 @@ def _parts(loaded: object) -> tuple[list[int], Params, Masks]:
     if not isinstance(widths, list | tuple) or not all(type(width) is int for width in widths):
         raise TypeError("widths must be a list of integers")
     state, masks = (_checked_tensors(content, name) for name in ("state_dict", "masks"))
-    # Before names are made of the widths.
+    # Checked here, before `MLP.from_params` makes names from the widths.
     if len(state) != 2 * (len(widths) - 1):
         raise ValueError(f"{len(widths)} widths do not fit {len(state)} parameters")
     return list(widths), state, masks
