@@ -14,7 +14,7 @@ from pathlib import Path
 
 import prunelimits as pl
 from prunelimits.search import SearchConfig, combinatorial_search
-from prunelimits.viz.pages import Frame, Page, comparison, film, gallery, playground
+from prunelimits.viz.pages import Network, Page, comparison, film, gallery, playground
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 DATA = pl.datasets.cubist_spiral()
@@ -37,7 +37,7 @@ def unit() -> Page:
     return playground(model, masks, DATA, title="46 nonzeros at 99.8 %")
 
 
-def frames() -> list[Frame]:
+def frames() -> list[Network]:
     """Magnitude pruning without any training in between: what breaks, and when."""
     model, _ = found("phase-one-at-995")
     weights = {n: p.detach().abs() for n, p in model.named_parameters() if n.endswith("weight")}

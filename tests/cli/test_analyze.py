@@ -94,7 +94,7 @@ def test_what_prunelimits_saved_of_a_model_of_the_user_s_own(capsys: pytest.Capt
         (Analyze(Path("a"), state_dict=Path("b")), ValueError, "--state-dict belongs to --model"),
         (Analyze(model="small"), ValueError, "--model must be MODULE:FACTORY"),
         (Analyze(model="analyzed_models:other"), ValueError, "has no attribute 'other'"),
-        (Analyze(model="no_such_module_here:f"), ImportError, "no_such_module_here"),
+        (Analyze(model="no_such_module_here:f"), ValueError, "no_such_module_here"),
         (Analyze(model="analyzed_models:number"), TypeError, "must make a torch.nn.Module"),
         (Analyze(model="analyzed_models:small"), ValueError, "--input-shape is needed"),
         (
@@ -105,7 +105,7 @@ def test_what_prunelimits_saved_of_a_model_of_the_user_s_own(capsys: pytest.Capt
         (
             Analyze(model="analyzed_models:small", input_shape=(2, 4, 4)),
             ValueError,
-            "--input-shape 2 4 4: model Sequential cannot be exported",
+            "--input-shape 2 4 4: model Sequential cannot be called with these inputs",
         ),
         (
             Analyze(Path("wrong.pt")),

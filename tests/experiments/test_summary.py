@@ -28,6 +28,7 @@ RESULTS = st.lists(
     st.builds(
         RunResult, RUNS, st.integers(5, 9), st.integers(1, 5), st.integers(1, 5),
         st.sampled_from([0.5, 0.9, 0.95, 0.99]), st.just(7.0), st.just(8.0),
+        st.none() | st.floats(0, 1), st.none() | st.floats(0, 1),
     ),
     unique_by=lambda r: r.run,
 )  # fmt: skip

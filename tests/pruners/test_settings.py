@@ -83,7 +83,7 @@ EXTREMES: dict[str, list[Any]] = {
     "l2": [0.0, 1e-300],
     "weight_decay": [0.0, 1e-300],
     "noise": [0.0, 1e30],
-    "damping": [1e-12, 1e300],
+    "damping": [1e-6, 1e300],
     "temperature": [1e-3, 1e12],
     "shape": [Weights()],
 }

@@ -356,7 +356,7 @@ X, Y = torch.zeros(300, 2), torch.arange(300) % 2
             X,
             Y,
             {},
-            r"widths must start with 2 and end with 1 .* \(3, 2, 1\)",
+            r"widths must start with 2 and end with 1, .* got \(3, 2, 1\)",
         ),
         ({"max_nonzeros": 5}, X, Y, {}, "no masks of widths 2-3-2-1 with 0 to 5 nonzeros"),
         ({}, X, Y, {"order": "random"}, "order must be one of 'fewest'"),

@@ -31,10 +31,10 @@ def test_frames_without_names_are_called_by_their_place(open_page: Callable):
     assert tab.locator(".view h2").all_inner_texts() == ["left", "right"]
     tab = open_page(film([(model, None), ("named", model, None)]))
     assert ticks(tab) == ["1", "named"]
-    with pytest.raises(TypeError, match="left must be a label, a model and its masks"):
-        comparison((model,), (model, None))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="the model of left must be an MLP, got 'a'"):
-        comparison(("a", model), (model, None))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="left must be an MLP, with a label in front"):
+        comparison(("a",), (model, None))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the model of left must be an MLP, got 'b'"):
+        comparison(("a", "b"), (model, None))  # type: ignore[arg-type]
 
 
 def test_sizes_on_the_axis_of_a_gallery_are_whole_and_stand_once(open_page: Callable):

@@ -21,7 +21,7 @@ _FEWEST_ROWS = 8
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x W^T`, `(..., d_in)` and `(d_out, d_in)`."""
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(x.shape[:-1].numel(), x.shape[-1])
     found = _distinct(rows)
     result = rows @ weight.T if found is None else (rows[found[0]] @ weight.T)[found[1]]
     return result.reshape(*x.shape[:-1], len(weight))
@@ -36,7 +36,7 @@ def linear_transposed(
     if wanted[0]:
         result[0] = linear(paths, weight.T)
     if wanted[1]:
-        after, before = (v.reshape(-1, v.shape[-1]) for v in (paths, x))
+        after, before = (v.reshape(v.shape[:-1].numel(), v.shape[-1]) for v in (paths, x))
         found = _distinct(torch.cat([after, before], 1))
         if found is not None:
             times = torch.bincount(found[1], minlength=len(found[0])).to(after.dtype)
