@@ -48,7 +48,7 @@ def main() -> None:
         os.environ["CXX"] = os.environ["CC"] = str(Path(temporary, "no-compiler"))
         install(python.parent.parent, ["--force-reinstall", "--no-deps", str(sdist)])
         subprocess.run([python, ROOT / ".ci/smoke.py", "pure"], check=True, cwd=empty)
-    print(f"Ready in {dist}; docs/releasing.md says what comes next.")
+    print(f"Ready in {dist}; docs/installing.md says what comes next.")
 
 
 def portable(tools: Path, wheel: Path) -> Path:
