@@ -12,7 +12,7 @@ from prunelimits import scores
 from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.catalogue.moves import MovesByMomentum, MovesBySign, MovesByThreshold
 from prunelimits.pruners.schedules import Category, DropGrow, Moving, at_random, by_gradient
-from prunelimits.pruners.schedules.drop_grow import Decay
+from prunelimits.pruners.schedules.drop_grow import Decay, Growth
 from prunelimits.pruners.scopes import Scope
 from prunelimits.pruners.scoring import Score
 from prunelimits.pruners.settings import choice_setting, number_setting
@@ -56,20 +56,13 @@ class RigL(_MovesSmallest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number_setting(self, "fraction", least=0, most=1)
-        choice_setting(self, "decay", ("cosine", "constant"))
+        _check_drop_grow(self)
 
     @property
     @override
     def schedule(self) -> DropGrow:
         """Moves by gradient."""
-        return DropGrow(
-            grow=by_gradient,
-            rounds=self.rounds,
-            end=float(self.until),
-            fraction=self.fraction,
-            decay=self.decay,
-        )
+        return _drop_grow(self, by_gradient)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +88,29 @@ class SET(_MovesSmallest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number_setting(self, "fraction", least=0, most=1)
-        choice_setting(self, "decay", ("cosine", "constant"))
+        _check_drop_grow(self)
 
     @property
     @override
     def schedule(self) -> DropGrow:
         """Moves at random."""
-        return DropGrow(
-            grow=at_random,
-            rounds=self.rounds,
-            end=float(self.until),
-            fraction=self.fraction,
-            decay=self.decay,
-        )
+        return _drop_grow(self, at_random)
+
+
+def _check_drop_grow(method: RigL | SET) -> None:
+    number_setting(method, "fraction", least=0, most=1)
+    choice_setting(method, "decay", ("cosine", "constant"))
+
+
+def _drop_grow(method: RigL | SET, grow: Growth) -> DropGrow:
+    """The schedule of a method that drops the smallest weights and grows others."""
+    return DropGrow(
+        grow=grow,
+        rounds=method.rounds,
+        end=float(method.until),
+        fraction=method.fraction,
+        decay=method.decay,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
