@@ -8,8 +8,8 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from prunelimits.cli import report
 from prunelimits.cli.data import read_data
+from prunelimits.cli.report import write_or_open
 from prunelimits.saving import load
 from prunelimits.viz.pages import play
 
@@ -29,10 +29,5 @@ class Play:
         """Makes the page, and writes or opens it."""
         model, masks = (None, None) if self.network is None else load(self.network)
         data = None if self.data is None else read_data(self.data)
-        page = play(model, masks, data)
-        if self.output is not None:
-            page.save(self.output)
-            report.say(f"Wrote {self.output}")
-        else:
-            report.say(f"Opened {page.open()}")
+        write_or_open(play(model, masks, data), self.output)
         return 0

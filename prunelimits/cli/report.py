@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from prunelimits.models import MLP
     from prunelimits.types import Masks
+    from prunelimits.viz.pages import Page
 
 console = Console(highlight=False)
 errors = Console(highlight=False, stderr=True, soft_wrap=True)
@@ -213,6 +214,15 @@ def write_pictures(figures: Mapping[str, Figure], folder: Path) -> None:
             path = (folder / name).with_suffix(suffix)
             save_figure(figure, path)
             say(f"Wrote {path}")
+
+
+def write_or_open(page: Page, output: Path | None) -> None:
+    """Writes a page to a file, or opens it in the browser where there is none; says which."""
+    if output is not None:
+        page.save(output)
+        say(f"Wrote {output}")
+    else:
+        say(f"Opened {page.open()}")
 
 
 def say(text: str) -> None:

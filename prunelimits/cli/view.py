@@ -11,7 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from prunelimits.cli import report
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.kept import kind_of
-from prunelimits.cli.report import has_plane
+from prunelimits.cli.report import has_plane, write_or_open
 from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import read_elimination
 from prunelimits.saving import load
@@ -40,20 +40,16 @@ class View(OwnData):
 
     def run(self) -> int:
         """Makes the page, and writes or opens it."""
-        page = self._page()
-        if self.output is not None:
-            page.save(self.output)
-            report.say(f"Wrote {self.output}")
-        else:
-            report.say(f"Opened {page.open()}")
+        write_or_open(self._page(), self.output)
         return 0
 
     def _page(self) -> Page:
-        if kind_of(self.file) == "search":
+        kind = kind_of(self.file)
+        if kind == "search":
             if self.beside is not None:
                 raise ValueError(f"beside needs a network as FILE, got the store {self.file}")
             return self._gallery()
-        if kind_of(self.file) == "elimination":
+        if kind == "elimination":
             if self.beside is not None:
                 raise ValueError(f"beside needs a network as FILE, got the elimination {self.file}")
             result = read_elimination(self.file)
