@@ -715,6 +715,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.limits.published_prediction": lambda _: magnitudes_of(epsilon=0.1),
     "prunelimits.limits.published_removed": lambda _: magnitudes_of(epsilon=0.1),
+    "prunelimits.limits.smeared_spectrum": lambda _: {"spectrum": spectrum()},
     "prunelimits.limits.row_l1_norms": lambda _: {
         "hessian": hessian(),
         "rows": torch.tensor([0, 5]),
