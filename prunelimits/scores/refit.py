@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.scores.derivatives import many_at_once
+from prunelimits.modes import many_at_once
 
 # Entries of the matrices that are solved at a time.
 _ENTRIES = 2**22

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.scores.derivatives import many_at_once
+from prunelimits.modes import many_at_once
 from prunelimits.scores.refit import check_definite
 
 # Weights that go before the matrices are brought up to date; entries of matrices at a time.
