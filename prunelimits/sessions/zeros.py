@@ -13,7 +13,7 @@ from prunelimits.sessions.optimizers import keeps_zeros
 from prunelimits.sharding import local, part_like
 from prunelimits.types import Masks
 
-# Of a large gradient that nobody is known to have written to, one such part a step is looked at.
+# One such part a step is looked at of what is large and was not written, as far as is known.
 _PARTS = 16
 _LARGE = 2**16  # entries
 
@@ -21,11 +21,11 @@ _LARGE = 2**16  # entries
 class Zeros:
     """Keeps what is pruned at zero, and rewrites only what may have changed.
 
-    What was zeroed and not written since (its version says so) is not written again, nor is the
-    state of optimizers that are known to keep zeros. Weights are written after every step, and
-    small gradients before it. What is written to the `.data` of a large one leaves its version as
-    it is: so a part is looked at before every step, another one each time, and all is written once
-    something is found.
+    Weights are written after every step. What else was zeroed and not written since (its version
+    says so) is not written again where it is large, nor is the large state of optimizers that are
+    known to keep zeros. What is written to `.data` leaves the version as it is: so a part of each
+    is looked at in every step, another one each time, and all of it is written once something is
+    found.
 
     Args:
         weights: Name -> the parameters under pruning; of sharded ones, this process has a part.
@@ -81,7 +81,7 @@ class Zeros:
             if not self._is_clean(name, 0, weight):
                 came_back |= self._is_alive(name, weight)
                 self._zero(name, 0, weight)
-            if weight.grad is not None and not self._seems_clean(name, weight.grad):
+            if not self._is_clean(name, -1, weight.grad) or not self._seems_zero(name, weight.grad):
                 self.gradient(name)
             for place, buffer in self._buffers(weight):
                 self._zero(name, place, buffer)
@@ -94,10 +94,11 @@ class Zeros:
             self._write(name, 0, weight)
             holder = self._holder.get(id(weight))
             for place, buffer in self._buffers(weight):
-                if holder is not None and keeps_zeros(holder) and (name, place) in self._clean:
+                kept = holder is not None and keeps_zeros(holder) and (name, place) in self._clean
+                if kept and self._seems_zero(name, buffer):
                     self._remember(name, place, buffer)
                 else:
-                    self._zero(name, place, buffer)
+                    self._write(name, place, buffer)
             if weight.grad is not None and not self._is_clean(name, -1, weight.grad):
                 self.gradient(name)
             self._clean.pop((name, -1), None)  # no gradient is kept alive past its step
@@ -126,19 +127,18 @@ class Zeros:
         bits = self._kept_bits(name, kind, plain.device).bitwise_not()
         return bool(bits.bitwise_and_(plain.view(kind)).view(plain.dtype).any())
 
-    def _seems_clean(self, name: str, gradient: Tensor) -> bool:
-        """Whether a gradient was not written since it was zeroed, as far as it is looked at."""
-        plain = local(gradient).detach()
+    def _seems_zero(self, name: str, value: Tensor | None) -> bool:
+        """Whether nothing is found where this step looks; False where writing is as quick."""
+        if value is None:
+            return True
+        plain = local(value).detach()
         kind = integer_like(plain)
         # Looking would wait for another device; writing does not.
         if kind is None or plain.device.type != "cpu" or plain.numel() < _LARGE:
             return False
-        if not self._is_clean(name, -1, gradient):
-            return False
         first = self._turn * len(plain) // _PARTS
         rows = slice(first, max(first + 1, (self._turn + 1) * len(plain) // _PARTS))
-        kept = self._kept_bits(name, kind, plain.device)[rows]
-        part = plain[rows].view(kind)
+        part, kept = plain[rows].view(kind), self._kept_bits(name, kind, plain.device)[rows]
         return torch.equal(part & kept, part)
 
     def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
@@ -169,9 +169,11 @@ class Zeros:
             self._bits[key] = kept_bits(self._masks[name].to(device), kind)
         return self._bits[key]
 
-    def _is_clean(self, name: str, place: int, value: Tensor) -> bool:
+    def _is_clean(self, name: str, place: int, value: Tensor | None) -> bool:
         known = self._clean.get((name, place))
-        return known is not None and known[0] is value and known[1:] == _written(value)
+        return value is None or (
+            known is not None and known[0] is value and known[1:] == _written(value)
+        )
 
     def _remember(self, name: str, place: int, value: Tensor) -> None:
         self._clean[name, place] = (value, *_written(value))
