@@ -98,5 +98,8 @@ def text_of(output: Any) -> str:  # noqa: ANN401
 
 
 def _one_block(data: Any) -> str:  # noqa: ANN401
-    """HTML without blank lines, which would end the block in Markdown."""
-    return re.sub(r"\n\s*\n", "\n", data["text/html"])
+    """HTML without blank lines, which would end the block in Markdown; a page in it stays as is."""
+    kept = re.sub(
+        r'srcdoc="[^"]*"', lambda found: found[0].replace("\n", "&#10;"), data["text/html"]
+    )
+    return re.sub(r"\n\s*\n", "\n", kept)
