@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.modes import many_at_once
+from prunelimits.progress import tracked
 from prunelimits.scores.refit import check_definite
 
 # Weights that go before the matrices are brought up to date; entries of matrices at a time.
@@ -51,9 +52,8 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     fast = inverse.to(dtype).expand(len(weights), size, size)
     exact = inverse.expand(len(weights), size, size)
     result: list[Tensor] = []
-    for part in torch.arange(len(weights), device=weights.device).split(
-        max(1, _ENTRIES // size**2)
-    ):
+    numbers = torch.arange(len(weights), device=weights.device)
+    for part in tracked(numbers.split(max(1, _ENTRIES // size**2))):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         losses = _removed(weights[rows].to(dtype), fast[rows])
         # Rounding can take float32 below zero, where float64 still is above.
