@@ -5,9 +5,10 @@
 
 For each depth and seed: elimination, a small one and the defaults, with its whole front; the nine
 pruners of the paper, and GMP that is done with its cuts after 15 % of the training, from width 16
-to several budgets by one recipe; and, seed by seed at depths 1 and 2, the search of every network
-of up to so many nonzeros. A single hidden layer is 64 wide and trained in batches of 32, because it
-does not learn the spiral otherwise. The command goes on where the table ends; depth_tables.py makes page and figure of it.
+to several budgets by one recipe; and at depths 1 and 2 the search of every network of up to so many
+nonzeros. A single hidden layer is 64 wide and trained in batches of 32, because it does not learn
+the spiral otherwise. The command goes on where the table ends; depth_tables.py makes page and
+figure of it.
 """
 
 from __future__ import annotations
