@@ -1,9 +1,7 @@
 """What each method's masks are worth on small images: test accuracy after the same training.
 
-    python benchmarks/one_shot.py digits --table one-shot-digits.csv
-    python benchmarks/one_shot.py fashion --packages FOLDER --table one-shot-fashion.csv
-
-FOLDER, which Fashion-MNIST is read from: see real_tasks.py; the first 10,000 of its images.
+    python benchmarks/one_shot.py digits --table docs/results/one-shot-digits.csv
+    python benchmarks/one_shot.py mnist_5k --table docs/results/one-shot-mnist.csv
 
 For every seed the images are divided anew into those to train on, 300 held out to choose the epoch
 by, and a sixth to test on; an MLP starts anew. All methods have the same steps in all: those
@@ -21,17 +19,16 @@ import math
 import statistics
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from real_tasks import FASHION
 from torch import Tensor, nn
 from torch.nn import functional
 
 import prunelimits as pl
-from prunelimits import datasets, pruners, scores
+from prunelimits import datasets, pruners
 from prunelimits.pruners import AbstractPruner
 from prunelimits.types import Masks, Params
 
@@ -45,23 +42,16 @@ HEADER = ("method", "sparsity", "seed", "keep", "pruned", "epoch", "held_out", "
 
 
 class Task(NamedTuple):
-    """Images from a folder of packages, the widths of the network, and epochs in all."""
+    """Images, the widths of the network, and epochs in all."""
 
-    images: Callable[[Path], tuple[Tensor, Tensor]]
+    images: Callable[[], tuple[Tensor, Tensor]]
     widths: tuple[int, ...]
     epochs: int
 
 
-def fashion(packages: Path) -> tuple[Tensor, Tensor]:
-    """The first 10,000 images of Fashion-MNIST."""
-    x, y = datasets.mnist(packages / FASHION)
-    return x[:10_000], y[:10_000]
-
-
 TASKS = {
-    "digits": Task(lambda _: datasets.digits(), (64, 64, 32, 10), 36),
-    "mnist_5k": Task(lambda _: datasets.mnist_5k(), (784, 64, 32, 10), 18),
-    "fashion": Task(fashion, (784, 64, 32, 10), 12),
+    "digits": Task(datasets.digits, (64, 64, 32, 10), 36),
+    "mnist_5k": Task(datasets.mnist_5k, (784, 64, 32, 10), 18),
 }
 BEFORE: dict[str, AbstractPruner] = {
     "Random, ERK": pruners.Random(scope="erk"),
@@ -78,11 +68,6 @@ DURING: dict[str, AbstractPruner] = {
     "SET": pruners.SET(),
     "RigL": pruners.RigL(),
     "GMP": pruners.GMP(),
-    "GMP, done after half": pruners.GMP(until=0.5),
-    "GMP, linear, done after half": pruners.Pruner(
-        score=pruners.Score(scores.magnitude),
-        schedule=pruners.Gradual(rounds=199, curve=pruners.linear, end=0.5),
-    ),
 }
 AFTER: dict[str, AbstractPruner] = {
     "Magnitude": pruners.Magnitude(),
@@ -101,7 +86,7 @@ AFTER: dict[str, AbstractPruner] = {
 }
 METHODS = BEFORE | DURING | AFTER
 # When the masks of a method are final, as a share of the training.
-FINAL = dict.fromkeys(DURING, 0.5) | {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
+FINAL = {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
 
 
 class Split(NamedTuple):
@@ -120,9 +105,9 @@ class Measured(NamedTuple):
     test: float
 
 
-def split_of(images: tuple[Tensor, Tensor], seed: int) -> Split:
+def split_of(task: Task, seed: int) -> Split:
     """The images of a seed, in an order of its own."""
-    x, y = images
+    x, y = task.images()
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     x, y = x.flatten(1)[order], y[order]
     test = len(x) // 6
@@ -202,11 +187,9 @@ def after_training(
     return pruned, train(model, split, task.epochs - 2 * task.epochs // 3, seed + 1, masks)
 
 
-def rows(
-    task: Task, images: tuple[Tensor, Tensor], seed: int, done: set[tuple[str, float, int]]
-) -> Iterator[tuple[object, ...]]:
+def rows(task: Task, seed: int, done: set[tuple[str, float, int]]) -> object:
     """The rows of a seed that are not there yet."""
-    split = split_of(images, seed)
+    split = split_of(task, seed)
     dense = fresh(task, seed)
     whole = train(dense, split, 2 * task.epochs // 3, seed)
     if ("dense", 0.0, seed) not in done:
@@ -257,7 +240,6 @@ def main() -> None:
     parser.add_argument("data", choices=list(TASKS))
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--packages", type=Path, default=Path("packages"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # layers that a method leaves empty
@@ -270,10 +252,8 @@ def main() -> None:
         writer = csv.writer(file)
         if not done:
             writer.writerow(HEADER)
-        task = TASKS[arguments.data]
-        images = task.images(arguments.packages)
         for seed in range(arguments.seeds):
-            for row in rows(task, images, seed, done):
+            for row in rows(TASKS[arguments.data], seed, done):
                 writer.writerow(
                     [f"{value:.4f}" if isinstance(value, float) else value for value in row]
                 )

@@ -44,7 +44,6 @@ RECORDS = {
     "datasets.Parts",
     "elimination.EliminatedNetwork",
     "elimination.EliminationResult",
-    "elimination.RegrowthResult",
     "elimination.Round",
     "experiments.Median",
     "experiments.BudgetSummary",

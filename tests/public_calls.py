@@ -26,7 +26,6 @@ from torch.nn import functional
 import prunelimits as pl
 from prunelimits import exchange, experiments, limits, pruners, saving, search
 from prunelimits.connectivity.following.recording import Recorder
-from prunelimits.elimination import Regrowth, regrow
 from prunelimits.types import Masks, Params, Problem
 
 from .datasets.r_files import rda
@@ -256,13 +255,6 @@ def elimination() -> search.Elimination:
     )
 
 
-def regrowth() -> Regrowth:
-    short = pl.Recipe(epochs=2, batch_size=16)
-    return Regrowth(
-        starts=2, first=short, recovery=short, last=short, beam=2, tries=2, step=0.5, cycles=1
-    )
-
-
 def search_store(folder: Path) -> Path:
     """A finished search of `configuration()`."""
     path = folder / "search.sqlite"
@@ -481,6 +473,10 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.datasets.exclusive_or": lambda _: {"n": 20, "noise": 0.1},
     "prunelimits.datasets.gaussians": lambda _: {"n": 20, "classes": 3, "deviation": 0.2},
     "prunelimits.datasets.moons": lambda _: {"n": 20, "noise": 0.1},
+    "prunelimits.datasets.plane_features": lambda _: {
+        "x": torch.randn(5, 2),
+        "names": ("x1", "x1x2"),
+    },
     "prunelimits.datasets.planted_circle": lambda _: {"n": 20, "flipped": 0.1},
     "prunelimits.datasets.planted_helix": lambda _: {"n": 20, "noise": 0.1},
     "prunelimits.datasets.planted_relu": lambda _: {"n": 20, "noise": 0.1},
@@ -524,16 +520,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         search.eliminate(*data(), elimination(), nonzeros=12).networks[0]
     ).copy(),
     "prunelimits.elimination.Elimination": lambda _: {"networks": 4},
-    "prunelimits.elimination.Regrowth": lambda _: {"starts": 4},
-    "prunelimits.elimination.regrow": lambda _: {
-        **named(data()),
-        "method": regrowth(),
-        "keep": 3,
-        "start": (2, 4, 1),
-    },
-    "prunelimits.elimination.RegrowthResult": lambda _: vars(
-        regrow(*data(), regrowth(), keep=8, start=(2, 4, 1))
-    ).copy(),
     "prunelimits.elimination.EliminationPruner": lambda _: {
         "nonzeros": 12,
         "method": elimination(),
@@ -733,7 +719,6 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.limits.published_prediction": lambda _: magnitudes_of(epsilon=0.1),
     "prunelimits.limits.published_removed": lambda _: magnitudes_of(epsilon=0.1),
-    "prunelimits.limits.smeared_spectrum": lambda _: {"spectrum": spectrum()},
     "prunelimits.limits.row_l1_norms": lambda _: {
         "hessian": hessian(),
         "rows": torch.tensor([0, 5]),

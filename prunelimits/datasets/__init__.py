@@ -9,6 +9,7 @@ from prunelimits.datasets.plane import circles as circles
 from prunelimits.datasets.plane import exclusive_or as exclusive_or
 from prunelimits.datasets.plane import gaussians as gaussians
 from prunelimits.datasets.plane import moons as moons
+from prunelimits.datasets.plane_features import plane_features as plane_features
 from prunelimits.datasets.planted import planted_circle as planted_circle
 from prunelimits.datasets.planted import planted_helix as planted_helix
 from prunelimits.datasets.planted import planted_relu as planted_relu

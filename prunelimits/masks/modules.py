@@ -12,7 +12,6 @@ from torch.nn.utils import prune as torch_prune
 
 from prunelimits.arguments import checked_instance, checked_tensors, shown
 from prunelimits.masks.checks import check_masks
-from prunelimits.masks.zeroing import zeroed
 from prunelimits.sharding import is_sharded, local, part_like, reshard, whole
 from prunelimits.types import Masks, Params
 
@@ -90,8 +89,9 @@ def apply(params: Mapping[str, Tensor], masks: Masks) -> Params:
         {'bias': tensor([1., 0.])}
     """
     check_masks(params, masks)
+    # Filled, not multiplied: NaN times zero would be NaN.
     return {
-        name: zeroed(whole(value), masks[name].to(value.device)) if name in masks else value
+        name: whole(value).masked_fill(~masks[name].to(value.device), 0) if name in masks else value
         for name, value in params.items()
     }
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_number
 from prunelimits.modes import in_plain_modes
-from prunelimits.progress import stage, tracked
 from prunelimits.scores.gradient import check_real, masked
 from prunelimits.scores.layer_inputs import LayerInputs, gram, layer_inputs
 from prunelimits.scores.obs import check_survivors
@@ -60,14 +59,12 @@ def obc(
         >>> obc(problem, params, {"weight": torch.tensor([[True, True]])}, damping=0.0)
         {'weight': tensor([[12.5000,  0.5000]], dtype=torch.float64)}
     """
-    with stage(1, of=2):
-        found = layer_grams(problem, params, masks, damping)
+    found = layer_grams(problem, params, masks, damping)
     weights = masked(params, masks)
-    with stage(2, of=2):
-        return {
-            name: removal_scores(weights[name], masks[name], found[name]) * masks[name]
-            for name in tracked(list(masks))
-        }
+    return {
+        name: removal_scores(weights[name], masks[name], found[name]) * mask
+        for name, mask in masks.items()
+    }
 
 
 @in_plain_modes

@@ -46,27 +46,105 @@ def test_the_weight_that_is_missed_least_is_found_by_trying_all():
     assert found == expected
 
 
-def test_weights_go_one_by_one_until_the_budget_while_it_trains():
-    found = run(
-        """
-        const settings = { ...defaultSettings(), data: "gaussians", samples: 200, hidden: [6, 5] };
-        Object.assign(settings, { epochs: 20, batch: 16, method: "Elimination", keep: 8 });
-        const { train, test } = drawData(settings);
-        const session = new Session(settings, train, test);
-        const left = [keptWeights(session.network)];
-        while (!session.done) {
-          session.take();
-          const now = keptWeights(session.network);
-          if (now !== left.at(-1)) left.push(now);
-        }
-        return { left, epoch: session.epoch, last: session.history.at(-1) };
+ELIMINATED = """
+const settings = { ...defaultSettings(), data: "gaussians", samples: 200, hidden: [6, 5] };
+Object.assign(settings, { epochs: 20, batch: 16, method: "Elimination", ...input });
+const { train, test } = drawData(settings);
+const session = new Session(settings, train, test);
+"""
+
+
+def test_weights_go_until_the_exact_budget_and_what_is_left_is_connected():
+    for keep in (8, 1, 0, 47):
+        found = run(
+            ELIMINATED
+            + """
+            const left = [keptWeights(session.network)];
+            while (!session.done) {
+              session.take();
+              const now = keptWeights(session.network);
+              if (now !== left.at(-1)) left.push(now);
+            }
+            const cut = new Reach(session.network).parameters("cut").length;
+            return { left, cut, epoch: session.epoch, last: session.history.at(-1) };
+            """,
+            {"keep": keep},
+            SESSION,
+        )
+        assert found["left"][0] == 47
+        assert found["left"][-1] == keep
+        assert found["epoch"] >= 20
+        # One weight or none joins nothing through three layers.
+        if keep >= 8:
+            assert found["cut"] == 0
+            assert found["last"]["train"]["accuracy"] > 0.95
+        # From large to small; only by hand would weights come back.
+        assert found["left"] == sorted(found["left"], reverse=True)
+
+
+def test_what_is_changed_by_hand_is_what_elimination_goes_on_from():
+    for early in (True, False):
+        found = run(
+            ELIMINATED
+            + """
+            const { network, method } = session;
+            while (session.epoch < (input.early ? 5 : 22)) session.take();
+            const index = weightIndices(network).find((i) => network.kept[i]);
+            session.edit([{ index, value: network.values[index], kept: 0 }]);
+            const touched = network.kept.slice();
+            let back = 0;
+            while (!session.done) {
+              session.take();
+              network.eachWeight((i) => { back += network.kept[i] > touched[i] ? 1 : 0; });
+            }
+            return { left: keptWeights(network), back };
+            """,
+            {"keep": 8, "early": early},
+            SESSION,
+        )
+        assert found == {"left": 8, "back": 0}
+
+
+def test_a_unit_s_mean_moves_into_the_next_biases():
+    model = pl.MLP((2, 6, 5, 1))
+    torch.manual_seed(0)
+    x = torch.randn(64, 2)
+    given = {"network": encoded(model), "samples": samples(x, torch.zeros(64))}
+    values, kept = run(
+        SAMPLES_OF
+        + """
+        const without = withoutUnit(Network.decode(input.network), 2, 3, 0.25);
+        return [[...without.values], [...without.kept]];
         """,
-        None,
-        SESSION,
+        given,
     )
-    assert found["left"] == list(range(47, 7, -1))
-    assert found["epoch"] == 20
-    assert found["last"]["train"]["accuracy"] > 0.95
+    wanted = copy.deepcopy(model)
+    with torch.no_grad():
+        wanted.get_parameter("layers.2.bias").add_(
+            0.25 * wanted.get_parameter("layers.2.weight")[:, 3]
+        )
+    torch.testing.assert_close(
+        torch.tensor(values), torch.cat([p.detach().flatten() for p in wanted.parameters()])
+    )
+    assert kept.count(0) == 1
+    left, mean = run(
+        SAMPLES_OF
+        + """
+        const network = Network.decode(input.network);
+        const probe = samplesOf(input.samples);
+        const passes = new Passes(network.widths, probe.size);
+        passes.load(probe, Uint32Array.from({ length: probe.size }, (_, i) => i), 0, probe.size);
+        passes.forward(network, probe.size);
+        const less = withFewerUnits(network, probe, 0.3);
+        return [usedUnits(less).map((units) => units.length), meansOf(passes.answers[1], 6)];
+        """,
+        given,
+    )
+    # 0.3 of 11 units, rounded up.
+    assert sum(left) == 7
+    assert min(left[1:3]) >= 1
+    expected = torch.relu(model.layers[0](x)).mean(0)
+    torch.testing.assert_close(torch.tensor(mean), expected.detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_no_weight_is_found_where_none_is_left():

@@ -21,12 +21,15 @@ const sessionOf = (changes) => {
 
 
 @pytest.mark.parametrize("name", ["cubist", "spiral"])
-@pytest.mark.parametrize("size", [50, 333, 2000])
+@pytest.mark.parametrize("size", [50, 333, 2000, 49_982])
 def test_the_spirals_are_the_library_s(name: str, size: int):
     found = run(
         "return DATASETS[input.name](input.size, null);", {"name": name, "size": size}, SESSION
     )
-    x, y = {"cubist": pl.datasets.cubist_spiral, "spiral": pl.datasets.spiral}[name](size)
+    if (name, size) == ("cubist", 49_982):
+        x, y = pl.datasets.cubist_spiral()  # the published points
+    else:
+        x, y = {"cubist": pl.datasets.cubist_spiral, "spiral": pl.datasets.spiral}[name](size)
     np.testing.assert_allclose([point["x"] for point in found], x.numpy(), atol=2e-5)
     assert [point["label"] for point in found] == y.tolist()
 
@@ -178,3 +181,26 @@ def test_a_malformed_address_is_refused_with_a_reason(fragment: str, reason: str
     return "taken";
     """
     assert reason in run(body, f"#{fragment}", SESSION)
+
+
+def test_a_film_keeps_what_happened_and_stays_short():
+    labels = run(
+        SESSION_OF
+        + """
+        const session = sessionOf({ ...input, epochs: 300 });
+        for (let i = 0; i < 120; i++) do session.take(); while (session.epoch < i + 1);
+        session.prune("Magnitude", 20);
+        for (let i = 0; i < 5; i++) session.edit([{ index: 0, value: i, kept: 1 }]);
+        while (!session.done) session.take();
+        return session.film.frames.map(({ label }) => label);
+        """,
+        SMALL,
+        SESSION,
+    )
+    assert labels[0] == "epoch 0"
+    assert labels[-1] == "epoch 300"
+    assert 40 < len(labels) <= 100
+    assert labels.count("epoch 120: Magnitude keeps 20") == 1
+    assert labels.count("epoch 120: by hand") == 1  # of many changes the last
+    epochs = [int(label.split()[1].strip(":")) for label in labels]
+    assert epochs == sorted(epochs)

@@ -1,4 +1,4 @@
-"""What the pages compute agrees with its types, by the TypeScript compiler."""
+"""What the pages run agrees with its types, by the TypeScript compiler."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from prunelimits.viz.pages.page import SESSION
+from prunelimits.viz.pages.page import PLAY, PROGRAM, SESSION, WORKER
 
 
-def test_what_pages_compute_agrees_with_its_types(tmp_path: Path):
+@pytest.mark.parametrize(
+    "program", [SESSION, WORKER, PROGRAM, PLAY], ids=("session", "worker", "finished", "play")
+)
+def test_what_pages_run_agrees_with_its_types(tmp_path: Path, program: tuple[str, ...]):
     compiler = shutil.which("tsc")
     if compiler is None:
         if os.environ.get("PRUNELIMITS_REQUIRE_BROWSER"):
@@ -30,7 +33,7 @@ def test_what_pages_compute_agrees_with_its_types(tmp_path: Path):
         "lib": ["es2022", "dom", "dom.iterable"],
         "types": [],
     }
-    names = [str(web / f"{name}.js") for name in SESSION]
+    names = [str(web / f"{name}.js") for name in program]
     project = {"compilerOptions": options, "files": ["d3.d.ts", *names]}
     (tmp_path / "tsconfig.json").write_text(json.dumps(project))
     done = subprocess.run([compiler, "-p", tmp_path], capture_output=True, text=True)

@@ -62,16 +62,28 @@ class Content(TypedDict):
     first: int
 
 
+class Preset(TypedDict):
+    """What the page that trains can begin with: settings by the names in its address, a network."""
+
+    id: str
+    group: str
+    label: str
+    about: str
+    settings: dict[str, str | int | float | list[int]]
+    network: EncodedNetwork | None
+
+
 class PlayContent(TypedDict):
     """What the page that trains begins with; `settings` by the names in its address."""
 
     mode: Literal["play"]
     title: str
     about: str
-    settings: dict[str, str | int | float | list[int]]
+    settings: dict[str, str | int | float | list[int] | list[str]]
     network: EncodedNetwork | None
     data: EncodedData | None
     records: list[KnownNetworks]
+    presets: list[Preset]
 
 
 def checked(model: MLP, data: Data | None) -> Data | None:

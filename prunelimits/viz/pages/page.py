@@ -23,22 +23,23 @@ MOST_BYTES = 2_000_000
 # In this order: a file uses what stands before it.
 # What computes, and knows no document: the pages' own, a worker's, and what Node tests.
 CORE = (
-    *("network", "reach", "core/random", "core/recipe", "core/start", "core/gradient"),
-    *("core/training", "core/selection", "core/quotas", "core/schedules", "core/curvature"),
-    *("core/scores", "core/pruning", "core/during", "core/elimination"),
-    *("core/paths", "core/datasets", "core/table"),
+    *("network", "reach", "core/random", "core/recipe", "core/start", "core/features"),
+    *("core/gradient", "core/training", "core/selection", "core/quotas", "core/schedules"),
+    *("core/curvature", "core/scores", "core/pruning", "core/during", "core/folding"),
+    *("core/absences", "core/elimination", "core/paths", "core/datasets", "core/table"),
 )
 _PARTS = (
-    *("network", "reach", "responses", "data", "palette", "layout", "names", "histogram", "effort"),
-    *("edits", "exports", "diagram", "region", "inspector", "answers", "core/paths", "counts"),
-    *("view", "shell"),
+    *("network", "reach", "core/features", "core/folding", "core/paths", "responses", "data"),
+    *("palette", "layout", "names", "histogram", "effort", "edits", "exports", "diagram"),
+    *("region", "inspector", "answers", "counts", "view", "shell"),
 )
-_PROGRAM = (*_PARTS, "chart", "film", "main")
-SESSION = (*CORE, "play/settings", "play/session")
-_WORKER = (*SESSION, "play/worker")
-_PLAY = (
+PROGRAM = (*_PARTS, "chart", "film", "main")
+SESSION = (*CORE, "play/settings", "play/recording", "play/session")
+WORKER = (*SESSION, "play/worker")
+PLAY = (
     *dict.fromkeys((*SESSION, *_PARTS)),
-    *("play/curves", "play/controls", "play/records", "play/story", "play/main"),
+    *("play/curves", "play/controls", "play/records", "play/presets", "play/take-along"),
+    *("play/files", "play/story", "play/main"),
 )
 _NOTEBOOK_HEIGHT = 760
 
@@ -98,31 +99,52 @@ class Page:
 
 
 def _assemble(content: Content | PlayContent) -> str:
-    trains = content["mode"] == "play"
-    style, library, program = (
-        _read("style.css"),
-        _library(),
-        _program(_PLAY if trains else _PROGRAM),
-    )
+    if content["mode"] == "play":
+        # The worker's program, and the page around a film's content and library.
+        data = _data("worker", "text/plain", _program(WORKER)) + _data(
+            "film-page", "application/json", _inert(_around_content(PROGRAM, "overview.html"))
+        )
+        before, between, after = _around_content(PLAY, "play.html", data, trains=True)
+    else:
+        before, between, after = _around_content(PROGRAM, "overview.html")
+    return before + _inert(content) + between + _library() + after
+
+
+@cache
+def _around_content(
+    names: tuple[str, ...], body: str, data: str = "", *, trains: bool = False
+) -> tuple[str, str, str]:
+    """A page but for its content and its library: what stands before, between and after them."""
+    style, program = _read("style.css"), _program(names)
     policy = (
-        f"default-src 'none'; script-src {_digest(library)} {_digest(program)}; "
+        f"default-src 'none'; script-src {_digest(_library())} {_digest(program)}; "
         f"style-src {_digest(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    worker = f'<script id="worker" type="text/plain">{_program(_WORKER)}</script>\n'
     parts = {
         "POLICY": f"{policy}; worker-src blob:" if trains else policy,
         "STYLE": style,
-        "BODY": _read("play.html" if trains else "overview.html"),
-        "CONTENT": _inert(content),
-        "WORKER": worker if trains else "",
-        "LIBRARY": library,
+        "BODY": _read(body),
+        "DATA": data,
         "PROGRAM": program,
     }
+    places = "|".join([*parts, "CONTENT", "LIBRARY"])
+    pieces = [""]
     # In one pass: what is put in is not searched for places again.
-    return re.sub(rf"\b({'|'.join(parts)})\b", lambda match: parts[match[1]], _read("page.html"))
+    for piece in re.split(rf"\b({places})\b", _read("page.html")):
+        if piece in ("CONTENT", "LIBRARY"):
+            pieces.append("")
+        else:
+            pieces[-1] += parts.get(piece, piece)
+    before, between, after = pieces
+    return before, between, after
 
 
-def _inert(content: Content | PlayContent) -> str:
+def _data(name: str, kind: str, text: str) -> str:
+    """A script that no browser runs, for the page to read."""
+    return f'<script id="{name}" type="{kind}">{text}</script>\n'
+
+
+def _inert(content: object) -> str:
     """JSON that no HTML parser takes for anything else, whatever the labels are."""
     text = json.dumps(content, allow_nan=False)
     for letter in "<>&":

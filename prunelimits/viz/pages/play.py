@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prunelimits.arguments import checked_text
+from prunelimits.datasets.plane_features import PLANE, checked_features
 from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
@@ -11,6 +14,7 @@ from prunelimits.types import Masks
 from prunelimits.viz.pages.content import Data, PlayContent, encode_data, encode_network
 from prunelimits.viz.pages.frames import Network, named_network
 from prunelimits.viz.pages.page import Page
+from prunelimits.viz.pages.presets import presets
 from prunelimits.viz.pages.records import records
 
 _MOST_LAYERS = 5
@@ -24,6 +28,7 @@ def play(
     masks: Masks | None = None,
     data: Data | None = None,
     *,
+    inputs: Sequence[str] = PLANE,
     title: str = "Train, prune, and watch paths die",
     about: str | None = None,
 ) -> Page:
@@ -35,11 +40,13 @@ def play(
     all settings.
 
     Args:
-        model: Where to start from: 2 inputs, one to five hidden layers of at most 16 units. It is
-            not changed. None: a random start of the page's own.
+        model: Where to start from: one to five hidden layers of at most 16 units. It is not
+            changed. None: a random start of the page's own.
         masks: What of the model is kept, by parameter name. None: everything.
         data: Inputs `(samples, 2)` and classes `(samples,)`, from 0, at most 8 of them. None: the
             data sets of the page.
+        inputs: What of a point the network is given: functions of its coordinates, by their names
+            in `prunelimits.datasets.plane_features`.
         title: The heading.
         about: A line below it. None: what to do.
 
@@ -54,6 +61,7 @@ def play(
     """
     checked_text("title", title, absent=False)
     checked_text("about", about)
+    inputs = checked_features("inputs", inputs)
     if about is None:
         about = "Press Play. Then choose a method, prune, and see what is left of the network."
     if masks is not None:
@@ -63,11 +71,13 @@ def play(
         if masks is not None and named.masks is not None:
             raise ValueError("masks stand in model already: give them once")
         model, masks = named.model, named.masks if masks is None else masks
-        _check_widths(model.widths)
+        _check_widths(model.widths, len(inputs))
     elif masks is not None:
         raise ValueError("masks are given without a model")
     points = None if data is None else _checked_data(data, model)
-    settings: dict[str, str | int | float | list[int]] = {}
+    settings: dict[str, str | int | float | list[int] | list[str]] = {}
+    if inputs != PLANE:
+        settings["inputs"] = list(inputs)
     if points is not None:
         settings["data"] = "given"
         settings["batch"] = max(1, min(64, len(points[0]) // 10))
@@ -86,17 +96,18 @@ def play(
         "network": None if model is None else encode_network("", model, masks, None),
         "data": encode_data(points),
         "records": records(),
+        "presets": presets(),
     }
     return Page(content)
 
 
-def _check_widths(widths: tuple[int, ...]) -> None:
+def _check_widths(widths: tuple[int, ...], inputs: int) -> None:
     hidden = widths[1:-1]
-    fits = widths[0] == 2 and 1 <= len(hidden) <= _MOST_LAYERS and max(hidden) <= _MOST_WIDTH
+    fits = widths[0] == inputs and 1 <= len(hidden) <= _MOST_LAYERS and max(hidden) <= _MOST_WIDTH
     if not fits or widths[-1] > _MOST_CLASSES:
         raise ValueError(
-            f"model must have 2 inputs, 1 to {_MOST_LAYERS} hidden layers of at most {_MOST_WIDTH} "
-            f"units and at most {_MOST_CLASSES} outputs, got widths {widths}"
+            f"model must have {inputs} inputs, 1 to {_MOST_LAYERS} hidden layers of at most "
+            f"{_MOST_WIDTH} units and at most {_MOST_CLASSES} outputs, got widths {widths}"
         )
 
 

@@ -25,7 +25,8 @@ class Answers {
     if (!this.content.plane) return null;
     const side = planeSide(network.nonzeros(), units, moving);
     if (!this.planes.has(side)) {
-      this.planes.set(side, new Responses(planePoints(side, this.content.extent)));
+      const points = planePoints(side, this.content.extent);
+      this.planes.set(side, new Responses(featureColumns(points, this.content.features)));
     }
     const responses = this.planes.get(side);
     responses.refresh(network);
@@ -51,7 +52,7 @@ class Answers {
       done();
       return;
     }
-    this.stopCounting ??= countInParts(network, this.content.data, (correct) => {
+    this.stopCounting ??= countInParts(network, this.content, (correct) => {
       this.correct = correct;
       done();
     });
@@ -60,7 +61,8 @@ class Answers {
   #sample(step) {
     if (!this.samples.has(step)) {
       const data = this.content.data.thinned(step);
-      this.samples.set(step, { responses: new Responses(data.inputs), labels: data.labels });
+      const responses = new Responses(featureColumns(data.inputs, this.content.features));
+      this.samples.set(step, { responses, labels: data.labels });
     }
     return this.samples.get(step);
   }

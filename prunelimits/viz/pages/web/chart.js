@@ -19,6 +19,20 @@ class Chart {
     new ResizeObserver(() => this.draw()).observe(root);
   }
 
+  /**
+   * What it shows, in words.
+   *
+   * @returns {string}
+   */
+  title() {
+    throw new Error("every kind of chart has a title");
+  }
+
+  /** Paints it anew, in some width. */
+  paint(/** @type {number} */ width) {
+    throw new Error("every kind of chart paints itself");
+  }
+
   mark(chosen) {
     this.chosen = chosen;
     this.draw();

@@ -186,7 +186,7 @@ class Diagram {
       .join("text")
       .attr("x", ([, { x, side }]) => x - side / 2 - 7)
       .attr("y", ([, { y }]) => y)
-      .text(([unit]) => inputName(unit));
+      .text(([unit]) => inputName(network, unit));
     this.unitsHere
       .selectAll("button.fold")
       .data(placement.folds.filter(({ folded }) => folded))

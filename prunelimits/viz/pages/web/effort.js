@@ -24,7 +24,7 @@ function movingStep(work) {
  * Counts the points that are classified right, a part at a time, so that the page stays awake.
  * Returns a function that stops the counting.
  */
-function countInParts(network, data, done) {
+function countInParts(network, { data, features }, done) {
   const size = Math.max(1000, Math.floor(RESTING_DATA / 4 / Math.max(1, network.nonzeros())));
   let stopped = false;
   let correct = 0;
@@ -35,7 +35,7 @@ function countInParts(network, data, done) {
       return;
     }
     const part = data.part(start, Math.min(start + size, data.size));
-    const responses = new Responses(part.inputs);
+    const responses = new Responses(featureColumns(part.inputs, features));
     responses.refresh(network);
     correct += responses.correct(part.labels);
     setTimeout(() => next(start + size));

@@ -26,8 +26,11 @@ function networkToJson(network) {
     masks[`layers.${layer - 1}.weight`] = table(kept);
     masks[`layers.${layer - 1}.bias`] = row(kept);
   }
-  const { widths } = network;
-  return JSON.stringify({ format: "prunelimits network", version: 1, widths, parameters, masks });
+  const { widths, features } = network;
+  // Which functions of the plane the inputs are; the coordinates themselves need no word.
+  const inputs = isPlane(features) ? undefined : features;
+  const format = "prunelimits network";
+  return JSON.stringify({ format, version: 1, widths, inputs, parameters, masks });
 }
 
 /** The inverse of `networkToJson`; throws an Error that says what is wrong. */
@@ -63,7 +66,13 @@ function networkFromJson(text, label) {
       for (const flag of flags) kept.push(flag === true ? 1 : 0);
     }
   }
-  return new Network(label, widths, Float32Array.from(values), Uint8Array.from(kept));
+  const features = content.inputs === undefined ? null : checkedFeatures(content.inputs);
+  if (features === undefined || (features && features.length !== widths[0])) {
+    const known = Object.keys(FEATURES).join(", ");
+    throw new Error(`inputs must name ${widths[0]} different ones of ${known}`);
+  }
+  const numbers = Float32Array.from(values);
+  return new Network(label, widths, numbers, Uint8Array.from(kept), "relu", features);
 }
 
 /** Hands a text to the reader as a file. */
@@ -201,7 +210,7 @@ function copyRegion(page, region, box) {
   }
 }
 
-function addRectangle(page, { x, y, width, height }, { fill, stroke = "none", id }) {
+function addRectangle(page, { x, y, width, height }, { fill, stroke = "none", id = null }) {
   const rectangle = page
     .append("rect")
     .attr("x", x)

@@ -39,7 +39,8 @@ class Inspector {
     row.select("input[type=checkbox]").property("checked", (index) => network.kept[index] === 1);
     row.select("input[type=number]").each(function (index) {
       // What is being typed stays as it is.
-      if (document.activeElement !== this) this.value = shortest(network.values[index]);
+      const field = /** @type {HTMLInputElement} */ (/** @type {unknown} */ (this));
+      if (document.activeElement !== field) field.value = String(shortest(network.values[index]));
     });
     row.attr("data-state", (index) => reach.parameter(index));
     row.select(".state").text((index) => STATES[reach.parameter(index)]);

@@ -6,7 +6,7 @@ class Page extends Shell {
     document.getElementById("title").textContent = content.title;
     document.getElementById("about").textContent = content.about;
     const data = content.data && Data.decode({ ...content.data, inputs: content.inputs });
-    this.content = { ...content, data, plane: content.inputs === 2 };
+    this.content = { features: null, ...content, data, plane: content.inputs === 2 };
     this.holder = document.getElementById("views");
     this.#addView();
     const openers = {
@@ -25,10 +25,15 @@ class Page extends Shell {
 
   /** Shows network i in a view, by default the last one. */
   show(i, view = this.views.length - 1) {
-    const network = Network.decode(this.content.networks[i]);
+    const network = this.#network(i);
     this.views[view].open(network, this.keep);
     this.showing = this.views.map((_, at) => (at === view ? i : (this.showing?.[at] ?? i)));
     this.chart?.mark(this.showing);
+  }
+
+  #network(i) {
+    const { networks, features } = this.content;
+    return Network.decode({ ...networks[i], features });
   }
 
   #addView() {
@@ -63,7 +68,7 @@ class Page extends Shell {
 
   #film() {
     const { networks } = this.content;
-    const frames = networks.map((network) => Network.decode(network));
+    const frames = networks.map((_, i) => this.#network(i));
     // Every unit that is ever touched has its place from the first frame to the last.
     this.keep = frames[0].widths.map(() => new Set());
     for (const frame of frames) {
@@ -85,19 +90,24 @@ class Page extends Shell {
 
   load(network) {
     const { widths } = network;
-    const { inputs, outputs } = this.content;
+    const { features, outputs, plane } = this.content;
+    const inputs = features?.length ?? this.content.inputs;
     if (widths[0] !== inputs || widths.at(-1) !== outputs) {
       throw new Error(
         `its widths are ${widths.join("-")}, but this page's data need ` +
           `${inputs} inputs and ${outputs} outputs`,
       );
     }
+    const own = (names) => (names ?? PLANE).join(", ");
+    if (plane && own(network.features) !== own(features)) {
+      throw new Error(`its inputs are ${own(network.features)}, this page's ${own(features)}`);
+    }
     this.views.at(-1).open(network);
   }
 }
 
 const page = new Page();
-window.playground = page; // for the console
+Object.assign(window, { playground: page }); // for the console
 try {
   page.open(JSON.parse(document.getElementById("content").textContent));
 } catch (error) {

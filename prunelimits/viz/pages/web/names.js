@@ -13,12 +13,13 @@ const STATES = {
 };
 
 function unitName(network, layer, unit) {
-  if (layer === 0) return `input x${unit + 1}`;
+  if (layer === 0) return `input ${inputName(network, unit)}`;
   if (layer < network.last) return `layer ${layer}, unit ${unit + 1}`;
   return network.widths[layer] === 1 ? "the output" : `output ${unit + 1}`;
 }
 
-function inputName(unit) {
+function inputName(network, unit) {
+  if (network.features) return FEATURES[network.features[unit]].shown;
   return `x${String(unit + 1).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit])}`;
 }
 

@@ -3,6 +3,8 @@
 
 const BIAS = -1; // instead of a source
 
+/** @typedef {"relu"|"tanh"|"linear"} Activation */
+
 /** How a hidden unit answers, and the slope there as a function of the answer.
  * @type {Object<string, {of: (z: number) => number, slope: (answer: number) => number}>} */
 const ACTIVATIONS = {
@@ -17,11 +19,13 @@ class Network {
    * @param {number[]} widths inputs first
    * @param {Float32Array} values of all parameters
    * @param {Uint8Array} kept flags of all parameters
-   * @param {"relu"|"tanh"|"linear"} activation of hidden units
+   * @param {Activation} activation of hidden units
+   * @param {string[]|null} features of the plane that its inputs are; null: what the data have
    */
-  constructor(label, widths, values, kept, activation = "relu") {
+  constructor(label, widths, values, kept, activation = "relu", features = null) {
     this.label = label;
     this.activation = activation;
+    this.features = features;
     this.widths = widths;
     this.values = values;
     this.kept = kept;
@@ -41,16 +45,35 @@ class Network {
     }
   }
 
-  static decode({ label, widths, values, kept }) {
+  /** A network as pages hold it: numbers and flags as letters. */
+  static decode({ label, widths, values, kept, activation = "relu", features = null }) {
     const bits = bytesOf(kept);
     const numbers = new Float32Array(bytesOf(values).buffer);
     const flags = Uint8Array.from(numbers, (_, i) => (bits[i >> 3] >> (i & 7)) & 1);
-    return new Network(label, widths, numbers, flags);
+    const answers = /** @type {Activation} */ (activation);
+    return new Network(label, widths, numbers, flags, answers, features);
   }
 
   copy() {
-    const { label, widths, values, kept, activation } = this;
-    return new Network(label, widths, values.slice(), kept.slice(), activation);
+    const { label, widths, values, kept, activation, features } = this;
+    return new Network(label, widths, values.slice(), kept.slice(), activation, features);
+  }
+
+  /** The inverse of `decode`. */
+  encode() {
+    const { label, widths, values, kept, activation, features } = this;
+    const bits = new Uint8Array(Math.ceil(kept.length / 8));
+    kept.forEach((flag, i) => (bits[i >> 3] |= flag << (i & 7)));
+    const numbers = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return {
+      label,
+      widths,
+      values: base64Of(numbers),
+      kept: base64Of(bits),
+      nonzeros: this.nonzeros(),
+      activation,
+      features,
+    };
   }
 
   weight(layer, unit, source) {
@@ -141,6 +164,12 @@ function parametersBefore(widths, layer) {
   return count;
 }
 
-function bytesOf(base64) {
+function base64Of(/** @type {Uint8Array} */ bytes) {
+  let letters = "";
+  for (const byte of bytes) letters += String.fromCharCode(byte);
+  return btoa(letters);
+}
+
+function bytesOf(/** @type {string} */ base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }

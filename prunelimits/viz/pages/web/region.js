@@ -16,7 +16,10 @@ class Region {
     this.scale = root.querySelector(".scale");
     this.names = root.querySelector(".classes");
     this.points = content.data?.sample(MOST_POINTS) ?? null;
-    this.answers = this.points && content.plane ? new Responses(this.points.inputs) : null;
+    this.answers =
+      this.points && content.plane
+        ? new Responses(featureColumns(this.points.inputs, content.features))
+        : null;
   }
 
   /** Gives the picture another size, and draws the points, which do not change. */

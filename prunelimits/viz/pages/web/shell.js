@@ -59,12 +59,12 @@ class Shell {
   }
 
   /** Shows a network that the reader opened; throws an Error if it does not fit. */
-  load() {
+  load(/** @type {Network} */ network) {
     throw new Error("this page opens no networks");
   }
 
   /** Parameters of a view have been changed by hand. */
-  changed() {}
+  changed(/** @type {number[]} */ indices) {}
 
   /** A note beside the pointer; null takes it away. */
   tip(event, text = "") {

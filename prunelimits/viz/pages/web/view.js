@@ -9,8 +9,8 @@ class View {
     this.page = page;
     this.content = content;
     this.id = id;
-    const template = document.getElementById("view-template");
-    this.root = template.content.firstElementChild.cloneNode(true);
+    const template = /** @type {HTMLTemplateElement} */ (document.getElementById("view-template"));
+    this.root = /** @type {HTMLElement} */ (template.content.firstElementChild.cloneNode(true));
     this.root.id = id;
     this.stage = this.root.querySelector(".stage");
     this.diagram = new Diagram(this.root.querySelector(".diagram"), this);
@@ -31,16 +31,20 @@ class View {
       redo: () => this.#edited(this.edits.redo(), "Done again"),
       reset: () => this.change(this.edits.backToOpened(), "As it was opened"),
       disconnected: () => this.#removeDisconnected(),
+      fold: () => this.#foldConstants(),
       weakest: () => this.#removeWeakest(),
       everything: () => this.#toggleEverything(),
       json: () => this.#downloadJson(),
       svg: () => download(viewToSvg(this), fileName(this.network.label, "svg"), "image/svg+xml"),
     };
-    for (const button of this.root.querySelectorAll("[data-action]")) {
+    const buttons = /** @type {NodeListOf<HTMLElement>} */ (
+      this.root.querySelectorAll("[data-action]")
+    );
+    for (const button of buttons) {
       button.addEventListener("click", actions[button.dataset.action]);
     }
     this.root.addEventListener("keydown", (event) => {
-      if (event.target.matches("input")) return;
+      if (event.target instanceof HTMLInputElement) return;
       const key = event.key.toLowerCase();
       if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y")) {
         event.preventDefault();
@@ -54,6 +58,15 @@ class View {
     }).observe(this.stage);
   }
 
+  /**
+   * A part of what is shown.
+   *
+   * @returns {HTMLElement}
+   */
+  part(/** @type {string} */ selector) {
+    return this.root.querySelector(selector);
+  }
+
   /** Shows a network; `keep`: hidden units to draw even where nothing touches them, by layer. */
   open(network, keep = null) {
     this.network = network;
@@ -65,7 +78,7 @@ class View {
     this.region.answers?.forget();
     this.reach = new Reach(network);
     this.counts.begin();
-    const label = this.root.querySelector(".label");
+    const label = this.part(".label");
     label.textContent = network.label;
     label.hidden = network.label === this.content.title;
     this.inspector.show(null);
@@ -119,7 +132,7 @@ class View {
       return this.everything || network.alive(index) || this.edits.wasAlive(index);
     });
     const { hidden } = this.diagram;
-    this.root.querySelector(".note").textContent = hidden
+    this.part(".note").textContent = hidden
       ? `The ${number(MOST_EDGES)} largest weights are drawn, ${number(hidden)} are not.`
       : "";
     this.painted = false;
@@ -223,12 +236,21 @@ class View {
   }
 
   #removeDisconnected() {
-    const { values } = this.network;
-    const changes = this.reach
-      .parameters("cut")
-      .map((index) => ({ index, value: values[index], kept: 0 }));
+    const changes = withoutDisconnected(this.network);
     if (changes.length === 0) this.page.say("Nothing is disconnected.");
     this.change(changes, `Removed ${number(changes.length)}`);
+  }
+
+  #foldConstants() {
+    if (this.reach.parameters("constant").length === 0) {
+      this.page.say("Nothing is constant.");
+      return;
+    }
+    try {
+      this.change(foldedConstants(this.network), "Constants are in the biases");
+    } catch (error) {
+      this.page.say(`Not folded: ${error.message}.`);
+    }
   }
 
   #removeWeakest() {
@@ -318,6 +340,7 @@ class View {
       undo: this.edits.past.length === 0,
       redo: this.edits.future.length === 0,
       disconnected: this.reach.parameters("cut").length === 0,
+      fold: this.reach.parameters("constant").length === 0,
     };
     for (const [action, off] of Object.entries(useless)) {
       // Not `disabled`, which would take the focus away from whoever presses it.

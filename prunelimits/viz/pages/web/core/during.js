@@ -25,6 +25,18 @@ class Rounds {
   due() {
     return this.round < this.rounds && this.when[this.round] <= this.training.step;
   }
+
+  get epoch() {
+    return this.training.epoch;
+  }
+
+  get lastEpoch() {
+    return this.training.lastEpoch;
+  }
+
+  get stepsPerEpoch() {
+    return this.training.stepsPerEpoch;
+  }
 }
 
 /** GMP: the smallest weights go, by Zhu and Gupta's cubic schedule. */
@@ -72,6 +84,14 @@ class Rewind extends Rounds {
   get done() {
     return this.round >= this.rounds && this.training.done;
   }
+
+  get epoch() {
+    return this.round * this.training.lastEpoch + this.training.epoch;
+  }
+
+  get lastEpoch() {
+    return (this.rounds + 1) * this.training.lastEpoch;
+  }
 }
 
 /** RigL and SET: sparse from the start by Erdős-Rényi quotas; rounds move a share of each layer. */
@@ -87,6 +107,7 @@ class DropGrow extends Rounds {
     this.random = random;
     this.decays = decays;
     this.byGradient = byGradient;
+    training.passes.everything = byGradient;
     const { network } = this;
     this.quotas = erdosRenyiQuotas(network.widths, keep);
     this.layers = network.widths.slice(1).map((_, i) => {

@@ -1,77 +1,242 @@
-// Elimination step by step: the weight that is missed least goes, the rest train on.
+// Elimination: several networks lose units, then weight after weight, and train on after every loss;
+// of every size the best go on. A small relative of `prunelimits.elimination`.
 
-const PROBE = 256; // samples on which a weight's absence is tried
+const ELIMINATION = {
+  networks: 8, // that are trained at first, from different starts
+  beam: 8, // that go on of every size
+  perOrigin: 2, // of them, of the same start
+  tries: 3, // losses that are tried of each: those that the loss feels least
+  unitShare: 0.3, // of the hidden units, that go in a step
+  unitsUntil: 3, // units go while there are so many times the weights to keep
+  goal: 0.95, // accuracy that networks should not lose with their units, if they ever had it
+  slack: 0.02, // how far below it they may fall
+  probe: 256, // samples on which a loss is tried
+  steps: 400, // of the training after a loss, in batches of `batchSize`
+  batchSize: 32,
+  lr: 0.01,
+  lastTraining: 10, // times as long
+};
+
+/** @typedef {{network: Network, origin: number, accuracy: number}} Candidate */
+
+class Elimination {
+  /**
+   * @param {Training} training of the network that is shown; it begins and takes what was found
+   * @param {number} keep how many weights survive
+   * @param {Random} random
+   */
+  constructor(training, keep, random) {
+    this.training = training;
+    this.shown = training.network;
+    this.keep = keep;
+    this.random = random;
+    this.later = 0; // epochs after the first training
+    this.done = false;
+    this.changes = 0; // how often the network was changed by hand
+    const { samples, recipe } = training;
+    this.probe = firstSamples(samples, ELIMINATION.probe);
+    const batchSize = Math.min(ELIMINATION.batchSize, samples.size);
+    const epochs = Math.ceil(ELIMINATION.steps / Math.floor(samples.size / batchSize));
+    /** @type {Recipe} */
+    this.recovery = { ...recipe, l1: 0, schedule: "cosine", lr: ELIMINATION.lr, batchSize, epochs };
+    /** @type {Map<number, Candidate[]>} */
+    this.waiting = new Map(); // by how many weights they have
+    this.work = this.#work();
+  }
+
+  get epoch() {
+    return this.training.epoch + this.later;
+  }
+
+  /** How long it takes is not known beforehand. */
+  get lastEpoch() {
+    return null;
+  }
+
+  /** Calls of `take` in an epoch, about. */
+  get stepsPerEpoch() {
+    return this.training.stepsPerEpoch;
+  }
+
+  /** A small part of the work. */
+  take() {
+    this.done = this.work.next().done === true;
+  }
+
+  /** The network that is shown was changed by hand: from now on there is no other. */
+  edited() {
+    this.changes++;
+    const network = this.shown.copy();
+    const { accuracy } = measure(network, this.training.samples);
+    this.waiting = new Map([[keptWeights(network), [{ network, origin: 0, accuracy }]]]);
+  }
+
+  *#work() {
+    const networks = yield* this.#trained();
+    yield* this.#withFewerUnits(networks);
+    yield* this.#withFewerWeights();
+    yield* this.#finish();
+  }
+
+  /** Trains the network that is shown and, unless that is changed by hand, others beside it. */
+  *#trained() {
+    const { training, shown, random } = this;
+    const others = Array.from({ length: ELIMINATION.networks - 1 }, () => {
+      const network = freshNetwork(shown.widths, random);
+      network.activation = shown.activation;
+      return new Training(network, training.samples, training.recipe, training.order);
+    });
+    while (!training.done) {
+      training.take();
+      for (const other of this.changes ? [] : others) other.take();
+      yield;
+    }
+    const trained = [training, ...(this.changes ? [] : others)];
+    return trained.map(({ network }, origin) => this.#measured(network.copy(), origin));
+  }
+
+  #measured(network, origin) {
+    return { network, origin, accuracy: measure(network, this.training.samples).accuracy };
+  }
+
+  /** Removes units in steps; a network that suffers waits as it was before. */
+  *#withFewerUnits(/** @type {Candidate[]} */ networks) {
+    const best = Math.max(...networks.map(({ accuracy }) => accuracy));
+    const floor = Math.min(ELIMINATION.goal, best) - ELIMINATION.slack;
+    const before = this.changes;
+    while (networks.length > 0) {
+      const smaller = [];
+      for (const candidate of networks) {
+        const weights = keptWeights(candidate.network);
+        if (weights <= ELIMINATION.unitsUntil * this.keep) {
+          this.#offer(candidate);
+          continue;
+        }
+        const less = withFewerUnits(candidate.network, this.probe, ELIMINATION.unitShare);
+        yield;
+        const found = yield* this.#recovered(less, candidate.origin);
+        const suffers = found.accuracy < floor || keptWeights(found.network) < this.keep;
+        if (suffers || keptWeights(found.network) === weights) this.#offer(candidate);
+        else smaller.push(found);
+      }
+      networks = smaller;
+      if (this.changes > before) return;
+      // What is shown only loses weights: it is the largest with which the next stage would begin.
+      const all = [...networks, ...[...this.waiting.values()].flat()];
+      const size = Math.max(...all.map(({ network }) => keptWeights(network)));
+      this.#show(all.filter(({ network }) => keptWeights(network) === size));
+    }
+  }
+
+  /** Removes weight after weight, from the largest networks to the smallest. */
+  *#withFewerWeights() {
+    for (;;) {
+      const size = Math.max(...this.waiting.keys());
+      const parents = this.waiting.get(size);
+      if (size <= this.keep) return;
+      const before = this.changes;
+      const offered = [...this.waiting.keys()].length;
+      for (const { network, origin } of parents) {
+        for (const less of withoutOne(network, this.probe, ELIMINATION.tries)) {
+          if (keptWeights(less) < this.keep || this.#known(less, origin)) continue;
+          const found = yield* this.#recovered(less, origin);
+          if (this.changes === before) this.#offer(found);
+        }
+      }
+      if (this.changes > before) continue;
+      // Where every loss takes too many weights along, they go one at a time in `#finish`.
+      if (this.waiting.size === 1 && offered === 1) return;
+      this.waiting.delete(size);
+      this.#show(this.waiting.get(Math.max(...this.waiting.keys())));
+    }
+  }
+
+  /** Shows the best, exactly as large as it shall be, after a last long training. */
+  *#finish() {
+    const [{ network, origin }] = this.waiting.get(Math.min(...this.waiting.keys()));
+    while (keptWeights(network) > this.keep) {
+      const masks = network.kept.slice();
+      masks[leastMissed(network, new Absences(network, this.probe))] = 0;
+      setMasks(network, masks);
+    }
+    const before = this.#measured(network.copy(), origin);
+    const changes = this.changes;
+    const after = yield* this.#recovered(network, origin, ELIMINATION.lastTraining);
+    if (this.changes === changes) this.#show([after.accuracy >= before.accuracy ? after : before]);
+  }
+
+  /** Trains a network on. */
+  *#recovered(network, origin, times = 1) {
+    const { samples, order } = this.training;
+    const recipe = { ...this.recovery, epochs: this.recovery.epochs * times };
+    const training = new Training(network, samples, recipe, (epoch) => order(this.epoch + epoch));
+    while (!training.done) {
+      training.take();
+      if (training.step % ELIMINATION.steps === 0) yield;
+    }
+    return this.#measured(network, origin);
+  }
+
+  #offer(/** @type {Candidate} */ candidate) {
+    const size = keptWeights(candidate.network);
+    const rivals = [...(this.waiting.get(size) ?? []), candidate];
+    rivals.sort((a, b) => b.accuracy - a.accuracy);
+    const best = [];
+    for (const rival of rivals) {
+      const related = best.filter(({ origin }) => origin === rival.origin).length;
+      if (related < ELIMINATION.perOrigin) best.push(rival);
+    }
+    this.waiting.set(size, best.slice(0, ELIMINATION.beam));
+  }
+
+  #known(network, origin) {
+    const same = ({ network: other, origin: from }) => {
+      return from === origin && other.kept.every((flag, i) => flag === network.kept[i]);
+    };
+    return (this.waiting.get(keptWeights(network)) ?? []).some(same);
+  }
+
+  #show(/** @type {Candidate[]} */ candidates) {
+    if (candidates.length === 0) return;
+    const best = candidates.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
+    this.shown.values.set(best.network.values);
+    this.shown.kept.set(best.network.kept);
+    this.later += this.recovery.epochs;
+  }
+}
 
 /**
- * Tries what the loss would be without a weight. The answers of the whole network are computed
- * once; an absence changes one unit, what that adds to the next layer, and the layers after it.
+ * The first samples; they are in a random order.
+ *
+ * @returns {Samples}
  */
-class Absences {
-  constructor(/** @type {Network} */ network, /** @type {Samples} */ samples) {
-    const { size } = samples;
-    this.network = network;
-    this.samples = samples;
-    this.order = Uint32Array.from({ length: size }, (_, i) => i);
-    this.whole = new Passes(network.widths, size, Float64Array);
-    this.tried = new Passes(network.widths, size, Float64Array);
-    this.sums = network.widths.map((width) => new Float64Array(width * size)); // before activation
-    this.change = new Float64Array(size);
-  }
+function firstSamples(/** @type {Samples} */ { x, y, inputs, size }, /** @type {number} */ most) {
+  const count = Math.min(most, size);
+  return { x: x.subarray(0, count * inputs), y: y.subarray(0, count), inputs, size: count };
+}
 
-  /** Computes the whole network, as it is now. */
-  prepare() {
-    const { network, samples, whole, sums } = this;
-    whole.load(samples, this.order, 0, samples.size);
-    whole.forward(network, samples.size);
-    for (let layer = 1; layer <= network.last; layer++) {
-      whole.sums(network, layer, samples.size, sums[layer]);
-    }
+/** Removes what is on no path, its constants moved on; biases by the paper's rule. */
+function settle(/** @type {Network} */ network) {
+  for (const { index, value, kept } of foldedConstants(network)) {
+    network.values[index] = value;
+    network.kept[index] = kept;
   }
+  setMasks(network, network.kept.slice());
+}
 
-  /** The loss without a weight that is kept. */
-  loss(/** @type {number} */ index) {
-    const { network, samples, whole, tried, sums, change } = this;
-    const { size } = samples;
-    const { layer, unit, source } = network.place(index);
-    const weight = network.values[index];
-    const before = whole.answers[layer - 1];
-    for (let i = 0; i < size; i++) change[i] = -weight * before[source * size + i];
-    if (layer < network.last) {
-      this.#respond(layer, unit);
-      this.#pass(layer + 1, unit);
-    } else {
-      tried.answers[layer].set(sums[layer]);
-      for (let i = 0; i < size; i++) tried.answers[layer][unit * size + i] += change[i];
-    }
-    for (let next = layer + 2; next <= network.last; next++) tried.layer(network, next, size);
-    return tried.outputErrors(samples, this.order, 0, size);
-  }
-
-  /** Turns the change of a unit's sum into that of its answer. */
-  #respond(layer, unit) {
-    const { change, sums, whole } = this;
-    const { of } = ACTIVATIONS[this.network.activation];
-    for (let i = 0, at = unit * change.length; i < change.length; i++, at++) {
-      change[i] = of(sums[layer][at] + change[i]) - whole.answers[layer][at];
-    }
-  }
-
-  /** The answers of a layer when one of its sources changes. */
-  #pass(layer, source) {
-    const { network, change, sums, tried } = this;
-    const { of } = ACTIVATIONS[network.activation];
-    const size = change.length;
-    const answers = tried.answers[layer];
-    answers.set(sums[layer]);
-    for (let unit = 0; unit < network.widths[layer]; unit++) {
-      const weight = network.effect(network.weight(layer, unit, source));
-      for (let i = 0, at = unit * size; weight !== 0 && i < size; i++, at++) {
-        answers[at] += weight * change[i];
-      }
-    }
-    if (layer === network.last) return;
-    for (let at = 0; at < answers.length; at++) answers[at] = of(answers[at]);
-  }
+/** Copies that lack one weight, and what that disconnects: those whose loss is least. */
+function withoutOne(/** @type {Network} */ network, /** @type {Samples} */ probe, tries) {
+  const absences = new Absences(network, probe);
+  absences.prepare();
+  const kept = [...weightIndices(network)].filter((index) => network.kept[index]);
+  const losses = new Map(kept.map((index) => [index, absences.loss(index)]));
+  kept.sort((a, b) => losses.get(a) - losses.get(b) || a - b);
+  return kept.slice(0, tries).map((index) => {
+    const less = network.copy();
+    less.kept[index] = 0;
+    settle(less);
+    return less;
+  });
 }
 
 /** The kept weight without which the loss is least, the first of equals; null if none is kept. */
@@ -87,42 +252,70 @@ function leastMissed(/** @type {Network} */ network, /** @type {Absences} */ abs
   return least;
 }
 
-/** Weights go one by one, evenly between 3/10 and 9/10 of the training. */
-class Elimination extends Rounds {
-  constructor(/** @type {Training} */ training, /** @type {number} */ keep) {
-    super(training, keep, keptWeights(training.network) - keep, [6, 10]);
-    const first = Math.floor((3 * training.steps) / 10);
-    this.when = this.when.map((step) => step + first);
-    const { x, y, inputs, size } = training.samples;
-    const probe = Math.min(PROBE, size); // the samples are in a random order
-    this.absences = new Absences(this.network, {
-      x: x.subarray(0, probe * inputs),
-      y: y.subarray(0, probe),
-      inputs,
-      size: probe,
-    });
-  }
-
-  take() {
-    if (!this.due()) {
-      this.training.take();
-      return;
+/**
+ * A copy without a share of its hidden units: one after the other the one without which, with its
+ * mean answer in the next biases instead, the loss is least. Every layer keeps one.
+ */
+function withFewerUnits(/** @type {Network} */ network, /** @type {Samples} */ probe, share) {
+  let less = network.copy();
+  const passes = new Passes(network.widths, probe.size);
+  const order = Uint32Array.from({ length: probe.size }, (_, i) => i);
+  const used = usedUnits(less);
+  for (let left = Math.ceil(share * used.flat().length); left > 0; left--) {
+    passes.load(probe, order, 0, probe.size);
+    passes.forward(less, probe.size);
+    const means = passes.answers.map((answers, layer) => meansOf(answers, less.widths[layer]));
+    let best = null;
+    let lowest = Infinity;
+    for (let layer = 1; layer < less.last; layer++) {
+      for (const unit of used[layer].length > 1 ? used[layer] : []) {
+        const without = withoutUnit(less, layer, unit, means[layer][unit]);
+        passes.forward(without, probe.size);
+        const loss = passes.outputErrors(probe, order, 0, probe.size);
+        if (loss < lowest) [best, lowest] = [{ without, layer, unit }, loss];
+      }
     }
-    this.round++;
-    const index = leastMissed(this.network, this.absences);
-    const masks = this.network.kept.slice();
-    masks[index] = 0;
-    setMasks(this.network, masks);
+    if (best === null) break;
+    less = best.without;
+    used[best.layer] = used[best.layer].filter((unit) => unit !== best.unit);
   }
-
-  /** Weights that are removed by hand need not be removed again. */
-  due() {
-    return super.due() && keptWeights(this.network) > this.keep;
-  }
-
-  get done() {
-    return this.training.done && !this.due();
-  }
+  settle(less);
+  return less;
 }
 
-DURING.Elimination = (training, keep) => new Elimination(training, keep);
+/**
+ * Hidden units with a way on, by layer.
+ *
+ * @returns {number[][]}
+ */
+function usedUnits(/** @type {Network} */ network) {
+  const { reaches } = new Reach(network);
+  return reaches.map((flags, layer) => {
+    const inner = layer > 0 && layer < network.last;
+    return inner ? [...flags.keys()].filter((unit) => flags[unit]) : [];
+  });
+}
+
+/** Mean answers of units, which lie one after the other. */
+function meansOf(/** @type {ArrayLike<number>} */ answers, /** @type {number} */ units) {
+  const size = answers.length / units;
+  return Array.from({ length: units }, (_, unit) => {
+    let sum = 0;
+    for (let i = unit * size; i < (unit + 1) * size; i++) sum += answers[i];
+    return sum / size;
+  });
+}
+
+/** A copy in which a hidden unit answers its mean, which stands in the next biases. */
+function withoutUnit(/** @type {Network} */ network, layer, unit, /** @type {number} */ mean) {
+  const without = network.copy();
+  for (let next = 0; next < network.widths[layer + 1]; next++) {
+    const index = network.weight(layer + 1, next, unit);
+    const bias = network.bias(layer + 1, next);
+    without.values[bias] += network.effect(index) * mean;
+    without.kept[index] = 0;
+  }
+  return without;
+}
+
+DURING.Elimination = (training, keep, random) => new Elimination(training, keep, random);

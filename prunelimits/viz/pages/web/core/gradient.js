@@ -1,8 +1,5 @@
 // Forward and backward passes of a network over a batch.
 
-/** @typedef {{x: Float32Array, y: Uint16Array, inputs: number, size: number}} Samples
- *   `x` sample by sample; `y` the classes from 0. */
-
 /**
  * Memory for the passes of networks of some widths over batches of at most `most` samples.
  * Activations lie unit by unit, a number a sample, so that every inner loop runs along samples.
@@ -18,6 +15,7 @@ class Passes {
     this.most = most;
     this.answers = widths.map((width) => new Numbers(width * most));
     this.errors = widths.map((width) => new Numbers(width * most));
+    this.everything = true; // whether gradients of pruned weights are wanted too
   }
 
   /** Takes the inputs of the samples at `order[first]` to `order[first + size - 1]`. */
@@ -66,8 +64,9 @@ class Passes {
   }
 
   /**
-   * The mean loss over a batch and its gradient by ALL parameters, pruned ones too, which growing
-   * methods rank: binary cross-entropy for one output, cross-entropy of a softmax for more.
+   * The mean loss over a batch and its gradient by all parameters: binary cross-entropy for one
+   * output, cross-entropy of a softmax for more. Growing methods rank pruned weights by theirs;
+   * where these are not wanted, `result` is left as it is there.
    *
    * @param {Network} network
    * @param {Samples} samples
@@ -80,7 +79,7 @@ class Passes {
     this.load(samples, order, first, size);
     this.forward(network, size);
     const loss = this.outputErrors(samples, order, first, size, cool);
-    const { most, answers, errors } = this;
+    const { most, answers, errors, everything } = this;
     const { slope } = ACTIVATIONS[network.activation];
     for (let layer = network.last; layer >= 1; layer--) {
       const before = answers[layer - 1];
@@ -95,6 +94,7 @@ class Passes {
         for (let i = at; i < at + size; i++) sum += error[i];
         result[network.bias(layer, unit)] = sum;
         for (let source = 0; source < sources; source++) {
+          if (!everything && !network.kept[row + source]) continue;
           const from = source * most;
           let product = 0;
           for (let i = 0; i < size; i++) product += error[at + i] * before[from + i];

@@ -45,7 +45,7 @@ function readTable(/** @type {string} */ text) {
     if (!(deviation > 0)) throw new Error(`column ${column + 1} has one value throughout`);
   });
   const points = rows.map(({ x, label }) => ({
-    x: x.map((value, axis) => (value - moments[axis].mean) / moments[axis].deviation),
+    x: standardised(x, moments),
     label: labels.indexOf(label),
   }));
   return { points, labels };

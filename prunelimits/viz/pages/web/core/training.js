@@ -21,12 +21,18 @@ class Training {
     this.velocity = new Float32Array(network.values.length);
     this.gradient = new Float32Array(network.values.length);
     this.passes = new Passes(network.widths, batchSize);
+    this.passes.everything = false;
     this.loss = NaN;
     this.current = null;
   }
 
   get epoch() {
     return Math.floor(this.step / this.stepsPerEpoch);
+  }
+
+  /** How many epochs there will be. */
+  get lastEpoch() {
+    return this.recipe.epochs;
   }
 
   get steps() {

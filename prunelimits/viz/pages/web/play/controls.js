@@ -9,8 +9,10 @@ class Controls {
   constructor(page, settings) {
     this.page = page;
     this.settings = settings;
-    this.form = document.getElementById("controls");
-    this.budget = document.getElementById("budget");
+    this.form = /** @type {HTMLFormElement} */ (document.getElementById("controls"));
+    this.budget = /** @type {HTMLInputElement} */ (document.getElementById("budget"));
+    this.fields = /** @type {HTMLInputElement[]} */ ([...this.form.querySelectorAll("[name]")]);
+    this.#offerFeatures();
     for (const [id, names] of [
       ["at-once", Object.keys(AT_ONCE)],
       ["during", Object.keys(DURING)],
@@ -18,9 +20,9 @@ class Controls {
       d3.select(`#${id}`).selectAll("option").data(names).join("option").text((name) => name);
     }
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    this.form.addEventListener("change", ({ target }) => {
-      if (target.name) this.#read(target);
-    });
+    for (const field of this.fields) {
+      field.addEventListener("change", () => this.#read(field));
+    }
     this.budget.addEventListener("input", () => this.#change("keep", Number(this.budget.value)));
     const listen = (id, action) => document.getElementById(id).addEventListener("click", action);
     listen("prune", () => page.prune());
@@ -31,7 +33,19 @@ class Controls {
 
   /** The most weights that can be kept. */
   get most() {
-    return weightCount(this.settings.hidden, this.page.outputs);
+    return weightCount(this.settings, this.page.outputs);
+  }
+
+  #offerFeatures() {
+    const features = d3.select("#inputs").selectAll("label").data(Object.entries(FEATURES));
+    const label = features.join("label");
+    this.features = label.append("input").attr("type", "checkbox").on("change", () => {
+      const chosen = this.features.filter(":checked").data();
+      // A network without inputs has nothing to learn from.
+      if (chosen.length > 0) this.#change("inputs", chosen.map(([name]) => name));
+      else this.show();
+    });
+    label.append("span").text(([, { shown }]) => shown);
   }
 
   #read(field) {
@@ -61,14 +75,14 @@ class Controls {
 
   /** Shows the settings as they are. */
   show() {
-    const { settings, form, budget } = this;
+    const { settings, budget } = this;
     settings.keep = Math.min(settings.keep, this.most);
-    for (const field of form.querySelectorAll("[name]")) {
-      field.value = settingText(settings[field.name]);
+    for (const field of this.fields) field.value = settingText(settings[field.name]);
+    this.features.property("checked", ([name]) => settings.inputs.includes(name));
+    for (const field of this.fields) {
+      if (field.name === "samples") field.disabled = settings.data === "given";
     }
-    const given = settings.data === "given";
-    form.elements.samples.disabled = given;
-    budget.max = this.most;
+    budget.max = String(this.most);
     budget.value = settings.keep;
     const share = 1 - settings.keep / this.most;
     document.getElementById("sparsity").textContent =
@@ -128,6 +142,8 @@ const EXPLANATIONS = {
   GMP: "Removes the smallest weights little by little while the network trains.",
   LTH: "Trains, removes the smallest weights, goes back to the first values, and again: 5 trainings.",
   RigL: "Starts sparse; drops the smallest weights and grows those with the largest gradients.",
-  Elimination: "Learns, then removes one by one the weight that the loss misses least, and trains on.",
+  Elimination:
+    "Trains several networks, removes units and then weight by weight what the loss misses least, " +
+    "and trains on; of every size the best go on. Takes a minute.",
   SET: "Starts sparse; drops the smallest weights and grows others at random.",
 };

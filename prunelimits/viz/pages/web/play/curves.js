@@ -1,5 +1,6 @@
 // Loss, accuracy and weights over the epochs, as small lines.
 
+const MOST_KEPT = 4000; // points of a curve
 const CURVE = { width: 230, height: 84, left: 40, right: 6, top: 6, bottom: 16 };
 
 class Curve {
@@ -10,7 +11,9 @@ class Curve {
    * @param {[number, number]|null} range null: as the values need it
    */
   constructor(id, read, format, range) {
-    Object.assign(this, { read, format, range });
+    this.read = read;
+    this.format = format;
+    this.range = range;
     const { width, height } = CURVE;
     this.svg = d3.select(`#${id}`).attr("viewBox", `0 0 ${width} ${height}`);
   }
@@ -85,6 +88,8 @@ class Curves {
   add(points) {
     if (points.length === 0) return;
     this.points.push(...points);
+    // However long it trains, the page stays as large as it is.
+    if (this.points.length > MOST_KEPT) this.points = thinned(this.points, MOST_KEPT / 2);
     for (const curve of this.all) curve.draw(this.points);
   }
 }

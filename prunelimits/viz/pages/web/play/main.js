@@ -1,18 +1,18 @@
 // The playground that lives: a form, a training in a worker, and the network as it is by now.
 
-const MOST_BYTES = 5_000_000;
-
 class PlayPage extends Shell {
   open(content) {
     document.title = content.title;
     document.getElementById("title").textContent = content.title;
     document.getElementById("about").textContent = content.about;
     this.points = content.data && pointsOf(content.data);
-    this.given = content.network && Network.decode(content.network);
-    const start = { ...defaultSettings(), ...content.settings };
-    if (this.points) document.querySelector("option[value=given]").hidden = false;
+    this.start = { ...defaultSettings(), ...content.settings };
+    this.brought =
+      content.network && Network.decode({ ...content.network, features: this.start.inputs });
+    if (this.points) this.#offerGiven();
     this.curves = new Curves();
     this.records = new Records(content.records);
+    this.presets = new Presets(this, content.presets);
     this.worker = new Worker(
       URL.createObjectURL(
         new Blob([document.getElementById("worker").textContent], { type: "text/javascript" }),
@@ -20,7 +20,7 @@ class PlayPage extends Shell {
     );
     this.worker.onmessage = ({ data }) => this.#hear(data);
     const invited = !location.hash && !content.network && !content.data;
-    this.settings = this.#fromAddress(start);
+    this.settings = this.#fromAddress();
     this.controls = new Controls(this, this.settings);
     this.#listen();
     this.begin();
@@ -29,22 +29,34 @@ class PlayPage extends Shell {
     if (invited) this.story.open();
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) === settingsToFragment(this.settings)) return;
-      Object.assign(this.settings, this.#fromAddress(start));
+      Object.assign(this.settings, this.#fromAddress());
       this.controls.show();
       this.begin();
     });
   }
 
-  #fromAddress(start) {
+  /** The settings in the address; the network that it names or holds is the one to begin with. */
+  #fromAddress() {
+    this.given = this.brought;
     try {
-      const settings = settingsFromFragment(location.hash, start);
-      if (settings.data === "given" && !this.points) throw new Error("this page came without data");
+      const { settings, given } = readAddress(location.hash.slice(1), this);
+      this.given = given ?? this.brought;
       this.say("");
       return settings;
     } catch (error) {
       this.say(`The address behind # is not used: ${error.message}.`);
-      return { ...start };
+      return { ...this.start };
     }
+  }
+
+  /** How many units each layer has, the inputs first. */
+  widths(settings = this.settings) {
+    return [settings.inputs.length, ...settings.hidden, this.outputsOf(settings.data)];
+  }
+
+  #offerGiven() {
+    const option = /** @type {HTMLElement} */ (document.querySelector("option[value=given]"));
+    option.hidden = false;
   }
 
   #listen() {
@@ -55,34 +67,35 @@ class PlayPage extends Shell {
     listen("epoch", "click", () => this.#tell({ kind: "step", epochs: 1 }));
     listen("restart", "click", () => this.begin());
     listen("table", "change", ({ target }) => {
-      this.#readTable(target.files[0]);
+      this.#readOwn(target.files[0]);
       target.value = "";
     });
     const page = document.documentElement;
     page.addEventListener("dragover", (event) => event.preventDefault());
     page.addEventListener("drop", (event) => {
       event.preventDefault();
-      this.#readTable(event.dataTransfer.files[0]);
+      this.#readOwn(event.dataTransfer.files[0]);
     });
     listen("speed", "change", ({ target }) => {
       this.#tell({ kind: "speed", rate: Number(target.value) });
     });
+    listen("share", "click", () => shareLink(this));
+    listen("save-film", "click", () => this.#tell({ kind: "film" }));
   }
 
   /** The reader's own data, or a network, from a file. */
-  async #readTable(file) {
+  async #readOwn(file) {
     if (!file) return;
     try {
-      if (file.size > MOST_BYTES) throw new Error(`it has more than ${number(MOST_BYTES)} bytes`);
-      const text = await file.text();
-      if (/^\s*\{/.test(text)) {
-        this.load(networkFromJson(text, file.name));
+      const own = await readOwn(file);
+      if ("network" in own) {
+        this.load(own.network);
         this.say("");
         return;
       }
-      const { points, labels } = readTable(text);
+      const { points, labels } = own;
       this.points = points;
-      document.querySelector("option[value=given]").hidden = false;
+      this.#offerGiven();
       this.settings.data = "given";
       this.settings.batch = Math.min(this.settings.batch, Math.max(1, Math.floor(points.length / 10)));
       this.controls.show();
@@ -102,7 +115,11 @@ class PlayPage extends Shell {
 
   /** How many outputs the data need. */
   get outputs() {
-    if (this.settings.data !== "given") return 1;
+    return this.outputsOf(this.settings.data);
+  }
+
+  outputsOf(data) {
+    if (data !== "given") return 1;
     const classes = d3.max(this.points, ({ label }) => label) + 1;
     return classes > 2 ? classes : 1;
   }
@@ -114,22 +131,38 @@ class PlayPage extends Shell {
     if (settings.batch > train.size) {
       this.say(`The batch size is ${settings.batch}, but ${train.size} samples are to train on.`);
     }
-    const widths = [2, ...settings.hidden, this.outputs];
-    const given = this.given?.widths.join() === widths.join() ? this.given : null;
+    const widths = this.widths();
+    const fits =
+      this.given?.widths.join() === widths.join() &&
+      (this.given.features ?? PLANE).join() === settings.inputs.join();
+    const given = fits ? this.given : null;
+    if (!fits) settings.start = OWN_START;
     this.curves.clear();
     this.#show(train, widths);
+    this.presets.show(settings.start);
     this.noteSettings();
     const start = { ...settings, method };
     this.#tell({ kind: "start", settings: start, train, test, network: given && { ...given } });
   }
 
+  /** Begins anew from other settings and a network; null: a random start. */
+  beginWith(settings, given) {
+    Object.assign(this.settings, settings);
+    this.given = given;
+    this.controls.show();
+    this.say("");
+    this.begin();
+  }
+
   /** A view of a network of these widths, on these data. */
   #show(train, widths) {
+    this.samples = train;
     const columns = [0, 1].map((axis) => train.x.filter((_, i) => i % 2 === axis));
     const reach = d3.max(train.x, Math.abs);
     this.content = {
       title: document.title,
       inputs: 2,
+      features: this.settings.inputs,
       outputs: widths.at(-1),
       extent: reach <= 2.25 && reach > 0.75 ? 2.25 : 1.1 * reach || 2.25,
       data: new Data(columns, train.y),
@@ -143,18 +176,22 @@ class PlayPage extends Shell {
     this.fresh = true;
     document.getElementById("views").append(view.root);
     for (const name of ["paths", "test"]) {
-      view.root.querySelector(`[data-count=${name}]`).hidden = false;
+      view.part(`[data-count=${name}]`).hidden = false;
     }
     // The training goes on from what is changed by hand: there is no way back but to start again.
     for (const name of ["undo", "redo", "reset"]) {
-      view.root.querySelector(`[data-action=${name}]`).hidden = true;
+      view.part(`[data-action=${name}]`).hidden = true;
     }
-    view.root.querySelector("[data-count=accuracy] dt").textContent = "accuracy on training data";
+    view.part("[data-count=accuracy] dt").textContent = "accuracy on training data";
   }
 
   #hear(message) {
     if (message.kind === "refused") {
       this.say(`${message.reason}.`);
+      return;
+    }
+    if (message.kind === "film") {
+      saveFilm(this, message.frames);
       return;
     }
     const wanted = this.news === null || this.news === undefined;
@@ -170,17 +207,18 @@ class PlayPage extends Shell {
     if (this.fresh) this.#open(view, values, kept);
     else view.follow(values, kept);
     this.curves.add(points);
-    this.records.note(this.settings, points);
+    const preset = this.settings.start !== OWN_START;
+    this.records.note(this.settings, points, preset ? this.given.nonzeros() : Infinity);
     this.running = news.running;
     const test = this.curves.points.at(-1)?.test;
-    view.root.querySelector("[data-count=test] .value").textContent = test
+    view.part("[data-count=test] .value").textContent = test
       ? percent(test.accuracy)
       : "no data";
     const run = document.getElementById("run");
     run.textContent = news.running ? "Pause" : news.done ? "Train on" : "Play";
     run.setAttribute("aria-pressed", String(news.running));
     document.getElementById("progress").textContent =
-      `epoch ${number(news.epoch)} of ${number(news.lastEpoch)}`;
+      `epoch ${number(news.epoch)}${news.lastEpoch ? ` of ${number(news.lastEpoch)}` : ""}`;
     document.getElementById("play").dataset.epoch = news.epoch;
     document.getElementById("play").dataset.state = news.running ? "running" : "paused";
     this.#tell({ kind: "seen" });
@@ -189,12 +227,14 @@ class PlayPage extends Shell {
   #open(view, values, kept) {
     this.fresh = false;
     const { settings } = this;
-    const widths = [2, ...settings.hidden, this.content.outputs];
-    const network = new Network("", widths, values, kept, settings.activation);
+    const widths = this.widths();
+    const { activation, inputs } = settings;
+    const features = isPlane(inputs) ? null : inputs;
+    const network = new Network("", widths, values, kept, activation, features);
     network.label = widths.join("-");
     // Every unit has its place, whether or not something touches it by now.
     view.open(network, widths.map((width) => new Set(d3.range(width))));
-    view.root.querySelector(".label").hidden = true;
+    view.part(".label").hidden = true;
   }
 
   /** What was set is told to the training that goes on. */
@@ -232,7 +272,7 @@ class PlayPage extends Shell {
   }
 
   removeDisconnected() {
-    this.views[0].root.querySelector("[data-action=disconnected]").click();
+    this.views[0].part("[data-action=disconnected]").click();
   }
 
   changed(indices) {
@@ -243,32 +283,21 @@ class PlayPage extends Shell {
 
   load(network) {
     const { widths } = network;
-    const hidden = widths.slice(1, -1);
-    if (widths[0] !== 2 || widths.at(-1) !== this.outputs) {
+    const inputs = network.features ?? PLANE;
+    if (widths[0] !== inputs.length || widths.at(-1) !== this.outputs) {
       throw new Error(
-        `its widths are ${widths.join("-")}, but these data need 2 inputs and ` +
+        `its widths are ${widths.join("-")}, but these data need ${inputs.length} inputs and ` +
           `${this.outputs} output${this.outputs === 1 ? "" : "s"}`,
       );
     }
-    Object.assign(this.settings, { hidden: readSetting("hidden", hidden.join("-")) });
-    this.settings.activation = "relu";
-    this.given = network;
-    this.controls.show();
-    this.begin();
+    const hidden = readSetting("hidden", widths.slice(1, -1).join("-"));
+    const settings = { ...this.settings, hidden, inputs, activation: "relu", start: OWN_START };
+    this.beginWith(settings, network);
   }
 }
 
-/** The points of a page's data. */
-function pointsOf({ x, y }) {
-  const flat = new Float32Array(bytesOf(x).buffer);
-  return Array.from(new Uint16Array(bytesOf(y).buffer), (label, i) => ({
-    x: [flat[2 * i], flat[2 * i + 1]],
-    label,
-  }));
-}
-
 const page = new PlayPage();
-window.playground = page; // for the console
+Object.assign(window, { playground: page }); // for the console
 try {
   page.open(JSON.parse(document.getElementById("content").textContent));
 } catch (error) {

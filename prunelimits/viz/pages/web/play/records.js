@@ -10,13 +10,16 @@ class Records {
     this.draw();
   }
 
-  /** Takes note of what a training of these settings gave. */
-  note({ data, noise }, points) {
+  /**
+   * Takes note of what a training of these settings gave; `begun`: the nonzeros of a preset that it
+   * began with, which are not the reader's own.
+   */
+  note({ data, noise }, points, begun = Infinity) {
     if (data !== "cubist" || noise !== 0) return;
     let better = false;
     for (const { train, nonzeros } of points) {
       TARGETS.forEach((target, i) => {
-        if (train.accuracy < target || nonzeros >= (this.best[i] ?? Infinity)) return;
+        if (train.accuracy < target || nonzeros >= (this.best[i] ?? begun)) return;
         this.best[i] = nonzeros;
         better = true;
       });

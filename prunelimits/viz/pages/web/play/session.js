@@ -3,19 +3,20 @@
 class Session {
   /**
    * @param {object} settings as in settings.js
-   * @param {Samples} train
+   * @param {Samples} train in the plane, as `test`; the settings say what of it are inputs
    * @param {Samples} test
    * @param {Network|null} given where to start from; null: a random start
    */
   constructor(settings, train, test, given = null) {
     if (train.size === 0) throw new Error("no sample is left to train on: lower the test share");
     this.settings = settings;
-    this.train = train;
-    this.test = test;
+    this.train = withFeatures(train, settings.inputs);
+    this.test = withFeatures(test, settings.inputs);
     const classes = train.y.reduce((most, label) => Math.max(most, label + 1), 2);
-    const widths = [train.inputs, ...settings.hidden, classes > 2 ? classes : 1];
+    const widths = [settings.inputs.length, ...settings.hidden, classes > 2 ? classes : 1];
     this.network = given?.copy() ?? freshNetwork(widths, new Random(settings.seed));
     this.network.activation = settings.activation;
+    this.film = new Recording();
     this.epochs = 0; // of the trainings before this one
     this.history = [];
     this.#train();
@@ -24,7 +25,7 @@ class Session {
       const random = new Random(settings.seed + 1);
       this.method = DURING[settings.method](this.training, settings.keep, random);
     }
-    this.note();
+    this.note(settings.method === "none" ? "" : `${settings.method} begins`);
   }
 
   #train() {
@@ -57,15 +58,13 @@ class Session {
 
   /** Epochs done, those of earlier trainings included. */
   get epoch() {
-    const { rounds = 0, round = 0 } = this.method instanceof Rewind ? this.method : {};
-    const earlier = rounds ? round * this.settings.epochs : 0;
-    return this.epochs + earlier + this.training.epoch;
+    return this.epochs + this.runner.epoch;
   }
 
-  /** How many epochs there will be. */
+  /** How many epochs there will be; null where that is not known. */
   get lastEpoch() {
-    const trainings = this.method instanceof Rewind ? this.method.rounds + 1 : 1;
-    return this.epochs + trainings * this.settings.epochs;
+    const { lastEpoch } = this.runner;
+    return lastEpoch === null ? null : this.epochs + lastEpoch;
   }
 
   /** One step; at the end of an epoch also measures. */
@@ -92,7 +91,7 @@ class Session {
       batches.push(chosenSamples(this.train, order.subarray(i * size, (i + 1) * size)));
     }
     pruneAtOnce(this.network, method, keep, batches, new Random(this.settings.seed + 2));
-    this.note();
+    this.note(`${method} keeps ${keep}`);
   }
 
   checkBudget(keep) {
@@ -108,17 +107,19 @@ class Session {
       this.network.values[index] = value;
       this.network.kept[index] = kept;
     }
-    this.note();
+    if (this.method instanceof Elimination) this.method.edited();
+    this.note("by hand");
   }
 
-  /** Measures, for the curves. */
-  note() {
+  /** Measures, for the curves and the film; `event`: what has just happened, other than training. */
+  note(event = "") {
     const { network, train, test, epoch } = this;
     const point = { epoch, train: measure(network, train), test: null, weights: 0, nonzeros: 0 };
     if (test.size > 0) point.test = measure(network, test);
     point.weights = keptWeights(network);
     point.nonzeros = network.nonzeros();
     this.history.push(point);
+    this.film.note(network, point, event);
   }
 }
 

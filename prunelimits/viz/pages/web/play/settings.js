@@ -2,6 +2,7 @@
 
 const MOST_LAYERS = 5;
 const MOST_WIDTH = 16;
+const OWN_START = "random"; // where a network begins that is no preset
 const METHODS = ["none", ...Object.keys(AT_ONCE), ...Object.keys(DURING)];
 
 /** @typedef {{default: any, read: (text: string) => any, allowed: string}} Field */
@@ -30,10 +31,20 @@ function numberField(start, least, most, whole = false) {
 
 /** @type {Object<string, Field>} */
 const FIELDS = {
+  start: {
+    default: OWN_START,
+    read: (text) => (/^[a-z0-9-]{1,60}$/.test(text) ? text : undefined),
+    allowed: "random or the name of a preset",
+  },
   data: choiceField("cubist", [...Object.keys(DATASETS), "given"]),
   samples: numberField(2000, 50, 50000, true),
   noise: numberField(0, 0, 1),
   test: numberField(0.2, 0, 0.9),
+  inputs: {
+    default: PLANE,
+    read: (text) => checkedFeatures(text.split("-")),
+    allowed: `different ones of ${Object.keys(FEATURES).join(", ")}, with - between them`,
+  },
   hidden: {
     default: [16, 16, 16],
     read(text) {
@@ -53,7 +64,7 @@ const FIELDS = {
   epochs: numberField(200, 1, 10000, true),
   seed: numberField(0, 0, 4294967295, true),
   method: choiceField("none", METHODS),
-  keep: numberField(60, 0, 1200, true),
+  keep: numberField(60, 0, 1300, true),
 };
 
 /** The settings by default. */
@@ -106,7 +117,7 @@ function shortened(text) {
 }
 
 /** How many weights a network of these hidden layers has. */
-function weightCount(hidden, outputs = 1, inputs = 2) {
-  const widths = [inputs, ...hidden, outputs];
+function weightCount({ inputs, hidden }, outputs = 1) {
+  const widths = [inputs.length, ...hidden, outputs];
   return widths.slice(1).reduce((sum, width, i) => sum + width * widths[i], 0);
 }

@@ -8,7 +8,6 @@ let speed = Infinity; // epochs a second
 let owed = 0; // steps that the speed allows
 let before = 0; // when they were counted last
 let shown = true; // whether the page has drawn the last report
-let reported = 0; // points of the curves that the page has
 
 const channel = new MessageChannel();
 channel.port1.onmessage = () => tick();
@@ -23,8 +22,9 @@ function begin() {
 function tick() {
   if (!running) return;
   const now = performance.now();
-  owed += (speed * session.training.stepsPerEpoch * (now - before)) / 1000 || 0;
-  owed = Math.min(owed, speed === Infinity ? Infinity : session.training.stepsPerEpoch);
+  const { stepsPerEpoch } = session.runner;
+  owed += (speed * stepsPerEpoch * (now - before)) / 1000 || 0;
+  owed = Math.min(owed, speed === Infinity ? Infinity : stepsPerEpoch);
   before = now;
   while (owed >= 1 && !session.done && performance.now() < now + SLICE) {
     session.take();
@@ -40,8 +40,7 @@ function tick() {
 function report() {
   const { network, history, training } = session;
   shown = false;
-  const points = history.slice(reported);
-  reported = history.length;
+  const points = history.splice(0); // the page keeps them
   postMessage({
     kind: "state",
     values: network.values,
@@ -61,7 +60,6 @@ const orders = {
     const given =
       network && new Network("", network.widths, network.values, network.kept, settings.activation);
     session = new Session(settings, train, test, given);
-    reported = 0;
     report();
   },
   play() {
@@ -94,6 +92,9 @@ const orders = {
   speed({ rate }) {
     speed = rate;
     owed = 0;
+  },
+  film() {
+    postMessage({ kind: "film", frames: session.film.frames });
   },
   seen() {
     shown = true;
