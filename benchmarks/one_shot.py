@@ -1,7 +1,9 @@
 """What each method's masks are worth on small images: test accuracy after the same training.
 
-    python benchmarks/one_shot.py digits --table docs/results/one-shot-digits.csv
-    python benchmarks/one_shot.py mnist_5k --table docs/results/one-shot-mnist.csv
+    python benchmarks/one_shot.py digits --table one-shot-digits.csv
+    python benchmarks/one_shot.py fashion --packages FOLDER --table one-shot-fashion.csv
+
+FOLDER, which Fashion-MNIST is read from: see real_tasks.py; the first 10,000 of its images.
 
 For every seed the images are divided anew into those to train on, 300 held out to choose the epoch
 by, and a sixth to test on; an MLP starts anew. All methods have the same steps in all: those
@@ -19,16 +21,17 @@ import math
 import statistics
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from real_tasks import FASHION
 from torch import Tensor, nn
 from torch.nn import functional
 
 import prunelimits as pl
-from prunelimits import datasets, pruners
+from prunelimits import datasets, pruners, scores
 from prunelimits.pruners import AbstractPruner
 from prunelimits.types import Masks, Params
 
@@ -42,16 +45,23 @@ HEADER = ("method", "sparsity", "seed", "keep", "pruned", "epoch", "held_out", "
 
 
 class Task(NamedTuple):
-    """Images, the widths of the network, and epochs in all."""
+    """Images from a folder of packages, the widths of the network, and epochs in all."""
 
-    images: Callable[[], tuple[Tensor, Tensor]]
+    images: Callable[[Path], tuple[Tensor, Tensor]]
     widths: tuple[int, ...]
     epochs: int
 
 
+def fashion(packages: Path) -> tuple[Tensor, Tensor]:
+    """The first 10,000 images of Fashion-MNIST."""
+    x, y = datasets.mnist(packages / FASHION)
+    return x[:10_000], y[:10_000]
+
+
 TASKS = {
-    "digits": Task(datasets.digits, (64, 64, 32, 10), 36),
-    "mnist_5k": Task(datasets.mnist_5k, (784, 64, 32, 10), 18),
+    "digits": Task(lambda _: datasets.digits(), (64, 64, 32, 10), 36),
+    "mnist_5k": Task(lambda _: datasets.mnist_5k(), (784, 64, 32, 10), 18),
+    "fashion": Task(fashion, (784, 64, 32, 10), 12),
 }
 BEFORE: dict[str, AbstractPruner] = {
     "Random, ERK": pruners.Random(scope="erk"),
@@ -68,6 +78,11 @@ DURING: dict[str, AbstractPruner] = {
     "SET": pruners.SET(),
     "RigL": pruners.RigL(),
     "GMP": pruners.GMP(),
+    "GMP, done after half": pruners.GMP(until=0.5),
+    "GMP, linear, done after half": pruners.Pruner(
+        score=pruners.Score(scores.magnitude),
+        schedule=pruners.Gradual(rounds=199, curve=pruners.linear, end=0.5),
+    ),
 }
 AFTER: dict[str, AbstractPruner] = {
     "Magnitude": pruners.Magnitude(),
@@ -86,7 +101,7 @@ AFTER: dict[str, AbstractPruner] = {
 }
 METHODS = BEFORE | DURING | AFTER
 # When the masks of a method are final, as a share of the training.
-FINAL = {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
+FINAL = dict.fromkeys(DURING, 0.5) | {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
 
 
 class Split(NamedTuple):
@@ -105,9 +120,9 @@ class Measured(NamedTuple):
     test: float
 
 
-def split_of(task: Task, seed: int) -> Split:
+def split_of(images: tuple[Tensor, Tensor], seed: int) -> Split:
     """The images of a seed, in an order of its own."""
-    x, y = task.images()
+    x, y = images
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     x, y = x.flatten(1)[order], y[order]
     test = len(x) // 6
@@ -187,9 +202,11 @@ def after_training(
     return pruned, train(model, split, task.epochs - 2 * task.epochs // 3, seed + 1, masks)
 
 
-def rows(task: Task, seed: int, done: set[tuple[str, float, int]]) -> object:
+def rows(
+    task: Task, images: tuple[Tensor, Tensor], seed: int, done: set[tuple[str, float, int]]
+) -> Iterator[tuple[object, ...]]:
     """The rows of a seed that are not there yet."""
-    split = split_of(task, seed)
+    split = split_of(images, seed)
     dense = fresh(task, seed)
     whole = train(dense, split, 2 * task.epochs // 3, seed)
     if ("dense", 0.0, seed) not in done:
@@ -240,6 +257,7 @@ def main() -> None:
     parser.add_argument("data", choices=list(TASKS))
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--packages", type=Path, default=Path("packages"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # layers that a method leaves empty
@@ -252,8 +270,10 @@ def main() -> None:
         writer = csv.writer(file)
         if not done:
             writer.writerow(HEADER)
+        task = TASKS[arguments.data]
+        images = task.images(arguments.packages)
         for seed in range(arguments.seeds):
-            for row in rows(TASKS[arguments.data], seed, done):
+            for row in rows(task, images, seed, done):
                 writer.writerow(
                     [f"{value:.4f}" if isinstance(value, float) else value for value in row]
                 )

@@ -28,10 +28,10 @@ import torch
 from real_tasks import TASKS, RealTask, task_named
 from torch import Tensor
 
-from prunelimits import MLPEnsemble, evaluate, fit
+from prunelimits import MLP, MLPEnsemble, evaluate, fit
 from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import Parts
-from prunelimits.elimination import Elimination, EliminationResult, eliminate
+from prunelimits.elimination import Elimination, EliminationResult, Regrowth, eliminate, regrow
 from prunelimits.experiments import PAPER_METHODS
 from prunelimits.pruners import GMP, LTH, AbstractPruner, ProsPr
 from prunelimits.randomness import derive
@@ -51,6 +51,10 @@ ELIMINATIONS = {
     8: Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0),
 }
 """By the number of dense networks: smaller than the defaults, and without evolution."""
+REGROWTHS = {
+    "Regrowth": Regrowth(),
+}
+"""With the task's trainings: short first, long last."""
 Key = tuple[str, int, int]
 
 
@@ -179,9 +183,7 @@ def eliminated(task: RealTask, parts: Parts, split: int, networks: int) -> list[
                 continue
             best = max(within, key=lambda network: network.score)
             chosen = round(best.score * len(choose[0]))
-            logits = best.model(test[0]).detach()
-            labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
-            right = int((labels == test[1]).sum())
+            right = _right_of(best.model, test)
             rows.append(
                 Row(task.name, split, name, 1, 0, keep, _work_until(result, keep),
                     (best.nonzeros,), (best.nonzeros,), (chosen,), (right,),
@@ -193,6 +195,26 @@ def eliminated(task: RealTask, parts: Parts, split: int, networks: int) -> list[
 def elimination_name(networks: int) -> str:
     """As in the table."""
     return f"Elimination of {networks}"
+
+
+def regrown(task: RealTask, parts: Parts, split: int, name: str) -> list[Row]:
+    """A regrowth to every budget, each for itself."""
+    (x, y), choose, test = parts
+    method = dataclasses.replace(REGROWTHS[name], first=task.recipe(1), last=task.recipe(LONG))
+    rows: list[Row] = []
+    for keep in task.budgets:
+        result = regrow(
+            x, y, method, keep=keep, start=task.widths(parts), measure=choose,
+            seed=_word(split, keep),
+        )  # fmt: skip
+        best = result.network
+        kept = (best.nonzeros,)
+        rows.append(
+            Row(task.name, split, name, 1, 0, keep, result.work, kept, kept,
+                (round(best.score * len(choose[0])),), (_right_of(best.model, test),),
+                len(choose[0]), len(test[0]), round(result.seconds, 1))
+        )  # fmt: skip
+    return rows
 
 
 def jobs(
@@ -207,9 +229,12 @@ def jobs(
             for networks in ELIMINATIONS
             if (task.name, split, elimination_name(networks), 1, 0) not in done
         ]
-        if not left and not beams:
+        growing = [name for name in REGROWTHS if (task.name, split, name, 1, 0) not in done]
+        if not left and not beams and not growing:
             continue
         parts = task.parts(packages, split)
+        for name in growing:
+            yield partial(regrown, task, parts, split, name)
         for networks in beams:
             yield partial(eliminated, task, parts, split, networks)
         for variant in left:
@@ -254,6 +279,12 @@ def _right(ensemble: MLPEnsemble, diverged: Tensor, part: tuple[Tensor, Tensor])
     """Rows that every member gets right, int64; none for one that diverged."""
     accuracy = evaluate(ensemble, *part).accuracy.masked_fill(diverged, 0.0)
     return (accuracy * len(part[0])).round().long()
+
+
+def _right_of(model: MLP, part: tuple[Tensor, Tensor]) -> int:
+    logits = model(part[0]).detach()
+    labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    return int((labels == part[1]).sum())
 
 
 def _fitted(pruner: AbstractPruner, recipe: Recipe) -> AbstractPruner:

@@ -27,6 +27,7 @@ LEVELS = (1, 32)
 EARLIER = tuple(map(gmp_name, UNTIL))
 OURS = {
     "GMP, done earlier": EARLIER,
+    "Regrowth": ("Regrowth",),
     "Elimination of 8": ("Elimination of 8",),
     "Elimination of 8, weights": ("Elimination of 8, weights",),
 }
@@ -179,7 +180,8 @@ def counting(places: Places) -> str:
                 cells.append(f"{kept:.2f} ({on_path:.2f})")
             else:
                 cells.append("")
-        rows.append([method, *cells])
+        if any(cells):
+            rows.append([method, *cells])
     return markdown(("", "fewest weights", "second", "third", "most"), rows)
 
 

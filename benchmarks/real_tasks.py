@@ -26,7 +26,7 @@ from prunelimits.datasets import Parts, three_parts
 Data = tuple[Tensor, Tensor]
 
 _R_PACKAGES = Path("usr/lib/R/site-library")
-_FASHION = Path("usr/share/datasets/fashion-mnist")
+FASHION = Path("usr/share/datasets/fashion-mnist")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ TASKS = (
     RealTask("LetterRecognition", partial(_r, "mlbench", "LetterRecognition", label="lettr"),
              (32, 32), 10, 128, (100, 200, 400, 800)),
     RealTask("Shuttle", _shuttle, (32, 16), 10, 128, (5, 10, 20, 40), rows=15_000),
-    RealTask("FashionMNIST", lambda packages: datasets.mnist(packages / _FASHION),
+    RealTask("FashionMNIST", lambda packages: datasets.mnist(packages / FASHION),
              (32, 16), 10, 128, (100, 200, 400, 800), rows=15_000),
 )  # fmt: skip
 """The tasks, cheap ones first."""

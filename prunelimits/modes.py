@@ -60,3 +60,13 @@ def in_plain_modes(function: Callable[P, R]) -> Callable[P, R]:
 def differentiable(value: Tensor) -> Tensor:
     """`value` itself, or a copy where it was made in inference mode, which no gradient can pass."""
     return value.clone() if value.is_inference() else value
+
+
+def many_at_once() -> bool:
+    """Whether the caller maps or differentiates with `torch.func`, such as `torch.vmap`.
+
+    Examples:
+        >>> many_at_once()
+        False
+    """
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore

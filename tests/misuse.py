@@ -44,6 +44,7 @@ RECORDS = {
     "datasets.Parts",
     "elimination.EliminatedNetwork",
     "elimination.EliminationResult",
+    "elimination.RegrowthResult",
     "elimination.Round",
     "experiments.Median",
     "experiments.BudgetSummary",

@@ -26,6 +26,7 @@ from torch.nn import functional
 import prunelimits as pl
 from prunelimits import exchange, experiments, limits, pruners, saving, search
 from prunelimits.connectivity.following.recording import Recorder
+from prunelimits.elimination import Regrowth, regrow
 from prunelimits.types import Masks, Params, Problem
 
 from .datasets.r_files import rda
@@ -252,6 +253,13 @@ def elimination() -> search.Elimination:
     short = pl.Recipe(epochs=2, batch_size=16)
     return search.Elimination(
         networks=4, dense=short, recovery=short, beam=4, tries=2, step=0.5, evolved=0
+    )
+
+
+def regrowth() -> Regrowth:
+    short = pl.Recipe(epochs=2, batch_size=16)
+    return Regrowth(
+        starts=2, first=short, recovery=short, last=short, beam=2, tries=2, step=0.5, cycles=1
     )
 
 
@@ -520,6 +528,16 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         search.eliminate(*data(), elimination(), nonzeros=12).networks[0]
     ).copy(),
     "prunelimits.elimination.Elimination": lambda _: {"networks": 4},
+    "prunelimits.elimination.Regrowth": lambda _: {"starts": 4},
+    "prunelimits.elimination.regrow": lambda _: {
+        **named(data()),
+        "method": regrowth(),
+        "keep": 3,
+        "start": (2, 4, 1),
+    },
+    "prunelimits.elimination.RegrowthResult": lambda _: vars(
+        regrow(*data(), regrowth(), keep=8, start=(2, 4, 1))
+    ).copy(),
     "prunelimits.elimination.EliminationPruner": lambda _: {
         "nonzeros": 12,
         "method": elimination(),
@@ -719,6 +737,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.limits.published_prediction": lambda _: magnitudes_of(epsilon=0.1),
     "prunelimits.limits.published_removed": lambda _: magnitudes_of(epsilon=0.1),
+    "prunelimits.limits.smeared_spectrum": lambda _: {"spectrum": spectrum()},
     "prunelimits.limits.row_l1_norms": lambda _: {
         "hessian": hessian(),
         "rows": torch.tensor([0, 5]),

@@ -13,9 +13,12 @@ from prunelimits import lottery_ticket
 from prunelimits.masks import flatten
 from prunelimits.progress import reporting, stage, tracked
 from prunelimits.pruners import (
+    CHITA,
     FORCE,
     LOMP,
     LTH,
+    NPB,
+    OBC,
     OBD,
     OBS,
     SNIP,
@@ -24,7 +27,9 @@ from prunelimits.pruners import (
     IterSNIP,
     ProsPr,
     RareGems,
+    SparseGPT,
     SynFlow,
+    Wanda,
     prune,
     prune_with_weights,
     score,
@@ -81,6 +86,37 @@ def test_whatever_prunes_at_once_tells():
         model, lambda *_: None, LTH(rounds=3), keep=12, on_progress=options["on_progress"]
     )
     assert told == thirds
+
+
+@pytest.mark.parametrize(
+    ("pruner", "thirds"),
+    [
+        (Wanda(), [(1, 3), (2, 3), (3, 3)]),
+        (OBC(), [(1, 9), (2, 9), (3, 9), (3, 6), (4, 6), (5, 6), (6, 6)]),
+        (SparseGPT(), [(1, 9), (2, 9), (3, 9), (2, 3), (7, 9), (8, 9), (9, 9)]),
+        (NPB(), [(1, 2), (2, 2)]),
+        (CHITA(stages=3, swaps=0), [(1, 4), (2, 4), (3, 4), (4, 4)]),
+    ],
+    ids=lambda p: type(p).__name__,
+)
+def test_methods_that_look_at_each_layer_tell_of_batches_and_layers(pruner: Any, thirds: Any):
+    told = list[tuple[int, int]]()
+    masks = prune(network(), pruner, keep=12, **data(), on_progress=lambda *at: told.append(at))
+    assert [done / total for done, total in told] == [done / total for done, total in thirds]
+    assert torch.equal(flatten(masks), flatten(prune(network(), pruner, keep=12, **data())))
+
+
+def test_a_search_that_ends_early_is_told_as_done():
+    told = list[tuple[int, int]]()
+    prune(
+        network(),
+        CHITA(stages=1, swaps=500),
+        keep=5,
+        **data(),
+        on_progress=lambda *at: told.append(at),
+    )
+    assert told[-1] == (2, 2)
+    assert told[0] == (1, 2)
 
 
 def test_loops_of_several_sizes_never_go_back():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import tyro
 from prunelimits.cli.analyze import Analyze
 from prunelimits.cli.eliminate import Eliminate
 from prunelimits.cli.gap import Gap
+from prunelimits.cli.help import Command, print_help, print_overview
 from prunelimits.cli.limit import Limit
 from prunelimits.cli.merge import Merge
 from prunelimits.cli.play import Play
@@ -28,25 +30,35 @@ from prunelimits.search import StoreError, WorkersLostError
 _DESCRIPTION = "How sparse can this network be, and how close does your pruning method get?"
 
 
+COMMANDS: dict[str, type[Command]] = {
+    "search": Search,
+    "eliminate": Eliminate,
+    "show": Show,
+    "merge": Merge,
+    "gap": Gap,
+    "analyze": Analyze,
+    "limit": Limit,
+    "view": View,
+    "play": Play,
+}
+"""By name."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     The exit code is 0, 1 for an error, 130 after Ctrl-C or the SIGTERM of a job scheduler.
     """
-    commands = {
-        "search": Search,
-        "eliminate": Eliminate,
-        "show": Show,
-        "merge": Merge,
-        "gap": Gap,
-        "analyze": Analyze,
-        "limit": Limit,
-        "view": View,
-        "play": Play,
-    }
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["-h"], ["--help"]):
+        print_overview(_DESCRIPTION, COMMANDS)
+        return 0
+    if given and given[0] in COMMANDS and {"-h", "--help"} & set(given[1:]):
+        print_help(given[0], COMMANDS[given[0]])
+        return 0
     try:
         command = tyro.extras.subcommand_cli_from_dict(
-            commands, prog="prunelimits", description=_DESCRIPTION, args=arguments
+            COMMANDS, prog="prunelimits", description=_DESCRIPTION, args=given
         )
         with _terminated_like_ctrl_c():
             return command.run()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
 from tyro.conf import Positional, arg
 
+from prunelimits.cli.help import Groups
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console
 from prunelimits.connectivity import analyze
@@ -20,7 +21,16 @@ from prunelimits.resuming import write_whole
 
 @dataclass(frozen=True)
 class Analyze:
-    """Show what of a sparse network really counts: paths, dead units, effective sparsity."""
+    """Show what of a sparse network really counts: paths, dead units, effective sparsity.
+
+    How long: about as long as a few forward passes.
+    """
+
+    groups: ClassVar[Groups] = {
+        "Arguments": ("file",),
+        "The network, if it is yours": ("model", "state_dict", "input_shape"),
+        "What it leaves": ("json",),
+    }
 
     file: Annotated[Path | None, Positional, arg(metavar="FILE")] = None
     """A network that prunelimits saved."""

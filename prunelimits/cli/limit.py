@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, ClassVar, NoReturn
 
 import torch
 from rich.table import Table
@@ -19,6 +19,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.cli.data import OwnData
+from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.limit_verdict import verdict
 from prunelimits.cli.network import read_network
 from prunelimits.cli.report import console, say, write_pictures, write_rows
@@ -51,8 +52,21 @@ _DENSE_SIZE = 1000
 class Limit(OwnData):
     """Predict how far a trained network can be pruned, and check it by pruning.
 
-    Without --data: on the Cubist Spiral.
+    Without --data: on the Cubist Spiral. Ends with a verdict: which prediction to believe for this
+    network, and why.
+
+    How long: seconds up to a thousand parameters. Beyond that it tells before it begins, and
+    --state keeps what is done.
     """
+
+    groups: ClassVar[Groups] = {
+        "Arguments": ("file",),
+        "The network, if it is yours": ("model", "state_dict"),
+        **YOUR_DATA,
+        "What is measured": ("epsilon", "batch_size", "held_out", "seed"),
+        "How exactly": ("probes", "steps", "double", "little_memory"),
+        "What it leaves": ("csv", "pictures", "state", "quiet"),
+    }
 
     file: Annotated[Positional[Path | None], arg(metavar="FILE")] = None
     """A network that prunelimits saved; what its masks prune is not counted."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
+from prunelimits.cli.help import Groups
 from prunelimits.cli.kept import kind_of
 from prunelimits.experiments import merge_tables
 from prunelimits.search import Store, merge_stores, read_result
@@ -21,6 +22,8 @@ class Merge:
 
     The same command without --part goes on in it.
     """
+
+    groups: ClassVar[Groups] = {"Arguments": ("parts",), "What it leaves": ("into",)}
 
     parts: Annotated[Positional[tuple[Path, ...]], arg(metavar="FILE [FILE ...]")]
     """The stores or tables of the parts."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from tyro.conf import arg
 
 from prunelimits.cli.data import read_data
+from prunelimits.cli.help import Groups
 from prunelimits.cli.report import write_or_open
 from prunelimits.saving import load
 from prunelimits.viz.pages import play
@@ -17,6 +18,11 @@ from prunelimits.viz.pages import play
 @dataclass(frozen=True)
 class Play:
     """Train a network on a page in the browser, prune it, and watch which paths die."""
+
+    groups: ClassVar[Groups] = {
+        "What it begins with": ("network", "data"),
+        "What it leaves": ("output",),
+    }
 
     output: Annotated[Path | None, arg(aliases=["-o"], metavar="PAGE.HTML")] = None
     """Write the page to this file, which needs nothing else, instead of opening a browser."""

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import read_data
 from prunelimits.cli.elimination_report import show_elimination
+from prunelimits.cli.help import Groups
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 
 
 @dataclass(frozen=True)
 class Show:
-    """Show what a search has found: a table, and on request pictures and files."""
+    """Show what a search or an elimination has found: a table, and on request pictures and files.
+
+    How long: a second or two. It may be asked while a search is under way.
+    """
+
+    groups: ClassVar[Groups] = {
+        "Arguments": ("store",),
+        "What is shown": ("target", "nonzeros", "data"),
+        "What it leaves": ("csv", "model", "pictures"),
+    }
 
     store: Annotated[Path, Positional]
     """The file that a search keeps its results in."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from prunelimits.cli import report
 from prunelimits.cli.data import OwnData
+from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.kept import kind_of
 from prunelimits.cli.report import has_plane, write_or_open
 from prunelimits.datasets import cubist_spiral
@@ -27,6 +28,13 @@ class View(OwnData):
     Without --data: on the Cubist Spiral, if the network has two inputs and one output; for a
     search, if that is what it searched.
     """
+
+    groups: ClassVar[Groups] = {
+        "Arguments": ("file",),
+        "What is shown": ("beside", "no_data"),
+        **YOUR_DATA,
+        "What it leaves": ("output",),
+    }
 
     file: Annotated[Path, Positional]
     """A network saved by prunelimits or downloaded from such a page, or what a search or an

@@ -28,6 +28,7 @@ from prunelimits.limits.rows import row_l1_norms as row_l1_norms
 from prunelimits.limits.saved_state import StateKeeper as StateKeeper
 from prunelimits.limits.saved_state import load_state as load_state
 from prunelimits.limits.saved_state import save_state as save_state
+from prunelimits.limits.smearing import smeared_spectrum as smeared_spectrum
 from prunelimits.limits.spectrum import Estimate as Estimate
 from prunelimits.limits.spectrum import Spectrum as Spectrum
 from prunelimits.limits.spectrum import direction_spectrum as direction_spectrum

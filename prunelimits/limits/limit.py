@@ -66,6 +66,7 @@ class PruningLimit:
         gradient_norm: The length of the gradient, 0 at a minimum.
         linear_change: What the gradient alone predicts for the loss at `predicted`; the formulas
             leave it out.
+        quadratic_change: What the curvature alone predicts there, `1/2 (w - w*)^T H (w - w*)`.
         spectrum: The Hessian's.
         trace: Of the Hessian.
         absolute_trace: Of its absolute value.
@@ -84,6 +85,7 @@ class PruningLimit:
     loss: float
     gradient_norm: float
     linear_change: float
+    quadratic_change: float
     spectrum: Spectrum
     trace: Estimate
     absolute_trace: Estimate
@@ -218,6 +220,7 @@ def pruning_limit(
         loss=value,
         gradient_norm=norm,
         linear_change=float(gradient.double() @ offset.double()),
+        quadratic_change=0.5 * float(offset.double() @ hessian.product(offset).double()),
         spectrum=spectrum,
         trace=spectrum.trace(),
         absolute_trace=spectrum.absolute_trace(),

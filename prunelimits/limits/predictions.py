@@ -143,7 +143,7 @@ def published_removed(spectrum: Spectrum, magnitudes: Tensor, epsilon: float) ->
     Of the fractions s = 0, 0.001, ..., 0.999, the one nearest to the statistical dimension over
     the number of parameters, from the distance of removing s of the weights (rounded up, at least
     one), rounded to an integer. Where the weights' norm is small, so is the choice of integers.
-    That code smears the spectrum over 100,000 bins before, which this leaves out.
+    That code smears the spectrum over 100,000 bins before: `smeared_spectrum(spectrum)` does that.
     """
     checked_magnitudes(magnitudes)
     checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")

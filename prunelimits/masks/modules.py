@@ -12,6 +12,7 @@ from torch.nn.utils import prune as torch_prune
 
 from prunelimits.arguments import checked_instance, checked_tensors, shown
 from prunelimits.masks.checks import check_masks
+from prunelimits.masks.zeroing import zeroed
 from prunelimits.sharding import is_sharded, local, part_like, reshard, whole
 from prunelimits.types import Masks, Params
 
@@ -89,9 +90,8 @@ def apply(params: Mapping[str, Tensor], masks: Masks) -> Params:
         {'bias': tensor([1., 0.])}
     """
     check_masks(params, masks)
-    # Filled, not multiplied: NaN times zero would be NaN.
     return {
-        name: whole(value).masked_fill(~masks[name].to(value.device), 0) if name in masks else value
+        name: zeroed(whole(value), masks[name].to(value.device)) if name in masks else value
         for name, value in params.items()
     }
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_integer, checked_tensors, shown
 from prunelimits.masks.entries import flatten, unflatten
+from prunelimits.modes import many_at_once
 from prunelimits.types import Masks
 
 # From so many entries on, choosing among those between two bounds is quicker than among all.
 _MANY = 2**20
 _SAMPLE = 2**16  # about so many entries give the bounds
+_AT_ONCE = 2**17  # entries that are looked at together: they stay in the processor's cache
+_WORD = 8  # so many bools are one int64
 
 
 def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
@@ -39,80 +43,118 @@ def top(scores: Mapping[str, Tensor], keep: int | Tensor) -> Masks:
         {'a': tensor([False,  True]), 'b': tensor([[ True, False]])}
     """
     _check_scores(scores)
-    flat = flatten(scores)
-    keep = _checked_keep(keep, len(flat))
-    # In place: `flat` is a copy, and a large one.
-    flat.nan_to_num_(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    chosen = _largest(flat, keep)
-    return unflatten(chosen, {name: score.shape for name, score in scores.items()})
-
-
-def _largest(flat: Tensor, keep: int | Tensor) -> Tensor:
-    """True at the `keep` largest entries: all above the least of them, and the first that equal it.
-
-    Finding the least one takes less time and memory than sorting all entries.
-    """
-    number = _number(keep)
+    keep = _checked_keep(keep, sum(score.numel() for score in scores.values()))
+    number = None if many_at_once() else _number(keep)
     if number is None:
-        ordered = flat.sort(descending=True).values
-        place = (torch.as_tensor(keep, device=flat.device) - 1).clamp(0, len(flat) - 1)
-        last = ordered.gather(0, place.reshape(1))
-    elif number <= 0:
-        return torch.zeros_like(flat, dtype=torch.bool)
-    else:
-        last = _smallest(flat, len(flat) - number)
-        at_least = flat >= last
-        found = _number(at_least.count_nonzero())
-        if found == number:  # no equals to choose among
-            return at_least
-        if found is not None:
-            above = flat > last
-            equals = at_least.logical_xor_(above)
-            return above.logical_or_(_first(equals, number - int(above.count_nonzero())))
+        chosen = _largest_of_many(flatten(scores), keep)
+        return unflatten(chosen, {name: score.shape for name, score in scores.items()})
+    parts = _largest([_ordered(part) for part in _flat(scores)], number)
+    return {
+        name: part.reshape(score.shape)
+        for (name, score), part in zip(scores.items(), parts, strict=True)
+    }
+
+
+def _flat(scores: Mapping[str, Tensor]) -> list[Tensor]:
+    """Each tensor as a row, all of the type that can hold them together."""
+    kinds = [score.dtype for score in scores.values()]
+    kind = functools.reduce(torch.promote_types, kinds)
+    return [score.detach().reshape(-1).to(kind) for score in scores.values()]
+
+
+def _ordered(flat: Tensor) -> Tensor:
+    """NaN as minus infinity."""
+    # A sum with NaN is NaN: one quick pass without a copy where, as nearly always, there is none.
+    if not flat.is_floating_point() or not bool(flat.sum().isnan()):
+        return flat
+    return flat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+
+
+def _largest_of_many(flat: Tensor, keep: int | Tensor) -> Tensor:
+    """True at the `keep` largest entries of each model: no value may decide what is done."""
+    flat = flat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    ordered = flat.sort(descending=True).values
+    place = (torch.as_tensor(keep, device=flat.device) - 1).clamp(0, len(flat) - 1)
+    last = ordered.gather(0, place.reshape(1))
     above, equal = flat > last, flat == last
     missing = keep - above.sum()
     fits = torch.int32 if len(flat) < 2**31 else torch.int64  # half the memory, where it is enough
     return above | (equal & (equal.cumsum(0, dtype=fits) <= missing))
 
 
-def _first(marked: Tensor, number: int) -> Tensor:
-    """`marked`, changed in place so that only its first `number` true entries stay true.
+def _largest(parts: Sequence[Tensor], number: int) -> list[Tensor]:
+    """True at the `number` largest entries: all above the least of them, and the first equals.
 
-    Part by part, since a running count of all would take 8 bytes an entry and more.
+    Finding the least one takes less time and memory than sorting all entries.
     """
-    for part in marked.split(_MANY):
-        found = int(part.count_nonzero())
+    if number == 0:
+        return [torch.zeros_like(part, dtype=torch.bool) for part in parts]
+    last = _smallest(parts, sum(len(part) for part in parts) - number)
+    chosen = [part >= last for part in parts]
+    surplus = sum(int(one.count_nonzero()) for one in chosen) - number
+    if surplus:  # more equals than are needed
+        equals = [part == last for part in parts]
+        needed = sum(int(one.count_nonzero()) for one in equals) - surplus
+        for one, equal in zip(chosen, equals, strict=True):
+            needed = _keep_first(one, equal, needed)
+    return chosen
+
+
+def _keep_first(chosen: Tensor, equal: Tensor, number: int) -> int:
+    """Takes the equals after the first `number` out of `chosen`; how many are still needed.
+
+    Piece by piece, since a running count of all would take 8 bytes an entry and more.
+    """
+    for some, those in zip(chosen.split(_MANY), equal.split(_MANY), strict=True):
+        found = int(those.count_nonzero())
         if found > number:
-            part.logical_and_(part.cumsum(0) <= number)
+            some.logical_and_(those.logical_not().logical_or_(those.cumsum(0) <= number))
         number -= min(found, number)
-    return marked
+    return number
 
 
-def _smallest(flat: Tensor, place: int) -> Tensor:
-    """The entry at `place`, counted from 0, in ascending order.
+def _smallest(parts: Sequence[Tensor], place: int) -> Tensor:
+    """The entry at `place`, counted from 0, of all parts together in ascending order.
 
     Among many entries, an evenly spaced sample gives two bounds between which it very likely lies.
     Counting the entries beyond them makes sure, so the result is exact, and takes little memory.
     """
-    place = max(0, place)
-    exact = flat.kthvalue
-    if len(flat) < _MANY:
-        return exact(place + 1).values
-    some = flat[:: len(flat) // _SAMPLE].sort().values
-    centre, slack = place * len(some) // len(flat), 4 * math.isqrt(len(some))
-    low = some[centre - slack] if centre >= slack else flat.min()
-    high = some[centre + slack] if centre + slack < len(some) else flat.max()
-    up_to_low, below_high = (
-        _number((flat <= low).count_nonzero()),
-        _number((flat < high).count_nonzero()),
-    )
-    if up_to_low is None or below_high is None:  # under `torch.vmap`
-        return exact(place + 1).values
-    if place < up_to_low:
-        return low if place >= int((flat < low).count_nonzero()) else exact(place + 1).values
-    if place >= below_high:
-        return high if place < int((flat <= high).count_nonzero()) else exact(place + 1).values
-    return flat[(flat > low) & (flat < high)].kthvalue(place - up_to_low + 1).values
+    entries = sum(len(part) for part in parts)
+    if entries < _MANY:
+        return torch.cat(list(parts)).kthvalue(place + 1).values
+    some = torch.cat([part[:: entries // _SAMPLE] for part in parts]).sort().values
+    centre, slack = place * len(some) // entries, 4 * math.isqrt(len(some))
+    low, high = some[max(0, centre - slack)], some[min(len(some) - 1, centre + slack)]
+    between, below, up_to = _between(parts, low, high)
+    if up_to <= place < below:
+        return between.kthvalue(place - up_to + 1).values
+    if place < up_to and place >= sum(int((part < low).count_nonzero()) for part in parts):
+        return low
+    if place >= below and place < sum(int((part <= high).count_nonzero()) for part in parts):
+        return high
+    return torch.cat(list(parts)).kthvalue(place + 1).values  # the sample has misled
+
+
+def _between(parts: Sequence[Tensor], low: Tensor, high: Tensor) -> tuple[Tensor, int, int]:
+    """The entries between two bounds, how many are below `high`, and how many not above `low`."""
+    at_once = _AT_ONCE if low.device.type == "cpu" else max(len(part) for part in parts)
+    found: list[Tensor] = []
+    below, up_to = 0, 0
+    for part in parts:
+        for some in part.split(at_once):
+            lesser, least = some < high, some <= low
+            below += int(lesser.count_nonzero())
+            up_to += int(least.count_nonzero())
+            found.append(_picked(some, lesser.logical_and_(least.logical_not_())))
+    return torch.cat(found), below, up_to
+
+
+def _picked(values: Tensor, where: Tensor) -> Tensor:
+    """`values[where]`, in a fraction of the time where `where` is mostly false."""
+    if not len(values) or len(values) % _WORD or not values.is_contiguous():
+        return values[where]
+    words = (where.view(torch.int64) != 0).nonzero().flatten()
+    return values.view(-1, _WORD)[words][where.view(-1, _WORD)[words]]
 
 
 def _number(value: int | Tensor) -> int | None:

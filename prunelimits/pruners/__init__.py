@@ -19,6 +19,7 @@ from prunelimits.pruners.catalogue import SNFS as SNFS
 from prunelimits.pruners.catalogue import SNIP as SNIP
 from prunelimits.pruners.catalogue import DeepR as DeepR
 from prunelimits.pruners.catalogue import Dense as Dense
+from prunelimits.pruners.catalogue import EarlyGMP as EarlyGMP
 from prunelimits.pruners.catalogue import EdgePopup as EdgePopup
 from prunelimits.pruners.catalogue import GraSP as GraSP
 from prunelimits.pruners.catalogue import IterSNIP as IterSNIP

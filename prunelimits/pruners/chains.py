@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from prunelimits.pruners.selection import concrete
 from prunelimits.pruners.walks import check_sizes
+from prunelimits.scores.uses import Use, Watch
 from prunelimits.types import Masks, Params, Problem
 
 # Sizes of images that networks are made for, tried where no batch shows one.
@@ -39,6 +41,7 @@ def check_chain(problem: Problem, params: Params, masks: Masks) -> None:
         for name, value in params.items()
     }
     x = _input(problem, positive, masks)
+    _check_uses(problem, positive, x, masks)
     names = list(masks)
     for place, name in enumerate(names[1:], start=1):
         cut = {**positive, name: torch.zeros_like(positive[name])}
@@ -52,6 +55,23 @@ def check_chain(problem: Problem, params: Params, masks: Masks) -> None:
             raise ValueError(
                 f"layers must form a chain, but the outputs depend on {_INPUTS} past {name!r}"
             )
+
+
+def _check_uses(problem: Problem, params: Params, x: Any, masks: Masks) -> None:  # noqa: ANN401
+    """Raises unless every layer multiplies once, by a weight with its outputs as first axis."""
+    uses: list[Use] = []
+    watch = Watch({name: params[name] for name in masks}, uses.append)
+    with watch:
+        problem.apply(params, x)
+    turned = {use.name: "a product by its first axis" for use in uses if use.flipped}
+    for name, function in (watch.unknown | turned).items():
+        raise ValueError(
+            f"layers must be linear or convolutions for random walks, but {name!r} goes through "
+            f"{function}: leave it out by ignore=[{name!r}]"
+        )
+    for name, number in Counter(use.name for use in uses).items():
+        if number > 1:
+            raise ValueError(f"layers must form a chain, but {name!r} is used {number} times")
 
 
 def _felt(problem: Problem, params: Params, x: Any, points: Params) -> list[str]:  # noqa: ANN401

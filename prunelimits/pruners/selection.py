@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from prunelimits.masks import top
+from prunelimits.masks.zeroing import ruled_out
+from prunelimits.modes import many_at_once
 from prunelimits.types import Masks, Scores
 
 
@@ -93,7 +95,9 @@ def ranking_of(
 
 def counts(masks: Masks, like: Tensor, groups: Sequence[Sequence[str]] | None = None) -> Tensor:
     """How many weights the masks keep, int64 and shaped like a budget; see `select`."""
-    layers = {name: mask.sum() for name, mask in masks.items()}
+    layers = {
+        name: mask.sum() if many_at_once() else mask.count_nonzero() for name, mask in masks.items()
+    }
     together = grouped(masks, like, groups)
     return torch.stack([torch.stack([layers[name] for name in names]).sum() for names in together])
 
@@ -126,6 +130,8 @@ def _ranked(name: str, score: Tensor | None, allowed: Tensor) -> Tensor:
         got = "none" if score is None else tuple(score.shape)
         raise ValueError(f"scores[{name!r}] must have shape {tuple(allowed.shape)}, got {got}")
     score = score if score.is_floating_point() else score.double()
+    if concrete(score.sum().isfinite().long()) == 1:  # and so are all
+        return ruled_out(score, allowed)
     if has_nan(score, allowed):
         raise ValueError(f"scores[{name!r}] must be numbers, got NaN: something has diverged")
     # Infinities are kept for what must not and what must be chosen.

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.modes import many_at_once
 from prunelimits.nested import map_tensors, tensors_in
 from prunelimits.progress import tracked
-from prunelimits.scores.derivatives import derivative, leaves, many_at_once
+from prunelimits.scores.derivatives import derivative, leaves
 from prunelimits.scores.gradient import (
     Batch,
     batch_loss,

@@ -11,12 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from prunelimits.modes import many_at_once
 from prunelimits.types import Params
-
-
-def many_at_once() -> bool:
-    """Whether the caller maps or differentiates with `torch.func`, such as `torch.vmap`."""
-    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
 
 
 def gradient_of(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_integer
 from prunelimits.masks import flatten
-from prunelimits.modes import in_plain_modes
+from prunelimits.modes import in_plain_modes, many_at_once
 from prunelimits.nested import map_tensors, tensors_in
-from prunelimits.scores.derivatives import gradient_of, many_at_once
+from prunelimits.scores.derivatives import gradient_of
 from prunelimits.scores.gradient import (
     Batch,
     batch_loss,

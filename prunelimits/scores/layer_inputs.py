@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prunelimits.progress import tracked
 from prunelimits.scores.gradient import check_batches, check_problem, check_some, masked
 from prunelimits.scores.uses import Use, Watch
 from prunelimits.types import Masks, Params, Problem
@@ -97,7 +98,7 @@ def layer_inputs(
                 found[use.name] = LayerInputs(found[use.name].sums + sums, use.flipped)
 
     watch = Watch(weights, add)
-    for x, _ in check_batches(problem):
+    for x, _ in tracked(check_batches(problem)):
         with watch:
             problem.apply({**params, **weights}, x)
     check_followed(watch.unknown | unknown, masks, set(found))

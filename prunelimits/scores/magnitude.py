@@ -30,4 +30,4 @@ def magnitude(
         >>> magnitude(problem, params, {"weight": torch.tensor([[True, True, False]])})
         {'weight': tensor([[1., 3., 0.]])}
     """
-    return {name: weight.abs() for name, weight in masked(params, masks).items()}
+    return {name: weight.abs_() for name, weight in masked(params, masks).items()}

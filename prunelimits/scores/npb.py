@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from prunelimits.arguments import checked_number, checked_tensor
 from prunelimits.modes import in_plain_modes
+from prunelimits.progress import stage
 from prunelimits.scores.balance import balanced_mask
 from prunelimits.scores.gradient import (
     check_batches,
@@ -95,7 +96,8 @@ def npb(
     def choose(use: Use) -> Tensor:
         name = use.name
         if name not in found:
-            found[name] = _layer_mask(use, masks[name], quotas[name], drawn[name], settings)
+            with stage(len(found) + 1, of=len(masks)):
+                found[name] = _layer_mask(use, masks[name], quotas[name], drawn[name], settings)
         return found[name].double()
 
     ones = {name: _one(name, value) for name, value in params.items()}

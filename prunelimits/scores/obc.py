@@ -7,6 +7,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_number
 from prunelimits.modes import in_plain_modes
+from prunelimits.progress import stage, tracked
 from prunelimits.scores.gradient import check_real, masked
 from prunelimits.scores.layer_inputs import LayerInputs, gram, layer_inputs
 from prunelimits.scores.obs import check_survivors
@@ -59,12 +60,14 @@ def obc(
         >>> obc(problem, params, {"weight": torch.tensor([[True, True]])}, damping=0.0)
         {'weight': tensor([[12.5000,  0.5000]], dtype=torch.float64)}
     """
-    found = layer_grams(problem, params, masks, damping)
+    with stage(1, of=2):
+        found = layer_grams(problem, params, masks, damping)
     weights = masked(params, masks)
-    return {
-        name: removal_scores(weights[name], masks[name], found[name]) * mask
-        for name, mask in masks.items()
-    }
+    with stage(2, of=2):
+        return {
+            name: removal_scores(weights[name], masks[name], found[name]) * masks[name]
+            for name in tracked(list(masks))
+        }
 
 
 @in_plain_modes

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.scores.derivatives import many_at_once
+from prunelimits.modes import many_at_once
 
 # Entries of the matrices that are solved at a time.
 _ENTRIES = 2**22
+# Columns beyond which every row is solved alone: gathering them is then most of the work.
+_LARGE = 128
 
 
 def damped(gram: Tensor, damping: float) -> Tensor:
@@ -67,8 +69,14 @@ def solve_within(matrix: Tensor, chosen: Tensor, right: Tensor) -> Tensor:
         every = torch.arange(len(matrix), device=matrix.device).expand(chosen.shape)
         return _solved(matrix, every, chosen, right)
     counts = chosen.sum(1)
-    order = counts.argsort()
     result = torch.zeros_like(right)
+    if chosen.shape[1] > _LARGE:  # rows that are worth a call each
+        for row, places in enumerate(chosen):
+            some = places.nonzero()[:, 0]
+            within = matrix.index_select(0, some).index_select(1, some)
+            result[row, some] = _by_cholesky(within, right[row, some])
+        return result
+    order = counts.argsort()
     begin = 0
     while begin < len(order):
         # Rows of like counts together, as many as their matrices have room for.
@@ -93,10 +101,13 @@ def _solved(matrix: Tensor, places: Tensor, chosen: Tensor, right: Tensor) -> Te
     parts = matrix[places[:, :, None], places[:, None, :]]
     identity = torch.eye(places.shape[1], dtype=matrix.dtype, device=matrix.device)
     within = torch.where(chosen[:, :, None] & chosen[:, None, :], parts, identity)
-    factor, info = torch.linalg.cholesky_ex(within)
+    return _by_cholesky(within, right.masked_fill(~chosen, 0))
+
+
+def _by_cholesky(matrices: Tensor, right: Tensor) -> Tensor:
+    factor, info = torch.linalg.cholesky_ex(matrices)
     check_definite(info)
-    solved = torch.cholesky_solve(right.masked_fill(~chosen, 0)[..., None], factor)
-    return solved[..., 0]
+    return torch.cholesky_solve(right[..., None], factor)[..., 0]
 
 
 def check_definite(info: Tensor) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.scores.derivatives import many_at_once
+from prunelimits.modes import many_at_once
+from prunelimits.progress import tracked
 from prunelimits.scores.refit import check_definite
 
 # Weights that go before the matrices are brought up to date; entries of matrices at a time.
 _BLOCK = 64
-_ENTRIES = 2**24
+# The share of the weights that is left when the matrices are cut to them.
+_CUT = 0.75
+_ENTRIES = 2**25
 # Inputs beyond which float32 is used: it decides between near equals alone, the weights that stay
 # are solved for in float64. Twice as fast.
 _LARGE = 256
@@ -23,8 +26,8 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     with the change `-w_p / [H^-1]_pp H^-1_:p` of the others; then `H^-1` becomes that of the
     weights that are left. That is [ExactOBS](https://arxiv.org/abs/2208.11580) in another order of
     operations: as in a blocked Cholesky factorisation with pivots a matrix is brought up to date
-    for some weights together, and in between only the columns that are looked at; when half of the
-    weights are gone, it is cut to the others.
+    for some weights together, and in between only the columns that are looked at; whenever a
+    quarter of the weights is gone, it is cut to the others.
 
     A weight that goes after another costs at least as much as that one: what is ranked by these
     losses leaves each row in the order in which its weights went.
@@ -49,9 +52,8 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     fast = inverse.to(dtype).expand(len(weights), size, size)
     exact = inverse.expand(len(weights), size, size)
     result: list[Tensor] = []
-    for part in torch.arange(len(weights), device=weights.device).split(
-        max(1, _ENTRIES // size**2)
-    ):
+    numbers = torch.arange(len(weights), device=weights.device)
+    for part in tracked(numbers.split(max(1, _ENTRIES // size**2))):
         rows = slice(int(part[0]), int(part[-1]) + 1)
         losses = _removed(weights[rows].to(dtype), fast[rows])
         # Rounding can take float32 below zero, where float64 still is above.
@@ -68,11 +70,13 @@ def _removed(weights: Tensor, inverse: Tensor) -> Tensor:
     losses = torch.zeros_like(weights, dtype=torch.float64)
     highest = losses[:, :1]
     places = torch.arange(size, device=weights.device) + losses.long()
-    state = _State(weights, inverse + torch.zeros_like(weights[..., None]))
+    # An inverse of LAPACK's is stored column by column; rows are what is read here.
+    each = (inverse.mT + torch.zeros_like(weights[..., None])).contiguous()
+    state = _State(weights.clone(), each)
     left = size
     while left:
-        if 2 * left <= state.weights.shape[1]:
-            order = state.gone.int().argsort(dim=1, stable=True)[:, :left]
+        if left <= _CUT * state.weights.shape[1]:
+            order = state.weights.isinf().int().argsort(dim=1, stable=True)[:, :left]
             places, state = places.gather(1, order), state.cut(order)
         count = min(_BLOCK, left)
         state.begin(count)
@@ -80,7 +84,7 @@ def _removed(weights: Tensor, inverse: Tensor) -> Tensor:
             place, loss = state.remove(number)
             # Equals would have no order.
             highest = torch.maximum(highest * (1 + 1e-12), loss.double())
-            losses = losses.scatter(1, places.gather(1, place), highest)
+            losses.scatter_(1, places.gather(1, place), highest)
         left -= count
     return losses
 
@@ -89,14 +93,14 @@ class _State:
     """Rows of weights of which some are gone, and the inverse matrices of the others.
 
     Attributes:
-        weights: As they make up for those that are gone; infinite there: `(rows, d)`.
-        gone: Which are gone.
+        weights: As they make up for those that are gone; infinite there: `(rows, d)`. Changed in
+            place.
     """
 
     def __init__(self, weights: Tensor, inverse: Tensor) -> None:
         self.weights = weights
-        self.gone = torch.zeros_like(weights, dtype=torch.bool)
         self._inverse = inverse
+        self._rows = torch.arange(len(weights), device=weights.device)
         self._factors: Tensor | None = None
         self._diagonal = inverse.diagonal(dim1=1, dim2=2)
 
@@ -104,14 +108,20 @@ class _State:
         """Brings the matrices up to date, and makes room for `count` weights to go."""
         self._bring_up_to_date()
         self._factors = torch.zeros_like(self._inverse[:, :count])
-        self._diagonal = self._inverse.diagonal(dim1=1, dim2=2).masked_fill(self.gone, 1)
+        self._diagonal = self._inverse.diagonal(dim1=1, dim2=2).masked_fill(self.weights.isinf(), 1)
 
     def cut(self, order: Tensor) -> _State:
         """The weights at some places of each row alone, `(rows, few)`."""
         self._bring_up_to_date()
         rows, few = order.shape
-        tall = self._inverse.gather(1, order[:, :, None].expand(rows, few, self.weights.shape[1]))
-        square = tall.gather(2, order[:, None].expand(rows, few, few))
+        if many_at_once():
+            wide = self.weights.shape[1]
+            tall = self._inverse.gather(1, order[:, :, None].expand(rows, few, wide))
+            square = tall.gather(2, order[:, None].expand(rows, few, few))
+        else:  # several times as fast
+            square = order.new_empty((rows, few, few), dtype=self._inverse.dtype)
+            for matrix, places, room in zip(self._inverse, order, square, strict=True):
+                torch.index_select(matrix.index_select(0, places), 1, places, out=room)
         return _State(self.weights.gather(1, order), square)
 
     def remove(self, number: int) -> tuple[Tensor, Tensor]:
@@ -122,21 +132,19 @@ class _State:
         """
         assert self._factors is not None
         place = (self.weights.square() / self._diagonal).argmin(1, keepdim=True)
-        rows = torch.arange(len(place), device=place.device)
-        column = self._inverse[rows, place[:, 0]][:, None]  # faster than gather
+        rows = self._rows
+        column = self._inverse[rows, place[:, 0]]
         if number:
             before = self._factors[:, :number]
-            there = before.gather(2, place[:, None].expand(-1, number, 1))
-            column = column - there.mT @ before
-        column = column[:, 0]
+            there = before[rows, :, place[:, 0]][:, None]
+            column = column - (there @ before)[:, 0]
         pivot, weight = column.gather(1, place), self.weights.gather(1, place)
         factor = column / pivot.sqrt()
         self._factors[:, number] = factor
-        self.weights = torch.addcmul(self.weights, column, -weight / pivot)
-        self.weights = self.weights.scatter(1, place, torch.full_like(weight, torch.inf))
-        self._diagonal = torch.addcmul(self._diagonal, factor, factor, value=-1)
-        self._diagonal = self._diagonal.scatter(1, place, torch.ones_like(weight))
-        self.gone = self.gone.scatter(1, place, torch.ones_like(place, dtype=torch.bool))
+        self.weights.addcmul_(column, -weight / pivot)
+        self.weights.scatter_(1, place, torch.inf)
+        self._diagonal.addcmul_(factor, factor, value=-1)
+        self._diagonal.scatter_(1, place, 1.0)
         return place, weight.square() / pivot
 
     def _bring_up_to_date(self) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -18,6 +16,7 @@ from prunelimits.masks import count
 from prunelimits.pruners import State
 from prunelimits.pruners.noise import draw_noise
 from prunelimits.sessions.hooks import Hooks
+from prunelimits.sessions.progress import Progress
 from prunelimits.sessions.task import SessionModel
 from prunelimits.sessions.terms import Terms
 from prunelimits.sessions.zeros import Zeros
@@ -54,7 +53,7 @@ class PruningSession:
         self._stepped: set[int] = set()
         self._hooks: Hooks | None = None
         self._zeros = Zeros(model.weights, self._optimizers)
-        self._progress = _Progress(terms, left=count(state.masks))
+        self._progress = Progress(terms, count(state.masks))
         self._told_of_return = False
         self._entered_at = 0
 
@@ -83,6 +82,7 @@ class PruningSession:
             )
         session = cls(terms, model, optimizers, state, generator)
         session._zeros.set(state.masks)
+        session._progress.is_new(session, optimizers, model.weights, state.masks)
         return session
 
     @classmethod
@@ -109,6 +109,7 @@ class PruningSession:
         session._progress.steps = saved["steps"]
         session._progress.rounds = int(state.round)
         session._zeros.set(state.masks)
+        session._progress.is_new(session, optimizers, model.weights, state.masks)
         return session
 
     @property
@@ -249,40 +250,3 @@ class PruningSession:
         self._state = state
         self._progress.rounds, self._progress.left = int(state.round), count(state.masks)
         self._zeros.set(state.masks)
-
-
-@dataclass
-class _Progress:
-    """How far a session is; says at its end, once nobody can enter it again, what is missing."""
-
-    terms: Terms
-    steps: int = 0
-    rounds: int = 0
-    left: int = 0
-    finalizer: weakref.finalize[..., Any] | None = None
-
-    def is_open(self, session: PruningSession) -> None:
-        """The session may still be taken up; when it is given up, `tell`."""
-        if self.finalizer is None or not self.finalizer.alive:
-            self.finalizer = weakref.finalize(session, self.tell)
-
-    def is_closed(self) -> None:
-        """Nothing is to be said."""
-        if self.finalizer is not None:
-            self.finalizer.detach()
-
-    def tell(self) -> None:
-        """Warns if rounds are missing."""
-        wanted = self.terms.rounds
-        if self.rounds >= wanted:
-            return
-        result = (
-            "the weights have not moved as the method says"
-            if self.terms.needs_gradients
-            else f"{self.left} weights are left instead of {int(self.terms.budget.sum())}"
-        )
-        warnings.warn(
-            f"the training ended after {self.steps} steps and {self.rounds} of "
-            f"{len(self.terms.update_steps)} rounds: {result}",
-            stacklevel=2,
-        )

@@ -8,21 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from prunelimits.masks.zeroing import integer_like, kept_bits
 from prunelimits.sessions.optimizers import keeps_zeros
 from prunelimits.sharding import local, part_like
 from prunelimits.types import Masks
 
-# An integer of the same size: one bitwise "and" zeroes an entry whatever it holds, NaN too, at
-# half the time of `masked_fill_`.
-_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+# One such part a step is looked at of what is large and was not written, as far as is known.
+_PARTS = 16
+_LARGE = 2**16  # entries
 
 
 class Zeros:
     """Keeps what is pruned at zero, and rewrites only what may have changed.
 
-    State that was zeroed and not written since (its version says so) is not written again, nor is
-    that of optimizers that are known to keep zeros. Gradients are before every step and weights
-    after it: what is written to their `.data` leaves their version as it is.
+    Weights are written after every step. What else was zeroed and not written since (its version
+    says so) is not written again where it is large, nor is the large state of optimizers that are
+    known to keep zeros. What is written to `.data` leaves the version as it is: so a part of each
+    is looked at in every step, another one each time, and all of it is written once something is
+    found.
 
     Args:
         weights: Name -> the parameters under pruning; of sharded ones, this process has a part.
@@ -43,6 +46,7 @@ class Zeros:
         self._bits: dict[tuple[str, int, torch.device], Tensor] = {}
         # The tensors themselves, not their ids: an id may be given to another tensor later.
         self._clean: dict[tuple[str, int], tuple[Tensor, int, int]] = {}
+        self._turn = 0
 
     def set(self, masks: Masks) -> None:
         """From now on these masks; zeroes everything that they prune."""
@@ -72,11 +76,13 @@ class Zeros:
     def before_step(self) -> bool:
         """Zeroes what was written since the last step; whether a pruned weight had come back."""
         came_back = False
+        self._turn = (self._turn + 1) % _PARTS
         for name, weight in self._weights.items():
             if not self._is_clean(name, 0, weight):
                 came_back |= self._is_alive(name, weight)
                 self._zero(name, 0, weight)
-            self.gradient(name)
+            if not self._is_clean(name, -1, weight.grad) or not self._seems_zero(name, weight.grad):
+                self.gradient(name)
             for place, buffer in self._buffers(weight):
                 self._zero(name, place, buffer)
         return came_back
@@ -88,10 +94,11 @@ class Zeros:
             self._write(name, 0, weight)
             holder = self._holder.get(id(weight))
             for place, buffer in self._buffers(weight):
-                if holder is not None and keeps_zeros(holder) and (name, place) in self._clean:
+                kept = holder is not None and keeps_zeros(holder) and (name, place) in self._clean
+                if kept and self._seems_zero(name, buffer):
                     self._remember(name, place, buffer)
                 else:
-                    self._zero(name, place, buffer)
+                    self._write(name, place, buffer)
             if weight.grad is not None and not self._is_clean(name, -1, weight.grad):
                 self.gradient(name)
             self._clean.pop((name, -1), None)  # no gradient is kept alive past its step
@@ -113,7 +120,26 @@ class Zeros:
         return gradient
 
     def _is_alive(self, name: str, weight: nn.Parameter) -> bool:
-        return bool(local(weight).detach()[~self._masks[name]].any())
+        plain = local(weight).detach()
+        kind = integer_like(plain)
+        if kind is None:
+            return bool(plain[~self._masks[name]].any())
+        bits = self._kept_bits(name, kind, plain.device).bitwise_not()
+        return bool(bits.bitwise_and_(plain.view(kind)).view(plain.dtype).any())
+
+    def _seems_zero(self, name: str, value: Tensor | None) -> bool:
+        """Whether nothing is found where this step looks; False where writing is as quick."""
+        if value is None:
+            return True
+        plain = local(value).detach()
+        kind = integer_like(plain)
+        # Looking would wait for another device; writing does not.
+        if kind is None or plain.device.type != "cpu" or plain.numel() < _LARGE:
+            return False
+        first = self._turn * len(plain) // _PARTS
+        rows = slice(first, max(first + 1, (self._turn + 1) * len(plain) // _PARTS))
+        part, kept = plain[rows].view(kind), self._kept_bits(name, kind, plain.device)[rows]
+        return torch.equal(part & kept, part)
 
     def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
         holder = self._holder.get(id(weight))
@@ -129,8 +155,8 @@ class Zeros:
     def _write(self, name: str, place: int, value: Tensor) -> None:
         # `detach`: a leaf that requires gradients is written through one that does not.
         plain = local(value).detach()
-        kind = _BITS.get(plain.element_size())
-        if kind is None or plain.is_complex() or plain.is_quantized:
+        kind = integer_like(plain)
+        if kind is None:
             plain.masked_fill_(~self._masks[name].to(plain.device), 0)
         else:
             plain.view(kind).bitwise_and_(self._kept_bits(name, kind, plain.device))
@@ -140,12 +166,14 @@ class Zeros:
         """All ones where the mask keeps, all zeros elsewhere."""
         key = (name, kind.itemsize, device)
         if key not in self._bits:
-            self._bits[key] = -self._masks[name].to(device).to(kind)
+            self._bits[key] = kept_bits(self._masks[name].to(device), kind)
         return self._bits[key]
 
-    def _is_clean(self, name: str, place: int, value: Tensor) -> bool:
+    def _is_clean(self, name: str, place: int, value: Tensor | None) -> bool:
         known = self._clean.get((name, place))
-        return known is not None and known[0] is value and known[1:] == _written(value)
+        return value is None or (
+            known is not None and known[0] is value and known[1:] == _written(value)
+        )
 
     def _remember(self, name: str, place: int, value: Tensor) -> None:
         self._clean[name, place] = (value, *_written(value))

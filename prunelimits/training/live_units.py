@@ -58,7 +58,7 @@ def _decayed(ensemble: MLPEnsemble, plan: Plan) -> tuple[Params, Params]:
     one = torch.ones_like(plan.momentum)
     # (p, v) after any number of steps is a matrix times (p, v) before.
     total = torch.eye(2, dtype=one.dtype, device=one.device).expand(len(one), 2, 2)
-    for epoch in range(len(plan.lr)):
+    for epoch in range(plan.start // plan.steps_per_epoch, -(-plan.stop // plan.steps_per_epoch)):
         first, stop = (
             min(max(step - epoch * plan.steps_per_epoch, 0), plan.steps_per_epoch)
             for step in (plan.start, plan.stop)

@@ -273,14 +273,6 @@ def test_a_size_that_was_not_trained_is_told(data: Path, capsys: pytest.CaptureF
     assert not Path("a.pt").exists()
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
-    for arguments in (["--help"], ["search", "--help"], ["show", "--help"]):
-        with pytest.raises(SystemExit) as exit_:
-            main(arguments)
-        assert exit_.value.code == 0
-        assert "usage: prunelimits" in capsys.readouterr().out
-
-
 def test_ctrl_c_ends_it_politely():
     """On a terminal, with the progress bar, as a person would do it."""
     command = [sys.executable, "-m", "prunelimits.cli", "search", "--shard-size", "12"]

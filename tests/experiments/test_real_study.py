@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
@@ -11,11 +12,11 @@ import real_study
 import real_tables
 from page_tables import refreshed
 from real_choices import NINE, at_cost, best_of, by_place, chosen_at, joined
-from real_study import Row, Variant, append, eliminated, jobs, read_rows, trained
+from real_study import Row, Variant, append, eliminated, jobs, read_rows, regrown, trained
 from real_tasks import RealTask
 
 import prunelimits as pl
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.pruners import GMP, LTH
 from prunelimits.training import Recipe
 
@@ -60,10 +61,29 @@ def test_elimination_is_kept_by_either_count(monkeypatch: pytest.MonkeyPatch):
         assert 0 <= r.test[0] <= 30
 
 
+def test_a_regrowth_is_measured_by_rows_that_chose_nothing(monkeypatch: pytest.MonkeyPatch):
+    quick = Recipe(epochs=1, batch_size=30)
+    method = Regrowth(starts=3, beam=2, cycles=1, recovery=quick)
+    monkeypatch.setattr(real_study, "REGROWTHS", {"Regrowth": method})
+    parts = TASK.parts(Path(), 0)
+    rows = regrown(TASK, parts, 0, "Regrowth")
+    assert [(r.method, r.keep, r.choose_rows, r.test_rows) for r in rows] == [
+        ("Regrowth", 6, 30, 30), ("Regrowth", 12, 30, 30),
+    ]  # fmt: skip
+    result = pl.elimination.regrow(
+        *parts.train, replace(method, first=TASK.recipe(1), last=TASK.recipe(5)), keep=12,
+        start=TASK.widths(parts), measure=parts.choose, seed=real_study._word(0, 12),
+    )  # fmt: skip
+    right = (result.network.model(parts.test[0]).argmax(1) == parts.test[1]).sum()
+    assert rows[1].test == (int(right),)
+    assert (rows[1].cost, rows[1].nonzeros) == (result.work, (result.network.nonzeros,))
+
+
 def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     variants = [Variant("LTH", LTH(rounds=1), 1, range(2)), Variant("dense", None, 1, range(2))]
     monkeypatch.setattr(real_study, "variants", lambda: variants)
     monkeypatch.setattr(real_study, "ELIMINATIONS", {})
+    monkeypatch.setattr(real_study, "REGROWTHS", {})
     table = tmp_path / "table.csv"
     first, *others = jobs([TASK], 2, tmp_path, [])
     assert len(others) == 3

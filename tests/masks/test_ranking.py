@@ -37,6 +37,37 @@ def test_many_entries_are_ranked_as_a_stable_sort_ranks_them(
         assert torch.equal(top({"weight": scores}, keep)["weight"], expected)
 
 
+@pytest.mark.parametrize("kind", ["different", "few values", "pruned", "a mean one"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_many_tensors_are_ranked_as_if_they_were_one(
+    kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ranking, "_MANY", 100)
+    monkeypatch.setattr(ranking, "_SAMPLE", 50)
+    monkeypatch.setattr(ranking, "_AT_ONCE", 32)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        sizes = torch.randint(0, 130, (4,), generator=generator).tolist()
+        flat = entries(kind, sum(sizes), generator).to(dtype)
+        flat[torch.rand(len(flat), generator=generator) < 0.02] = torch.nan
+        keep = int(torch.randint(0, len(flat) + 1, (), generator=generator))
+        order = flat.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        order = order.sort(descending=True, stable=True).indices[:keep]
+        expected = torch.zeros(len(flat), dtype=torch.bool).index_fill(0, order, True)
+        before = flat.clone()
+        masks = top({str(n): part for n, part in enumerate(flat.split(sizes))}, keep)
+        assert torch.equal(torch.cat(list(masks.values())), expected)
+        assert torch.equal(flat.nan_to_num(nan=7.0), before.nan_to_num(nan=7.0))
+
+
+def test_tensors_of_several_types_are_ranked_by_value():
+    scores = {"a": torch.tensor([1, 3]), "b": torch.tensor([2.5, 3.0]), "c": torch.tensor([[9.0]])}
+    masks = top({**scores, "c": scores["c"].double()}, 3)
+    assert {name: mask.tolist() for name, mask in masks.items()} == {
+        "a": [False, True], "b": [False, True], "c": [[True]],
+    }  # fmt: skip
+
+
 def test_many_models_with_many_entries_are_ranked_one_by_one(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ranking, "_MANY", 100)
     monkeypatch.setattr(ranking, "_SAMPLE", 50)

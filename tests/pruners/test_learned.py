@@ -166,6 +166,41 @@ def test_lomp_equals_torch_s_autograd_and_optimizer():
     assert all(torch.equal(state.masks[name], mask) for name, mask in expected.items())
 
 
+def test_the_published_penalty_covers_biases_and_normalisation_as_torch_s_autograd_has_it():
+    def net() -> nn.Sequential:
+        made = nn.Sequential(nn.Linear(2, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 1))
+        made = made.double().eval()
+        generator = torch.Generator().manual_seed(4)
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        return made
+
+    mine, theirs = net(), net()
+    problem, params = problem_of(mine, loss, batches())
+    allowed = prunable(mine)
+    pruner = LOMP(epochs=5, lr=0.05, l1=0.03, penalised="all")
+    state = pruner.init(problem, params, allowed, pruner.budget(allowed, 9))
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(5):
+        for x, y in batches():
+            optimizer.zero_grad()
+            penalty = sum(parameter.abs().sum() for parameter in theirs.parameters())
+            (loss(theirs(x), y) + 0.03 * penalty).backward()
+            optimizer.step()
+    for name, value in theirs.named_parameters():
+        torch.testing.assert_close(state.memory[name], value.detach())
+    weights_alone = LOMP(epochs=5, lr=0.05, l1=0.03).init(
+        problem, params, allowed, pruner.budget(allowed, 9)
+    )
+    for name in ("0.bias", "1.weight", "1.bias", "3.bias"):
+        assert not torch.allclose(state.memory[name], weights_alone.memory[name])
+    with pytest.raises(
+        ValueError, match=r"penalised must be one of .*prunable.*all.*, got 'biases'"
+    ):
+        LOMP(penalised="biases")  # pyright: ignore[reportArgumentType]
+
+
 def test_optimal_brain_surgeon_equals_a_plain_loop_on_a_quadratic():
     # The loss |x w - y|^2 has the Hessian 2 x^T x / n exactly, so each step has a closed form.
     generator = torch.Generator().manual_seed(3)

@@ -238,3 +238,41 @@ def test_inputs_that_pass_by_a_layer_make_no_chain():
     for batches in ([], [(torch.randn(3, 4), torch.zeros(3))]):
         with pytest.raises(ValueError, match=r"depend on the inputs past 'first\.weight'"):
             prune(Dense(), PHEW(), keep=8, batches=batches)
+
+
+class Twice(nn.Module):
+    """A layer that is called again."""
+
+    def __init__(self, again: int) -> None:
+        super().__init__()
+        self.first, self.last, self.again = nn.Linear(4, 4), nn.Linear(4, 2), again
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.again):
+            x = torch.relu(self.first(x))
+        return self.last(x)
+
+
+class OtherWay(nn.Module):
+    """A layer whose weight has its inputs as first axis, as the Conv1D of GPT-2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.last = nn.Parameter(torch.randn(4, 4)), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(x @ self.weight)
+
+
+def test_a_layer_that_is_used_again_is_no_link_of_a_chain():
+    assert masks.count(prune(Twice(1), PHEW(floor=1), keep=8)) == 8
+    with pytest.raises(ValueError, match=r"'first\.weight' is used 3 times"):
+        prune(Twice(3), PHEW(), keep=8)
+
+
+def test_layers_that_walks_do_not_know_are_refused_by_name():
+    with pytest.raises(ValueError, match="'weight' goes through a product by its first axis"):
+        prune(OtherWay(), PHEW(), keep=8)
+    upwards = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ConvTranspose2d(4, 4, 3), nn.Conv2d(4, 2, 3))
+    with pytest.raises(ValueError, match=r"'1\.weight' goes through conv_transpose2d"):
+        prune(upwards, PHEW(), keep=8, batches=[(torch.zeros(1, 2, 9, 9), torch.zeros(1))])

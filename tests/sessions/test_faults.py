@@ -511,6 +511,60 @@ def test_gradients_that_are_changed_before_the_step_reach_no_pruned_weight(past_
                 assert not optimizer.state[weight]["momentum_buffer"][~mask].any()
 
 
+def test_what_is_written_past_autograd_to_a_large_gradient_is_found():
+    """At once if it is written everywhere, within sixteen steps if to a row alone."""
+    torch.manual_seed(0)
+    model = nn.Linear(512, 256, bias=False)
+    masks = prune(model, Random(), keep=1000)
+    optimizer = sgd(model)
+    x = torch.randn(4, 512)
+    with attach(masks, model, optimizer):
+        for step in range(20):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            assert model.weight.grad is not None
+            if step == 0:
+                model.weight.grad.data.add_(0.1)
+            elif step < 18:
+                model.weight.grad.data[77] += 0.1
+            optimizer.step()
+            assert not model.weight[~masks["weight"]].any()
+            if step in (0, 19):
+                buffer = optimizer.state[model.weight]["momentum_buffer"]
+                assert not buffer[~masks["weight"]].any()
+
+
+@pytest.mark.parametrize("pruner", [GMP(rounds=2), RigL(rounds=2), Magnitude(floor=1)])
+def test_a_session_that_nobody_entered_says_so_once_it_is_given_up(pruner: Any):
+    model = network()
+    optimizer = sgd(model)
+    clock = {"steps": 9} if pruner.acts_in_training else {}
+    session = attach(pruner, model, optimizer, keep=10, **clock)
+    train(model, optimizer, 3)
+    with pytest.warns(UserWarning, match="the model was trained outside its session"):
+        del session
+
+
+def test_a_session_that_was_not_needed_says_nothing():
+    model = network()
+    optimizer = sgd(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session = attach(GMP(rounds=2), model, optimizer, keep=10, steps=9)
+        saved = session.state_dict()
+        del session  # no training at all
+        session = attach(GMP(rounds=2), model, optimizer, keep=10, steps=9, resume=saved)
+        session = attach(GMP(rounds=2), model, optimizer, keep=10, steps=9)  # a cell run again
+        del session
+        train(model, optimizer, 1)
+        masks = prune(model, Magnitude(floor=1), keep=10)
+        session = attach(masks, model, optimizer)
+        for step in range(3):  # a loop that masks by itself
+            train(model, optimizer, 1, step)
+            make_permanent(model, session.masks)
+        del session
+
+
 def test_pruned_weights_are_zero_at_the_end_whatever_the_optimizer_did():
     model = network()
     masks = prune(model, Random(), keep=9)

@@ -14,7 +14,15 @@ from prunelimits.pruners.catalogue.at_initialisation import (
 )
 from prunelimits.pruners.catalogue.balanced import NPB
 from prunelimits.pruners.catalogue.combinatorial import CHITA
-from prunelimits.pruners.catalogue.dense_to_sparse import GMP, LAMP, LTH, OBD, OBS, Magnitude
+from prunelimits.pruners.catalogue.dense_to_sparse import (
+    GMP,
+    LAMP,
+    LTH,
+    OBD,
+    OBS,
+    EarlyGMP,
+    Magnitude,
+)
 from prunelimits.pruners.catalogue.layer_wise import OBC, SparseGPT, Wanda
 from prunelimits.pruners.catalogue.learned import LOMP, EdgePopup, RareGems
 from prunelimits.pruners.catalogue.method import Method
@@ -24,7 +32,7 @@ _METHODS: tuple[type[Method], ...] = (
     SNIP, GraSP, SynFlow, IterSNIP, FORCE, ProsPr, GMP, LTH, RigL,
     Magnitude, Random, SmartRatio, Dense, SET, SNFS, DSR, DeepR,
     OBD, OBS, LAMP, PHEW, EdgePopup, RareGems, LOMP,
-    Wanda, OBC, SparseGPT, CHITA, NPB,
+    Wanda, OBC, SparseGPT, CHITA, NPB, EarlyGMP,
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.progress import stage, tracked
 from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.schedules import Category, geometric
@@ -102,17 +103,19 @@ def _together(
     weights, kept, start = apply(params, masks), masks, ranking.counts(masks, budget)
     task = around(weights)
     choice = task.best(flatten(kept))
-    for stage in range(1, stages + 1):
-        if renew and stage > 1:
-            weights = {**weights, **_values(choice, weights, shapes)}
-            task = around(weights)
+    for number in range(1, stages + 1):
+        with stage(number, of=stages + 1):
+            if renew and number > 1:
+                weights = {**weights, **_values(choice, weights, shapes)}
+                task = around(weights)
+                choice = task.best(flatten(kept))
+            losses = unflatten(task.losses(choice), shapes)
+            left = survivors(geometric, start, budget, number / stages)
+            kept = ranking.keep(losses, kept, left)
             choice = task.best(flatten(kept))
-        losses = unflatten(task.losses(choice), shapes)
-        left = survivors(geometric, start, budget, stage / stages)
-        kept = ranking.keep(losses, kept, left)
-        choice = task.best(flatten(kept))
     groups = grouped(masks, budget, ranking.groups)
-    choice = _exchanged(task, choice, masks, groups, floor=ranking.floor, swaps=swaps)
+    with stage(stages + 1, of=stages + 1):
+        choice = _exchanged(task, choice, masks, groups, floor=ranking.floor, swaps=swaps)
     changed = _values(choice, weights, shapes)
     return unflatten(choice.kept.double(), shapes), {**params, **changed}
 
@@ -143,7 +146,7 @@ def _exchanged(
     allowed = flatten(masks)
     tried = torch.zeros_like(choice.kept)
     failures = torch.zeros_like(choice.kept.sum())
-    for _ in range(swaps):
+    for _ in tracked(range(swaps)):
         open_to_come = allowed & ~choice.kept & ~tried
         gains = task.gains(choice).masked_fill(~open_to_come, -torch.inf)
         comes = gains.argmax(0, keepdim=True)

@@ -153,21 +153,12 @@ def _surgery(
 
 
 @dataclass(frozen=True, kw_only=True)
-class GMP(Method):
-    """The largest `|w|`, little by little during training: gradual magnitude pruning.
-
-    [To prune, or not to prune](https://arxiv.org/abs/1710.01878), as
-    [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075) runs it: 199 rounds, spread
-    over the training.
-
-    Attributes:
-        rounds: How often to prune in a training.
-        until: The share of the training after which the last round falls.
-    """
+class _GradualMagnitude(Method):
+    """What the two below share: magnitudes, along a cubic curve."""
 
     category: ClassVar[Category] = "dense to sparse"
     rounds: int = 199
-    until: float = 199 / 200
+    until: float
 
     def __post_init__(self) -> None:
         number_setting(self, "until", least=0, most=1)
@@ -185,6 +176,43 @@ class GMP(Method):
     def schedule(self) -> Gradual:
         """Along a cubic curve."""
         return Gradual(rounds=self.rounds, end=float(self.until))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GMP(_GradualMagnitude):
+    """The largest `|w|`, little by little during training: gradual magnitude pruning.
+
+    [To prune, or not to prune](https://arxiv.org/abs/1710.01878), as
+    [Sparsest Models Elude Pruning](https://arxiv.org/abs/2407.04075) runs it: 199 rounds, spread
+    over the training.
+
+    Attributes:
+        rounds: How often to prune in a training.
+        until: The share of the training after which the last round falls.
+    """
+
+    until: float = 199 / 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyGMP(_GradualMagnitude):
+    """GMP that is done early: what is left has most of the training to recover.
+
+    Not published. `GMP` makes its last cut when hardly a step is left; the same cuts in the first
+    15 % of the training cost a third and leave more accurate networks, see the page on real tasks.
+    0.15 is what the choosing rows of real tasks preferred of 0.05, 0.15, 0.3, 0.5, 0.7 and 0.995:
+    few weights want it earlier, many later.
+
+    Attributes:
+        rounds: How often to prune in a training.
+        until: The share of the training after which the last round falls.
+
+    Examples:
+        >>> EarlyGMP(rounds=3).update_steps(1000)
+        [50, 100, 150]
+    """
+
+    until: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prunelimits import scores as score
 from prunelimits.masks import apply
+from prunelimits.progress import stage, tracked
 from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.schedules import Category
@@ -89,11 +90,14 @@ def _by_obc(
     *,
     damping: float,
 ) -> tuple[Scores, Params]:
-    found = layer_grams(problem, params, masks, damping)
+    with stage(1, of=3):
+        found = layer_grams(problem, params, masks, damping)
     weights = apply(params, masks)
-    losses = {n: removal_scores(weights[n], mask, found[n]) for n, mask in masks.items()}
+    with stage(2, of=3):
+        losses = {n: removal_scores(weights[n], masks[n], found[n]) for n in tracked(list(masks))}
     kept = ranking.keep(losses, masks, budget)
-    changed = {n: refitted(weights[n], mask, found[n]) for n, mask in kept.items()}
+    with stage(3, of=3):
+        changed = {n: refitted(weights[n], kept[n], found[n]) for n in tracked(list(kept))}
     return losses, {**params, **changed}
 
 
@@ -152,14 +156,17 @@ def _by_sweeps(
     damping: float,
     sequential: bool,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and SparseGPT's three numbers
-    found = layer_grams(problem, params, masks, damping)
+    parts = 1 + len(masks)
+    with stage(1, of=parts):
+        found = layer_grams(problem, params, masks, damping)
     quotas = dict(zip(masks, budget, strict=True))
     weights, kept = apply(params, masks), masks
-    for name in list(found):  # in the order in which the network uses them
-        if sequential and kept is not masks:
-            found |= layer_grams(problem, weights, {name: masks[name]}, damping)
-        mask, weight = _swept(weights[name], masks[name], quotas[name], found[name], block)
-        kept, weights = {**kept, name: mask}, {**weights, name: weight}
+    for number, name in enumerate(list(found), start=2):  # in the order in which they are used
+        with stage(number, of=parts):
+            if sequential and kept is not masks:
+                found |= layer_grams(problem, weights, {name: masks[name]}, damping)
+            mask, weight = _swept(weights[name], masks[name], quotas[name], found[name], block)
+            kept, weights = {**kept, name: mask}, {**weights, name: weight}
     return {name: kept[name].to(params[name].dtype) for name in masks}, weights
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -19,9 +19,11 @@ from prunelimits.pruners.schedules import Category, geometric
 from prunelimits.pruners.schedules.curves import survivors
 from prunelimits.pruners.scopes import Scope
 from prunelimits.pruners.scoring import LearnedScore
-from prunelimits.pruners.settings import integer_setting, number_setting
+from prunelimits.pruners.settings import choice_setting, integer_setting, number_setting
 from prunelimits.scores.gradient import trainable
 from prunelimits.types import Masks, Params, Problem, Scores
+
+Penalised: TypeAlias = Literal["prunable", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,8 @@ class LOMP(Method):
     L1-regularised one-shot magnitude pruning of
     [How sparse can we prune a deep network](https://arxiv.org/abs/2306.05857). The training is SGD
     with momentum at one learning rate on all parameters, with the absolute values of the prunable
-    weights in the loss. The defaults are the paper's for fully connected networks.
+    weights in the loss. The numbers are the paper's for fully connected networks; the penalty of
+    its code is `penalised="all"`.
 
     For a training of your own (BatchNorm, another optimizer), add the same term there and use
     `Magnitude`.
@@ -189,6 +192,8 @@ class LOMP(Method):
         lr: The learning rate.
         momentum: Momentum.
         l1: The weight of the absolute values in the loss.
+        penalised: Of which parameters: `"prunable"`, those that it prunes, or as the published code
+            has it `"all"`, biases and the weights and biases of normalisation layers too.
     """
 
     category: ClassVar[Category] = "dense to sparse"
@@ -197,6 +202,7 @@ class LOMP(Method):
     lr: float = 0.01
     momentum: float = 0.9
     l1: float = 5e-5
+    penalised: Penalised = "prunable"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,11 +210,12 @@ class LOMP(Method):
         number_setting(self, "lr", least=0)
         number_setting(self, "momentum", least=0, below=1)
         number_setting(self, "l1", least=0)
+        choice_setting(self, "penalised", get_args(Penalised))
 
     @property
     def score(self) -> LearnedScore:
         """`|w|` after the training, and the trained parameters."""
-        names = ("epochs", "lr", "momentum", "l1")
+        names = ("epochs", "lr", "momentum", "l1", "penalised")
         options = {name: getattr(self, name) for name in names}
         return LearnedScore(_trained, options=options)
 
@@ -225,6 +232,7 @@ def _trained(
     lr: float,
     momentum: float,
     l1: float,
+    penalised: Penalised,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of LOMP
     trained = trainable(apply(params, masks))
     everything = {
@@ -232,11 +240,12 @@ def _trained(
         for name, value in trained.items()
     }
 
+    shrunk = trained if penalised == "all" else masks
     velocity = None
     for _ in tracked(range(epochs)):
         for one in single_batches(problem):
             grads = score.loss_gradient(one, {**params, **trained}, everything)
-            shrink = {name: l1 * trained[name].sign() for name in masks}
+            shrink = {name: l1 * trained[name].sign() for name in shrunk}
             grads = apply({n: grad + shrink.get(n, 0.0) for n, grad in grads.items()}, masks)
             trained, velocity = sgd_step(trained, grads, velocity, rate=lr, momentum=momentum)
     learned = {**params, **trained}

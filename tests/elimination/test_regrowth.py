@@ -1,0 +1,140 @@
+"""Regrowth: its budget, its choice, its cost, and that it is a function of its arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from prunelimits.elimination import Regrowth, regrow
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.regrowing import Regrowing, kept_weights
+from prunelimits.masks import count, with_biases
+from prunelimits.pruners import GMP
+from prunelimits.training import MLPEnsemble, Recipe, evaluate, fit
+
+from .circle import X, Y
+
+QUICK = Regrowth(
+    starts=6,
+    beam=4,
+    cycles=2,
+    first=Recipe(epochs=12, batch_size=20, lr=0.1),
+    recovery=Recipe(epochs=4, batch_size=20, lr=0.05),
+    last=Recipe(epochs=20, batch_size=20, lr=0.1),
+)
+WIDTHS = (2, 6, 5, 1)
+OTHERS = (X[::3], Y[::3])
+
+
+def accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+    return float(((model(x)[:, 0] > 0) == (y > 0)).double().mean())
+
+
+@pytest.mark.parametrize("keep", [1, 5, 12, 40])
+def test_at_most_the_goal_is_kept_and_biases_follow_the_weights(keep: int):
+    result = regrow(X, Y, QUICK, keep=keep, start=WIDTHS, measure=OTHERS)
+    masks = result.network.masks
+    weights = {name: mask for name, mask in masks.items() if name.endswith("weight")}
+    assert result.weights == count(weights) <= keep
+    assert result.network.nonzeros == count(with_biases(weights, "outgoing"))
+    for name, parameter in result.network.model.named_parameters():
+        assert bool((parameter[~masks[name]] == 0).all())
+    assert result.network.score == pytest.approx(accuracy(result.network.model, *OTHERS))
+
+
+def test_growing_back_never_makes_the_choice_worse():
+    """By the rows to choose by, since what was found before stays in the choice."""
+    found = [
+        regrow(X, Y, dataclasses.replace(QUICK, cycles=cycles), keep=8, start=WIDTHS, seed=4)
+        for cycles in (0, 1, 3)
+    ]
+    scores = [result.network.score for result in found]
+    assert scores == sorted(scores)
+    works = [result.work for result in found]
+    assert works == sorted(set(works))
+
+
+def test_a_seed_decides_everything_and_the_callers_random_state_stays():
+    state = torch.random.get_rng_state()
+    first, again, other = (
+        regrow(X, Y, QUICK, keep=9, start=WIDTHS, seed=seed).network for seed in (1, 1, 2)
+    )
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert first.model.widths == again.model.widths
+    values = [
+        [v.tolist() for v in net.model.state_dict().values()] for net in (first, again, other)
+    ]
+    assert values[0] == values[1] != values[2]
+
+
+def test_the_starts_are_those_of_gmp_at_the_multiple_of_the_goal():
+    data = EliminationData.of(X, Y, None, WIDTHS, None)
+    run = Regrowing(dataclasses.replace(QUICK, head=2.5), data, 9, 0, None)
+    starts = run.starts(WIDTHS)
+    seeds = [run._word(1, n) for n in range(6)]
+    result = fit(
+        MLPEnsemble(WIDTHS, seeds=seeds), X, Y, QUICK.first, seed=run._word(2),
+        pruner=GMP(until=0.15), keep=23, pruner_seeds=seeds,
+    )  # fmt: skip
+    assert torch.allclose(starts.loss, result.loss, rtol=1e-4)
+    assert run.work == round(float(result.parameter_samples.sum()))
+    assert bool((kept_weights(starts) <= 23).all())
+
+
+def test_starts_stay_dense_where_the_multiple_is_all_there_is():
+    data = EliminationData.of(X, Y, None, WIDTHS, None)
+    starts = Regrowing(QUICK, data, 30, 0, None).starts(WIDTHS)
+    assert kept_weights(starts).tolist() == [47] * 6
+
+
+def test_scores_are_the_loss_of_a_row_whether_trained_on_or_chosen_by():
+    data = EliminationData.of(X, Y, OTHERS, WIDTHS, None)
+    starts = Regrowing(QUICK, data, 9, 0, None).starts(WIDTHS)
+    together = evaluate(
+        starts.ensemble(), torch.cat([X, OTHERS[0]]), torch.cat([Y, OTHERS[1]])
+    ).loss
+    assert torch.allclose(starts.score, -together)
+
+
+def test_squared_error_and_classes():
+    plane = X.sum(1)
+    result = regrow(X, plane, QUICK, keep=8, start=WIDTHS, loss="mse")
+    predicted = result.network.model(X)[:, 0].detach()
+    r2 = 1 - float((predicted - plane).square().mean() / plane.var(correction=0))
+    assert result.network.score == pytest.approx(r2, abs=1e-4)
+    assert r2 > 0.9
+    quadrant = (X[:, 0] > 0).long() + 2 * (X[:, 1] > 0).long()
+    classes = regrow(X, quadrant, QUICK, keep=14, start=(2, 6, 5, 4))
+    assert classes.network.score > 0.6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": 47}, "keep must be below the 47 weights of widths"),
+        ({"keep": 0}, "keep"),
+        ({"start": (2, 1)}, "start must have a hidden layer"),
+        ({"start": (3, 4, 1)}, "x must have shape"),
+        ({"measure": (X,)}, "measure must be two tensors"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_trains(options: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        regrow(X, Y, QUICK, **{"keep": 9, "start": WIDTHS, **options})
+
+
+def test_a_training_that_diverges_everywhere_says_so():
+    wild = dataclasses.replace(QUICK, first=Recipe(epochs=3, batch_size=20, lr=1e30))
+    with pytest.raises(ValueError, match="lower its learning rate"):
+        regrow(X, Y, wild, keep=9, start=WIDTHS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("starts", 0), ("head", 0.5), ("until", 1.0), ("step", 0.0), ("cycles", -1), ("growth", 0)],
+)
+def test_numbers_out_of_range_name_themselves(name: str, value: float):
+    with pytest.raises(ValueError, match=name):
+        Regrowth(**{name: value})
