@@ -9,6 +9,18 @@ import torch
 from torch import Tensor
 
 from prunelimits.connectivity.divisors import divisors
+from prunelimits.connectivity.elements import (
+    REACH,
+    all_of,
+    any_of,
+    both,
+    either,
+    gather,
+    none_of,
+    numbers,
+    once,
+    spread,
+)
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.steps import (
     AbstractStep,
@@ -19,9 +31,6 @@ from prunelimits.connectivity.following.steps import (
     Source,
 )
 from prunelimits.types import Masks, Params
-
-# Zeros and ones add up to whole numbers, which even single precision cannot take across one half.
-_REACH = torch.float32
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ def find_flow(network: Network, masks: Masks) -> Flow:
 
     def enter(number: int, before: Tensor) -> None:
         if number in axes:
-            inside = live[network.steps[number].inputs[0]] & before
+            inside = both(live[network.steps[number].inputs[0]], before)
             entered[number] = any_of_units(inside, axes[number])
 
     reaches = _backward(network, free, carries, lambda _: True, enter)
@@ -81,8 +90,7 @@ class _Forward:
 
     def follow(self, step: AbstractStep) -> None:
         """One more step."""
-        nothing = _nothing(step.shape)
-        everything = torch.ones((), dtype=torch.bool, device="cpu").expand(step.shape)
+        nothing, everything = none_of(step.shape), all_of(step.shape)
         if isinstance(step, Source):
             self._add(everything, everything, None)
         elif isinstance(step, Parameter):
@@ -90,8 +98,8 @@ class _Forward:
         elif isinstance(step, Constant):
             self._add(nothing, nothing, step.content if step.content.any() else None)
         else:
-            at = [_numbers(self.carries[i]) for i in step.inputs]
-            live = _spread(step, at, [self.live[i] for i in step.inputs])
+            at = [self.carries[i] for i in step.inputs]
+            live = spread(step, at, [self.live[i] for i in step.inputs])
             if isinstance(step, Linear) and step.opaque:
                 self._add(live, everything, None)
                 return
@@ -102,16 +110,16 @@ class _Forward:
         self.live.append(live)
         self.free.append(free)
         self.known.append(known)
-        self.carries.append(free if known is None else free | (known != 0))
+        self.carries.append(free if known is None else either(free, known != 0))
 
     def _free(self, step: AbstractStep, at: list[Tensor], live: Tensor) -> Tensor:
         free = [self.free[i] for i in step.inputs]
         if isinstance(step, Product) and any(self.known[i] is None for i in step.inputs):
             # Where both factors carry, the one without known numbers is free.
-            return step.spread(at, [at[0], None]) > 0.5
+            return spread(step, at, [at[0], none_of(at[1].shape)])
         if all(f is self.live[i] for f, i in zip(free, step.inputs, strict=True)):
             return live
-        return _spread(step, at, free)
+        return spread(step, at, free)
 
     def _known(self, step: AbstractStep, free: Tensor) -> Tensor | None:
         given = [self.known[i] for i in step.inputs]
@@ -120,7 +128,7 @@ class _Forward:
             nothing = any(value is None for value in given)
         elif isinstance(step, Linear):
             nothing = nothing and step.keeps_zero
-        if nothing or not _any(~_once(free)):
+        if nothing or not any_of(~once(free)):
             return None
         values = [
             self.steps[i].zeros() if value is None else value
@@ -134,7 +142,7 @@ def find_constants(network: Network, flow: Flow, params: Params) -> list[Tensor]
     """What each step computes where no input reaches, and zero elsewhere: float64."""
     constants: list[Tensor] = []
     for step, live in zip(network.steps, flow.live, strict=True):
-        if not _any(~_once(live)):
+        if not any_of(~once(live)):
             value = step.zeros()
         elif isinstance(step, Parameter):
             value = params[step.name]
@@ -162,10 +170,10 @@ def _parameter_elements(network: Network, flow: Flow, *, keep_constants: bool) -
     what is added, if the sum is, or if it stays at the outputs.
     """
     steps = network.steps
-    result = {n: _nothing(step.shape) for n, step in enumerate(steps) if not step.varies}
+    result = {n: none_of(step.shape) for n, step in enumerate(steps) if not step.varies}
     for number in network.outputs:
         if number in result:
-            result[number] = torch.ones_like(result[number])
+            result[number] = all_of(result[number].shape)
     for number in reversed(range(len(steps))):
         step = steps[number]
         wanted = [not steps[i].varies and not isinstance(steps[i], Constant) for i in step.inputs]
@@ -176,14 +184,14 @@ def _parameter_elements(network: Network, flow: Flow, *, keep_constants: bool) -
             if isinstance(step, Product):
                 sources = flow.live
             else:
-                after = (flow.live[number] & flow.reaches[number]) | flow.final[number]
-        after = after & flow.free[number]
-        if not _any(after):
+                after = either(both(flow.live[number], flow.reaches[number]), flow.final[number])
+        after = both(after, flow.free[number])
+        if not any_of(after):
             continue
-        before = step.gather([_numbers(sources[i]) for i in step.inputs], after.to(_REACH), wanted)
-        for i, paths in zip(step.inputs, before, strict=True):
-            if paths is not None:
-                result[i] = result[i] | (paths > 0.5)
+        before = gather(step, [sources[i] for i in step.inputs], after, wanted)
+        for i, reached in zip(step.inputs, before, strict=True):
+            if reached is not None:
+                result[i] = either(result[i], reached)
     return result
 
 
@@ -191,11 +199,6 @@ def any_of_units(elements: Tensor, axis: int) -> Tensor:
     """Whether a unit has a true element, bool `(units,)`."""
     lines = elements.movedim(axis, 0)
     return lines if lines.dim() == 1 else lines.flatten(1).any(1)
-
-
-def _spread(step: AbstractStep, at: list[Tensor], reached: list[Tensor]) -> Tensor:
-    paths = [_numbers(x) if _any(x) else None for x in reached]
-    return step.spread(at, paths) > 0.5
 
 
 def _is_layer(network: Network, step: AbstractStep) -> bool:
@@ -212,44 +215,24 @@ def _backward(
     enter: Callable[[int, Tensor], None] | None = None,
 ) -> list[Tensor]:
     steps = network.steps
-    result = [_nothing(step.shape) for step in steps]
+    result = [none_of(step.shape) for step in steps]
     for number in network.outputs:
-        result[number] = torch.ones_like(result[number])
+        result[number] = all_of(result[number].shape)
     for number in reversed(range(len(steps))):
         step = steps[number]
         # A value that nothing changes passes nothing on.
-        after = result[number] & free[number]
-        if not step.varies or not step.inputs or not passes(step) or not _any(after):
+        after = both(result[number], free[number])
+        if not step.varies or not step.inputs or not passes(step) or not any_of(after):
             continue
-        at = [_numbers(carries[i]) for i in step.inputs]
         wanted = [steps[i].varies for i in step.inputs]
-        before = step.gather(at, after.to(_REACH), wanted)
-        for place, (i, paths) in enumerate(zip(step.inputs, before, strict=True)):
-            if paths is None:
+        before = gather(step, [carries[i] for i in step.inputs], after, wanted)
+        for place, (i, reached) in enumerate(zip(step.inputs, before, strict=True)):
+            if reached is None:
                 continue
-            reached = paths > 0.5
             if enter is not None and place == 0:
                 enter(number, reached)
-            result[i] = result[i] | reached
+            result[i] = either(result[i], reached)
     return result
-
-
-def _once(elements: Tensor) -> Tensor:
-    """Elements that stand for many, as behind `expand`, only once."""
-    return elements[tuple(slice(0, 1) if n == 0 else slice(None) for n in elements.stride())]
-
-
-def _any(elements: Tensor) -> bool:
-    return bool(_once(elements).any())
-
-
-def _numbers(elements: Tensor) -> Tensor:
-    """Ones and zeros, laid out as the elements are."""
-    return _once(elements).to(_REACH).expand(elements.shape)
-
-
-def _nothing(shape: torch.Size) -> Tensor:
-    return torch.zeros((), dtype=torch.bool, device="cpu").expand(shape)
 
 
 def weight_paths(
@@ -266,13 +249,13 @@ def weight_paths(
         if isinstance(step, Parameter):
             found[number] = after
             continue
-        at = [_numbers(flow.carries[i]) for i in step.inputs]
+        at = [numbers(flow.carries[i]) for i in step.inputs]
         if number == product:
-            at[0] = source.to(_REACH)
+            at[0] = source.to(REACH)
         wanted = [not steps[i].varies and not isinstance(steps[i], Constant) for i in step.inputs]
         if not any(wanted):
             continue
-        for i, paths in zip(step.inputs, step.gather(at, after.to(_REACH), wanted), strict=True):
+        for i, paths in zip(step.inputs, step.gather(at, after.to(REACH), wanted), strict=True):
             if paths is not None:
                 found[i] = found.get(i, torch.zeros_like(paths, dtype=torch.bool)) | (paths > 0.5)
     return found

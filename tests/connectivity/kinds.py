@@ -295,6 +295,63 @@ def filled_and_copied_by_index():
 
 
 @kind()
+def added_by_index_with_a_factor():
+    def run(m: Any, x: Tensor) -> Tensor:
+        places = torch.tensor([0, 2, 2])
+        less = x.index_add(1, places, m.a(x)[:, :3], alpha=-2)
+        same = torch.add(x.index_add(1, places, m.b(x)[:, :3], alpha=0), m.b(x), alpha=0)
+        return m.last(torch.relu(less) + torch.sub(same, m.c(x), alpha=3))
+
+    return Written(run, a=fc(), b=fc(), c=fc(), last=fc(4, 2)), rows(2, 4)
+
+
+@kind()
+def taken_together_at_places():
+    def run(m: Any, x: Tensor, where: Tensor) -> Tensor:
+        places = torch.tensor([[0, 1, 1, 2]]).expand(len(x), 4)
+        base = x[:, :3]
+        most = base.scatter_reduce(1, places, m.a(x), "amax", include_self=False)
+        means = base.scatter_reduce(1, places, m.b(x), "mean")
+        anywhere = base.scatter_reduce(1, where, m.c(x), "sum")
+        return m.last(most) + m.last(torch.tanh(means) * anywhere)
+
+    where = torch.tensor([[0, 2, 1, 1], [1, 1, 0, 2]])
+    return Written(run, a=fc(), b=fc(), c=fc(), last=fc(3, 2)), (rows(2, 4), where)
+
+
+@kind(cancels="what chooses a place has no gradient")
+def between_bounds_and_put_where_a_value_says():
+    def run(m: Any, x: Tensor) -> Tensor:
+        level = torch.bucketize(m.a(x), torch.tensor([-1.0, 0, 1], dtype=x.dtype))
+        rank = torch.searchsorted(m.b(x).sort(-1).values, m.c(x))
+        best = m.c(x).argmax(-1, keepdim=True)
+        return m.table(level).sum(-1) + rank + torch.zeros_like(x).scatter(1, best, 1.0)
+
+    parts = {"a": fc(), "b": fc(), "c": fc(), "table": nn.Embedding(4, 2)}
+    return Written(run, **parts), rows(2, 4)
+
+
+@kind()
+def a_leaky_slope_by_chance_and_special_functions():
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.leaky(m.a(x))
+        odd = torch.special.erfcx(h) + torch.special.i1(m.b(x)) + torch.polygamma(1, h.abs() + 1)
+        return m.last(odd) + torch.addmv(m.shift, m.a.weight, m.shift, alpha=-1)[:2]
+
+    parts = {"leaky": nn.RReLU(), "a": fc(), "b": fc(), "shift": param(4), "last": fc(4, 2)}
+    return Written(run, **parts), rows(2, 4)
+
+
+@kind()
+def a_row_that_is_unlike_the_others():
+    def run(m: Any, x: Tensor) -> Tensor:
+        fifth = (torch.arange(len(x)) == 4)[:, None]
+        return m.a(x) * fifth + m.b(x) * ~fifth
+
+    return Written(run, a=fc(), b=fc()), rows(9, 4)
+
+
+@kind()
 def the_best_few():
     def run(m: Any, x: Tensor) -> Tensor:
         best = m.a(x).topk(2, -1)

@@ -312,6 +312,35 @@ def test_a_causal_mask_is_read_exactly():
     assert found["position"].tolist() == [[True, True], [True, True], [False, False]]
 
 
+def test_what_is_written_over_an_input_comes_out():
+    class Keeps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.key, self.last = nn.Linear(3, 3, bias=False), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor, cache: Tensor) -> Tensor:
+            cache[:, 0] = self.key(x)
+            return self.last(x)
+
+    cache, places = torch.zeros(5, 2, 3), torch.zeros(5, 2, 3, dtype=torch.int64)
+    model = Keeps()
+    report = analyze(model, inputs=(torch.randn(5, 3), cache))
+    assert report.effective_weights == 12
+    assert not cache.any()
+
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(3, 1)
+
+        def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+            seen += 1
+            return self.last(x * seen[:, 0])
+
+    analyze(Counts(), inputs=(torch.randn(5, 3), places))
+    assert not places.any()
+
+
 def test_rows_that_meet_are_no_samples():
     """Time comes first in a recurrent layer by default, and one step of it has no recurrence."""
     model = ones(nn.LSTM(2, 3)).eval()

@@ -39,12 +39,14 @@ class Call(AbstractCall):
                 result = result + x
             return result if open_ is None else result * open_
 
-        return self.linear(paths, blocked=out)
+        lines = [x.shape for x in self.followed] if out is None else ()
+        return self.linear(paths, blocked=out, lines=lines)
 
     def moves(self) -> Argument:
         """Each output element is an input element, a constant or a sum of such: a linear map."""
-        # A type that the operation is asked for holds for what it computes and not for paths.
-        kwargs = {k: v for k, v in self.kwargs.items() if k not in ("dtype", "memory_format")}
+        # A type and a factor hold for what the operation computes and not for paths.
+        factors = ("dtype", "memory_format", "alpha")
+        kwargs = {k: v for k, v in self.kwargs.items() if k not in factors}
 
         joins = any(name in str(self.operation) for name in ("cat", "stack", "scatter"))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -125,6 +125,30 @@ class AbstractCall(ABC):
             shape=shape,
         )
 
+    def times(
+        self,
+        left: Value,
+        right: Value,
+        *,
+        lines: Sequence[Sequence[int]] | None = None,
+        shape: torch.Size | None = None,
+    ) -> Followed:
+        """A product element by element; lines are the shapes in which the factors lie."""
+        first, second = map(torch.Size, lines or (left.shape, right.shape))
+
+        def function(a: Tensor, b: Tensor) -> Tensor:
+            return a.reshape(first) * b.reshape(second)
+
+        found = self.product(left, right, function, shape=shape)
+        step = self.record.steps[found.step]
+        if isinstance(step, Product):
+            self.record.steps[found.step] = replace(step, lines=(first, second))
+        elif isinstance(step, Linear):
+            fixed, line = (left, second) if isinstance(left, Tensor) else (right, first)
+            if isinstance(fixed, Tensor) and bool((fixed != 0).all()):
+                self.record.steps[found.step] = replace(step, lines=(line,))
+        return found
+
     def layer(
         self,
         source: Value,
@@ -160,24 +184,23 @@ class AbstractCall(ABC):
     def plus(self, x: Followed, bias: Value, axis: int | None = None) -> Followed:
         """A sum; a vector given with an axis lies along it."""
         shape = x.shape
+        line = bias.shape
+        if axis is not None:
+            long, count = axis % len(shape), bias.shape.numel()
+            line = torch.Size([count if a == long else 1 for a in range(len(shape))])
 
         def spread(b: Tensor) -> Tensor:
-            if axis is None:
-                return b.expand(shape)
-            lengths = [1] * len(shape)
-            lengths[axis] = -1
-            return b.reshape(lengths).expand(shape)
+            return b.reshape(line).expand(shape)
 
         if isinstance(bias, Followed):
+            both = lambda a, b: a + spread(b)  # noqa: E731
             return self.step(
-                (x, bias),
-                lambda a, b: a + spread(b),
-                lambda a, b: a + spread(b),
-                keeps_zero=True,
-                shape=shape,
+                (x, bias), both, both, keeps_zero=True, shape=shape, lines=(shape, line)
             )
         fixed = double(bias)
-        return self.step((x,), lambda a: a, lambda a: a + spread(fixed), shape=shape)
+        return self.step(
+            (x,), lambda a: a, lambda a: a + spread(fixed), shape=shape, lines=(shape,)
+        )
 
     def unknown(self) -> Argument:
         """Nothing is known: all that it reads may matter to all that it gives."""
@@ -213,14 +236,15 @@ class AbstractCall(ABC):
         keeps_zero: bool = False,
         place: int = 0,
         blocked: Tensor | None = None,
+        lines: Sequence[torch.Size] = (),
     ) -> Followed:
-        """A step that reads all that this call reads."""
+        """A step that reads all that this call reads; lines as for `step`."""
         shape, dtype = self.shapes[place]
         inputs = self.followed
         varies = any(self.record.steps[x.step].varies for x in inputs)
         step = Linear(
             self.name, tuple(x.step for x in inputs), shape, full(dtype), varies,
-            function or self.evaluate, paths, keeps_zero,
+            function or self.evaluate, paths, keeps_zero, lines=tuple(map(torch.Size, lines)),
         )  # fmt: skip
         return self.record.add(step, blocked)
 
@@ -233,13 +257,18 @@ class AbstractCall(ABC):
         keeps_zero: bool = False,
         divides: bool = False,
         shape: torch.Size | None = None,
+        lines: Sequence[torch.Size] = (),
     ) -> Followed:
-        """A linear step of a rule's own; its shape is that of the call if none is given."""
+        """A linear step of a rule's own; its shape is that of the call if none is given.
+
+        If each element is made of the same element of each input, lines are the shapes in which the
+        inputs lie, to be spread to that of the step.
+        """
         shape = self.shapes[0][0] if shape is None else shape
         varies = any(self.record.steps[x.step].varies for x in inputs)
         step = Linear(
             self.name, tuple(x.step for x in inputs), shape, self._dtype(*inputs), varies,
-            function, paths, keeps_zero, divides=divides,
+            function, paths, keeps_zero, divides=divides, lines=tuple(map(torch.Size, lines)),
         )  # fmt: skip
         return self.record.add(step)
 

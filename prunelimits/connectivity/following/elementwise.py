@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -23,7 +21,11 @@ _OF_ONE = (
     "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "floor", "ceil", "round", "trunc", "frac",
     "sign", "sgn", "square", "logical_not", "bitwise_not", "isnan", "isinf", "isfinite",
     "isneginf", "isposinf", "nan_to_num", "sinc", "lgamma", "digamma", "logit", "clamp",
-    "clamp_min", "clamp_max", "positive", "special_expit", "i0", "signbit",
+    "clamp_min", "clamp_max", "positive", "special_expit", "i0", "signbit", "polygamma",
+    "special_airy_ai", "special_erfcx", "special_i0e", "special_i1", "special_i1e", "special_ndtri",
+    "special_log_ndtr", "special_bessel_j0", "special_bessel_j1", "special_bessel_y0",
+    "special_bessel_y1", "special_modified_bessel_i0", "special_modified_bessel_i1",
+    "special_modified_bessel_k0", "special_modified_bessel_k1", "special_spherical_bessel_j0",
 )  # fmt: skip
 _OF_TWO = (
     "add", "sub", "rsub", "maximum", "minimum", "fmax", "fmin", "fmod", "remainder", "atan2",
@@ -31,13 +33,19 @@ _OF_TWO = (
     "bitwise_xor", "__or__", "__xor__", "logaddexp", "logaddexp2", "lerp", "floor_divide",
     "copysign", "nextafter", "div.Tensor_mode", "div.Scalar_mode", "bitwise_left_shift",
     "bitwise_right_shift",
-    "heaviside", "isclose",
+    "heaviside", "isclose", "gcd", "lcm", "igamma", "igammac", "special_zeta",
 )  # fmt: skip
 
 
 @rule(*aten(*_OF_ONE, *_OF_TWO))
 def each_element(call: Call) -> Argument:
     """Each element by itself, those of several tensors together."""
+    if call.kwargs.get("alpha", 1) == 0 and "rsub" not in str(call.operation):
+        # A sum of one, and nothing of the other.
+        shape = call.shapes[0][0]
+        spread = lambda v: v.expand(shape)  # noqa: E731
+        x = call.args[0]
+        return call.step((x,), spread, spread) if isinstance(x, Followed) else spread(x)
     return call.elementwise()
 
 
@@ -69,7 +77,8 @@ def converted(call: Call) -> Argument:
         return x
     if dtype.is_complex or x.dtype.is_complex:
         return call.unknown()
-    return call.linear(lambda v: v, lambda v: double(v.to(dtype)), keeps_zero=True)
+    lines = (call.shapes[0][0],)
+    return call.linear(lambda v: v, lambda v: double(v.to(dtype)), keeps_zero=True, lines=lines)
 
 
 @rule(*aten("mul.Tensor", "mul.Scalar", "logical_and"))
@@ -83,11 +92,11 @@ def product(call: Call) -> Argument:
             return torch.zeros(call.shapes[0][0], dtype=torch.float64, device="cpu")
         if right > 0 and isinstance(left, Followed) and left.blocked is not None:
             return call.elementwise()
-        return call.linear(lambda v: v, lambda v: v * right, keeps_zero=True)
-    function: Callable[[Tensor, Tensor], Tensor] = torch.mul
+        lines = (call.shapes[0][0],)
+        return call.linear(lambda v: v, lambda v: v * right, keeps_zero=True, lines=lines)
     if "logical" in str(call.operation):
-        function = torch.logical_and
-    return call.product(left, right, function, paths=torch.mul)
+        return call.product(left, right, torch.logical_and, paths=torch.mul)
+    return call.times(left, right)
 
 
 @rule(*aten("bitwise_and", "__and__"))
@@ -104,17 +113,18 @@ def quotient(call: Call) -> Argument:
     """A product with the divisor's reciprocal, which is never nothing."""
     left, right = call.args[:2]
     if isinstance(right, int | float):
-        return call.linear(lambda v: v, lambda v: v / right, keeps_zero=True)
+        lines = (call.shapes[0][0],)
+        return call.linear(lambda v: v, lambda v: v / right, keeps_zero=True, lines=lines)
     if isinstance(right, Followed):
         inverse = call.step(
             (right,), lambda v: v, lambda v: v.double().reciprocal(), divides=True,
-            shape=right.shape,
+            shape=right.shape, lines=(right.shape,),
         )  # fmt: skip
     else:
         inverse = double(right.double().reciprocal())
     if not isinstance(left, Tensor | Followed):
         left = torch.tensor(float(left), dtype=torch.float64, device="cpu")
-    return call.product(left, inverse, torch.mul)
+    return call.times(left, inverse)
 
 
 @rule(*aten("xlogy.Tensor", "xlogy.Scalar_Other"))
@@ -154,6 +164,19 @@ def choice(call: Call) -> Argument:
         if part is not None:
             blocked = blocked | (part & mask)
     return call.linear(paths, blocked=blocked if blocked.any() else None)
+
+
+@rule(*aten("rrelu_with_noise_functional"))
+def random_leaky(call: Call) -> Argument:
+    """In evaluation a leaky ReLU by the middle of its slopes, beside the noise it was given."""
+    x, noise = call.args[:2]
+    if not isinstance(x, Followed) or call.argument(4, "training", False):
+        return call.unknown()
+    slope = (call.argument(2, "lower", 1 / 8) + call.argument(3, "upper", 1 / 3)) / 2
+    leaky = call.step(
+        (x,), lambda v: v, lambda v: torch.nn.functional.leaky_relu(v, slope), keeps_zero=True
+    )
+    return [leaky, noise]
 
 
 @rule(*aten("log_sigmoid_forward"))

@@ -45,7 +45,8 @@ def why_not_exported(
             )
     text, advice = str(error), (
         "it runs, but torch.export does not follow it: leave out what it names (packed sequences, "
-        "NumPy, code of other libraries), or analyze the part without it"
+        "NumPy, derivatives and torch.func within the forward pass, code of other libraries), or "
+        "analyze the part without it"
     )  # fmt: skip
     if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__:
         advice = _BY_VALUES

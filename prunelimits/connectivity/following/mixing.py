@@ -18,8 +18,8 @@ from prunelimits.connectivity.following.values import Argument
 
 @rule(*aten("mean", "amax", "amin", "any", "all", "logsumexp", "norm", "var", "std",
             "linalg_vector_norm", "argmax", "argmin", "max.dim", "min.dim", "max", "min", "median",
-            "median.dim", "mode", "nansum", "nanmean", "count_nonzero", "var_mean", "std_mean",
-            "aminmax"))  # fmt: skip
+            "median.dim", "nanmedian", "nanmedian.dim", "mode", "nansum", "nanmean",
+            "count_nonzero", "var_mean", "std_mean", "aminmax"))  # fmt: skip
 def reduced(call: Call) -> Argument:
     """Some axes taken together."""
     if len(call.followed) != 1 or (
@@ -65,6 +65,27 @@ def ordered(call: Call) -> Argument:
         return v.sum(axis, keepdim=True).expand(shapes[0])
 
     return call._each(paths)  # pyright: ignore[reportPrivateUsage]
+
+
+@rule(*aten("bucketize", "searchsorted"))
+def between(call: Call) -> Argument:
+    """Where each value falls among all the bounds, or among those of its row."""
+    searches = "searchsorted" in str(call.operation)
+    if call.kwargs.get("sorter") is not None:
+        return call.unknown()
+    bounds, values = call.args[:2] if searches else (call.args[1], call.args[0])
+    shape = call.shapes[0][0]
+
+    def paths(*inputs: Tensor) -> Tensor:
+        given = iter(inputs)
+        total = torch.zeros((), dtype=inputs[0].dtype, device="cpu")
+        for x in call.followed:
+            v = next(given)
+            total = total + (v.sum(-1, keepdim=True) if x is bounds else v)
+        return total.reshape(shape) if total.numel() == shape.numel() else total.expand(shape)
+
+    del values
+    return call.linear(paths)
 
 
 @rule(*aten("_cdist_forward", "cdist", "_euclidean_dist"))

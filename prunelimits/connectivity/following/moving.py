@@ -47,6 +47,9 @@ def reshaped(call: Call) -> Argument:
         return call.unknown()
     shape = call.shapes[0][0]
     reshape = lambda v: v.reshape(shape)  # noqa: E731
+    (x,) = call.followed
+    if x.blocked is None:
+        return call.linear(reshape, reshape, keeps_zero=True, lines=(shape,))
     return replace(call, operation=lambda x, *_, **__: reshape(x)).moves()
 
 
@@ -72,12 +75,14 @@ def _as_strided(x: Tensor, *settings: Argument, **named: Argument) -> Tensor:
 
 
 @rule(*aten("fill.Scalar", "full_like", "zeros_like", "ones_like", "empty_like", "new_zeros",
-            "new_ones", "new_full", "new_empty", "rand_like", "randn_like"))  # fmt: skip
+            "new_ones", "new_full", "new_empty", "new_empty_strided", "rand_like", "randn_like",
+            "randint_like", "bernoulli.p", "uniform", "exponential", "geometric", "log_normal",
+            "cauchy"))  # fmt: skip
 def of_the_shape(call: Call) -> Argument:
     """Only the shape of what comes in is read."""
     name = str(call.operation)
     shape, dtype = call.shapes[0]
-    if "rand" in name:
+    if torch.Tag.nondeterministic_seeded in call.operation.tags:  # pyright: ignore[reportFunctionMemberAccess]
         return call.record.source(call.name, shape, dtype)
     value: Any = 0
     if "ones" in name:

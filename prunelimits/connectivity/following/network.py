@@ -25,6 +25,9 @@ from prunelimits.connectivity.following.rules import RULES
 from prunelimits.connectivity.following.steps import AbstractStep, Parameter
 from prunelimits.connectivity.following.values import Argument
 
+# What is written over comes back too: a buffer at the next call, an input to who gave it.
+_OUTPUTS = (OutputKind.USER_OUTPUT, OutputKind.BUFFER_MUTATION, OutputKind.USER_INPUT_MUTATION)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -124,7 +127,7 @@ class _Reader:
         given: Any = node.args[0]
         result: list[int] = []
         for spec, out in zip(specs, given, strict=True):
-            kept = spec.kind in (OutputKind.USER_OUTPUT, OutputKind.BUFFER_MUTATION)
+            kept = spec.kind in _OUTPUTS
             value = self.values.get(out) if isinstance(out, fx.Node) else None
             if kept and isinstance(value, Tensor):
                 value = self.record.constant(value)

@@ -77,7 +77,7 @@ def scaled(
     """A scale and a shift, which lie along some axes."""
     lengths = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     if weight is not None:
-        x = call.product(x, weight, lambda a, b: a * b.reshape(lengths), shape=x.shape)
+        x = call.times(x, weight, lines=(x.shape, lengths), shape=x.shape)
     if bias is None:
         return x
     shape = x.shape
@@ -87,8 +87,9 @@ def scaled(
 
     if isinstance(bias, Followed):
         both = lambda a, b: a + spread(b)  # noqa: E731
-        return call.step((x, bias), both, both, keeps_zero=True, shape=shape)
-    return call.step((x,), lambda a: a, lambda a: a + spread(bias), shape=shape)
+        lines = (shape, torch.Size(lengths))
+        return call.step((x, bias), both, both, keeps_zero=True, shape=shape, lines=lines)
+    return call.step((x,), lambda a: a, lambda a: a + spread(bias), shape=shape, lines=(shape,))
 
 
 @rule(*aten("_native_batch_norm_legit_no_training", "_native_batch_norm_legit.no_stats",
@@ -153,8 +154,9 @@ def _by_statistics(
     factor = (variance + eps).rsqrt().reshape(lengths)
     shift = mean.reshape(lengths)
     result = call.step(
-        (x,), lambda v: v, lambda v: (v - shift) * factor, shape=shape, keeps_zero=not mean.any()
-    )
+        (x,), lambda v: v, lambda v: (v - shift) * factor, shape=shape,
+        keeps_zero=not mean.any(), lines=(shape,),
+    )  # fmt: skip
     return scaled(call, result, weight, bias, [1])
 
 

@@ -50,6 +50,14 @@ def add_product(call: Call) -> Argument:
     return _matrix_layer(call, x, weight, bias, torch.mm)
 
 
+@rule(*aten("addmv"))
+def add_product_with_vector(call: Call) -> Argument:
+    """`b + W x`, a vector."""
+    bias, weight, x = call.args
+    beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
+    return _sum_of_product(call, bias, weight, x, torch.mv, beta, alpha)
+
+
 @rule(*aten("baddbmm"))
 def add_products(call: Call) -> Argument:
     """`b + x y`, for each of a batch."""
@@ -137,8 +145,11 @@ def convolution(call: Call) -> Argument:
     def function(a: Tensor, w: Tensor) -> Tensor:
         return torch.ops.aten.convolution.default(a, w, None, *settings)
 
+    def paths(a: Tensor, w: Tensor) -> Tensor:
+        return transposes.convolution(a, w, settings)
+
     transposed = transposes.convolution_transposed(*settings)
-    return call.layer(x, weight, bias, function, 1, transposed=transposed)
+    return call.layer(x, weight, bias, function, 1, paths=paths, transposed=transposed)
 
 
 @rule(*aten("scaled_dot_product_attention"))

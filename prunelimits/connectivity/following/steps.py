@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ class AbstractStep(ABC):
         shape: Of its output.
         dtype: Of its output: float64 for every floating type.
         varies: Whether it depends on an input of the network, as it is written.
+        lines: Where each element is made of the same element of each input: the shape in which an
+            input lies, to be spread to that of the output. Empty: it is made of others.
     """
 
     name: str
@@ -36,6 +38,7 @@ class AbstractStep(ABC):
     shape: torch.Size
     dtype: torch.dtype
     varies: bool
+    lines: tuple[torch.Size, ...] = field(default=(), kw_only=True)
 
     @abstractmethod
     def spread(self, at: Sequence[Tensor], paths: Sequence[Tensor | None]) -> Tensor:

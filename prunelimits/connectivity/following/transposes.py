@@ -58,6 +58,13 @@ def product_transposed(
     return [before, None if of_weight is None else of_weight.T]
 
 
+def convolution(x: Tensor, weight: Tensor, settings: Sequence[Any]) -> Tensor:
+    """`torch.ops.aten.convolution` with these settings; channels that are all alike only once."""
+    if _channels_alike(x, settings):
+        x, weight = x[:, :1], weight.sum(1, keepdim=True)
+    return torch.ops.aten.convolution.default(x, weight, None, *settings)
+
+
 def convolution_transposed(*settings: Any) -> Transposed:  # noqa: ANN401 - torch's own settings
     """The transpose of `torch.ops.aten.convolution` with these settings, in either input."""
 
@@ -67,10 +74,22 @@ def convolution_transposed(*settings: Any) -> Transposed:  # noqa: ANN401 - torc
         x, weight = at
         backward: Any = torch.ops.aten.convolution_backward.default
         asked = [bool(wanted[0]), bool(wanted[1]), False]
+        alike = not wanted[0] and _channels_alike(x, settings)
+        if alike:
+            x, weight = x[:, :1].contiguous(), weight[:, :1].contiguous()
         found = backward(paths.contiguous(), x, weight, None, *settings, asked)
-        return [part if asked[place] else None for place, part in enumerate(found[:2])]
+        result = [part if asked[place] else None for place, part in enumerate(found[:2])]
+        if alike and result[1] is not None:
+            result[1] = result[1].expand(at[1].shape)
+        return result
 
     return transposed
+
+
+def _channels_alike(x: Tensor, settings: Sequence[Any]) -> bool:
+    """Whether a convolution reads the same in all channels: they are expanded from one."""
+    transposed, groups = settings[3], settings[5]
+    return x.dim() > 2 and x.shape[1] > 1 and x.stride(1) == 0 and groups == 1 and not transposed
 
 
 def _distinct(rows: Tensor) -> tuple[Tensor, Tensor] | None:

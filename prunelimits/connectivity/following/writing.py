@@ -17,19 +17,28 @@ from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 
 
-@rule(*aten("scatter.src", "scatter_add", "index_add", "index_copy"))
+@rule(*aten("scatter.src", "scatter.value", "scatter_add", "index_add", "index_copy"))
 def written(call: Call) -> Argument:
     """Values along an axis: moved where the index is known, and anywhere along it where it is not.
 
     An index that is not known may leave everything as it is.
     """
     target, axis, index, values = call.args[:4]
+    if call.kwargs.get("alpha", 1) == 0:
+        return target
     if isinstance(index, Tensor):
-        return _moved(call)
+        return _filled(call) if isinstance(values, int | float) else _moved(call)
     shape = call.shapes[0][0]
     if not shape or not isinstance(index, Followed):
         return call.unknown()
-    indexed = index.shape if "scatter" in str(call.operation) else values.shape
+    scatters = "scatter" in str(call.operation)
+    return _anywhere(call, axis, index.shape if scatters else values.shape)
+
+
+def _anywhere(call: Call, axis: int, indexed: torch.Size) -> Followed:
+    """The target, and all that is read anywhere along an axis, by an index that is not known."""
+    target, _, index, values = call.args[:4]
+    shape = call.shapes[0][0]
 
     def anywhere(v: Tensor) -> Tensor:
         # An index may be shorter than what it reads from and writes to.
@@ -52,6 +61,40 @@ def written(call: Call) -> Argument:
         for m, v in zip(chosen, inputs, strict=True):
             total = total + m(v)
         return total
+
+    return call.linear(paths)
+
+
+@rule(*aten("scatter_reduce.two", "index_reduce"))
+def reduced_at_places(call: Call) -> Argument:
+    """What is put at the same place is taken together, with what stood there or without it."""
+    target, axis, index, values, how = call.args[:5]
+    shape = call.shapes[0][0]
+    if how == "prod" or not shape:
+        return call.unknown()
+    includes = bool(call.argument(5, "include_self", True))
+    scatters = "scatter" in str(call.operation)
+    if isinstance(index, Followed):
+        return _anywhere(call, axis, index.shape if scatters else values.shape)
+    read = tuple(slice(0, size) for size in index.shape) if scatters else ()
+
+    def paths(*inputs: Tensor) -> Tensor:
+        given = iter(inputs)
+        none = torch.zeros(shape, dtype=inputs[0].dtype, device="cpu")
+        total = next(given) if isinstance(target, Followed) else none
+        if not includes:
+            empty = torch.zeros((), dtype=total.dtype, device="cpu")
+            total = (
+                total.scatter(axis, index, 0.0)
+                if scatters
+                else total.index_fill(axis, index, empty)
+            )
+        if not isinstance(values, Followed):
+            return total
+        new = next(given)
+        if scatters:
+            return total.scatter_add(axis, index, new[read])
+        return total.index_add(axis, index, new)
 
     return call.linear(paths)
 
@@ -91,14 +134,22 @@ def put(call: Call) -> Argument:
     return call.linear(paths)
 
 
-@rule(*aten("index_fill", "scatter.value"))
+@rule(*aten("index_fill"))
 def filled(call: Call) -> Argument:
     """One number at places that are known; what was there is lost."""
-    target, axis, index, value = call.args[:4]
-    if not isinstance(target, Followed) or any(isinstance(x, Followed) for x in (index, value)):
-        return call.unknown()
+    index, value = call.args[2:4]
+    if isinstance(index, Tensor) and not isinstance(value, Followed):
+        return _filled(call)
+    return call.unknown()
+
+
+def _filled(call: Call) -> Argument:
+    target, axis, index = call.args[:3]
     if "index_fill" in str(call.operation):
         return call.linear(lambda v: v.index_fill(axis, index, 0))
+    reduces = call.kwargs.get("reduce") is not None
+    if reduces or not isinstance(target, Followed):
+        return call.unknown()
     return call.linear(lambda v: v.scatter(axis, index, 0))
 
 
