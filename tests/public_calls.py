@@ -613,6 +613,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "config": configuration(),
         "found": found_network(),
     },
+    "prunelimits.experiments.begin_with_kept": lambda folder: {"table": folder / "kept.csv"},
     "prunelimits.experiments.median_interval": lambda _: {
         "values": [0.1 * n for n in range(9)],
         "confidence": 0.9,

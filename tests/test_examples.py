@@ -102,7 +102,7 @@ def test_nine_methods(tmp_path: Path):
 
 def test_own_method(tmp_path: Path):
     pytest.importorskip("matplotlib")
-    printed = run(tmp_path, "own_method.py", "--width", "4", "--budgets", "20")
+    printed = run(tmp_path, "own_method.py", "--budgets", "20")
     # Only the method of one's own was not in the kept table: nine recipes of one budget.
     assert "81 of 90 runs are there" in printed
     assert "90 of 90 runs are there" in printed
@@ -111,7 +111,7 @@ def test_own_method(tmp_path: Path):
     assert (tmp_path / "my_gap.png").stat().st_size > 20_000
     shutil.copy(EXAMPLES / "own_method.py", tmp_path)
     command = [sys.executable, "-m", "prunelimits", "gap", "--table", "my_gap.csv"]
-    command += ["--methods", "GMP", "own_method:Spread", "--widths", "4", "--budgets", "20"]
+    command += ["--kept", "--methods", "GMP", "own_method:Spread", "--budgets", "20"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert "Spread" in finished.stdout

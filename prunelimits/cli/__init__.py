@@ -16,6 +16,7 @@ import tyro
 
 from prunelimits.cli.analyze import Analyze
 from prunelimits.cli.eliminate import Eliminate
+from prunelimits.cli.flags import check_folders, in_flags
 from prunelimits.cli.gap import Gap
 from prunelimits.cli.help import Command, print_help, print_overview
 from prunelimits.cli.limit import Limit
@@ -56,10 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in COMMANDS and {"-h", "--help"} & set(given[1:]):
         print_help(given[0], COMMANDS[given[0]])
         return 0
+    command = None
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="prunelimits", description=_DESCRIPTION, args=given
         )
+        check_folders(command)
         with _terminated_like_ctrl_c():
             return command.run()
     except KeyboardInterrupt:
@@ -68,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     except (ValueError, TypeError, OSError, ImportError, StoreError, WorkersLostError) as error:
-        errors.print(f"prunelimits: {error}", markup=False)
+        said = str(error) if command is None else in_flags(command, error)
+        errors.print(f"prunelimits: {said}", markup=False)
         return 1
 
 

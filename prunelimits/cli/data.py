@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +14,26 @@ from torch import Tensor
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.arguments import checked_number
+from prunelimits.cli.advice import advise, check_finite, tell_rare_classes
+from prunelimits.cli.parquet import read_parquet
 from prunelimits.cli.report import say
 from prunelimits.cli.tables import ColumnChoice, read_arrays, read_text
 from prunelimits.datasets import (
-    constant_columns,
     cubist_spiral,
     r_table,
     standardised,
     three_parts,
 )
-from prunelimits.models import MLP
 
 Pair = tuple[Tensor, Tensor]
 # Names under which arrays of an .npz file are taken, in this order.
 _PAIRS = (("x", "y"), ("x_train", "y_train"), ("data", "target"), ("inputs", "labels"))
-# Inputs whose deviations are further apart than this are worth standardising.
-_UNEVEN = 100.0
-# Classes with fewer rows are told of: a row to train on, one to choose by and one to test.
-_FEW_ROWS = 3
+# How files of other kinds begin, and what to do with them.
+_OTHERS = {
+    b"\x1f\x8b": "is compressed: unpack it first",
+    b"\xff\xfe": "is text in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "is text in UTF-16: save it in UTF-8",
+}
 _R_FILES = (".rda", ".rdata")
 
 
@@ -41,7 +42,7 @@ class OwnData:
     """The options about data that commands share."""
 
     data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Your own data: a .csv, .npy, .npz or .rda file of inputs and labels."""
+    """A .csv, .npy, .npz, .parquet or .rda file of inputs and labels."""
     label: Annotated[str | None, arg(metavar="NAME")] = None
     """With --data: the column of the labels, or the array in an .npz file; a number where columns
     have no names, from 1."""
@@ -72,8 +73,8 @@ class OwnData:
             return cubist_spiral()
         x, y = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
         if x.dim() == 2 and len(x) > 1:
-            _tell_rare_classes(y)
-            _advise(x, standardised=self.standardise)
+            tell_rare_classes(y)
+            advise(x, standardised=self.standardise)
         return x, y
 
     def read_standardised(self) -> tuple[Tensor, Tensor]:
@@ -114,20 +115,6 @@ class OwnData:
         return "the Cubist Spiral" if self.data is None else f"--data {self.data}"
 
 
-def tell_test(model: MLP, nonzeros: int, test: Pair) -> None:
-    """Prints how a network that was found does on the rows that were set aside."""
-    x, y = test
-    with torch.no_grad():
-        logits = model(x)
-    labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
-    share = float((labels == y.long()).double().mean())
-    apart = 2 * math.sqrt(max(share * (1 - share), 0.25 / len(y)) / len(y))
-    say(
-        f"The network of {nonzeros} nonzeros has {share:.2%} on the {len(y):,} test rows, by which "
-        f"nothing was chosen (give or take {100 * apart:.1f} points for so many rows)"
-    )
-
-
 class _Table(NamedTuple):
     """What a file holds, before labels are numbered."""
 
@@ -142,14 +129,15 @@ def read_data(
     drop: Sequence[str] = (),
     input_array: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Inputs and labels from an .npz, .npy, .csv or .rda file.
+    """Inputs and labels from an .npz, .npy, .csv, .parquet or .rda file.
 
     - .npz: arrays `x` `(samples, inputs)` and `y` `(samples)`; names that are common elsewhere are
       taken too, and any names where one array alone can be each of them.
     - .npy: a matrix whose last column holds the labels.
     - .csv or other text, separated by commas, semicolons or tabs: a sample a line; the labels are
       in the column named label, class, target or y, otherwise in the last. A first line without
-      numbers names the columns.
+      numbers names the columns; one without a name that numbers the rows is left out.
+    - .parquet: likewise, with the extra parquet.
     - .rda: a data frame of R, see `datasets.r_table`.
 
     Labels that are text become numbers in alphabetical order, and whole numbers that are not 0, 1
@@ -167,6 +155,7 @@ def read_data(
     Raises:
         ValueError: If the file is none of these or damaged, or has no such column or array; the
             message names option and file.
+        ImportError: If a package is needed to read it.
         OSError: If the file cannot be read.
     """
     if not path.exists():
@@ -177,56 +166,35 @@ def read_data(
     try:
         if path.suffix.lower() in _R_FILES:
             _only_for_archives(input_array)
-            return r_table(path, label=label, drop=drop)
+            return _checked(*r_table(path, label=label, drop=drop))
         with open(path, "rb") as file:
             start = file.read(6)
         if start.startswith(b"PK") or start == b"\x93NUMPY":
             table = _inputs_and_labels(read_arrays(path), choice, input_array)
         elif path.suffix.lower() in (".npz", ".npy"):
             raise ValueError(f"is damaged or no {path.suffix.lower()} file")
+        elif start.startswith(b"PAR1"):
+            _only_for_archives(input_array)
+            table = _Table(*read_parquet(path, choice))
+        elif start[:2] in _OTHERS:
+            raise ValueError(_OTHERS[start[:2]])
         else:
             _only_for_archives(input_array)
             table = _Table(*read_text(path, choice))
         if table.x.dtype.kind not in "fiub":
             raise ValueError(f"inputs must be numbers, got {table.x.dtype}")
-        # What is no float32 becomes infinite, which whoever takes the data refuses.
+        # What is no float32 becomes infinite.
         with np.errstate(all="ignore"):
-            return torch.from_numpy(table.x.astype(np.float32)), _labels(path, table.y)
+            return _checked(torch.from_numpy(table.x.astype(np.float32)), _labels(path, table.y))
     except ValueError as error:
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
 
 
-def _tell_rare_classes(y: Tensor) -> None:
-    """Tells of classes with so few rows that a share held out may have none of them, or all."""
-    labels, counts = y.unique(return_counts=True)
-    rare = [(n, c) for n, c in zip(labels.tolist(), counts.tolist(), strict=True) if c < _FEW_ROWS]
-    if y.is_floating_point() or not rare or len(labels) > max(2, len(y) // 2):
-        return
-    named = ", ".join(f"{label} ({count})" for label, count in rare[:12])
-    say(
-        f"Classes of fewer than {_FEW_ROWS} rows: {named}{', ...' if len(rare) > 12 else ''}. Rows "
-        "that are held out may be all of a class, or none"
-    )
-
-
-def _advise(x: Tensor, *, standardised: bool) -> None:
-    """Tells of inputs that are constant, and of such different sizes that training suffers."""
-    constant = constant_columns(x)
-    if constant:
-        numbers = " ".join(str(column + 1) for column in constant[:12])
-        more = " ..." if len(constant) > 12 else ""
-        say(f"Inputs that are the same in every row tell nothing: {numbers}{more} (from 1)")
-    if standardised:
-        return
-    deviation = x.double().std(0)
-    finite = deviation[deviation.isfinite() & (deviation > 0)]
-    if len(finite) > 1 and float(finite.max() / finite.min()) > _UNEVEN:
-        say(
-            f"Inputs differ in size: their standard deviations go from {float(finite.min()):.3g} "
-            f"to {float(finite.max()):.3g}. Networks train better with --standardise"
-        )
+def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    check_finite(x, y)
+    return x, y
 
 
 def _only_for_archives(input_array: str | None) -> None:

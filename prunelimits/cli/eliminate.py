@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
-from prunelimits.cli.data import OwnData, tell_test
+from prunelimits.cli.advice import tell_test
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import (
     RoundBar,
     choose_eliminated,

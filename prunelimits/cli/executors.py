@@ -101,7 +101,11 @@ def _dask_client(address: str) -> Generator[Client]:
         from distributed import Client
     except ImportError as error:
         raise ImportError('--scheduler needs Dask: pip install "prunelimits[dask]"') from error
-    with Client(address) as client:
+    try:
+        client = Client(address)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--scheduler {address}: {error}") from error
+    with client:
         # When it loses its scheduler it logs at length what this command says in a line. Its parts
         # have levels of their own, so the handlers are what is quietened.
         handlers = {handler: handler.level for handler in logging.getLogger("distributed").handlers}

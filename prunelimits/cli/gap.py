@@ -30,11 +30,12 @@ from prunelimits.experiments import (
     PAPER_METHODS,
     Size,
     Study,
+    begin_with_kept,
     run_study,
 )
 from prunelimits.pruners import AbstractPruner
 from prunelimits.saving import load
-from prunelimits.search import make_task
+from prunelimits.search import StoreError, make_task
 from prunelimits.training import MLPEnsemble, Recipe, evaluate
 from prunelimits.training.recipe import Schedule
 
@@ -64,7 +65,7 @@ class Gap(OwnData):
             *("seed", "initial"),
         ),
         "How far, and where": ("minutes", "workers", "scheduler", "part"),
-        "What it leaves": ("table", "pictures", "quiet"),
+        "What it leaves": ("table", "kept", "pictures", "quiet"),
     }
 
     methods: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = _PAPER_NAMES
@@ -97,6 +98,9 @@ class Gap(OwnData):
     """Share of the rows that nothing is chosen by: on them the chosen runs are measured."""
     table: Path = Path("gap.csv")
     """The file that keeps the results."""
+    kept: Flag = False
+    """Begin with the runs of the nine methods at width 16 that come with the library, unless there
+    is a --table already: only methods of your own are trained."""
     size: Size = "nonzeros"
     """What counts as a network's size: all it keeps, what lies on a path, what trimming leaves."""
     compare: Annotated[tuple[Path, ...], arg(metavar="FILE [FILE ...]")] = ()
@@ -129,25 +133,32 @@ class Gap(OwnData):
             references["the paper's search"] = list(PAPER_COMBINATORIAL)
         elif self.data is None:
             references["the paper's search\n(its own start)"] = list(PAPER_COMBINATORIAL_FIXED)
+        begun = self._begin()
         quiet = self.quiet or not sys.stderr.isatty()
         with (
             open_executor(self.workers, self.scheduler) as (executor, in_flight),
             RunBar(quiet=quiet) as bar,
         ):
-            results = run_study(
-                study,
-                x,
-                y,
-                table=self.table,
-                choose=None if others is None else others[0],
-                test=None if others is None else others[1],
-                initial=initial,
-                executor=executor,
-                in_flight=in_flight,
-                part=parsed_part(self.part),
-                time_limit=None if self.minutes is None else 60 * self.minutes,
-                on_progress=bar.update,
-            )
+            try:
+                results = run_study(
+                    study,
+                    x,
+                    y,
+                    table=self.table,
+                    choose=None if others is None else others[0],
+                    test=None if others is None else others[1],
+                    initial=initial,
+                    executor=executor,
+                    in_flight=in_flight,
+                    part=parsed_part(self.part),
+                    time_limit=None if self.minutes is None else 60 * self.minutes,
+                    on_progress=bar.update,
+                )
+            except StoreError:
+                # Of another study: nothing is left that was not there.
+                if begun:
+                    self.table.unlink()
+                raise
         if others is None:
             print_gap(study, results, self.size)
         else:
@@ -156,6 +167,15 @@ class Gap(OwnData):
             draw_gap(results, self.pictures, size=self.size, references=references)
         say(f"Kept in {self.table}; the same command goes on and shows it again")
         return 0
+
+    def _begin(self) -> bool:
+        """Whether the kept table was laid down; one that is there already is gone on in."""
+        if not self.kept:
+            return False
+        for flag, given in (("--data", self.data), ("--initial", self.initial)):
+            if given is not None:
+                raise ValueError(f"--kept is of the Cubist Spiral from random starts, got {flag}")
+        return begin_with_kept(self.table)
 
     def _parts(self) -> tuple[Pair, tuple[Pair, Pair] | None]:
         """The rows to train on, and those to choose by and to test, if they are asked for."""
@@ -178,6 +198,12 @@ class Gap(OwnData):
         return train, (others[0], others[1])
 
     def _study(self) -> Study:
+        for flag, given, usual in (
+            ("--budgets", self.budgets, PAPER_BUDGETS),
+            ("--schedules", self.schedules, Gap.schedules),
+        ):
+            if self.quick and given != usual:
+                raise ValueError(f"{flag} cannot go with --quick, which has its own, got {given}")
         recipes = [
             Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
             for lr in self.learning_rates
@@ -269,9 +295,15 @@ def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
                 return [(int(row["nonzeros"]), float(row["accuracy"])) for row in rows]
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f"{path} must have columns nonzeros and accuracy: {error}"
+                    f"--compare {path} must have columns nonzeros and accuracy: {error}"
                 ) from error
-    model, masks = load(path)
+    try:
+        model, masks = load(path)
+    except ValueError as error:
+        raise ValueError(
+            f"--compare {path} must be a .csv file with columns nonzeros and accuracy, or a saved "
+            f"network: {error}"
+        ) from error
     task = make_task(x, y)
     params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
     network = MLPEnsemble.from_params(model.widths, params, masks)

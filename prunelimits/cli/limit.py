@@ -157,6 +157,10 @@ class Limit(OwnData):
 
     def _batches(self) -> tuple[Batches, Batches | None]:
         x, y = self.read_standardised()
+        if y.is_floating_point() and not bool(((y >= 0) & (y <= 1)).all()):
+            raise ValueError(
+                f"y must be classes, got numbers from {float(y.min()):g} to {float(y.max()):g}"
+            )
         # Data may be sorted by class; batches would then differ by that, and epsilon with them.
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
         x, y = x[order], y[order]
@@ -172,6 +176,8 @@ class Limit(OwnData):
 
     def _spectrum(self, hessian: Hessian, decides: dict[str, object]) -> Spectrum:
         if hessian.size <= _DENSE_SIZE:
+            if self.state is not None:
+                say(f"--state is left alone: up to {_DENSE_SIZE:,} parameters take seconds")
             return exact_spectrum(hessian)
         cost = lanczos_cost(
             hessian,

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from prunelimits.types import Masks
     from prunelimits.viz.pages import Page
 
-console = Console(highlight=False)
-errors = Console(highlight=False, stderr=True, soft_wrap=True)
+# A colon and a word is a flag or a path, never a picture.
+console = Console(highlight=False, emoji=False)
+errors = Console(highlight=False, emoji=False, stderr=True, soft_wrap=True)
 
 # Sizes beyond this many are left out of a printed table unless they are on the front.
 _LONG = 30

@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import OwnData, tell_test
+from prunelimits.cli.advice import tell_test
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.merge import parsed_part

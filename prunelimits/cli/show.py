@@ -12,6 +12,7 @@ from prunelimits.cli import report
 from prunelimits.cli.data import read_data
 from prunelimits.cli.elimination_report import show_elimination
 from prunelimits.cli.help import Groups
+from prunelimits.cli.kept import kind_of
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 
@@ -47,6 +48,11 @@ class Show:
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
         points = None if self.data is None else read_data(self.data)
+        if self.store.is_file() and kind_of(self.store) == "other":
+            raise ValueError(
+                f"{self.store} is not what a search or an elimination of this version keeps: for "
+                "networks there are prunelimits view and prunelimits analyze"
+            )
         if is_state_file(self.store):
             return show_elimination(
                 self.store,

@@ -13,16 +13,21 @@ import itertools
 import math
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prunelimits.cli.report import say
+
 # An archive that unpacks to more than this, and to so many times its size, is taken for a bomb.
 _LARGE = 64 * 2**20
 _MOST_EXPANSION = 100
+# How programs write that there is no value.
+_MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-", ".", "#n/a"))
 _LABEL_NAMES = ("label", "labels", "class", "target", "y")
 
 
@@ -39,6 +44,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 return {"": _array("the file", file, path.stat().st_size)}
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
+            if not members and archive.infolist():
+                inside = archive.infolist()[0].filename[:40]
+                raise _ContentError(f"is an archive without arrays, but with {inside!r}")
             _check_size(sum(member.file_size for member in members), path.stat().st_size)
             result: dict[str, NDArray[Any]] = {}
             for member in members:
@@ -133,9 +141,8 @@ def _array(name: str, file: IO[bytes], size: int) -> NDArray[Any]:
         warnings.simplefilter("ignore")  # about files that Python 2 wrote
         shape, by_columns, dtype = read[version[0]](file)
     if dtype.hasobject or dtype.kind not in "fiubUS" or not dtype.itemsize:
-        raise _ContentError(
-            f"{name} must hold numbers or text, got {dtype}: Python objects are never loaded"
-        )
+        why = ": Python objects are never loaded" if dtype.hasobject else ""
+        raise _ContentError(f"{name} must hold numbers or text, got {dtype}{why}")
     needed = math.prod(shape) * dtype.itemsize
     # Not all at once: a size that is promised and not there must not cost its memory.
     content = bytearray()
@@ -160,37 +167,88 @@ def _table(
     if len(head) < 2:
         raise ValueError(
             "must be a table of at least one column of inputs and one of labels, separated by "
-            f"commas, semicolons or tabs, got {len(head)} columns"
+            f"commas, semicolons or tabs, got {_first_line(begin, head)}"
         )
     named = _is_header(head)
-    if named and "" in head:
-        raise ValueError(
-            f"column {head.index('') + 1} has no name: remove it if it only numbers the rows"
-        )
-    names = head if named else [str(column + 1) for column in range(len(head))]
-    at, kept = choice.places(names)
-    numbers = array.array("d")
-    labels: list[str] = []
+    names = _names(head) if named else [str(column + 1) for column in range(len(head))]
+    # Programs that number the rows leave the name of that column empty.
+    numbering = head[0] == "" and "1" not in (*choice.drop, choice.label) and len(head) > 2
+    at, kept = (choice._replace(drop=(*choice.drop, "1")) if numbering else choice).places(names)
+    numbers, labels, missing = array.array("d"), list[str](), Counter[int]()
     for line, row in rows if named else itertools.chain([(begin, head)], rows):
         if len(row) != len(head):
             raise ValueError(f"line {line} has {len(row)} columns, the first has {len(head)}")
+        if numbering and row[0] not in (str(len(labels)), str(len(labels) + 1)):
+            raise ValueError(
+                f"column 1 has no name, and does not only number the rows ({row[0][:40]!r} in line "
+                f"{line}): name it, or leave it out by --drop 1"
+            )
         labels.append(row[at])
         for column in kept:
-            if (value := _number(row[column])) is None:
-                raise ValueError(
-                    f"line {line}, column {names[column]}: {row[column][:40]!r} is no number; "
-                    f"--drop {names[column]} leaves the column out"
-                )
-            numbers.append(value)
+            value = _number(row[column])
+            if value is None and row[column].lower() not in _MISSING:
+                raise ValueError(_no_number(row[column], line, names[column]))
+            if value is None or math.isnan(value):
+                missing[column] += 1
+            numbers.append(math.nan if value is None else value)
     if not labels:
         raise ValueError("holds no samples")
+    if missing:
+        raise ValueError(told_missing(dict(sorted(missing.items())), names, len(labels)))
     inputs = np.frombuffer(numbers, dtype=np.float64).reshape(len(labels), len(kept))
-    if "" in labels:
-        raise ValueError(f"sample {labels.index('') + 1} has no label")
     values = [_number(label) for label in labels]
+    unlabelled = [n for n, v in enumerate(values) if not labels[n] or (v is not None and v != v)]
+    if numbering:
+        say("The first column has no name and numbers the rows: it is left out")
+    if unlabelled:
+        raise ValueError(
+            f"{len(unlabelled)} of {len(labels)} samples have no label, the first is sample "
+            f"{unlabelled[0] + 1}: remove these rows"
+        )
     if any(value is None for value in values):
         return inputs, np.array(labels)
     return inputs, np.array(values, dtype=np.float64)
+
+
+def _first_line(line: int, cells: list[str]) -> str:
+    if not cells:
+        return "an empty file"
+    return f"one column in line {line}: {cells[0][:40]!r}"
+
+
+def _names(head: list[str]) -> list[str]:
+    """The names of columns; those that have none are called by their numbers, from 1.
+
+    Raises:
+        ValueError: If two have the same.
+    """
+    names = [cell or str(column + 1) for column, cell in enumerate(head)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        places = [str(column + 1) for column, name in enumerate(names) if name == twice]
+        raise ValueError(
+            f"columns must have names of their own, got {twice!r} for columns {', '.join(places)}"
+        )
+    return names
+
+
+def _no_number(cell: str, line: int, name: str) -> str:
+    """What is wrong with a cell, and what can be done."""
+    said = f"line {line}, column {name}: {cell[:40]!r} is no number"
+    if _number(cell.replace(",", "").replace(".", "")) is not None:
+        return f"{said}: decimals are written with a point, and thousands without a mark"
+    return f"{said}; --drop {name} leaves the column out, --label {name} makes it the labels"
+
+
+def told_missing(missing: Mapping[int, int], names: Sequence[str], rows: int) -> str:
+    """Which columns lack values in how many rows, and what can be done."""
+    told = [f"{names[column]} in {count} of {rows} rows" for column, count in missing.items()]
+    more = ", ..." if len(told) > 5 else ""
+    dropped = " ".join(names[column] for column in list(missing)[:5])
+    return (
+        f"values are missing: {', '.join(told[:5])}{more}. Fill them in, remove these rows, or "
+        f"leave columns out: --drop {dropped}"
+    )
 
 
 def _rows(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:

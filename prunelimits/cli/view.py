@@ -55,11 +55,11 @@ class View(OwnData):
         kind = kind_of(self.file)
         if kind == "search":
             if self.beside is not None:
-                raise ValueError(f"beside needs a network as FILE, got the store {self.file}")
+                raise ValueError(f"--beside needs a network as FILE, got store {self.file}")
             return self._gallery()
         if kind == "elimination":
             if self.beside is not None:
-                raise ValueError(f"beside needs a network as FILE, got the elimination {self.file}")
+                raise ValueError(f"--beside needs a network as FILE, got elimination {self.file}")
             result = read_elimination(self.file)
             fits = bool(result.networks) and has_plane(result.networks[0].model)
             data, about = self._data(fits and result.samples == len(cubist_spiral()[1]))
@@ -84,7 +84,7 @@ class View(OwnData):
     def _data(self, spiral: bool) -> tuple[Data | None, str]:
         """The data to show, the Cubist Spiral by default if `spiral`, and a line about them."""
         if self.no_data and self.data is not None:
-            raise ValueError(f"data and no-data exclude each other, got data {self.data}")
+            raise ValueError(f"--no-data and --data exclude each other, got --data {self.data}")
         if self.data is not None:
             data = self.read_standardised()
             return data, f"Data: {self.data.name}, {len(data[0]):,} samples."

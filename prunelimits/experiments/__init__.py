@@ -7,6 +7,7 @@ from prunelimits.experiments.equal_effort import typical_smallest as typical_sma
 from prunelimits.experiments.equal_effort import upper_limit as upper_limit
 from prunelimits.experiments.gap import run_study as run_study
 from prunelimits.experiments.initial import initial_network as initial_network
+from prunelimits.experiments.kept_study import begin_with_kept as begin_with_kept
 from prunelimits.experiments.merging import merge_tables as merge_tables
 from prunelimits.experiments.paper import PAPER_COMBINATORIAL as PAPER_COMBINATORIAL
 from prunelimits.experiments.paper import PAPER_COMBINATORIAL_FIXED as PAPER_COMBINATORIAL_FIXED

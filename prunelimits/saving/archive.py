@@ -50,7 +50,10 @@ def read_archive(content: bytes, source: str) -> object:
     # torch. The caller gets a ValueError for all of them.
     try:
         entries = _entries(content)
-        (description,) = (name for name in entries if name.name == "data.pkl")
+        descriptions = [name for name in entries if name.name == "data.pkl"]
+        if len(descriptions) != 1:
+            raise ValueError(f"it has {len(descriptions)} files data.pkl, not one")
+        (description,) = descriptions
         folder = description.parent
         byteorder = entries.get(folder / "byteorder", sys.byteorder.encode())
         if byteorder != sys.byteorder.encode():

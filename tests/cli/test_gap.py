@@ -59,7 +59,9 @@ def test_a_study_is_printed_kept_and_drawn(capsys: pytest.CaptureFixture[str]):
 
 
 def test_quick_and_without_time(capsys: pytest.CaptureFixture[str]):
-    command = Gap(**{**SMALL, "widths": (5,)}, quick=True, minutes=0, table=Path("quick.csv"))
+    usual = {"budgets": Gap.budgets, "schedules": Gap.schedules}
+    settings = {**SMALL, "widths": (5,), **usual, "table": Path("quick.csv")}
+    command = Gap(**settings, quick=True, minutes=0)
     assert command.run() == 0
     # Budgets 20, 26, 33, 44 and 55 of 65 weights, one recipe.
     assert "0 of 15 runs (0 %)" in capsys.readouterr().out

@@ -153,7 +153,7 @@ def other_store() -> str:
         (lambda: saved(pl.MLP((5, 3, 1))), [], "data is needed for a model of 5 inputs"),
         (lambda: saved(pl.MLP((2, 600, 600, 1))), [], "363,001 parameters, more than the 200,000"),
         (lambda: str(RESULT), ["--data", "missing.npz"], "missing.npz"),
-        (lambda: str(RESULT), ["--data", "a.npz", "--no-data"], "data and no-data exclude"),
+        (lambda: str(RESULT), ["--data", "a.npz", "--no-data"], "--no-data and --data exclude"),
         (lambda: str(RESULT), ["--beside", "missing.pt"], "missing.pt"),
         (empty_store, [], "holds no search yet"),
         (other_store, ["--beside", str(RESULT)], "beside needs a network as FILE"),
@@ -181,6 +181,6 @@ def test_what_an_elimination_keeps_is_a_gallery(capsys: pytest.CaptureFixture[st
     assert '"mode": "gallery"' in Path("page.html").read_text()
     capsys.readouterr()
     assert main(["view", "kept.pt", "--beside", "kept.pt", "-o", "page.html"]) == 1
-    assert "beside needs a network as FILE, got the elimination kept.pt" in " ".join(
+    assert "--beside needs a network as FILE, got elimination kept.pt" in " ".join(
         capsys.readouterr().err.split()
     )

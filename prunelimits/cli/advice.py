@@ -1,0 +1,88 @@
+"""What is told of data, and of how a network does on those that were set aside."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from prunelimits.cli.report import say
+from prunelimits.datasets import constant_columns
+from prunelimits.models import MLP
+
+# Inputs whose deviations are further apart than this are worth standardising.
+_UNEVEN = 100.0
+# Classes with fewer rows are told of: a row to train on, one to choose by and one to test.
+_FEW_ROWS = 3
+
+
+def tell_rare_classes(y: Tensor) -> None:
+    """Tells of classes with so few rows that a share held out may have none of them, or all."""
+    labels, counts = y.unique(return_counts=True)
+    rare = [(n, c) for n, c in zip(labels.tolist(), counts.tolist(), strict=True) if c < _FEW_ROWS]
+    if y.is_floating_point() or not rare or len(labels) > max(2, len(y) // 2):
+        return
+    named = ", ".join(f"{label} ({count})" for label, count in rare[:12])
+    say(
+        f"Classes of fewer than {_FEW_ROWS} rows: {named}{', ...' if len(rare) > 12 else ''}. Rows "
+        "that are held out may be all of a class, or none"
+    )
+
+
+def advise(x: Tensor, *, standardised: bool) -> None:
+    """Tells of inputs that are constant, number the rows, or are of very different sizes."""
+    constant = constant_columns(x)
+    if constant:
+        say(f"Inputs that are the same in every row tell nothing: {_shown(constant)} (from 1)")
+    steps = x[1:] - x[:-1]
+    counting = (steps == 1).all(0).nonzero().flatten().tolist() if len(x) > _FEW_ROWS else []
+    if counting:
+        say(f"Inputs that number the rows, and may be no measurements: {_shown(counting)} (from 1)")
+    if standardised:
+        return
+    deviation = x.double().std(0)
+    finite = deviation[deviation.isfinite() & (deviation > 0)]
+    if len(finite) > 1 and float(finite.max() / finite.min()) > _UNEVEN:
+        say(
+            f"Inputs differ in size: their standard deviations go from {float(finite.min()):.3g} "
+            f"to {float(finite.max()):.3g}. Networks train better with --standardise"
+        )
+
+
+def tell_test(model: MLP, nonzeros: int, test: tuple[Tensor, Tensor]) -> None:
+    """Prints how a network that was found does on the rows that were set aside."""
+    x, y = test
+    with torch.no_grad():
+        logits = model(x)
+    labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    share = float((labels == y.long()).double().mean())
+    apart = 2 * math.sqrt(max(share * (1 - share), 0.25 / len(y)) / len(y))
+    say(
+        f"The network of {nonzeros} nonzeros has {share:.2%} on the {len(y):,} test rows, by which "
+        f"nothing was chosen (give or take {100 * apart:.1f} points for so many rows)"
+    )
+
+
+def check_finite(x: Tensor, y: Tensor) -> None:
+    """Raises unless there are samples, and all their numbers are finite.
+
+    Raises:
+        ValueError: Naming the first that is not.
+    """
+    if not len(y):
+        raise ValueError("holds no samples")
+    for what, values in (("inputs", x.reshape(len(x), -1)), ("labels", y.reshape(len(y), -1))):
+        bad = (~torch.isfinite(values)).nonzero()
+        if len(bad):
+            row, column = bad[0].tolist()
+            where = f"sample {row + 1}" + (f", input {column + 1}" if what == "inputs" else "")
+            raise ValueError(
+                f"{what} must be finite numbers within float32, got {float(values[row, column])} "
+                f"in {where} ({len(bad)} such in all)"
+            )
+
+
+def _shown(columns: list[int]) -> str:
+    named = " ".join(str(column + 1) for column in columns[:12])
+    return f"{named} ..." if len(columns) > 12 else named

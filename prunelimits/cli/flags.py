@@ -1,0 +1,70 @@
+"""Errors in the words of the command line: flags for arguments, files by how they were given."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from prunelimits.cli.help import options_of
+
+# Arguments of the library that a command takes by another name.
+_OTHER_NAMES = {"time_limit": "minutes", "lr": "learning_rates", "keep": "budgets"}
+
+
+def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
+    """What to print of an error that a command raised.
+
+    `target must be ...` becomes `--target must be ...`, what is wrong with the data names the file,
+    and a file that cannot be opened is named with its flag.
+
+    Args:
+        command: The command, a dataclass whose fields are its options.
+        error: What it raised.
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{_given(command, str(error.filename))}: {error.strerror}"
+    text = str(error)
+    found = re.match(r"(\w+)(?=[ :\[']|$)", text)
+    if found is None:
+        return text
+    name = _OTHER_NAMES.get(found[1], found[1])
+    if name in ("x", "y"):
+        data = getattr(command, "data", None)
+        if data is None:
+            return text
+        hint = "; --label tells which column they are in" if name == "y" else ""
+        return f"--data {data}: {'inputs x' if name == 'x' else 'labels y'}{text[1:]}{hint}"
+    flags = {field.rpartition(".")[2]: o.flags for field, o in options_of(type(command)).items()}
+    if not flags.get(name):
+        return text
+    return flags[name][-1] + text[found.end() :]
+
+
+def _given(command: Any, filename: str) -> str:  # noqa: ANN401
+    """A file with the flag that named it, if one did."""
+    options = options_of(type(command))
+    for field, value in vars(command).items():
+        if isinstance(value, Path) and str(value) == filename and options[field].flags:
+            return f"{options[field].flags[-1]} {filename}"
+    return filename
+
+
+def check_folders(command: Any) -> None:  # noqa: ANN401
+    """Raises if what a command will leave at its end has nowhere to go: before it begins.
+
+    Raises:
+        ValueError: If `--pictures` is a file, or a file's folder does not exist.
+    """
+    options = options_of(type(command))
+    for field in command.groups.get("What it leaves", ()):
+        path, flag = getattr(command, field, None), options[field].flags[-1]
+        if not isinstance(path, Path):
+            continue
+        if field == "pictures":
+            if path.exists() and not path.is_dir():
+                raise ValueError(f"{flag} {path}: must be a folder, or not be there yet")
+        elif not path.parent.is_dir():
+            raise ValueError(f"{flag} {path}: the folder {path.parent} does not exist")
+        elif path.is_dir():
+            raise ValueError(f"{flag} {path}: must be a file, got a folder")
