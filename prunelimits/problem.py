@@ -83,9 +83,9 @@ def problem_of(
         checked_callable("step", step, "a function of a model and a batch")
         prepared = [_prepared(batch, device) for batch in batches]
         pairs = [(batch, batch) for batch in prepared]
-        return Problem(loss_itself, _first, pairs, has_outputs=False), params
+        return Problem(loss_itself, _first, pairs, False, _constants(model)), params
     pairs = [_pair(batch, device) for batch in batches]
-    return Problem(apply, loss or _no_loss, pairs), params
+    return Problem(apply, loss or _no_loss, pairs, True, _constants(model)), params
 
 
 def params_of(model: nn.Module) -> Params:
@@ -105,6 +105,14 @@ def params_of(model: nn.Module) -> Params:
                 f"model must have its shapes: {name!r} is uninitialised, call the model once"
             )
     return {name: _full(whole(value.detach())) for name, value in tensors.items()}
+
+
+def _constants(model: nn.Module) -> frozenset[str]:
+    """What a training leaves alone; frozen parameters count where others are not frozen."""
+    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    if len(frozen) == sum(1 for _ in model.parameters()):
+        frozen = set[str]()
+    return frozenset(frozen | {name for name, _ in model.named_buffers()})
 
 
 def _pair(batch: Any, device: torch.device) -> tuple[Any, Any]:  # noqa: ANN401

@@ -32,9 +32,11 @@ class Problem(NamedTuple):
         loss: A scalar for outputs and targets.
         batches: Inputs and targets, `(x, y)` each: tensors, or what holds them.
         has_outputs: False where `apply` gives the loss itself, and there are no outputs to look at.
+        constants: Names that no training changes: buffers, and what is frozen.
     """
 
     apply: Callable[[Params, Any], Any]
     loss: Callable[[Any, Any], Tensor]
     batches: Sequence[tuple[Any, Any]]
     has_outputs: bool = True
+    constants: frozenset[str] = frozenset()

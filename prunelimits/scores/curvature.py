@@ -12,13 +12,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunelimits.masks import apply, flatten, unflatten
 from prunelimits.modes import many_at_once
 from prunelimits.nested import map_tensors, tensors_in
-from prunelimits.progress import tracked
+from prunelimits.progress import stage, tracked
 from prunelimits.scores.derivatives import derivative, leaves
 from prunelimits.scores.gradient import (
     Batch,
     batch_loss,
+    check_batches,
     check_outputs,
     check_problem,
+    loss_gradient,
     masked,
     mean_over_batches,
     one_number,
@@ -79,6 +81,31 @@ def _hessian(
         points = leaves(weights)
         gradient = derivative(loss(points), points, differentiable=True)
         return derivative(list(gradient.values()), points, list(vector.values()))
+
+
+def curvature_times_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
+    """`M H M g`, with the loss's gradient `g` at the masked network.
+
+    Of one batch the gradient that is differentiated is `g` itself: no pass is needed for it.
+
+    Raises:
+        ValueError: As `curvature_product` does.
+        TypeError: If a mask is not a bool tensor.
+    """
+    if many_at_once() or len(check_batches(problem)) > 1:
+        # The product takes the kept weights' part of the gradient alone.
+        with stage(1, of=2):
+            gradient = loss_gradient(problem, params, masks)
+        with stage(2, of=2):
+            return curvature_product(problem, params, masks)(gradient)
+    weights = masked(params, masks)
+    with stage(1, of=1), sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
+        points = leaves(weights)
+        loss = batch_loss(problem, {**params, **points}, problem.batches[0])
+        gradient = derivative(loss, points, differentiable=True)
+        vector = masked({name: value.detach() for name, value in gradient.items()}, masks)
+        product = derivative(list(gradient.values()), points, list(vector.values()))
+    return apply(product, masks)
 
 
 def _gauss_newton(

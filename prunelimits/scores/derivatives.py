@@ -57,13 +57,19 @@ def derivative(
     live = [place for place, part in enumerate(values) if part.requires_grad]
     if not live:
         return {name: torch.zeros_like(point) for name, point in by.items()}
-    found = torch.autograd.grad(
-        [values[place] for place in live],
-        list(by.values()),
-        None if weighted_by is None else [weighted_by[place] for place in live],
-        create_graph=differentiable,
-        retain_graph=True,
-        allow_unused=True,
-        materialize_grads=True,
-    )
+    try:
+        found = torch.autograd.grad(
+            [values[place] for place in live],
+            list(by.values()),
+            None if weighted_by is None else [weighted_by[place] for place in live],
+            create_graph=differentiable,
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    except NotImplementedError as error:
+        raise NotImplementedError(
+            "this method needs second derivatives, which torch does not have of a function that "
+            f"the model calls: {error}"
+        ) from error
     return dict(zip(by, found, strict=True))

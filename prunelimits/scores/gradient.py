@@ -180,12 +180,14 @@ def check_noise(noise: Params | None, masks: Mapping[str, Tensor]) -> Params:
     return {name: noise[name] for name in masks}
 
 
-def trainable(params: Params) -> Params:
-    """The floating-point ones, but for BatchNorm's running statistics: what a training changes."""
+def trainable(problem: Problem, params: Params) -> Params:
+    """The floating-point ones that a training changes: no buffers, and nothing frozen."""
     return {
         name: value
         for name, value in params.items()
-        if value.is_floating_point() and not name.endswith(_RUNNING_STATISTICS)
+        if value.is_floating_point()
+        and name not in problem.constants
+        and not name.endswith(_RUNNING_STATISTICS)  # of a problem made by hand
     }
 
 

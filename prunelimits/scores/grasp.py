@@ -10,9 +10,8 @@ from torch import Tensor
 from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import map_tensors
-from prunelimits.progress import stage
-from prunelimits.scores.curvature import curvature_product
-from prunelimits.scores.gradient import check_outputs, check_problem, loss_gradient, masked
+from prunelimits.scores.curvature import curvature_times_gradient
+from prunelimits.scores.gradient import check_outputs, check_problem, masked
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -79,9 +78,5 @@ def grasp(
         return value / temperature if value.dim() else value.detach()
 
     cooled = problem if temperature == 1 else problem._replace(apply=cooled_outputs)
-    # The product takes the kept weights' part of the gradient alone.
-    with stage(1, of=2):
-        gradient = loss_gradient(cooled, params, masks)
-    with stage(2, of=2):
-        product = curvature_product(cooled, params, masks)(gradient)
+    product = curvature_times_gradient(cooled, params, masks)
     return {name: weight * product[name] for name, weight in masked(params, masks).items()}

@@ -84,7 +84,7 @@ def prospr(
     check_some(masks)
     batches = check_batches(problem)
     weights = masked(params, masks)
-    others = trainable(params)
+    others = trainable(problem, params)
 
     def loss(trained: Params, batch: Batch) -> Tensor:
         return batch_loss(problem, apply({**params, **trained}, masks), batch)

@@ -201,7 +201,9 @@ class PruningSession:
             self._stepped.clear()
             self._progress.steps += 1
             if not self._terms.needs_gradients and self._progress.steps in self._due:
+                self._zeros.after_step()  # whatever an optimizer made of pruned weights, even NaN
                 self._update()
+                return
         self._zeros.after_step()
 
     def new_gradient(self, name: str) -> None:

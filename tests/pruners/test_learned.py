@@ -24,6 +24,7 @@ from prunelimits.pruners import (
     draw_noise,
     prunable,
     prune,
+    prune_with_weights,
 )
 from prunelimits.types import Params
 
@@ -276,3 +277,20 @@ def test_a_training_that_diverges_is_named():
 
 def squares(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs.squeeze(-1) - targets).square().mean()
+
+
+def test_lomp_trains_neither_buffers_nor_frozen_layers():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    model[0].register_buffer("scale", torch.ones(4))
+    model[1].requires_grad_(False)
+    model[2].weight.requires_grad_(False)
+    x = torch.randn(12, 3)
+    batches = [(x, x[:, :2])]
+    result = prune_with_weights(
+        model, LOMP(epochs=3), keep=6, loss=nn.functional.mse_loss, batches=batches
+    )
+    assert list(result.masks) == ["0.weight"]
+    for name, value in {**dict(model.named_parameters()), **dict(model.named_buffers())}.items():
+        left_alone = name not in ("0.weight", "0.bias", "2.bias")
+        assert torch.equal(result.params[name], value) == left_alone, name

@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from prunelimits.scores import grasp
+from prunelimits.scores.curvature import curvature_product
+from prunelimits.scores.gradient import loss_gradient
 from prunelimits.types import Params
 
 from .cases import CASES, Case, dense_hessian, finite_differences, flat, noise_for
@@ -73,3 +75,12 @@ def test_a_temperature_that_is_not_positive(temperature: float) -> None:
     case = CASES["perceptron"]()
     with pytest.raises(ValueError, match=f"temperature must be above 0, got {temperature}"):
         grasp(case.problem, case.params, case.masks, temperature=temperature)
+
+
+def test_of_one_batch_the_gradient_that_is_differentiated_is_the_gradient(case: Case) -> None:
+    one = case.problem._replace(batches=case.problem.batches[:1])
+    gradient = loss_gradient(one, case.params, case.masks)
+    product = curvature_product(one, case.params, case.masks)(gradient)
+    found = grasp(one, case.params, case.masks, temperature=1.0)
+    for name, mask in case.masks.items():
+        assert torch.equal(found[name], case.params[name] * mask * product[name])

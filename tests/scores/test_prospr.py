@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from prunelimits.problem import problem_of
 from prunelimits.scores import prospr, snip
 from prunelimits.types import Params
 
@@ -100,3 +101,43 @@ def test_a_negative_number_of_steps() -> None:
     case = CASES["perceptron"]()
     with pytest.raises(ValueError, match="steps must be from 0 to 10000, got -1"):
         prospr(case.problem, case.params, case.masks, steps=-1)
+
+
+class Shifted(nn.Module):
+    """Has a buffer that matters, and a layer that is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4).double(), nn.Linear(4, 2).double()
+        self.last.requires_grad_(False)
+        self.register_buffer("shift", torch.randn(4).double())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(x)) * self.shift)
+
+
+def test_buffers_and_frozen_layers_are_not_trained_on_the_way() -> None:
+    torch.manual_seed(0)
+    model, x = Shifted(), torch.randn(5, 3).double()
+    y = x[:, :2]
+    mse = nn.functional.mse_loss
+    problem, params = problem_of(model, mse, [(x, y)])
+
+    def loss(factors: Params) -> Tensor:
+        trained = copy.deepcopy(model)
+        with torch.no_grad():
+            trained.first.weight.mul_(factors["first.weight"])
+        optimizer = torch.optim.SGD(trained.first.parameters(), 0.3)
+        for _ in range(2):
+            optimizer.zero_grad()
+            mse(trained(x), y).backward()
+            optimizer.step()
+        return mse(trained(x), y)
+
+    ones = {"first.weight": torch.ones(4, 3).double()}
+    slopes = finite_differences(loss, ones, step=1e-6)
+    masks = {"first.weight": torch.ones(4, 3).bool()}
+    found = prospr(problem, params, masks, steps=2, lr=0.3, momentum=0.0)
+    torch.testing.assert_close(
+        found["first.weight"], slopes["first.weight"].abs(), rtol=1e-5, atol=1e-8
+    )

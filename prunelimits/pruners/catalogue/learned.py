@@ -234,7 +234,7 @@ def _trained(
     l1: float,
     penalised: Penalised,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of LOMP
-    trained = trainable(apply(params, masks))
+    trained = trainable(problem, apply(params, masks))
     everything = {
         name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
         for name, value in trained.items()
