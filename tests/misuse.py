@@ -53,6 +53,7 @@ RECORDS = {
     "limits.Estimate",
     "limits.LanczosCost",
     "limits.LanczosState",
+    "limits.Belief",
     "limits.Measured",
     "limits.Prediction",
     "limits.PruningLimit",

@@ -649,6 +649,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.limits.LanczosState": lambda _: lanczos_state()._asdict(),
     "prunelimits.limits.Measured": lambda _: vars(measured()).copy(),
     "prunelimits.limits.Prediction": lambda _: vars(prediction()).copy(),
+    "prunelimits.limits.Belief": lambda _: vars(limits.belief(limit())).copy(),
     "prunelimits.limits.PruningLimit": lambda _: vars(limit()).copy(),
     "prunelimits.limits.PruningSweep": lambda _: {
         "removed_weights": torch.tensor([0, 4]),
@@ -693,6 +694,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     },
     "prunelimits.limits.exact_prediction": lambda _: magnitudes_of(epsilon=0.1),
     "prunelimits.limits.exact_spectrum": lambda _: {"hessian": hessian()},
+    "prunelimits.limits.belief": lambda _: {"limit": limit(), "spectra": (spectrum(),)},
     "prunelimits.limits.flat_fraction": lambda _: {
         **task(),
         "names": tuple(weights()),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, NoReturn
 
 import torch
-from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -20,13 +18,13 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.help import YOUR_DATA, Groups
+from prunelimits.cli.limit_report import draw_limit, print_limit, write_sweep
 from prunelimits.cli.limit_verdict import verdict
 from prunelimits.cli.network import read_network
-from prunelimits.cli.report import console, say, write_pictures, write_rows
+from prunelimits.cli.report import say
 from prunelimits.limits import (
     Hessian,
     LanczosState,
-    Prediction,
     PruningLimit,
     PruningSweep,
     Spectrum,
@@ -88,6 +86,8 @@ class Limit(OwnData):
     """Keep three vectors instead of one a step: about as accurate for the limit."""
     double: FlagCreatePairsOff[bool] = False
     """Compute the Hessian in float64."""
+    smeared: FlagCreatePairsOff[bool] = False
+    """Print the prediction from the published code's smeared spectrum, too."""
     state: File = None
     """Keep the spectrum's state in this file, also when interrupted: the same command goes on."""
     seed: int = 0
@@ -111,7 +111,7 @@ class Limit(OwnData):
         names = default_names(model)
         dtype = torch.float64 if self.double else None
         hessian = Hessian(problem, params, names, masks=masks, dtype=dtype)
-        spectrum = self._spectrum(hessian, self._decides(model, masks, train))
+        spectrum, earlier = self._spectrum(hessian, self._decides(model, masks, train))
         limit = pruning_limit(
             model,
             _loss,
@@ -122,12 +122,12 @@ class Limit(OwnData):
             dtype=dtype,
         )
         sweep = self._sweep(problem, params, limit, test, masks)
-        _print(limit, sweep)
-        say(verdict(limit, sweep))
+        print_limit(limit, sweep, smeared=self.smeared)
+        say(verdict(limit, sweep, earlier))
         if self.csv is not None:
-            _write(sweep, self.csv)
+            write_sweep(sweep, self.csv)
         if self.pictures is not None:
-            _draw(limit, sweep, self.pictures)
+            draw_limit(limit, sweep, self.pictures)
         return 0
 
     def _check(self) -> None:
@@ -174,11 +174,14 @@ class Limit(OwnData):
             raise ValueError(f"--data {self.data}: must hold at least one sample, got none")
         return parts[0], parts[1] if len(parts) > 1 else None
 
-    def _spectrum(self, hessian: Hessian, decides: dict[str, object]) -> Spectrum:
+    def _spectrum(
+        self, hessian: Hessian, decides: dict[str, object]
+    ) -> tuple[Spectrum, list[Spectrum]]:
+        """The spectrum, and what it was after some of the steps."""
         if hessian.size <= _DENSE_SIZE:
             if self.state is not None:
                 say(f"--state is left alone: up to {_DENSE_SIZE:,} parameters take seconds")
-            return exact_spectrum(hessian)
+            return exact_spectrum(hessian), []
         cost = lanczos_cost(
             hessian,
             probes=self.probes,
@@ -198,13 +201,23 @@ class Limit(OwnData):
             keeper = None
             if self.state is not None:
                 keeper = stack.enter_context(StateKeeper(self.state, decides, hessian.device))
+            # Its coefficients alone: the vectors are valid during a step.
+            seen: list[LanczosState] = []
+
+            def note(state: LanczosState) -> None:
+                own = state.diagonal.clone(), state.off_diagonal.clone()
+                seen[:] = [LanczosState(*own, torch.empty(0))]
+
+            if keeper is not None and keeper.resumed is not None:
+                note(keeper.resumed)
 
             def on_step(state: LanczosState) -> None:
                 bar.update(state.steps - bar.n)
+                note(state)
                 if keeper is not None:
                     keeper.note(state)
 
-            return lanczos_spectrum(
+            spectrum = lanczos_spectrum(
                 hessian,
                 probes=self.probes,
                 steps=self.steps,
@@ -213,6 +226,7 @@ class Limit(OwnData):
                 on_step=on_step,
                 resume=None if keeper is None else keeper.resumed,
             )
+            return spectrum, [s for state in seen for s in _after_some_steps(state, hessian.size)]
 
     def _decides(self, model: nn.Module, masks: Masks | None, train: Batches) -> dict[str, object]:
         """All that decides the spectrum but the number of steps, which may grow."""
@@ -254,47 +268,12 @@ def _loss(outputs: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(outputs, targets.long())
 
 
-def _print(limit: PruningLimit, sweep: PruningSweep) -> None:
-    table = Table(title="What magnitude pruning can remove at once", title_justify="left")
-    for column in ("", "removed", "remaining"):
-        table.add_column(column, justify="right" if column else "left")
-
-    def row(label: str, removed: float, style: str | None = None) -> None:
-        table.add_row(label, f"{removed:.2%}", f"{1 - removed:.2%}", style=style)
-
-    predictions: Sequence[tuple[str, Prediction]] = (
-        ("predicted, published formula", limit.predicted),
-        ("predicted, exact dimension", limit.exact),
-        ("predicted, quadratic model at the pruned point", limit.constructive),
-    )
-    for label, prediction in predictions:
-        bold = "bold green" if prediction is limit.predicted else None
-        row(label, prediction.removed, bold)
-    row("predicted, published code's steps", limit.published_removed)
-    table.add_section()
-    row("actual, training loss within epsilon", sweep.removed_within(limit.epsilon))
-    if not bool(sweep.train.accuracy.isnan().any()):
-        row("actual, accuracy above dense (published)", sweep.removed_above_dense())
-        row("actual, accuracy down by at most 1 point", sweep.removed_before_loss_of(0.01))
-    console.print(table)
-    trace = limit.trace
-    error = "" if limit.spectrum.exact else f" ± {trace.error:.2g}"
-    say(
-        f"{limit.weights:,} weights of {limit.parameters:,} parameters; loss {limit.loss:.4g}, "
-        f"epsilon {limit.epsilon:.4g}, gradient {limit.gradient_norm:.2g}, "
-        f"trace of the Hessian {trace.value:.4g}{error}"
-    )
-
-
-def _write(sweep: PruningSweep, path: Path) -> None:
-    header = ("removed_weights", "removed", "loss", "accuracy", "test_loss", "test_accuracy")
-    test = sweep.test or sweep.train
-    columns = (sweep.removed_weights, sweep.removed, sweep.train.loss, sweep.train.accuracy)
-    rows = zip(*(c.tolist() for c in (*columns, test.loss, test.accuracy)), strict=True)
-    write_rows([header, *rows], path)
-
-
-def _draw(limit: PruningLimit, sweep: PruningSweep, folder: Path) -> None:
-    from prunelimits.viz import limit_figure
-
-    write_pictures({"limit": limit_figure(limit, sweep)}, folder)
+def _after_some_steps(state: LanczosState, size: int) -> list[Spectrum]:
+    """The spectrum that three fifths and four fifths of the steps give."""
+    counts = {max(1, state.steps * part // 5) for part in (3, 4)}
+    states = [
+        LanczosState(state.diagonal[:, :count], state.off_diagonal[:, :count], state.basis)
+        for count in sorted(counts)
+    ]
+    quadratures = [part.quadrature() for part in states]
+    return [Spectrum(nodes.cpu(), weights.cpu(), size) for nodes, weights in quadratures]

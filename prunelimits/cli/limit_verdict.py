@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from prunelimits.limits import PruningLimit, PruningSweep
+from collections.abc import Sequence
+
+from prunelimits.limits import PruningLimit, PruningSweep, Spectrum, belief
 
 # A prediction holds if it is that near to what pruning did.
 _NEAR = 0.05
 
 
-def verdict(limit: PruningLimit, sweep: PruningSweep) -> str:
+def verdict(limit: PruningLimit, sweep: PruningSweep, spectra: Sequence[Spectrum] = ()) -> str:
+    """What can be removed, which prediction agrees, and whether the published one could be trusted.
+
+    The last is judged by `belief`, without pruning: whoever has no data to prune with has that.
+
+    Args:
+        limit: A network's limit.
+        sweep: What pruning did to the same network.
+        spectra: The Hessian's by fewer Lanczos steps.
+    """
+    return f"{_measured(limit, sweep)}\n{_beforehand(limit, sweep, spectra)}"
+
+
+def _beforehand(limit: PruningLimit, sweep: PruningSweep, spectra: Sequence[Spectrum]) -> str:
+    found = belief(limit, spectra)
+    off = limit.predicted.removed - sweep.removed_within(limit.epsilon)
+    said = f"it is {100 * abs(off):.1f} points {'above' if off >= 0 else 'below'} what pruning does"
+    if found.believed:
+        return (
+            f"Without pruning: the published formula's {limit.predicted.removed:.1%} can be "
+            f"believed, as the bounds are {100 * abs(found.apart):.1f} points apart; {said}."
+        )
+    return (
+        f"Without pruning: the published formula's {limit.predicted.removed:.1%} cannot be "
+        f"believed: {'; '.join(found.reasons)}; {said}."
+    )
+
+
+def _measured(limit: PruningLimit, sweep: PruningSweep) -> str:
     """A sentence or three: what can be removed, which prediction agrees, and why the others do not.
 
     The theory asks for two things, both measured here: that the network is at a minimum, which is
     that a step down the gradient, `norm^2 / (2 largest eigenvalue)`, gains less than epsilon; and
     that the loss is as its quadratic model up to where pruning goes, which is that at the limit of
     the quadratic model it has risen by about epsilon.
-
-    Args:
-        limit: A network's limit.
-        sweep: What pruning did to the same network.
     """
     actual = sweep.removed_within(limit.epsilon)
     said = f"Verdict: {actual:.1%} can be removed at once before the loss rises by epsilon. "

@@ -1,5 +1,7 @@
 """How sparse a trained network can be pruned, by the geometry of its loss."""
 
+from prunelimits.limits.belief import Belief as Belief
+from prunelimits.limits.belief import belief as belief
 from prunelimits.limits.cone import cone_statistical_dimension as cone_statistical_dimension
 from prunelimits.limits.cost import LanczosCost as LanczosCost
 from prunelimits.limits.cost import lanczos_cost as lanczos_cost
