@@ -141,6 +141,10 @@ class Eliminate(OwnData):
         task = make_task(x, y, held_out=self.held_out, seed=self.seed)
         loss: Loss = task.loss
         initial = None if self.initial is None else load(self.initial)[0]
+        if initial is not None and initial.widths[0] != task.inputs:
+            raise ValueError(
+                f"start must have {task.inputs} inputs for these data, got widths {initial.widths}"
+            )
         fitting = self.method.recipes(len(task.x))
         method = dataclasses.replace(
             self.method,

@@ -9,14 +9,16 @@ from typing import Any
 from prunelimits.cli.help import options_of
 
 # Arguments of the library that a command takes by another name.
-_OTHER_NAMES = {"time_limit": "minutes", "lr": "learning_rates", "keep": "budgets"}
+_OTHER_NAMES = {
+    "time_limit": "minutes", "lr": "learning_rates", "keep": "budgets", "start": "initial",
+}  # fmt: skip
 
 
 def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     """What to print of an error that a command raised.
 
-    `target must be ...` becomes `--target must be ...`, what is wrong with the data names the file,
-    and a file that cannot be opened is named with its flag.
+    `target must be ...` becomes `--target must be ...`, what is wrong with the data or with another
+    file names it, and a file that cannot be opened is named with its flag.
 
     Args:
         command: The command, a dataclass whose fields are its options.
@@ -38,7 +40,9 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     flags = {field.rpartition(".")[2]: o.flags for field, o in options_of(type(command)).items()}
     if not flags.get(name):
         return text
-    return flags[name][-1] + text[found.end() :]
+    given = getattr(command, name, None)
+    file = f" {given}" if isinstance(given, Path) and text[found.end() :].startswith(" ") else ""
+    return flags[name][-1] + file + text[found.end() :]
 
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401

@@ -33,6 +33,7 @@ from prunelimits.experiments import (
     begin_with_kept,
     run_study,
 )
+from prunelimits.experiments.methods import StudyMethod
 from prunelimits.pruners import AbstractPruner
 from prunelimits.saving import load
 from prunelimits.search import StoreError, make_task
@@ -69,7 +70,7 @@ class Gap(OwnData):
     }
 
     methods: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = _PAPER_NAMES
-    """Pruning methods; any of the catalogue, or your own as module:Class or module:instance."""
+    """Any of the catalogue, Elimination, or your own as module:Class or module:instance."""
     widths: tuple[int, ...] = (16,)
     """Hidden widths to prune from."""
     budgets: tuple[int, ...] = PAPER_BUDGETS
@@ -236,8 +237,8 @@ def _tell_left_out(study: Study, x: Tensor, y: Tensor) -> None:
             )
 
 
-def method(name: str) -> AbstractPruner:
-    """The pruner of the catalogue with that class name, with the published settings; or a user's.
+def method(name: str) -> StudyMethod:
+    """The method of the catalogue with that class name, with the published settings; or a user's.
 
     Raises:
         ValueError: If there is none.
@@ -247,24 +248,19 @@ def method(name: str) -> AbstractPruner:
         return _users_method(name)
     catalogue = {pruner.__name__: pruner for pruner in pruners.all()}
     if name == Elimination.__name__:
-        raise ValueError(
-            "--methods cannot hold Elimination, which trains by itself and down to a number of "
-            "weights and biases: run `prunelimits eliminate` on the same data, "
-            "then `prunelimits show elimination.pt --csv elimination.csv`, and give that file to "
-            "--compare"
-        )
+        return Elimination()
     if name not in catalogue:
         raise ValueError(
-            f"--methods must be among {', '.join(catalogue)}, or your own as module:Class, got "
-            f"{name!r}"
+            f"--methods must be among {', '.join(catalogue)}, {Elimination.__name__}, or your own "
+            f"as module:Class, got {name!r}"
         )
     # Every published method has defaults, which its abstract type cannot say.
     return catalogue[name]()  # pyright: ignore[reportCallIssue]
 
 
-def _users_method(name: str) -> AbstractPruner:
+def _users_method(name: str) -> StudyMethod:
     found = imported("--methods", name, "MODULE:NAME, such as my_methods:Mine")
-    if isinstance(found, type) and issubclass(found, AbstractPruner):
+    if isinstance(found, type) and issubclass(found, AbstractPruner | Elimination):
         try:
             # A subclass may have fields without defaults, and abstract ones cannot be made.
             found = found()  # pyright: ignore[reportCallIssue]
@@ -273,7 +269,7 @@ def _users_method(name: str) -> AbstractPruner:
                 f"--methods {name} must be a pruner that needs no arguments, or an instance of "
                 f"one: {error}"
             ) from error
-    if not isinstance(found, AbstractPruner):
+    if not isinstance(found, AbstractPruner | Elimination):
         raise TypeError(
             f"--methods {name} must be a pruner, such as a subclass of prunelimits.pruners.AtInit, "
             f"got {shown(found)}"

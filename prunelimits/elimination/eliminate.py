@@ -35,7 +35,7 @@ from prunelimits.elimination.trainer import Trainer
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, Loss, MLPEnsemble
-from prunelimits.training.margins import checked_margin
+from prunelimits.training.margins import checked_margin, tied_samples
 
 
 class NothingFoundWarning(UserWarning):
@@ -90,7 +90,8 @@ def eliminate(
 
     Raises:
         ValueError: If data, start and options do not fit each other, a number is out of its range,
-            or all targets of a squared error are the same.
+            all targets of a squared error are the same, or a trained network has ties although
+            there is a margin.
         TypeError: If an argument is of another kind.
         StoreError: If the store is damaged, belongs to something else, or another process is
             writing to it.
@@ -124,7 +125,10 @@ def eliminate(
         networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
         data = EliminationData.of(x, y, measure, networks.widths, loss)
         method = replace(method, **method.recipes(len(data.x))._asdict())
-        trainer = Trainer(data, seed, engine, checked_margin(method.margin, data.loss))
+        margin = checked_margin(method.margin, data.loss)
+        if trained and margin:
+            _check_ties(networks, data)
+        trainer = Trainer(data, seed, engine, margin)
         rounds = Rounds(method, trainer, goal, seed, networks, trained)
         description = Description.of(method, goal, data, networks, trained, seed)
         file = None if store is None else stack.enter_context(StateFile(store, description))
@@ -163,6 +167,19 @@ def _start(
             f"and {tuple(y.shape)}"
         )
     return default_widths(x.shape[1], y, loss)
+
+
+def _check_ties(networks: MLPEnsemble, data: EliminationData) -> None:
+    """Raises if trained networks leave samples on no side, where a margin is asked for."""
+    for place in range(len(networks)):
+        ties = tied_samples(networks.member(place)[0], data.measure_x, data.loss)
+        if ties:
+            raise ValueError(
+                f"start must have no ties where margin is above 0, but {ties:,} of "
+                f"{len(data.measure_x):,} samples have a logit of exactly zero, or two that are "
+                "equal, and would count as wrong: give its output a bias and train it, or ask for "
+                "margin 0"
+            )
 
 
 def _run(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
+from prunelimits.elimination import Elimination
 from prunelimits.pruners import AbstractPruner
 from prunelimits.pruners.described import fields, functions_of
 from prunelimits.resuming import digest, source_of
 
+StudyMethod: TypeAlias = AbstractPruner | Elimination
+"""What a study compares: a pruner whose masks are trained, or elimination, which trains itself."""
 
-def method_names(methods: Sequence[AbstractPruner]) -> tuple[str, ...]:
+
+def method_names(methods: Sequence[StudyMethod]) -> tuple[str, ...]:
     """A name for each method: its own, with the settings in which those of one class differ.
 
     Examples:
@@ -20,15 +25,19 @@ def method_names(methods: Sequence[AbstractPruner]) -> tuple[str, ...]:
     return tuple(_name(pruner, methods) for pruner in methods)
 
 
-def _name(pruner: AbstractPruner, methods: Sequence[AbstractPruner]) -> str:
-    alike = [fields(other, briefly=True) for other in methods if other.name == pruner.name]
+def _class(method: StudyMethod) -> str:
+    return method.name if isinstance(method, AbstractPruner) else type(method).__name__
+
+
+def _name(pruner: StudyMethod, methods: Sequence[StudyMethod]) -> str:
+    alike = [fields(other, briefly=True) for other in methods if _class(other) == _class(pruner)]
     own = fields(pruner, briefly=True)
     differing = [name for name in own if len({known.get(name) for known in alike}) > 1]
     inside = ", ".join(f"{name}={own[name]}" for name in differing)
-    return pruner.name + (f"({inside})" if inside else "")
+    return _class(pruner) + (f"({inside})" if inside else "")
 
 
-def source(pruner: AbstractPruner) -> str | None:
+def source(pruner: StudyMethod) -> str | None:
     """A digest of the code behind a method; None for one of this library."""
     code = [source_of(part) for part in functions_of(pruner)]
     return None if all(text.startswith("prunelimits.") for text in code) else digest(*code)

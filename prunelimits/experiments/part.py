@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from prunelimits.connectivity import effective_masks
+from prunelimits.elimination import EliminatedNetwork, Elimination
+from prunelimits.experiments.eliminated import Eliminated, eliminated
+from prunelimits.experiments.methods import StudyMethod
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult
 from prunelimits.experiments.trim import trim
 from prunelimits.models import parameter_shapes
-from prunelimits.pruners import AbstractPruner, ProsPr
+from prunelimits.pruners import ProsPr
 from prunelimits.randomness import derive
 from prunelimits.training import FitResult, MLPEnsemble, Recipe, evaluate, fit
 from prunelimits.training.live_units import without_dead_units
@@ -34,7 +37,7 @@ class Part:
     Attributes:
         study: What the runs are of.
         runs: Of one method, width and repeat; of ProsPr also of one learning rate and momentum,
-            with which it looks ahead.
+            with which it looks ahead, of elimination also of one recipe.
     """
 
     study: Study
@@ -44,8 +47,10 @@ class Part:
 def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Part]:
     """The parts of a study that are left to do, narrow networks first."""
 
-    def together(run: Run) -> tuple[int, int, AbstractPruner]:
-        return run.width, run.repeat, _pruner(study, run)
+    def together(run: Run) -> tuple[int, int, StudyMethod, int | None]:
+        method = _method(study, run)
+        alone = isinstance(method, Elimination)
+        return run.width, run.repeat, method, run.recipe if alone else None
 
     left = [run for run in study.runs(task.inputs, task.outputs) if run not in done]
     for (width, *_), group in groupby(left, together):
@@ -61,6 +66,8 @@ def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Pa
 
 def train_part(task: Task, part: Part) -> list[RunResult]:
     """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
+    if isinstance(_method(part.study, part.runs[0]), Elimination):
+        return _eliminated_results(task, part)
     result = fit_part(task, part)
     # Wide sparse networks are small without what no output depends on.
     trained = without_dead_units(result.ensemble)
@@ -79,9 +86,46 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
     return [RunResult(*row) for row in zip(part.runs, *sizes, *measures, strict=True)]
 
 
+def _eliminated_results(task: Task, part: Part) -> list[RunResult]:
+    """What elimination has for each budget; zeros for a budget without a network."""
+    networks, *cost = eliminate_part(task, part)
+    return [_eliminated_result(task, run, found, *cost) for run, found in networks.items()]
+
+
+def _eliminated_result(
+    task: Task, run: Run, found: EliminatedNetwork | None, samples: float, operations: float
+) -> RunResult:
+    aside = [] if task.test is None else [(task.measure_x, task.measure_y), task.test]
+    if found is None:
+        choose, test = (0.0, 0.0) if aside else (None, None)
+        return RunResult(run, 0, 0, 0, 0.0, samples, operations, choose, test)
+    params = {name: value.detach()[None] for name, value in found.model.named_parameters()}
+    network = MLPEnsemble.from_params(found.model.widths, params, found.masks)
+    connected = network.replace(masks=effective_masks(network.masks))
+    trimmed = trim(network, task.x, task.y, loss=task.loss)
+    nonzeros, effective, left = (int(e.nonzeros()) for e in (network, connected, trimmed))
+    accuracy, *others = (
+        float(evaluate(network, *pair, loss=task.loss).accuracy[0])
+        for pair in [(task.x, task.y), *aside]
+    )
+    choose, test = others or (None, None)
+    return RunResult(run, nonzeros, effective, left, accuracy, samples, operations, choose, test)
+
+
+def eliminate_part(task: Task, part: Part) -> Eliminated:
+    """The elimination that a part of the method `Elimination` is."""
+    method = _method(part.study, part.runs[0])
+    if not isinstance(method, Elimination):
+        raise TypeError(f"part must be of Elimination, got one of {part.runs[0].method}")
+    return eliminated(task, part.study, part.runs, method, _seed(part.study, part.runs[0]))
+
+
 def fit_part(task: Task, part: Part) -> FitResult:
-    """Prunes and trains the networks of a part."""
+    """Prunes and trains the networks of a part, of any method but elimination."""
     study, runs = part.study, part.runs
+    pruner = _method(study, runs[0])
+    if isinstance(pruner, Elimination):
+        raise TypeError(f"part must be of a pruner, got one of {runs[0].method}")
     return fit(
         _start(task, part),
         task.x,
@@ -90,7 +134,7 @@ def fit_part(task: Task, part: Part) -> FitResult:
         loss=task.loss,
         # Repeats differ in the order of the batches even where all start from `task.initial`.
         seed=_word(study.seed, runs[0].repeat),
-        pruner=_pruner(study, runs[0]),
+        pruner=pruner,
         keep=[run.keep for run in runs],
         pruner_seeds=[_seed(study, run, run.keep, _class_number(study, run)) for run in runs],
     )
@@ -118,7 +162,7 @@ def _word(seed: int, *path: int) -> int:
     return int(derive(seed, *path)[0] >> 1)
 
 
-def _pruner(study: Study, run: Run) -> AbstractPruner:
+def _method(study: Study, run: Run) -> StudyMethod:
     """The run's method; ProsPr looks ahead with the learning rate and momentum of the training."""
     pruner = study.method(run.method)
     recipe: Recipe = study.recipes[run.recipe]

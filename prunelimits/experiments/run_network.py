@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from prunelimits.arguments import checked_instance
-from prunelimits.experiments.part import fit_part, parts
+from prunelimits.elimination import Elimination
+from prunelimits.experiments.part import eliminate_part, fit_part, parts
 from prunelimits.experiments.study import Run, Study
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
@@ -32,7 +33,8 @@ def run_network(
         initial: The network that the study started from, if it did.
 
     Raises:
-        ValueError: If the study has no such run, or data do not fit.
+        ValueError: If the study has no such run, data do not fit, or all networks of an elimination
+            diverged.
         TypeError: If an argument is of another kind.
 
     Examples:
@@ -50,5 +52,10 @@ def run_network(
     task = make_task(x, y, initial=initial)
     for part in parts(study, task, frozenset()):
         if run in part.runs:
-            return fit_part(task, part).ensemble.member(part.runs.index(run))
+            if not isinstance(study.method(run.method), Elimination):
+                return fit_part(task, part).ensemble.member(part.runs.index(run))
+            found = eliminate_part(task, part).networks[run]
+            if found is None:
+                raise ValueError(f"run must end with a network, but all diverged of {run}")
+            return found.placed(study.network(run.width, task.inputs, task.outputs))
     raise ValueError(f"run must be one of the study, got {run}")

@@ -17,7 +17,8 @@ from prunelimits.arguments import (
     checked_sizes,
     shown,
 )
-from prunelimits.experiments.methods import method_names
+from prunelimits.elimination import Elimination
+from prunelimits.experiments.methods import StudyMethod, method_names
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
@@ -75,7 +76,9 @@ class Study:
     compared from the same one, and what they have in common need be trained only once.
 
     Attributes:
-        methods: What prunes; of one class several with different settings.
+        methods: What prunes; of one class several with different settings. An `Elimination` is one
+            too: one elimination for each width, recipe and repeat, whose dense training is the
+            recipe's; every budget gets its most accurate network of at most so many weights.
         widths: Units in each hidden layer.
         budgets: Weights that survive; a width with no more weights than a budget leaves it out.
         recipes: How each network is trained.
@@ -96,7 +99,7 @@ class Study:
         207
     """
 
-    methods: tuple[AbstractPruner, ...] = PAPER_METHODS
+    methods: tuple[StudyMethod, ...] = PAPER_METHODS
     widths: tuple[int, ...] = PAPER_WIDTHS
     budgets: tuple[int, ...] = PAPER_BUDGETS
     recipes: tuple[Recipe, ...] = PAPER_RECIPES
@@ -116,8 +119,11 @@ class Study:
             if not getattr(self, name):
                 raise ValueError(f"{name} must hold at least one, got none")
         for pruner in self.methods:
-            if not isinstance(pruner, AbstractPruner):
-                raise TypeError(f"methods must be pruners, such as SNIP(), got {shown(pruner)}")
+            if not isinstance(pruner, AbstractPruner | Elimination):
+                raise TypeError(
+                    f"methods must be pruners, such as SNIP(), or an Elimination, got "
+                    f"{shown(pruner)}"
+                )
         for recipe in self.recipes:
             checked_instance("recipes", recipe, Recipe, "prunelimits.Recipe objects")
         for name, values in (
@@ -135,8 +141,8 @@ class Study:
         """The methods' names: their class, with the settings that tell several of it apart."""
         return method_names(self.methods)
 
-    def method(self, name: str) -> AbstractPruner:
-        """The pruner of that name.
+    def method(self, name: str) -> StudyMethod:
+        """The method of that name.
 
         Raises:
             ValueError: If the study has none.

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.shapes import Weights
 
 
-def settings(pruner: AbstractPruner) -> str:
-    """The class and all its settings, the same text in every process.
+def settings(pruner: object) -> str:
+    """The class of a dataclass and all its settings, the same text in every process.
 
     Examples:
         >>> from prunelimits.pruners import GMP, NOfM
@@ -25,7 +24,7 @@ def settings(pruner: AbstractPruner) -> str:
     return f"{type(pruner).__qualname__}({inside})"
 
 
-def fields(pruner: AbstractPruner, *, briefly: bool = False) -> dict[str, str]:
+def fields(pruner: object, *, briefly: bool = False) -> dict[str, str]:
     """The settings by name, as text; shapes only where they are not single weights.
 
     Briefly, what a schedule or a shape has by default is not told.

@@ -21,7 +21,7 @@ from prunelimits.arguments import (
     checked_integer,
     checked_number,
 )
-from prunelimits.models import MLP, leading_block
+from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.resuming.jobs import run_jobs
 from prunelimits.resuming.portion import checked_part
@@ -216,5 +216,9 @@ def _check_initial(config: SearchConfig, task: Task, initial: MLP) -> None:
             f"got widths {initial.widths}"
         )
     hidden = [config.width] * config.hidden_layers
-    needed = config.widths or (task.inputs, *hidden, task.outputs)
-    leading_block(dict(initial.named_parameters()), needed)
+    needed = tuple(config.widths or (task.inputs, *hidden, task.outputs))
+    given = initial.widths
+    if len(given) != len(needed) or any(map(int.__lt__, given, needed)):
+        raise ValueError(
+            f"initial must have widths {needed} or wider hidden ones, got {initial.widths}"
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_number
+from prunelimits.models import MLP
 from prunelimits.training.engine import AbstractEngine, Loss
 from prunelimits.training.ensemble import MLPEnsemble
 
@@ -64,6 +65,22 @@ def accuracy_beyond(
         accuracy = engine.evaluate(shifted, x[own], y[own], loss).accuracy
         right += (accuracy.to(right) * int(own.sum())).round()
     return right / len(x)
+
+
+def tied_samples(model: MLP, x: Tensor, loss: Loss) -> int:
+    """How many samples a network puts on no side: a logit of zero, or two largest that are equal.
+
+    Args:
+        model: A classifier.
+        x: Inputs, `(n, inputs)`.
+        loss: Binary or multi-class cross-entropy.
+    """
+    with torch.no_grad():
+        logits = model(x.to(next(model.parameters())))
+    if loss == "binary_cross_entropy":
+        return int((logits == 0).sum())
+    largest = logits.topk(2, dim=1).values
+    return int((largest[:, 0] == largest[:, 1]).sum())
 
 
 def logit_spread(ensemble: MLPEnsemble, x: Tensor, engine: AbstractEngine) -> Tensor:

@@ -13,6 +13,7 @@ import pytest
 
 import prunelimits as pl
 from prunelimits.cli.gap import Gap, method, read_points
+from prunelimits.elimination import Elimination
 from prunelimits.experiments import read_table, run_study
 from prunelimits.models import MLP
 from prunelimits.search import StoreError
@@ -168,10 +169,29 @@ def test_own_methods_by_module_in_the_current_folder(capsys: pytest.CaptureFixtu
     assert "whose source code was another" in done.stderr
 
 
+def test_elimination_is_a_method_by_name_and_by_module(monkeypatch: pytest.MonkeyPatch):
+    Path("mine.py").write_text(
+        "import prunelimits as pl\n"
+        "from prunelimits.elimination import Elimination\n"
+        "small = Elimination(networks=3, beam=3, step=0.2, evolved=0,\n"
+        "                    recovery=pl.Recipe(epochs=1, batch_size=20))\n"
+    )
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert method("Elimination") == Elimination()
+    assert method("prunelimits.elimination:Elimination") == Elimination()
+    assert Gap(**{**SMALL, "methods": ("mine:small", "SNIP")}).run() == 0
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert {r.run.method for r in read_table("gap.csv")[0]} == {"Elimination", "SNIP"}
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("Elimination", ValueError, "run `prunelimits eliminate`"),
+        (
+            "Eliminate",
+            ValueError,
+            r"--methods must be among .*Elimination, or your own .*'Eliminate'",
+        ),
         ("mine:", ValueError, r"--methods must be MODULE:NAME, such as .*, got 'mine:'"),
         ("mine:Nothing", ValueError, "--methods mine:Nothing: module 'mine' has no attribute"),
         ("nowhere:Mine", ValueError, "--methods nowhere:Mine: No module named 'nowhere'"),

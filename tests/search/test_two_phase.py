@@ -363,8 +363,9 @@ X, Y = torch.zeros(300, 2), torch.arange(300) % 2
         ({}, X, Y, {"in_flight": 0}, "in_flight must be at least 1, got 0"),
         ({}, X, Y, {"time_limit": -1.0}, "time_limit must be above 0, got -1.0"),
         ({}, X, Y, {"initial": MLP((2, 4, 4, 1))}, "seeds must be 1 with a shared init"),
-        ({"seeds": 1}, X, Y, {"initial": MLP((2, 2, 2, 1))}, "too small for"),
-        ({"seeds": 1}, X, Y, {"initial": MLP((2, 4, 1))}, "layers.2.bias"),
+        ({"seeds": 1}, X, Y, {"initial": MLP((2, 2, 2, 1))}, "initial must have widths"),
+        ({"seeds": 1}, X, Y, {"initial": MLP((2, 9, 1))}, "or wider hidden ones, got"),
+        ({"seeds": 1}, X, Y, {"initial": MLP((2, 4, 1))}, "initial must have widths"),
     ],
 )
 def test_bad_input_is_named_and_leaves_no_file(
