@@ -179,7 +179,8 @@ def test_elimination_is_a_method_by_name_and_by_module(monkeypatch: pytest.Monke
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     assert method("Elimination") == Elimination()
     assert method("prunelimits.elimination:Elimination") == Elimination()
-    assert Gap(**{**SMALL, "methods": ("mine:small", "SNIP")}).run() == 0
+    few = {"methods": ("mine:small", "SNIP"), "widths": (3,), "schedules": ("cosine",)}
+    assert Gap(**{**SMALL, **few}).run() == 0
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     assert {r.run.method for r in read_table("gap.csv")[0]} == {"Elimination", "SNIP"}
 
