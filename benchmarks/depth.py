@@ -4,7 +4,7 @@
     python benchmarks/depth.py TABLE --depths 1 2 --seeds 2 --only elimination
 
 For each depth and seed: elimination, a small one and the defaults, with its whole front; the nine
-pruners of the paper, and GMP that is done with its cuts after 15 % of the training, from width 16
+pruners of the paper, and EarlyGMP, from width 16
 to several budgets by one recipe; and at depths 1 and 2 the search of every network of up to so many
 nonzeros. A single hidden layer is 64 wide and trained in batches of 32, because it does not learn
 the spiral otherwise. The command goes on where the table ends; depth_tables.py makes page and
@@ -29,7 +29,7 @@ import torch
 from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import Elimination, eliminate
 from prunelimits.experiments import PAPER_METHODS, Study, run_study
-from prunelimits.pruners import GMP
+from prunelimits.pruners import EarlyGMP
 from prunelimits.search import SearchConfig, combinatorial_search
 from prunelimits.training import Recipe
 
@@ -39,7 +39,7 @@ WIDTH, ONE_LAYER = 16, 64
 """Of the hidden layers; of a single one."""
 BUDGETS = (20, 26, 33, 44, 55, 65, 80, 100, 130)
 RECIPE = Recipe(epochs=50, lr=0.1)
-METHODS = (*PAPER_METHODS, GMP(until=0.15))
+METHODS = (*PAPER_METHODS, EarlyGMP())
 ELIMINATIONS = {
     "elimination, small": Elimination(networks=64, beam=24, evolved=0),
     "elimination": Elimination(),
@@ -147,9 +147,10 @@ _STUDY = Study(methods=METHODS, recipes=(RECIPE,))
 def jobs(depths: Sequence[int], seeds: int) -> Iterator[tuple[Job, Callable[[], list[Row]]]]:
     """Everything in an order in which what there is can always be shown: cheap first, by seed."""
     few, defaults = ELIMINATIONS
-    for seed, depth in product(range(seeds), depths):
-        yield (depth, seed, "elimination", few), partial(eliminated, depth, seed, few)
-        for name in _STUDY.names:
+    for seed in range(seeds):
+        for depth in depths:
+            yield (depth, seed, "elimination", few), partial(eliminated, depth, seed, few)
+        for name, depth in product(_STUDY.names, depths):
             yield (depth, seed, "pruner", name), partial(pruned, depth, seed, name)
     for seed, depth in product(range(seeds), depths):
         if depth in SEARCHED and seed == 0:
