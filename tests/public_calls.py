@@ -499,6 +499,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "test": 0.2,
         "seed": 0,
     },
+    "prunelimits.datasets.accuracy_ceiling": lambda _: named(data()),
     "prunelimits.datasets.cubist_spiral": lambda _: {
         "n": 20,
         "noise": 0.1,

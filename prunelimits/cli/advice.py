@@ -86,3 +86,11 @@ def check_finite(x: Tensor, y: Tensor) -> None:
 def _shown(columns: list[int]) -> str:
     named = " ".join(str(column + 1) for column in columns[:12])
     return f"{named} ..." if len(columns) > 12 else named
+
+
+def tell_constant_in_training(x: Tensor) -> None:
+    """Tells of inputs that vary, but not in the rows to train on."""
+    constant = constant_columns(x) if x.dim() == 2 else []
+    if constant:
+        numbers = ", ".join(str(column + 1) for column in constant[:12])
+        say(f"Inputs that are constant in the rows to train on: {numbers} (from 1)")

@@ -14,7 +14,12 @@ from torch import Tensor
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.arguments import checked_number
-from prunelimits.cli.advice import advise, check_finite, tell_rare_classes
+from prunelimits.cli.advice import (
+    advise,
+    check_finite,
+    tell_constant_in_training,
+    tell_rare_classes,
+)
 from prunelimits.cli.parquet import read_parquet
 from prunelimits.cli.report import say
 from prunelimits.cli.tables import ColumnChoice, read_arrays, read_text
@@ -107,6 +112,7 @@ class OwnData:
         (first_x, first_y), (more_x, more_y), _ = parts
         parts = parts._replace(train=(torch.cat([first_x, more_x]), torch.cat([first_y, more_y])))
         train, _, test = standardised(parts) if self.standardise else parts
+        tell_constant_in_training(train[0])
         return train, test
 
     @property

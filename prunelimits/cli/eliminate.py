@@ -6,6 +6,7 @@ import dataclasses
 import sys
 import warnings
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Annotated, ClassVar
@@ -145,6 +146,7 @@ class Eliminate(OwnData):
             raise ValueError(
                 f"start must have {task.inputs} inputs for these data, got widths {initial.widths}"
             )
+        _tell_nothing_to_remove(self.nonzeros, self._widths(task) if initial is None else None)
         fitting = self.method.recipes(len(task.x))
         method = dataclasses.replace(
             self.method,
@@ -237,3 +239,15 @@ class Eliminate(OwnData):
         kept = self.store.with_stem(f"{self.store.stem}-{best}")
         say(f"The best is kept in {kept}; see it again with: prunelimits show {kept}")
         return 0
+
+
+def _tell_nothing_to_remove(nonzeros: int | None, widths: tuple[int, ...] | None) -> None:
+    """Says that a budget is no smaller than the dense networks."""
+    if nonzeros is None or widths is None:
+        return
+    parameters = sum((d_in + 1) * d_out for d_in, d_out in pairwise(widths))
+    if nonzeros >= parameters:
+        say(
+            f"Networks of widths {' '.join(map(str, widths))} have {parameters:,} weights and "
+            f"biases: nothing has to go for --nonzeros {nonzeros}"
+        )

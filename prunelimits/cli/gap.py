@@ -14,6 +14,7 @@ from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits import pruners
 from prunelimits.arguments import checked_number, shown
+from prunelimits.cli.advice import tell_constant_in_training
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.gap_report import RunBar, draw_gap, print_gap, print_parts
@@ -21,7 +22,7 @@ from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.report import say
-from prunelimits.datasets import constant_columns, three_parts
+from prunelimits.datasets import three_parts
 from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
     PAPER_BUDGETS,
@@ -192,10 +193,7 @@ class Gap(OwnData):
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"{self.named}: {error}") from error
-        constant = constant_columns(train[0]) if train[0].dim() == 2 else []
-        if constant:
-            numbers = ", ".join(str(column + 1) for column in constant[:12])
-            say(f"Inputs that are constant in the rows to train on: {numbers} (from 1)")
+        tell_constant_in_training(train[0])
         return train, (others[0], others[1])
 
     def _study(self) -> Study:

@@ -1,5 +1,6 @@
 """Data sets: made on the spot, from packages, from local files; and their rows in three parts."""
 
+from prunelimits.datasets.ceiling import accuracy_ceiling as accuracy_ceiling
 from prunelimits.datasets.cifar import cifar10 as cifar10
 from prunelimits.datasets.cifar import cifar100 as cifar100
 from prunelimits.datasets.mnist import mnist as mnist

@@ -22,6 +22,7 @@ from prunelimits.arguments import (
     checked_tensor,
     shown,
 )
+from prunelimits.datasets.ceiling import check_reachable
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.description import Description
@@ -90,7 +91,8 @@ def eliminate(
 
     Raises:
         ValueError: If data, start and options do not fit each other, a number is out of its range,
-            all targets of a squared error are the same, or a trained network has ties although
+            all targets of a squared error are the same, no network can reach the target since rows
+            with the same inputs have different labels, or a trained network has ties although
             there is a margin.
         TypeError: If an argument is of another kind.
         StoreError: If the store is damaged, belongs to something else, or another process is
@@ -124,6 +126,8 @@ def eliminate(
     with ExitStack() as stack:
         networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
         data = EliminationData.of(x, y, measure, networks.widths, loss)
+        if goal.target is not None and data.loss != "mse":
+            check_reachable(goal.target, data.measure_x, data.measure_y)
         method = replace(method, **method.recipes(len(data.x))._asdict())
         margin = checked_margin(method.margin, data.loss)
         if trained and margin:

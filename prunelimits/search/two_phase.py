@@ -21,6 +21,7 @@ from prunelimits.arguments import (
     checked_integer,
     checked_number,
 )
+from prunelimits.datasets.ceiling import check_reachable
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.resuming.jobs import run_jobs
@@ -174,6 +175,7 @@ def _check_options(
 
 def _check_task(config: SearchConfig, task: Task) -> None:
     """Raises for whatever could only fail later, so that no store is made in vain."""
+    check_reachable(config.target, task.measure_x, task.measure_y)
     for recipe in config.recipes:
         if recipe.batch_size > len(task.x):
             raise ValueError(

@@ -136,6 +136,17 @@ def _check_every_class(y: Tensor, train: Tensor, held_out: float, seed: int) -> 
             )
 
 
+def _check_no_class_is_missing(y: Tensor, outputs: int) -> None:
+    """Raises if a part that is measured on tells nothing of a class."""
+    missing = set(range(max(2, outputs))) - set(y.long().tolist())
+    if missing:
+        named = ", ".join(map(str, sorted(missing)))
+        raise ValueError(
+            f"y must have rows of every class, but has none of class {named}: datasets.three_parts "
+            "divides every class by itself"
+        )
+
+
 @in_plain_modes
 def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
     """The task of three parts of a data set: training, validation (`choose`) and test data.
@@ -146,8 +157,8 @@ def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
 
     Raises:
         TypeError: If something in `parts` is no tensor of real numbers, or `initial` no `MLP`.
-        ValueError: If data and labels do not fit each other or the training part; the message
-            names the part.
+        ValueError: If data and labels do not fit each other or the training part, or a part has no
+            row of a class; the message names the part.
 
     Examples:
         >>> from prunelimits.datasets import three_parts
@@ -167,6 +178,7 @@ def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
             pair = check_data(
                 x, labels.long(), inputs=task.inputs, outputs=task.outputs, loss=task.loss
             )
+            _check_no_class_is_missing(pair[1], task.outputs)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from error
         checked.append(pair)

@@ -192,3 +192,15 @@ def test_seeds_and_workers_go_together(capsys: pytest.CaptureFixture[str]):
     ):
         assert main(["eliminate", *given]) == 1
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_cannot_be_is_said_before_anything_trains(capsys: pytest.CaptureFixture[str]):
+    search(nonzeros=60)
+    assert "widths 2 5 4 1 have 44 weights and biases: nothing has to go for --nonzeros 60" in (
+        capsys.readouterr().out
+    )
+    Path("elimination.pt").unlink()
+    twice = (torch.cat([X, X]), torch.cat([Y, 1 - Y]))
+    with pytest.raises(ValueError, match=r"target must be at most 0\.5, as equal rows"):
+        search(twice)
+    assert not Path("elimination.pt").exists()

@@ -184,5 +184,8 @@ def test_three_parts_are_one_task_and_refused_by_their_names():
     assert task_in_parts(other).fingerprint() != task.fingerprint()
     with pytest.raises(ValueError, match="test: y must be integer labels 0 to 2"):
         task_in_parts(parts._replace(test=(parts.test[0], parts.test[1] + 1)))
+    first = (parts.choose[0][parts.choose[1] == 0], parts.choose[1][parts.choose[1] == 0])
+    with pytest.raises(ValueError, match="choose: y must have rows of every class, but has none"):
+        task_in_parts(parts._replace(choose=first))
     with pytest.raises(TypeError, match="parts must be Parts"):
         task_in_parts((parts.train,))
