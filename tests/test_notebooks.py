@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from html.parser import HTMLParser
 
 import pytest
@@ -84,6 +85,48 @@ def test_a_search_shows_its_sizes_and_is_short_as_text(result: SearchResult):
     assert best is not None
     assert repr(best).startswith(f"<FoundNetwork: {best.nonzeros} nonzeros, accuracy")
     assert len(repr(best)) < 150
+
+
+def test_an_elimination_shows_its_front_and_is_short_as_text():
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    recipe = pl.Recipe(epochs=1, batch_size=20)
+    quick = pl.elimination.Elimination(networks=4, dense=recipe, recovery=recipe, evolved=0)
+    y = (x[:, 0] > 0).float()
+    result = pl.elimination.eliminate(x, y, quick, start=(2, 3, 1), target=0.4)
+    rows = Cells(result._repr_html_()).rows
+    assert rows[0] == ["nonzeros", "widths", "score"]
+    assert [int(row[0]) for row in rows[1:]] == [n.nonzeros for n in result.front]
+    assert [row[2] for row in rows[1:]] == [f"{n.score:.2%}" for n in result.front]
+    assert repr(result).startswith("<EliminationResult: sparsest at 40 %: ")
+    assert len(repr(result)) < 200
+
+
+def test_a_limit_and_a_fit_are_short_and_show_their_numbers():
+    torch.manual_seed(0)
+    x, y = pl.datasets.cubist_spiral(200)
+    fitted = pl.fit(pl.MLPEnsemble((2, 3, 1), models=2, seed=0), x, y, pl.Recipe(epochs=2))
+    best, worst = float(fitted.accuracy.max()), float(fitted.accuracy.min())
+    start = f"<FitResult: 2 networks 2-3-1, accuracy {worst:.2%} to {best:.2%}, loss"
+    assert repr(fitted).startswith(start)
+    assert len(repr(fitted)) < 150
+
+    def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.binary_cross_entropy_with_logits(outputs.squeeze(1), labels)
+
+    model, _ = fitted.ensemble.member(0)
+    batches = list(zip(x.split(50), y.split(50), strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two epochs lead to no minimum
+        limit = pl.limits.pruning_limit(model, loss, batches, epsilon=0.1)
+    rows = Cells(limit._repr_html_()).rows
+    predictions = (limit.predicted, limit.exact, limit.constructive)
+    assert [row[1] for row in rows[1:]] == [f"{p.removed:.2%}" for p in predictions]
+    assert "of 9 weights" in repr(limit)
+    assert len(repr(limit)) < 200
+    problem, params = pl.problem_of(model, loss, batches)
+    sweep = pl.limits.magnitude_sweep(problem, params, limit.prunable)
+    assert repr(sweep).startswith("<PruningSweep: ")
+    assert "of 9 weights removed" in repr(sweep)
 
 
 def test_text_in_a_table_is_no_markup():

@@ -10,6 +10,7 @@ from prunelimits.arguments import shown
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.settling import narrowed
+from prunelimits.html_table import html_table
 from prunelimits.masks import count, with_biases
 from prunelimits.models import MLP, check_widths
 from prunelimits.types import Masks
@@ -180,3 +181,25 @@ class EliminationResult:
             f"{best.nonzeros} nonzeros: train longer (epochs of dense and recovery), start wider, "
             "or ask for less"
         )
+
+    def __repr__(self) -> str:
+        return f"<EliminationResult: {self._summary()}>"
+
+    def _repr_html_(self) -> str:
+        """The networks that no smaller one equals, as notebooks show them."""
+        rows = [(str(n.nonzeros), _widths(n.model), f"{n.score:.2%}") for n in self.front]
+        header = ("nonzeros", "widths", "score")
+        return html_table("Elimination", header, rows, [self._summary()])
+
+    def _summary(self) -> str:
+        done = f"{self.epochs:,} passes over the data, {self.samples:,} samples"
+        done += "" if self.finished else ", not finished"
+        best = self.sparsest
+        if best is None:
+            return f"nothing at the goal; {done}"
+        goal = "the best" if self.target is None else f"sparsest at {100 * self.target:.4g} %"
+        return f"{goal}: {best.nonzeros} nonzeros, {best.score:.2%}; {done}"
+
+
+def _widths(model: MLP) -> str:
+    return "-".join(map(str, model.widths))

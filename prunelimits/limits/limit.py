@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable, checked_instance, checked_number
+from prunelimits.html_table import html_table
 from prunelimits.limits.checks import check_dtype, checked_names, checked_seed, masks_of
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState
@@ -102,6 +103,27 @@ class PruningLimit:
     def weights(self) -> int:
         """How many weights could be pruned."""
         return len(self.magnitudes)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{100 * removed:.4g} % by {by}" for by, removed in self._removed())
+        return f"<PruningLimit: of {self.weights:,} weights can go {told}>"
+
+    def _repr_html_(self) -> str:
+        """The predictions, as notebooks show them."""
+        rows = [(by, f"{removed:.2%}", f"{1 - removed:.2%}") for by, removed in self._removed()]
+        notes = [
+            f"{self.weights:,} weights of {self.parameters:,} parameters; loss {self.loss:.4g}, "
+            f"epsilon {self.epsilon:.4g}, gradient {self.gradient_norm:.2g}"
+        ]
+        header = ("predicted", "removed", "remaining")
+        return html_table("Pruning limit", header, rows, notes)
+
+    def _removed(self) -> tuple[tuple[str, float], ...]:
+        return (
+            ("the published formula", self.predicted.removed),
+            ("the exact dimension", self.exact.removed),
+            ("the quadratic model", self.constructive.removed),
+        )
 
     def rescaled(self, factor: float) -> Prediction:
         """The published prediction for weights `factor` times as large in the same landscape.

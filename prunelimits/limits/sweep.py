@@ -70,6 +70,12 @@ class PruningSweep:
         """The fractions removed, float64 `(networks,)`."""
         return self.removed_weights.double() / self.weights
 
+    def __repr__(self) -> str:
+        return (
+            f"<PruningSweep: {len(self.removed_weights):,} networks, from none to "
+            f"{float(self.removed[-1]):.2%} of {self.weights:,} weights removed>"
+        )
+
     def removed_within(self, epsilon: float) -> float:
         """The largest fraction up to which the training loss has risen by at most `epsilon`.
 

@@ -47,6 +47,15 @@ class FitResult:
     parameter_samples: Tensor
     operations: Tensor
 
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self.ensemble.widths))
+        best, worst = float(self.accuracy.max()), float(self.accuracy.min())
+        return (
+            f"<FitResult: {len(self.ensemble):,} networks {widths}, accuracy {worst:.2%} to "
+            f"{best:.2%}, loss {float(self.loss.min()):.4g} at least, "
+            f"{int(self.diverged.sum())} diverged>"
+        )
+
 
 @overload
 def fit(
