@@ -144,6 +144,10 @@ def model() -> pl.MLP:
     return ensemble(1).member(0)[0]
 
 
+def units() -> pl.masks.CoupledUnits:
+    return pl.connectivity.coupled_units(model())
+
+
 def masks() -> Masks:
     """About half of the weights of `model()`, every layer connected."""
     return {
@@ -440,6 +444,10 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.connectivity.compact": lambda _: {
         "model": convolutional(),
         "masks": {"0.weight": torch.arange(27).view(3, 1, 3, 3) > 8},
+        "inputs": images(),
+    },
+    "prunelimits.connectivity.coupled_units": lambda _: {
+        "model": convolutional(),
         "inputs": images(),
     },
     "prunelimits.connectivity.disconnection_bounds": lambda _: {
@@ -767,6 +775,20 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.masks.check_bool": lambda _: {"name": "weight", "mask": torch.ones(2).bool()},
     "prunelimits.masks.check_bools": lambda _: {"masks": masks()},
     "prunelimits.masks.check_masks": lambda _: {"params": weights(), "masks": masks()},
+    "prunelimits.masks.CoupledUnits": lambda _: {
+        "groups": units().groups,
+        "shapes": units().shapes,
+    },
+    "prunelimits.masks.UnitGroup": lambda _: {
+        "name": "hidden",
+        "size": 4,
+        "slices": units().groups[0].slices,
+    },
+    "prunelimits.masks.UnitSlices": lambda _: {
+        "parameter": "layers.0.weight",
+        "axis": 0,
+        "units": (0, 1, 2, 3),
+    },
     "prunelimits.masks.count": lambda _: {"masks": masks()},
     "prunelimits.masks.flatten": lambda _: {"masks": masks()},
     "prunelimits.masks.from_torch_prune": lambda _: {"model": torch_pruned()},
@@ -828,6 +850,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.pruners.Growth": lambda _: {"function": lambda seen, masks: masks},
     "prunelimits.pruners.Weights": lambda _: {},
     "prunelimits.pruners.NOfM": lambda _: {"n": 2, "m": 4},
+    "prunelimits.pruners.Units": lambda _: {"coupled": units()},
     "prunelimits.pruners.Blocks": lambda _: {"height": 2, "width": 1},
     "prunelimits.pruners.State": lambda _: {
         "masks": masks(),

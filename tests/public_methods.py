@@ -34,6 +34,7 @@ from .public_calls import (
     search_store,
     spectrum,
     study,
+    units,
     weights,
 )
 
@@ -63,7 +64,7 @@ INTERNAL = {
         "a pruner calls its schedule, with what it has checked",
     ),
     **dict.fromkeys(
-        ("Shape", "Weights", "NOfM", "Tiling", "Blocks", "Ranking"),
+        ("Shape", "Weights", "NOfM", "Tiling", "Blocks", "Units", "Ranking"),
         "a pruner calls its shape, with what it has checked",
     ),
     **dict.fromkeys(("geometric", "cubic"), "a schedule calls its curve"),
@@ -196,6 +197,12 @@ PUBLIC_METHODS: dict[str, Callable[[Path], Method]] = {
         {"accuracy": 0.01},
     ),
     "limits.PruningSweep.removed_within": lambda _: (sweep().removed_within, {"epsilon": 0.1}),
+    "masks.CoupledUnits.complete": lambda _: (units().complete, {"masks": masks()}),
+    "masks.CoupledUnits.kept": lambda _: (units().kept, {"masks": masks()}),
+    "masks.CoupledUnits.masks": lambda _: (
+        units().masks,
+        {"kept": {"layers.0": torch.tensor([True, False, True, True])}},
+    ),
     "models.MLP.from_params": lambda _: (
         pl.MLP.from_params,
         {"widths": WIDTHS, "params": {n: v.detach() for n, v in model().named_parameters()}},

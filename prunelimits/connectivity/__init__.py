@@ -18,6 +18,7 @@ from prunelimits.connectivity.analyze import analyze as analyze
 from prunelimits.connectivity.analyze import effective_sparsity as effective_sparsity
 from prunelimits.connectivity.compact import compact as compact
 from prunelimits.connectivity.constants import fold_constants as fold_constants
+from prunelimits.connectivity.coupled import coupled_units as coupled_units
 from prunelimits.connectivity.disconnection import DisconnectionBounds as DisconnectionBounds
 from prunelimits.connectivity.disconnection import disconnection_bounds as disconnection_bounds
 from prunelimits.connectivity.disconnection import (

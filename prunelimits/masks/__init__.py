@@ -9,6 +9,9 @@ from prunelimits.masks.bias_rules import with_biases as with_biases
 from prunelimits.masks.checks import check_bool as check_bool
 from prunelimits.masks.checks import check_bools as check_bools
 from prunelimits.masks.checks import check_masks as check_masks
+from prunelimits.masks.coupled_units import CoupledUnits as CoupledUnits
+from prunelimits.masks.coupled_units import UnitGroup as UnitGroup
+from prunelimits.masks.coupled_units import UnitSlices as UnitSlices
 from prunelimits.masks.entries import count as count
 from prunelimits.masks.entries import flatten as flatten
 from prunelimits.masks.entries import rows as rows

@@ -74,6 +74,7 @@ from prunelimits.pruners.shapes import Blocks as Blocks
 from prunelimits.pruners.shapes import NOfM as NOfM
 from prunelimits.pruners.shapes import Shape as Shape
 from prunelimits.pruners.shapes import Tiling as Tiling
+from prunelimits.pruners.shapes import Units as Units
 from prunelimits.pruners.shapes import Weights as Weights
 from prunelimits.pruners.state import Seen as Seen
 from prunelimits.pruners.state import State as State

@@ -18,6 +18,7 @@ from prunelimits.arguments import checked_integer, shown
 from prunelimits.masks import count
 from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.scopes import Groups
+from prunelimits.pruners.shapes import Units
 from prunelimits.types import Masks
 
 Keep: TypeAlias = int | Mapping[str, int | float]
@@ -65,7 +66,8 @@ def asked(
         return pruner, pruner.budget(masks)
     number = checked_keep(keep, sparsity, count(dense))
     budget = pruner.budget(masks, number)
-    if keep is not None and stacklevel is not None and int(budget.sum()) != number:
+    tiles = not isinstance(pruner.shape, Units)  # what units come to, scores decide
+    if keep is not None and stacklevel is not None and tiles and int(budget.sum()) != number:
         warnings.warn(
             f"keep={number} is no whole number of tiles of {pruner.shape}: {int(budget.sum())} "
             "weights are kept",
@@ -114,6 +116,11 @@ def by_groups(
     if pruner.shape.fixes_budget:
         raise ValueError(f"keep must be left out for {pruner.shape}, which says it, got {keep}")
     names = _groups(masks, keep)
+    scope = pruner.combination.scope
+    asked_for = {label: _asked_for(label, keep[label]) for label in names}
+    found = pruner.shape.budget_by_groups(masks, asked_for, names, scope, pruner.floor)
+    if found is not None:
+        return replace(pruner, scope=found[0]), found[1]
     rest = [name for name in masks if not any(name in group for group in names.values())]
     parts = {label: {name: masks[name] for name in group} for label, group in names.items()}
     numbers = {label: _number(label, keep[label], count(part)) for label, part in parts.items()}
@@ -164,16 +171,24 @@ def _names(key: str, name: str) -> bool:
 
 
 def _number(label: str, value: object, total: int) -> int:
+    number = _asked_for(label, value)
+    if isinstance(number, Fraction):
+        return share_of(total, number)
+    return checked_integer(f"keep[{label!r}]", number, 0, total)
+
+
+def _asked_for(label: str, value: object) -> int | Fraction:
+    """A number, or a share as the decimal that the caller wrote."""
     what = f"keep[{label!r}]"
     if isinstance(value, Integral) and not isinstance(value, bool):
-        return checked_integer(what, value, 0, total)
+        return checked_integer(what, value, 0)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"{what} must be a number of weights or a share of them, got {shown(value)}"
         )
     if not 0 <= float(value) <= 1:
         raise ValueError(f"{what} must be a share between 0 and 1 if it is no integer, got {value}")
-    return share_of(total, Fraction(str(float(value))))
+    return Fraction(str(float(value)))
 
 
 def _warn_of_rest(rest: list[str], masks: Masks, stacklevel: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.schedules import AtOnce
 from prunelimits.pruners.scoring import Score
+from prunelimits.pruners.shapes import Units
 from prunelimits.pruners.state import Seen
 from prunelimits.pruners.task import allowed_of, cuda_devices, task_of
 from prunelimits.structure import Normalise
@@ -126,6 +128,11 @@ def prune(
             kept = _checked_rounds(parts.schedule, pruner.ranking, seen, allowed, budget)
         else:
             kept = pruner.init(task.problem, task.params, allowed, budget, task.noise).masks
+    if isinstance(keep, Integral) and isinstance(pruner.shape, Units) and count(kept) != keep:
+        warnings.warn(
+            f"keep={keep} is no whole number of units: {count(kept)} weights are kept",
+            stacklevel=2,
+        )
     empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
     if empty:
         warnings.warn(

@@ -54,6 +54,7 @@ class AbstractPruner(ABC):
                 f"scope must be 'global' for {self.shape}, of which each group has its own quota, "
                 f"got {self.scope!r}"
             )
+        self.shape.check_scope(self.scope)
 
     @property
     @abstractmethod

@@ -9,7 +9,6 @@ from torch import Tensor
 from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.scopes import Groups, Scope
 from prunelimits.pruners.scoring import AnyScore, Score
-from prunelimits.pruners.selection import counts
 from prunelimits.pruners.shapes import Shape
 from prunelimits.pruners.state import Seen
 from prunelimits.types import Masks, Params, Problem, Scores
@@ -65,8 +64,8 @@ class Ranking(NamedTuple):
         )
 
     def counts(self, masks: Masks, like: Tensor) -> Tensor:
-        """How many weights masks keep, shaped like a budget."""
-        return counts(masks, like, self.groups)
+        """How much masks keep, in what budgets count (weights, or units), shaped like a budget."""
+        return self.shape.counts(masks, like, self.groups)
 
     def needed(self, argument: str, values: Params | None) -> Params:
         """`values`, if they are there.

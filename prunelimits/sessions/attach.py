@@ -145,7 +145,7 @@ def attach(
             check_needs(pruner, problem, loss, step)
         check_can_run(pruner, model)
     source = checked_generator("generator", generator) or torch.Generator().manual_seed(0)
-    held = SessionModel(model, problem, list(terms.allowed), optimizers)
+    held = SessionModel(model, problem, terms.allowed, terms.held(terms.allowed), optimizers)
     held.check_processes(source)
     if resume is not None:
         return PruningSession.resume(resume, terms, held, optimizers, source)

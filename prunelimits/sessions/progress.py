@@ -71,7 +71,7 @@ class Progress:
         result = (
             "the weights have not moved as the method says"
             if self.terms.needs_gradients
-            else f"{self.left} weights are left instead of {int(self.terms.budget.sum())}"
+            else f"{self.left} weights are left instead of {self.terms.wanted}"
         )
         warnings.warn(
             f"the training ended after {self.steps} steps and {self.rounds} of "

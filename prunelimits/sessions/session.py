@@ -81,8 +81,8 @@ class PruningSession:
                 model.problem, model.params(), terms.allowed, terms.budget, noise=noise
             )
         session = cls(terms, model, optimizers, state, generator)
-        session._zeros.set(state.masks)
-        session._progress.is_new(session, optimizers, model.weights, state.masks)
+        session._zeros.set(terms.held(state.masks))
+        session._progress.is_new(session, optimizers, model.weights, terms.held(state.masks))
         return session
 
     @classmethod
@@ -108,8 +108,8 @@ class PruningSession:
         session = cls(terms, model, optimizers, state, generator)
         session._progress.steps = saved["steps"]
         session._progress.rounds = int(state.round)
-        session._zeros.set(state.masks)
-        session._progress.is_new(session, optimizers, model.weights, state.masks)
+        session._zeros.set(terms.held(state.masks))
+        session._progress.is_new(session, optimizers, model.weights, terms.held(state.masks))
         return session
 
     @property
@@ -186,7 +186,7 @@ class PruningSession:
                 stacklevel=2,
             )
         self._zeros.everywhere()
-        self._model.mask_what_the_model_holds(self._state.masks)
+        self._model.mask_what_the_model_holds(self._terms.held(self._state.masks))
         if kind is not None:
             self._progress.is_closed()
 
@@ -251,4 +251,4 @@ class PruningSession:
         self._model.write(params)
         self._state = state
         self._progress.rounds, self._progress.left = int(state.round), count(state.masks)
-        self._zeros.set(state.masks)
+        self._zeros.set(self._terms.held(state.masks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ class SessionModel:
         model: Trained by the caller.
         problem: Its task.
         names: The parameters under pruning.
+        along: Others that go along with them, where an optimizer trains them.
         optimizers: Those that train it.
 
     Raises:
@@ -31,7 +32,8 @@ class SessionModel:
         self,
         model: nn.Module,
         problem: Problem,
-        names: Sequence[str],
+        names: Iterable[str],
+        along: Iterable[str],
         optimizers: Sequence[Optimizer],
     ) -> None:
         self.model = model
@@ -43,6 +45,10 @@ class SessionModel:
         for name, weight in self.weights.items():
             if weight.requires_grad and id(weight) not in trained:
                 raise ValueError(f"optimizer must train {name!r}, which is to be pruned")
+        more = {name: parameters[name] for name in along if name not in self.weights}
+        self.weights |= {
+            name: p for name, p in more.items() if p.requires_grad and id(p) in trained
+        }
 
     def check_parameters(self) -> None:
         """Raises `RuntimeError` if the model has other parameters than the optimizer trains."""

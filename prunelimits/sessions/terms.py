@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.masks import check_masks
-from prunelimits.pruners import AbstractPruner, Gradual, Moving, State
+from prunelimits.pruners import AbstractPruner, Gradual, Moving, State, Units
 from prunelimits.pruners.described import settings
 from prunelimits.types import Masks
 
@@ -48,6 +48,21 @@ class Terms:
         if self.needs_gradients:
             last -= 1
         return sum(step <= last for step in self.update_steps)
+
+    @property
+    def wanted(self) -> str:
+        """How much shall be left, for messages."""
+        number = int(self.budget.sum())
+        in_units = (
+            self.pruner is not None
+            and isinstance(self.pruner.shape, Units)
+            and (len(self.budget) > 1 or self.pruner.ranking.groups is not None)
+        )
+        return f"{number} units" if in_units else str(number)
+
+    def held(self, masks: Masks) -> Masks:
+        """The masks, and with them those of what goes along: biases and norms of whole units."""
+        return masks if self.pruner is None else self.pruner.shape.complete(masks)
 
     def saved(self) -> dict[str, Any]:
         """What a resumed session is compared with: text and tensors."""

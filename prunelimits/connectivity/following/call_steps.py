@@ -159,8 +159,12 @@ class AbstractCall(ABC):
         *,
         paths: Callable[[Tensor, Tensor], Tensor] | None = None,
         transposed: Transposed | None = None,
+        inputs_first: bool = False,
     ) -> Followed:
-        """A linear layer or convolution: a product that sums, and a bias along an axis."""
+        """A linear layer or convolution: a product that sums, and a bias along an axis.
+
+        The weight's first axis is its outputs, or its inputs with `inputs_first`.
+        """
         product = result = self.product(
             source, weight, function, contracts=True, paths=paths, transposed=transposed
         )
@@ -172,9 +176,13 @@ class AbstractCall(ABC):
             and self._is_layer(source, weight)
         ):
             number = bias.step if isinstance(bias, Followed) else None
+            rows, columns = (1, 0) if inputs_first else (0, 1)
             self.record.layers.append(
-                LayerUse(source.step, weight.step, product.step, result.step, number, axis, axis)
-            )
+                LayerUse(
+                    source.step, weight.step, product.step, result.step, number, axis, axis,
+                    rows, columns,
+                )
+            )  # fmt: skip
         return result
 
     def _is_layer(self, source: Followed, weight: Followed) -> bool:

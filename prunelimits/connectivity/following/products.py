@@ -119,8 +119,8 @@ def _matrix_layer(
     call: Call, x: Argument, weight: Argument, bias: Argument, function: Argument
 ) -> Argument:
     return call.layer(
-        x, weight, bias, function, -1,
-        paths=transposes.product, transposed=transposes.product_transposed,
+        x, weight, bias, function, -1, paths=transposes.product,
+        transposed=transposes.product_transposed, inputs_first=True,
     )  # fmt: skip
 
 
@@ -149,7 +149,10 @@ def convolution(call: Call) -> Argument:
         return transposes.convolution(a, w, settings)
 
     transposed = transposes.convolution_transposed(*settings)
-    return call.layer(x, weight, bias, function, 1, paths=paths, transposed=transposed)
+    return call.layer(
+        x, weight, bias, function, 1, paths=paths, transposed=transposed,
+        inputs_first=bool(settings[3]),
+    )  # fmt: skip
 
 
 @rule(*aten("scaled_dot_product_attention"))
@@ -274,7 +277,7 @@ def transposed_convolution(call: Call) -> Argument:
         return operation(a, w, None, *settings)
 
     axis = 1 if len(x.shape) == len(weight.shape) else 0
-    return call.layer(x, weight, call.argument(2, "bias"), function, axis)
+    return call.layer(x, weight, call.argument(2, "bias"), function, axis, inputs_first=True)
 
 
 @rule(*aten("matmul"))

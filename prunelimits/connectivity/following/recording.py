@@ -84,6 +84,10 @@ class LayerUse:
         bias: The number of the bias's step. None: there is none.
         axis: The axis of the output that numbers its units.
         input_axis: The axis of what comes in that numbers its units.
+        rows: The axis of the weight that numbers the units of the output; of a grouped convolution
+            those of one group if it is transposed.
+        columns: The axis of the weight that numbers what comes in; of a grouped convolution that
+            of one group if it is not transposed.
     """
 
     source: int
@@ -93,6 +97,8 @@ class LayerUse:
     bias: int | None
     axis: int
     input_axis: int
+    rows: int = 0
+    columns: int = 1
 
 
 def full(dtype: torch.dtype) -> torch.dtype:

@@ -17,7 +17,7 @@ from prunelimits.pruners.schedules.schedule import Schedule
 from prunelimits.pruners.schedules.times import Time
 from prunelimits.pruners.scoring import Score
 from prunelimits.pruners.settings import choice_setting, number_setting
-from prunelimits.pruners.shapes import NOfM, Weights
+from prunelimits.pruners.shapes import NOfM, Units, Weights
 from prunelimits.pruners.state import Seen, State
 from prunelimits.types import Masks, Scores
 
@@ -100,6 +100,11 @@ class DropGrow(Moving):
     def check(self, ranking: Ranking) -> None:
         """It moves a share of each layer, in any shape."""
         Schedule.check(self, ranking)
+        if isinstance(ranking.shape, Units):
+            raise ValueError(
+                "shape must not be Units for DropGrow: a unit that grows begins with zeros before "
+                "and behind it, where no gradient reaches it, and would never learn"
+            )
         if ranking.scope == "global" and not isinstance(ranking.shape, NOfM):
             raise ValueError("scope must give layers quotas, such as 'erk', got 'global'")
 

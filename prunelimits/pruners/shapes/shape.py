@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from torch import Tensor
 
 from prunelimits.pruners.scopes import Scope
+from prunelimits.pruners.selection import counts
 from prunelimits.types import Masks, Scores
 
 
@@ -45,6 +47,41 @@ class Shape(ABC):
         forced: Masks | None = None,
     ) -> Masks:
         """The masks of this shape with the largest scores; arguments as for `selection.select`."""
+
+    def check_scope(self, scope: Scope) -> None:  # noqa: B027 - most shapes go with any
+        """Raises `ValueError` for a scope that makes no sense with the shape, with the reason."""
+
+    def budget_by_groups(
+        self,
+        masks: Masks,
+        keep: Mapping[str, int | Fraction],
+        names: Mapping[str, Sequence[str]],
+        scope: Scope,
+        floor: int,
+    ) -> tuple[Scope, Tensor] | None:
+        """The scope and the budget where pieces lie in several layers; None: layers share nothing.
+
+        Args:
+            masks: The weights that may be kept, without a model axis.
+            keep: What the caller keeps of each group, by label: a number, or a share.
+            names: The weights of each group.
+            scope: By which rule the layers of a group get their quotas.
+            floor: How many weights every layer keeps at least, if it has them.
+
+        Raises:
+            ValueError: If a group names no pieces, or its number is out of its range.
+        """
+        return None
+
+    def counts(
+        self, masks: Masks, like: Tensor, groups: Sequence[Sequence[str]] | None = None
+    ) -> Tensor:
+        """How much the masks keep, in what budgets count: weights. Shaped like a budget."""
+        return counts(masks, like, groups)
+
+    def complete(self, masks: Masks) -> Masks:
+        """The masks, and with them those of parameters that are not pruned by themselves."""
+        return masks
 
     @property
     def fixes_budget(self) -> bool:
