@@ -29,7 +29,9 @@ from prunelimits.connectivity.disconnection_simulation import (
 )
 from prunelimits.connectivity.effective import effective_masks as effective_masks
 from prunelimits.connectivity.effective_pruning import prune_to_effective as prune_to_effective
+from prunelimits.connectivity.fewer_heads import FewerHeads as FewerHeads
 from prunelimits.connectivity.following.call import Call as Call
 from prunelimits.connectivity.following.rules import rule as rule
 from prunelimits.connectivity.report import ConnectivityReport as ConnectivityReport
 from prunelimits.connectivity.report import LayerReport as LayerReport
+from prunelimits.connectivity.report import ParameterKind as ParameterKind

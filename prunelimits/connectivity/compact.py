@@ -49,8 +49,8 @@ def compact(
     Linear layers (also on sequences), convolutions (grouped ones only if depthwise) and batch
     normalisations are cut, and with them hidden units of feed-forward blocks, and heads of
     attention: those of `torch.nn.MultiheadAttention`, in whose place a `FewerHeads` stands, and
-    those of other classes where the model reads their number off its tensors. Everything else stays
-    whole, and `kept_whole` says what and why.
+    those of other classes with a projection each for queries, keys and values. Everything else
+    stays whole, and `kept_whole` says what and why.
 
     Before it is returned, the core is called beside the model in float64 on random inputs.
 
@@ -65,7 +65,8 @@ def compact(
     Returns:
         A copy of the model with smaller layers: the same class, hooks, tied parameters, modes,
         types, devices and `requires_grad`. Where its code has the sizes written out, as in
-        `x.view(-1, 400)`, a `torch.fx.GraphModule` instead, if `torch.fx` can follow it. Parameters
+        `x.view(-1, 400)` or `x.view(b, t, 4, 16)` for four heads, a `torch.fx.GraphModule` instead,
+        if `torch.fx` can follow it. Parameters
         are copies, zero where the masks prune; what `torch.nn.utils.prune` pruned is plain. Its
         attribute `kept_whole` is a dict: the paths of layers that keep units or heads which count
         for nothing -> why.

@@ -99,7 +99,9 @@ class _ThreadTracer(fx.Tracer):
 def rewritten(
     core: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> fx.GraphModule | None:
-    """The model as a graph whose reshapes to `(samples, features)` take any number of features.
+    """The model as a graph whose reshapes take any number of features, channels or heads.
+
+    Reshapes to `(samples, features)`, and those that split the last axis into heads or join them.
 
     None: if `torch.fx` cannot follow it, or it is called with arguments by name.
     """
@@ -137,9 +139,28 @@ def rewritten(
                 new = graph.call_function(torch.flatten, (node.all_input_nodes[0], 1))
             node.replace_all_uses_with(new)
             graph.erase_node(node)
+        elif name in ("view", "reshape", "unflatten"):
+            _take_any_heads(node, name, before, after)
     graph.eliminate_dead_code()
     result.recompile()
     return result
+
+
+def _take_any_heads(node: fx.Node, name: str, before: torch.Size, after: torch.Size) -> None:
+    """Leaves open, in place, how many heads a reshape splits the last axis into, or joins."""
+    source, *given = node.args
+    first = given[0] if given else None
+    if name == "unflatten":
+        is_last = first in (-1, len(before) - 1) and len(given) == 2
+        if is_last and isinstance(given[1], tuple | list) and len(given[1]) == 2:
+            node.args = (source, first, (-1, given[1][1]))
+        return
+    sizes: list[Any] = list(first) if isinstance(first, tuple | list) else given
+    splits = before[:-1] == after[:-2] and len(after) == len(before) + 1
+    joins = after[:-1] == before[:-2] and len(before) == len(after) + 1
+    if (splits or joins) and len(sizes) == len(after) and -1 not in sizes:
+        sizes[-2 if splits else -1] = -1
+        node.args = (source, *sizes)
 
 
 class _Shapes(fx.Interpreter):

@@ -105,6 +105,46 @@ class Twice(nn.Module):
         return h + weights.sum(-1, keepdim=True) if self.gives_weights else h
 
 
+class OwnHeads(nn.Module):
+    """Attention as people write it, with the number of heads in its code."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.last = (nn.Linear(8, 8) for _ in range(4))
+        self.how = how
+
+    def split(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        if self.how == "view":
+            return x.view(b, t, 4, 2).transpose(1, 2)
+        if self.how == "reshape":
+            return x.reshape((b, t, 4, 2)).transpose(1, 2)
+        if self.how == "unflatten":
+            return x.unflatten(-1, (4, 2)).transpose(1, 2)
+        return x.view(b, t, -1, 2).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (self.split(layer(x)) for layer in (self.q, self.k, self.v))
+        mixed = (q @ k.mT / 2**0.5).softmax(-1) @ v
+        mixed = mixed.transpose(1, 2)
+        if self.how == "view":
+            return self.last(mixed.contiguous().view(x.shape[0], x.shape[1], 8))
+        return self.last(mixed.reshape(2, 3, 8) if self.how == "reshape" else mixed.flatten(2))
+
+
+@pytest.mark.parametrize("how", ["view", "reshape", "unflatten", "counted"])
+def test_heads_whose_number_stands_in_the_code_go(how: str):
+    torch.manual_seed(0)
+    model = OwnHeads(how).double().eval()
+    masks = whole_masks(model)
+    masks["last.weight"][:, 2:6] = False
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    core = compact(model, masks, inputs=x)
+    assert core.kept_whole == {}
+    assert [core.get_parameter(f"{n}.weight").shape for n in "qkv"] == [(4, 8)] * 3
+    close(core(x), masked(model, masks, x))
+
+
 def test_a_module_that_is_called_twice_loses_heads_once():
     torch.manual_seed(0)
     model = Twice().eval()
