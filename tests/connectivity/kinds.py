@@ -370,13 +370,82 @@ def filled_where_a_mask_says():
     return Written(run, a=fc(), b=fc(), last=fc(4, 2)), (rows(2, 4), hidden)
 
 
-@kind(exact=False)
+@kind()
 def of_complex_numbers():
     def run(m: Any, x: Tensor) -> Tensor:
         waves = torch.fft.rfft(m.a(x))
         return m.last(torch.fft.irfft(waves * torch.view_as_complex(m.filter), n=4))
 
     return Written(run, a=fc(), filter=param(3, 2), last=fc(4, 2)), rows(2, 4)
+
+
+@kind()
+def complex_numbers_of_parts():
+    def run(m: Any, x: Tensor) -> Tensor:
+        z = torch.complex(m.a(x), m.b(x))
+        turned = torch.polar(torch.ones_like(x), m.b(x)) / torch.tensor(1 + 2j)
+        lengths = (z * z.conj()).real + z.abs() + z.angle() + (z**2).imag
+        return m.last(lengths) + torch.view_as_real(z.exp() * turned).sum((1, 2))[:, None]
+
+    return Written(run, a=fc(), b=fc(), last=fc(4, 2)), rows(2, 4)
+
+
+@kind(cancels="a Fourier transform makes nothing of what is the same at all positions")
+def a_fourier_operator():
+    def run(m: Any, x: Tensor) -> Tensor:
+        h = m.lift(x).transpose(1, 2)
+        waves = torch.fft.rfft(h)
+        mixed = torch.zeros_like(waves)
+        weight = torch.view_as_complex(m.weight)
+        mixed[:, :, :2] = torch.einsum("bim,iom->bom", waves[:, :, :2], weight)
+        return m.last((torch.fft.irfft(mixed, n=6) + h).transpose(1, 2))
+
+    parts = {"lift": fc(1, 3), "weight": param(3, 3, 2, 2), "last": fc(3, 1)}
+    return Written(run, **parts), rows(2, 6, 1)
+
+
+@kind()
+def fourier_transforms_of_planes():
+    def run(m: Any, x: Tensor) -> Tensor:
+        waves, weight = torch.fft.rfft2(x, norm="ortho"), torch.view_as_complex(m.weight)
+        low = torch.einsum("bixy,ioxy->boxy", waves[..., -2:, :2], weight)
+        mixed = torch.cat([torch.zeros_like(waves[..., :2, :2]), low * 0.5], -2)
+        return torch.fft.irfft2(mixed, s=(4, 4), norm="ortho")
+
+    return Written(run, weight=param(2, 2, 2, 2, 2)), rows(1, 2, 4, 4)
+
+
+@kind()
+def fourier_transforms_of_other_kinds():
+    def run(m: Any, x: Tensor) -> Tensor:
+        pairs = torch.view_as_complex(m.a(x).view(-1, 2, 2))
+        odd = torch.fft.irfft(pairs, n=3) + torch.fft.hfft(pairs, n=3)
+        z = torch.fft.fftshift(torch.fft.fft(m.b(x), n=6), dim=-1)
+        return odd + torch.fft.ifft(z).imag[:, :3] + torch.fft.ihfft(m.b(x)).real
+
+    return Written(run, a=fc(), b=fc()), rows(2, 4)
+
+
+@kind()
+def a_kernel_of_exponentials():
+    def run(m: Any, x: Tensor) -> Tensor:
+        rates = torch.complex(-m.decay.exp(), m.turn)
+        kernel = torch.exp(rates[:, None] * torch.arange(4)).real.sum(0)
+        return torch.fft.irfft(torch.fft.rfft(kernel, n=8) * torch.fft.rfft(x, n=8), n=8)[:, :4]
+
+    return Written(run, decay=param(3), turn=param(3)), rows(2, 4)
+
+
+@kind()
+def turned_by_complex_numbers():
+    def run(m: Any, x: Tensor) -> Tensor:
+        places = torch.arange(6, dtype=x.dtype).view(3, 2)
+        turns = torch.polar(torch.ones_like(places), places)
+        pairs = torch.view_as_complex(m.q(x).view(-1, 3, 2, 2))
+        weight = torch.view_as_complex(m.weight)
+        return torch.view_as_real((pairs * turns) @ weight).flatten(2)
+
+    return Written(run, q=fc(bias=False), weight=param(2, 2, 2)), rows(2, 3, 4)
 
 
 @kind()

@@ -37,7 +37,8 @@ def outputs(model: nn.Module, params: Params, inputs: Inputs) -> list[Tensor]:
         torch.manual_seed(0)
         # On a copy: a module that has two names is not put together again as it was.
         found = functional_call(plain_copy(model), {**params, **buffers}, args, kwargs)
-    return [x for x in flat_tensors(found) if x.is_floating_point()]
+    real = [torch.view_as_real(x) if x.is_complex() else x for x in flat_tensors(found)]
+    return [x for x in real if x.is_floating_point()]
 
 
 def changes_nothing(model: nn.Module, params: Params, other: Params, inputs: Inputs) -> None:

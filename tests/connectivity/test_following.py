@@ -341,6 +341,25 @@ def test_what_is_written_over_an_input_comes_out():
     assert not places.any()
 
 
+def test_complex_numbers_come_in_and_out():
+    class Turning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.real, self.imag = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
+
+        def forward(self, z: Tensor) -> Tensor:
+            real = self.real(z.real) - self.imag(z.imag)
+            return torch.complex(real, self.real(z.imag) + self.imag(z.real))
+
+    masks = {"real.weight": torch.zeros(2, 3).bool(), "imag.weight": torch.eye(2, 3).bool()}
+    z = torch.complex(torch.randn(5, 3), torch.randn(5, 3))
+    report = analyze(Turning(), masks, inputs=z)
+    # Of each of two numbers either part comes in, and goes to the other part.
+    assert (report.exact, report.effective_weights, report.paths) == (True, 2, 4)
+    whole = analyze(Turning(), inputs=z)
+    assert (whole.effective_weights, whole.paths) == (12, 24)
+
+
 def test_rows_that_meet_are_no_samples():
     """Time comes first in a recurrent layer by default, and one step of it has no recurrence."""
     model = ones(nn.LSTM(2, 3)).eval()

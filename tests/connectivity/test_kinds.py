@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from prunelimits.connectivity.following.steps import Parameter, Source
+from prunelimits.connectivity.trace import trace
 
 from .kinds import KINDS
-from .laws import nothing_kept_is_idle, nothing_left_out_matters, the_core_computes_the_same
+from .laws import (
+    nothing_kept_is_idle,
+    nothing_left_out_matters,
+    outputs,
+    the_core_computes_the_same,
+)
 
 
 def randomise(model: nn.Module, generator: torch.Generator) -> None:
@@ -16,6 +24,29 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
         for parameter in model.parameters():
             drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter.copy_(torch.where(parameter != 0, drawn.sign() * 0.2 + drawn * 0.5, 0.0))
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if "complex" in name or "fourier" in name])
+def test_complex_numbers_are_computed_part_by_part(name: str):
+    model, inputs = KINDS[name].make()
+    model = model.double().eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    network = trace(model, None, inputs).network
+    params = {use: p.detach() for use, p in model.named_parameters()}
+    given = iter([inputs])
+    values: list[Tensor] = []
+    for step in network.steps:
+        if isinstance(step, Source):
+            values.append(next(given))
+        elif isinstance(step, Parameter):
+            values.append(params[step.name])
+        else:
+            values.append(step.compute(*(values[i] for i in step.inputs)))
+    found = [values[number] for number in network.outputs]
+    torch.testing.assert_close(found, outputs(model, params, inputs))
 
 
 @pytest.mark.parametrize("density", [0.35, 0.7])

@@ -75,8 +75,6 @@ def converted(call: Call) -> Argument:
     dtype = call.shapes[0][1]
     if dtype.is_floating_point and x.dtype.is_floating_point:
         return x
-    if dtype.is_complex or x.dtype.is_complex:
-        return call.unknown()
     lines = (call.shapes[0][0],)
     return call.linear(lambda v: v, lambda v: double(v.to(dtype)), keeps_zero=True, lines=lines)
 

@@ -111,6 +111,8 @@ def _close(found: Tensor, expected: Tensor) -> bool:
     """Whether two tensors differ by no more than another order of their sums makes."""
     if found.shape != expected.shape:
         return False
+    if found.is_complex():
+        found, expected = torch.view_as_real(found), torch.view_as_real(expected)
     a, b = found.double(), expected.double()
     finite = b[b.isfinite()].abs()
     scale = float(finite.max()) if finite.numel() else 0.0

@@ -17,6 +17,11 @@ from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from prunelimits.connectivity.following.call import Call
+from prunelimits.connectivity.following.complex_numbers import (
+    Complex,
+    follow_complex,
+    is_complex_call,
+)
 from prunelimits.connectivity.following.exporting import CHECKS, decomposed
 from prunelimits.connectivity.following.failing import refuse_unknown_shapes
 from prunelimits.connectivity.following.in_place import functional_forms
@@ -117,6 +122,12 @@ class _Reader:
             return _held(self.program.constants[spec.target])
         if spec.kind is InputKind.TOKEN:
             return None
+        if isinstance(example, Tensor) and example.is_complex():
+            parts = [
+                self.record.source(f"{part} part of {node.name}", example.shape, torch.float64)
+                for part in ("real", "imaginary")
+            ]
+            return Complex(*parts)
         if isinstance(example, Tensor):
             return self.record.source(node.name, example.shape, example.dtype)
         # An int, a bool or a text is what it was in the example.
@@ -129,10 +140,11 @@ class _Reader:
         for spec, out in zip(specs, given, strict=True):
             kept = spec.kind in _OUTPUTS
             value = self.values.get(out) if isinstance(out, fx.Node) else None
-            if kept and isinstance(value, Tensor):
-                value = self.record.constant(value)
-            if kept and isinstance(value, Followed):
-                result.append(value.step)
+            for part in (value.real, value.imag) if isinstance(value, Complex) else (value,):
+                if kept and isinstance(part, Tensor):
+                    result.append(self.record.constant(part).step)
+                elif kept and isinstance(part, Followed):
+                    result.append(part.step)
         return result
 
     def _call(self, node: fx.Node) -> Argument:
@@ -147,15 +159,18 @@ class _Reader:
             return None
         leaves = pytree.tree_leaves((args, kwargs))
         random = torch.Tag.nondeterministic_seeded in getattr(function, "tags", ())
-        if random and not any(isinstance(leaf, Followed) for leaf in leaves):
+        is_fixed = not any(isinstance(leaf, Followed | Complex) for leaf in leaves)
+        if random and is_fixed:
             shapes = _shapes(node)
             drawn = [self.record.source(node.name, *shape) for shape in shapes]
             return drawn if len(drawn) != 1 else drawn[0]
-        if not any(isinstance(leaf, Followed) for leaf in leaves):
+        if is_fixed:
             return _evaluated(function, args, kwargs)
         read = [n.meta.get("val") for n in node.all_input_nodes]
         ordered = all(x.is_contiguous() for x in read if isinstance(x, Tensor))
         call = Call(node.name, function, args, kwargs, _shapes(node), self.record, ordered)
+        if is_complex_call(call):
+            return _as_given(follow_complex(call), node.meta.get("val"))
         rule = RULES.get(function)
         if rule is not None:
             return rule(call)

@@ -6,6 +6,9 @@ from prunelimits.connectivity.following import (
     elementwise as elementwise,
 )
 from prunelimits.connectivity.following import (
+    fourier as fourier,
+)
+from prunelimits.connectivity.following import (
     mixing as mixing,
 )
 from prunelimits.connectivity.following import (
