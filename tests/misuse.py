@@ -41,6 +41,7 @@ RECORDS = {
     "connectivity.ConnectivityReport",
     "connectivity.DisconnectionBounds",
     "connectivity.LayerReport",
+    "connectivity.ParameterKind",
     "datasets.Parts",
     "elimination.EliminatedNetwork",
     "elimination.EliminationResult",

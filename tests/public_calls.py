@@ -439,6 +439,16 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.connectivity.LayerReport": lambda _: vars(
         pl.connectivity.analyze(model(), masks()).layers[0]
     ).copy(),
+    "prunelimits.connectivity.ParameterKind": lambda _: {
+        "name": "weights",
+        "parameters": 4,
+        "kept": 3,
+        "effective": 2,
+    },
+    "prunelimits.connectivity.FewerHeads": lambda _: {
+        "whole": torch.nn.MultiheadAttention(4, 2),
+        "heads": torch.tensor([True, False]),
+    },
     "prunelimits.connectivity.DisconnectionBounds": lambda _: {"corrected": 0.5, "printed": 0.25},
     "prunelimits.connectivity.analyze": lambda _: {"network": model(), "masks": masks()},
     "prunelimits.connectivity.compact": lambda _: {

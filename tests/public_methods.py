@@ -46,6 +46,7 @@ INTERNAL = {
     "TorchEngine": "an engine is called by fit and evaluate",
     "AbstractCall": "what a rule is given; what a rule returns is checked",
     "Call": "what a rule is given; what a rule returns is checked",
+    "FewerHeads": "called by the module that it is part of, as torch's own attention is",
     "EliminationPruner.prune_model": "prune calls it",
     "EliminatedNetwork.of": "of networks as elimination stacks them",
     "EligibleMasks.bits": "of ranks that are valid",

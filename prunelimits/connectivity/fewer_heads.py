@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunelimits.arguments import checked_instance, checked_tensor, shown
+
 
 class FewerHeads(nn.Module):
     """`torch.nn.MultiheadAttention` with fewer heads than its width holds, and called like it.
@@ -17,7 +19,12 @@ class FewerHeads(nn.Module):
 
     Args:
         whole: The attention that it is cut from; it stays as it is.
-        heads: The heads that are kept, bool `(heads,)`.
+        heads: The heads that are kept, bool `(heads,)`, at least one.
+
+    Raises:
+        TypeError: If `whole` is no `torch.nn.MultiheadAttention`, or `heads` no bool tensor.
+        ValueError: If `heads` has another shape or keeps none, or `whole` adds keys and values of
+            its own.
 
     Attributes:
         num_heads: The heads that are left.
@@ -34,6 +41,16 @@ class FewerHeads(nn.Module):
     _qkv_same_embed_dim = False
 
     def __init__(self, whole: nn.MultiheadAttention, heads: Tensor) -> None:
+        checked_instance("whole", whole, nn.MultiheadAttention, "a torch.nn.MultiheadAttention")
+        if checked_tensor("heads", heads).dtype != torch.bool:
+            raise TypeError(f"heads must be a bool tensor, got {heads.dtype}")
+        if tuple(heads.shape) != (whole.num_heads,) or not bool(heads.any()):
+            raise ValueError(
+                f"heads must be ({whole.num_heads},) with at least one that is kept, "
+                f"got {shown(heads)}"
+            )
+        if _maybe(whole.bias_k) is not None or whole.add_zero_attn:
+            raise ValueError("whole must not add keys and values of its own")
         super().__init__()
         rows = heads.repeat_interleave(whole.head_dim)
         joined = _maybe(whole.in_proj_weight)
