@@ -244,7 +244,9 @@ def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_
     rows = [f"{i % 7},{i // 7},{'<b>yes</b>' if i % 7 > 3 else 'no'}" for i in range(70)]
     table.write_text("\n".join(["a,b,label", *rows]))
     tab.set_input_files("#table", table)
-    tab.wait_for_function("document.getElementById('message').textContent.includes('own.csv')")
+    tab.wait_for_function(
+        "() => document.getElementById('message').textContent.includes('own.csv')"
+    )
     assert '70 points, columns standardised; classes 0: "<b>yes</b>", 1: "no"' in tab.inner_text(
         "#message"
     )
@@ -255,7 +257,9 @@ def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_
     assert value(tab, "accuracy") > 60
     table.write_text("1,2\n")
     tab.set_input_files("#table", table)
-    tab.wait_for_function("document.getElementById('message').textContent.includes('line 1 has 2')")
+    tab.wait_for_function(
+        "() => document.getElementById('message').textContent.includes('line 1 has 2')"
+    )
     # What was there goes on.
     tab.click("#run")
     wait_for_epoch(tab, 10)
@@ -294,3 +298,48 @@ def test_a_decision_is_shown_without_its_certainty(open_page: Callable[..., Tab]
     tab.check("#hard")
     rest(tab)
     assert tab.evaluate(colours) <= 2
+
+
+def test_in_a_notebook_s_frame_it_trains(browser, tmp_path: Path):
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><body>{play()._repr_html_()}</body>")
+    tab = browser.new_page()
+    complaints: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto(notebook.as_uri())
+    frame = tab.frame_locator("iframe")
+    frame.locator("#story-skip").click()
+    frame.locator("#shallower").click()
+    frame.locator("#epoch").click()
+    frame.locator("#play[data-epoch='1']").wait_for()
+    frame.locator("#share").click()
+    # Neither an address of its own nor the clipboard: it says so instead of failing.
+    frame.locator("#message", has_text="This frame has no address").wait_for()
+    tab.close()
+    assert all("Clipboard API has been blocked" in text for text in complaints)
+
+
+def test_small_weights_can_be_hidden(open_page: Callable[..., Tab], rest):
+    tab = open_page(play(), fragment="#hidden=8-8&samples=200&seed=3")
+    weights = [
+        abs(v)
+        for v in tab.evaluate(
+            "() => { const { network } = playground.views[0]; const found = [];"
+            " network.eachWeight((i) => found.push(network.values[i])); return found; }"
+        )
+    ]
+    assert tab.inner_text(".note") == ""
+    tab.focus("[data-hide]")
+    tab.locator("[data-hide]").fill("40")
+    rest(tab)
+    small = sum(w < 0.4 * max(weights) for w in weights)
+    assert 0 < small < len(weights)
+    assert tab.inner_text(".note") == f"{small} small weights are hidden."
+    shown = tab.evaluate(
+        "[...document.querySelectorAll('g.edge')]"
+        ".filter((edge) => getComputedStyle(edge).display !== 'none').length"
+    )
+    assert shown == len(weights) - small
+    assert tab.get_attribute("[data-hide]", "aria-valuetext") == "below 40 % of the largest"
+    assert value(tab, "nonzeros") == 8 * 3 + 8 * 9 + 9  # hidden is not pruned

@@ -26,7 +26,8 @@ CORE = (
     *("network", "reach", "core/random", "core/recipe", "core/start", "core/features"),
     *("core/gradient", "core/training", "core/selection", "core/quotas", "core/schedules"),
     *("core/curvature", "core/scores", "core/pruning", "core/during", "core/folding"),
-    *("core/absences", "core/elimination", "core/paths", "core/datasets", "core/table"),
+    *("core/absences", "core/removals", "core/elimination", "core/paths", "core/datasets"),
+    "core/table",
 )
 _PARTS = (
     *("network", "reach", "core/features", "core/folding", "core/paths", "responses", "data"),

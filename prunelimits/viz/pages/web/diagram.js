@@ -208,15 +208,18 @@ class Diagram {
     const { network, shown, largest, largestBias } = this;
     const widest = Math.min(8, this.placement.side * 0.13);
     const crowded = this.edges.size() > CROWDED;
+    const { least } = this.view;
     this.edges.each(function (edge) {
       const value = network.values[edge.index];
       const state = reach.parameter(edge.index);
-      const look = `${value} ${state} ${moving}`;
+      const small = state !== "pruned" && Math.abs(value) < least * largest;
+      const look = `${value} ${state} ${moving} ${small}`;
       if (shown.get(edge.index) === look) return;
       shown.set(edge.index, look);
       const share = state === "pruned" ? 0 : Math.min(1.4, Math.abs(value) / largest);
       const width = 1.2 + (state === "cut" ? 3 : widest) * share;
       this.dataset.state = state;
+      this.toggleAttribute("data-small", small);
       this.dataset.sign = value < 0 ? "negative" : "positive";
       if (!moving) {
         this.setAttribute("aria-label", parameterText(network, reach, edge.index));
@@ -237,6 +240,18 @@ class Diagram {
       this.style.backgroundColor = palette.colour(network.effect(index) / largestBias);
       if (!moving) this.setAttribute("aria-label", parameterText(network, reach, index));
     });
+  }
+
+  /** What is not shown, in words. */
+  note() {
+    const small = this.edges.nodes().filter((edge) => edge.hasAttribute("data-small")).length;
+    const parts = [];
+    if (this.hidden > 0) {
+      const most = number(MOST_EDGES);
+      parts.push(`The ${most} largest weights are drawn, ${number(this.hidden)} are not.`);
+    }
+    if (small > 0) parts.push(`${number(small)} small weights are hidden.`);
+    return parts.join(" ");
   }
 
   /** Paints every unit, or those that `changed`; `paint(canvas, layer, unit)` knows how. */

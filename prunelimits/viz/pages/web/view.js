@@ -18,6 +18,7 @@ class View {
     this.region.plane.id = `${id}-region`;
     this.inspector = new Inspector(this.root.querySelector(".inspector"), this);
     this.everything = false;
+    this.least = 0; // weights below this share of the largest are not shown
     this.unfolded = new Set();
     this.answers = new Answers(content);
     this.counts = new Counts(this.root, content);
@@ -43,6 +44,8 @@ class View {
     for (const button of buttons) {
       button.addEventListener("click", actions[button.dataset.action]);
     }
+    const hide = /** @type {HTMLInputElement} */ (this.root.querySelector("[data-hide]"));
+    hide.addEventListener("input", () => this.#hideBelow(hide));
     this.root.addEventListener("keydown", (event) => {
       if (event.target instanceof HTMLInputElement) return;
       const key = event.key.toLowerCase();
@@ -131,10 +134,6 @@ class View {
     this.diagram.build(network, drawn, placement, (index) => {
       return this.everything || network.alive(index) || this.edits.wasAlive(index);
     });
-    const { hidden } = this.diagram;
-    this.part(".note").textContent = hidden
-      ? `The ${number(MOST_EDGES)} largest weights are drawn, ${number(hidden)} are not.`
-      : "";
     this.painted = false;
     this.#look();
     this.#request(false);
@@ -263,6 +262,13 @@ class View {
     this.change([change], `Pruned the ${parameterName(this.network, index)}`);
   }
 
+  /** Hides the weights that are small beside the largest, so that many do not hide the few. */
+  #hideBelow(/** @type {HTMLInputElement} */ slider) {
+    this.least = Number(slider.value) / 100;
+    slider.setAttribute("aria-valuetext", `below ${slider.value} % of the largest`);
+    this.#request(false);
+  }
+
   #toggleEverything() {
     this.everything = !this.everything;
     this.root
@@ -312,6 +318,7 @@ class View {
     const { labels, share } = onData ?? {};
     diagram.paint((...unit) => this.#paintUnit(...unit, responses, labels), changed);
     diagram.restyle(reach, moving);
+    this.part(".note").textContent = diagram.note();
     region.paint(network, this.looked ?? this.chosen, responses, labels);
     this.counts.show(network, reach, share, answers.correct);
     this.#enableActions();

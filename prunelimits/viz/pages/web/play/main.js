@@ -217,11 +217,21 @@ class PlayPage extends Shell {
     const run = document.getElementById("run");
     run.textContent = news.running ? "Pause" : news.done ? "Train on" : "Play";
     run.setAttribute("aria-pressed", String(news.running));
-    document.getElementById("progress").textContent =
-      `epoch ${number(news.epoch)}${news.lastEpoch ? ` of ${number(news.lastEpoch)}` : ""}`;
+    document.getElementById("progress").textContent = this.#progress(news);
     document.getElementById("play").dataset.epoch = news.epoch;
     document.getElementById("play").dataset.state = news.running ? "running" : "paused";
     this.#tell({ kind: "seen" });
+  }
+
+  #progress({ epoch, lastEpoch, running }) {
+    const now = performance.now();
+    if (!running || !this.before) this.before = { epoch, now, rate: "" };
+    if (now > this.before.now + 1000) {
+      const rate = (1000 * (epoch - this.before.epoch)) / (now - this.before.now);
+      this.before = { epoch, now, rate: rate > 0 ? `, ${rate.toPrecision(2)} a second` : "" };
+    }
+    const end = lastEpoch ? ` of ${number(lastEpoch)}` : "";
+    return `epoch ${number(epoch)}${end}${this.before.rate}`;
   }
 
   #open(view, values, kept) {
@@ -245,8 +255,7 @@ class PlayPage extends Shell {
 
   /** The settings as they are, in the address. */
   noteSettings() {
-    const fragment = settingsToFragment(this.settings);
-    history.replaceState(null, "", fragment ? `#${fragment}` : location.href.split("#")[0]);
+    showAddress(settingsToFragment(this.settings));
   }
 
   prune() {

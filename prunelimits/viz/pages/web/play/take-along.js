@@ -48,11 +48,25 @@ function readAddress(/** @type {string} */ fragment, page) {
   return { settings, given };
 }
 
+/** Puts a fragment behind the page's address. */
+function showAddress(/** @type {string} */ fragment) {
+  const own = location.href.split("#")[0];
+  try {
+    history.replaceState(null, "", fragment ? `${own}#${fragment}` : own);
+  } catch {
+    // A page in a frame, as in a notebook, may have no address of its own.
+  }
+}
+
 /** A link with everything in it, in the address and, where that is allowed, ready to paste. */
 async function shareLink(page) {
   const weights = networkToAddress(page.views[0].network);
   const parts = settingsToFragment({ ...page.settings, start: OWN_START });
-  history.replaceState(null, "", `#${parts}${parts && "&"}weights=${weights}`);
+  showAddress(`${parts}${parts && "&"}weights=${weights}`);
+  if (location.protocol === "about:") {
+    page.say("This frame has no address of its own: open the page in a tab for a link.");
+    return;
+  }
   let where = "stands in the address";
   try {
     await navigator.clipboard.writeText(location.href);
