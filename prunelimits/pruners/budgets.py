@@ -9,22 +9,24 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from numbers import Integral, Real
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunelimits.arguments import checked_integer, shown
 from prunelimits.masks import count
+from prunelimits.pruners.parts import Part, checked_parts, parameters_of
 from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.scopes import Groups
 from prunelimits.pruners.shapes import Units
 from prunelimits.types import Masks
 
-Keep: TypeAlias = int | Mapping[str, int | float]
+Keep: TypeAlias = int | Mapping[str, int | float] | Mapping[Part, int | float]
 """How many weights survive: a number, or numbers by layers or groups of layers. There a key is the
-name of a parameter or module, or a pattern of such names; a layer belongs to the first key that
-names it. An integer is weights, a float the share of the group that is kept."""
+name of a parameter or module, a pattern of such names, a module of the model, a class of modules or
+a function, see `Part`; a layer belongs to the first key that names it. An integer is weights, a
+float the share of the group that is kept; with `Units`, both are of units."""
 
 P = TypeVar("P", bound=AbstractPruner)
 
@@ -38,6 +40,7 @@ def asked(
     keep: Keep | None,
     sparsity: float | None = None,
     *,
+    model: nn.Module | None = None,
     stacklevel: int | None = 2,
 ) -> tuple[P, Tensor]:
     """The method and the budget that a caller asks for.
@@ -48,6 +51,7 @@ def asked(
         masks: Those that are not pruned already.
         keep: As in `prune`.
         sparsity: As in `prune`.
+        model: What the weights belong to, for keys of `keep` that are no names.
         stacklevel: Of warnings: 2 is the caller of the function that asks. None: no warnings.
 
     Returns:
@@ -61,7 +65,7 @@ def asked(
     if isinstance(keep, Mapping):
         if sparsity is not None:
             raise ValueError(f"exactly one of keep and sparsity must be given, got both: {keep}")
-        return by_groups(pruner, masks, keep, stacklevel=stacklevel)
+        return by_groups(pruner, masks, keep, model=model, stacklevel=stacklevel)
     if pruner.shape.fixes_budget and keep is None and sparsity is None:
         return pruner, pruner.budget(masks)
     number = checked_keep(keep, sparsity, count(dense))
@@ -101,7 +105,12 @@ def share_of(total: int, share: Fraction) -> int:
 
 
 def by_groups(
-    pruner: P, masks: Masks, keep: Mapping[str, int | float], *, stacklevel: int | None = 2
+    pruner: P,
+    masks: Masks,
+    keep: Mapping[Any, int | float],
+    *,
+    model: nn.Module | None = None,
+    stacklevel: int | None = 2,
 ) -> tuple[P, Tensor]:
     """The method with layers ranked group by group, and the groups' budgets.
 
@@ -111,19 +120,20 @@ def by_groups(
     Raises:
         ValueError: If a group names nothing, its number is out of its range or less than the
             floors, or the shape leaves no choice.
-        TypeError: If a key is not text or a value not a number.
+        TypeError: If a key names no part or a value is not a number.
     """
     if pruner.shape.fixes_budget:
         raise ValueError(f"keep must be left out for {pruner.shape}, which says it, got {keep}")
-    names = _groups(masks, keep)
+    names, asked_for = _groups(masks, keep, model)
     scope = pruner.combination.scope
-    asked_for = {label: _asked_for(label, keep[label]) for label in names}
     found = pruner.shape.budget_by_groups(masks, asked_for, names, scope, pruner.floor)
     if found is not None:
         return replace(pruner, scope=found[0]), found[1]
     rest = [name for name in masks if not any(name in group for group in names.values())]
     parts = {label: {name: masks[name] for name in group} for label, group in names.items()}
-    numbers = {label: _number(label, keep[label], count(part)) for label, part in parts.items()}
+    numbers = {
+        label: _number(label, asked_for[label], count(part)) for label, part in parts.items()
+    }
     if rest:
         parts |= {name: {name: masks[name]} for name in rest}
         numbers |= {name: count(parts[name]) for name in rest}
@@ -146,21 +156,40 @@ def by_groups(
     return pruner, torch.stack([layers[name] for name in masks])
 
 
-def _groups(masks: Masks, keep: Mapping[str, object]) -> dict[str, list[str]]:
+def _groups(
+    masks: Masks, keep: Mapping[Any, object], model: nn.Module | None
+) -> tuple[dict[str, list[str]], dict[str, int | Fraction]]:
+    """The names of the weights of each group, and what is asked of it, by label."""
     if not keep:
         raise ValueError("keep must name at least one layer or group, got none")
     groups: dict[str, list[str]] = {}
+    numbers: dict[str, int | Fraction] = {}
     free = list(masks)
-    for key in keep:
-        if not isinstance(key, str):
-            raise TypeError(f"keep must be numbers by name, got the key {shown(key)}")
-        named = [name for name in masks if _names(key, name)]
-        groups[key] = [name for name in named if name in free]
-        if not groups[key]:
+    for key, value in keep.items():
+        label, named = _named(key, masks, model)
+        while label in groups:  # as two classes of one name have
+            label += "'"
+        groups[label] = [name for name in named if name in free]
+        if not groups[label]:
             why = "names no layer" if not named else "names only layers of keys before it"
-            raise ValueError(f"keep[{key!r}] {why}: there are {', '.join(masks)}")
-        free = [name for name in free if name not in groups[key]]
-    return groups
+            raise ValueError(f"keep[{label!r}] {why}: there are {', '.join(masks)}")
+        numbers[label] = _asked_for(label, value)
+        free = [name for name in free if name not in groups[label]]
+    return groups, numbers
+
+
+def _named(key: object, masks: Masks, model: nn.Module | None) -> tuple[str, list[str]]:
+    """A key's label, and the weights that it names."""
+    if isinstance(key, str):
+        return key, [name for name in masks if _names(key, name)]
+    if model is None:
+        raise TypeError(f"keep must be numbers by name, got the key {shown(key)}")
+    (part,) = checked_parts("keep", [key])
+    chosen = parameters_of(model, "keep", [part])
+    named = [n for n, p in model.named_parameters() if n in masks and id(p) in chosen]
+    if isinstance(part, nn.Module):
+        return next(path for path, module in model.named_modules() if module is part), named
+    return getattr(part, "__name__", shown(part)), named
 
 
 def _names(key: str, name: str) -> bool:
@@ -170,8 +199,7 @@ def _names(key: str, name: str) -> bool:
     return any(fnmatchcase(holder, key) for holder in holders)
 
 
-def _number(label: str, value: object, total: int) -> int:
-    number = _asked_for(label, value)
+def _number(label: str, number: int | Fraction, total: int) -> int:
     if isinstance(number, Fraction):
         return share_of(total, number)
     return checked_integer(f"keep[{label!r}]", number, 0, total)

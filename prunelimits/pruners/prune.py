@@ -62,8 +62,9 @@ def prune(
         model: Any module; for elimination, an `MLP`.
         pruner: A method, such as `SNIP()`.
         keep: How many weights survive, exactly. Either this or `sparsity`. Numbers by layers or
-            groups of layers, `{"encoder.*": 0.2, "head": 40}`: integers are weights, floats shares
-            that are kept; each group is ranked by itself.
+            groups of layers, `{"encoder.*": 0.2, nn.Linear: 40}`, by names, patterns, modules or
+            classes: integers are weights, floats shares that are kept; each group is ranked by
+            itself.
         sparsity: Which share of the prunable weights is pruned, 0 to 1; the number that survives is
             rounded to the nearest, halves up.
         loss: A scalar for outputs and targets, for methods with data.
@@ -116,7 +117,9 @@ def prune(
             "of your own, or fit(ensemble, ..., pruner=pruner)"
         )
     dense = prunable(model, ignore, include)
-    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, stacklevel=2)
+    pruner, budget = asked(
+        pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model, stacklevel=2
+    )
     warn_of_left_out(model, include, ignore, stacklevel=2)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore, masks=masks,

@@ -141,7 +141,9 @@ def prune_with_weights(
     include = checked_parts("include", include)
     ignore = checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
-    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, stacklevel=2)
+    pruner, budget = asked(
+        pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model, stacklevel=2
+    )
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore,
         masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
@@ -226,7 +228,7 @@ def plan(
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, stacklevel=2)
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model, stacklevel=2)
     schedule, start = pruner.combination.schedule, pruner.ranking.counts(allowed, budget)
     sizes = {name: int(mask.sum()) for name, mask in allowed.items()}
     quotas = _quotas(pruner, budget, list(sizes))

@@ -179,7 +179,7 @@ def _of_pruner(
     allowed = allowed_of(dense, asked["masks"])
     # Methods that prune at once are told by `prune` of what does not come out whole.
     pruner, budget = asked_budget(
-        pruner, dense, allowed, asked["keep"], asked["sparsity"],
+        pruner, dense, allowed, asked["keep"], asked["sparsity"], model=model,
         stacklevel=3 if pruner.acts_in_training else None,
     )  # fmt: skip
     terms = Terms(pruner=pruner, allowed=allowed, budget=budget)

@@ -109,7 +109,7 @@ def lottery_ticket(
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, stacklevel=2)
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model, stacklevel=2)
     warn_of_left_out(model, include, ignore, stacklevel=2)
     statistics = normalise or pruner.normalise
     problem, params = problem_of(model, loss, batches, step=step, normalise=statistics)

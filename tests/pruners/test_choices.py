@@ -178,6 +178,34 @@ def test_numbers_by_layers_in_every_entry_point():
         fit(ensemble, x, y, Recipe(batch_size=50), pruner=GMP(), keep=[keeps[0], {"*": 3}])
 
 
+def test_keys_may_be_modules_classes_and_functions():
+    net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(), nn.Linear(8, 6), nn.Linear(6, 4))
+
+    def of_four(name: str, parameter: nn.Parameter) -> bool:
+        return parameter.shape[0] == 4
+
+    def kept(keep: Any) -> list[int]:
+        return [int(mask.sum()) for mask in prune(net, Magnitude(), keep=keep).values()]
+
+    assert kept({net[2]: 10, nn.Linear: 0.5, "0": 7}) == [7, 10, 12]
+    assert kept({"2": 10, nn.Conv1d: 3, of_four: 5}) == [3, 10, 5]
+    layers = pruners.plan(net, GMP(rounds=2), keep={net[0]: 5, nn.Linear: 20}, steps=10)
+    assert layers.quotas == {"0": 5, "Linear": 20}
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    session = attach(Magnitude(), net, optimizer, keep={nn.Linear: 20, net[0]: 5})
+    with session:
+        pass
+    assert count(session.masks) == 25
+    for key, message in (
+        (nn.Linear(2, 2), "keep holds a Linear that is not in the model"),
+        (nn.Embedding, r"keep\['Embedding'\] names no layer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            prune(net, Magnitude(), keep={key: 3})
+    with pytest.raises(TypeError, match="keep must hold modules and names"):
+        prune(net, Magnitude(), keep={3: 3})
+
+
 def test_what_no_group_names_stays_whole_with_a_warning():
     with pytest.warns(UserWarning, match=r"keep names nothing for 0\.weight: 32 of the 40"):
         masks = prune(model(), Magnitude(), keep={"2": 3})

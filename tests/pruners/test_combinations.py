@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prunelimits import MLP, lottery_ticket, scores
-from prunelimits.masks import count, make_permanent
+from prunelimits.connectivity import coupled_units, effective_masks
+from prunelimits.masks import CoupledUnits, count, make_permanent
 from prunelimits.problem import problem_of
 from prunelimits.pruners import (
     AtOnce,
@@ -25,6 +26,7 @@ from prunelimits.pruners import (
     Schedule,
     Shape,
     Tiling,
+    Units,
     Weights,
     at_random,
     by_gradient,
@@ -87,11 +89,13 @@ SCHEDULES: dict[str, Schedule] = {
     "set": DropGrow(grow=at_random, rounds=3, end=0.8, decay="constant"),
     "rigl": DropGrow(grow=by_gradient, rounds=3, end=0.8, fraction=0.5),
 }
+# "units" are those of the network.
 SHAPES: dict[str, Shape] = {
     "weights": Weights(), "2:4": NOfM(2, 4), "blocks": Blocks(2, 2), "rows": Rows(),
 }  # fmt: skip
 SCOPES: dict[str, Any] = {
     "global": "global", "erk": "erk", "own": halves_of_the_rest, "by groups": "groups",
+    "uniform": "uniform",
 }  # fmt: skip
 SCORES = {"magnitude": scores.magnitude, "snip": scores.snip, "synflow": scores.synflow}
 
@@ -111,12 +115,28 @@ def network(kind: str) -> tuple[nn.Module, list[tuple[Tensor, Tensor]]]:
     return copy.deepcopy(model), list(zip(x.split(8), y.split(8), strict=True))
 
 
+@cache
+def units_of(kind: str) -> CoupledUnits:
+    model, batches = network(kind)
+    return coupled_units(model, inputs=batches[0][0][:1])
+
+
+def shape_of(kind: str, shape: str) -> Shape:
+    return Units(units_of(kind)) if shape == "units" else SHAPES[shape]
+
+
 def combinations() -> list[Any]:
     """All that make sense: each score goes round, so that not every one is in every place."""
     cases: list[Any] = []
     for schedule in SCHEDULES:
-        for shape in SHAPES:
+        for shape in (*SHAPES, "units"):
             for scope in SCOPES:
+                if (shape == "units") != (scope == "uniform") and (
+                    scope == "uniform" or scope in ("erk", "own")
+                ):
+                    continue
+                if shape == "units" and schedule in ("set", "rigl"):
+                    continue
                 if shape == "2:4" and scope != "global":
                     continue
                 if schedule in ("set", "rigl") and scope == "global" and shape != "2:4":
@@ -127,14 +147,14 @@ def combinations() -> list[Any]:
     return cases
 
 
-def pruner_of(schedule: str, shape: str, scope: str, score: str) -> Pruner:
+def pruner_of(kind: str, schedule: str, shape: str, scope: str, score: str) -> Pruner:
     rule = SCOPES[scope]
     if scope == "by groups":  # moves are shares of layers, so groups are divided among these
         rule = "uniform" if isinstance(SCHEDULES[schedule], DropGrow) else "global"
     return Pruner(
         score=SCORES[score],
         schedule=SCHEDULES[schedule],
-        shape=SHAPES[shape],
+        shape=shape_of(kind, shape),
         scope=rule,
         floor=1,
     )
@@ -144,6 +164,8 @@ def asked_of(model: nn.Module, shape: str, scope: str) -> dict[str, Any]:
     """Half of the weights; by groups, a quarter of the last layer."""
     if shape == "2:4":
         return {}
+    if shape == "units" and scope == "by groups":
+        return {"keep": {"*": 0.5}}
     names = list(prunable(model))
     return {"keep": {names[-1]: 0.25, "*": 0.5}} if scope == "by groups" else {"sparsity": 0.5}
 
@@ -186,7 +208,7 @@ def test_budgets_nesting_zeros_and_resumption(
     kind: str, schedule: str, shape: str, scope: str, score: str
 ):
     model, batches = network(kind)
-    pruner = pruner_of(schedule, shape, scope, score)
+    pruner = pruner_of(kind, schedule, shape, scope, score)
     dense = prunable(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     asked: dict[str, Any] = {**asked_of(model, shape, scope), "steps": 10}
@@ -205,7 +227,12 @@ def test_budgets_nesting_zeros_and_resumption(
                     assert not (mask & ~before[name]).any()
                 assert is_whole(shape, mask)
             before = masks
-    check_budget(before, dense, shape, scope)
+            if shape == "units":
+                check_units(kind, model, masks)
+    if shape == "units":
+        check_budget_of_units(kind, before, dense, scope)
+    else:
+        check_budget(before, dense, shape, scope)
     # What was saved in the middle goes on to the same masks and weights.
     assert whole is not None
     again, state, saved = whole
@@ -238,14 +265,50 @@ def check_budget(masks: Masks, dense: Masks, shape: str, scope: str) -> None:
     assert wanted - missing <= count(masks) <= wanted
 
 
+def check_units(kind: str, model: nn.Module, masks: Masks) -> None:
+    """Whole units, with biases and normalisations that are zero with them."""
+    units = units_of(kind)
+    whole = units.masks(units.kept(masks))
+    for name, mask in whole.items():
+        assert name not in masks or torch.equal(mask, masks[name])
+        assert not model.get_parameter(name)[~mask].any()
+
+
+def check_budget_of_units(kind: str, masks: Masks, dense: Masks, scope: str) -> None:
+    """At most the weights asked for, as close as a unit allows; or half of the units."""
+    model, batches = network(kind)
+    units = units_of(kind)
+    kept = units.kept(masks)
+    assert all(bool(k.any()) for k in kept.values())
+    effective = effective_masks(model, masks, inputs=batches[0][0][:1])
+    assert all(torch.equal(effective[name], mask) for name, mask in masks.items())
+    if scope == "by groups":
+        total = sum(group.size for group in units.groups)
+        assert sum(int(k.sum()) for k in kept.values()) == (total + 1) // 2
+        return
+    # The largest unit: all that it holds in weights.
+    largest = max(
+        sum(
+            dense[part.parameter].select(part.axis, part.units.index(0)).numel()
+            * part.units.count(0)
+            for part in group.slices
+            if part.parameter in dense
+        )
+        for group in units.groups
+    )
+    groups = len(units.groups) if scope == "uniform" else 1
+    assert count(dense) // 2 - groups * largest < count(masks) <= (count(dense) + 1) // 2
+
+
 @pytest.mark.filterwarnings("ignore:.*leaves no weight")
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, "units"])
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_budgets_in_one_ranking_give_nested_masks(kind: str, shape: str):
     model, _ = network(kind)
     before = None
-    for sparsity in (0.9, 0.7, 0.5, 0.3) if shape != "2:4" else ():
-        masks = prune(model, Pruner(score=scores.magnitude, shape=SHAPES[shape]), sparsity=sparsity)
+    for sparsity in (0.6 if shape == "units" else 0.9, 0.55, 0.5, 0.3) if shape != "2:4" else ():
+        pruner = Pruner(score=scores.magnitude, shape=shape_of(kind, shape))
+        masks = prune(model, pruner, sparsity=sparsity)
         if before is not None:
             assert all(not (mask & ~masks[name]).any() for name, mask in before.items())
         before = masks
@@ -256,7 +319,7 @@ def test_budgets_in_one_ranking_give_nested_masks(kind: str, shape: str):
         assert all(not (mask & ~more[name]).any() for name, mask in fewer.items())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, "units"])
 def test_many_models_at_once_equal_one_at_a_time(shape: str):
     model, batches = network("mlp")
     generator = torch.Generator().manual_seed(2)
@@ -265,7 +328,7 @@ def test_many_models_at_once_equal_one_at_a_time(shape: str):
     many = {n: torch.randn(3, *v.shape, generator=generator) for n, v in params.items()}
     allowed = {n: mask.expand(3, *mask.shape) for n, mask in dense.items()}
     pruner = Pruner(
-        score=scores.snip, schedule=AtOnce(rounds=2), shape=SHAPES[shape], scope="global"
+        score=scores.snip, schedule=AtOnce(rounds=2), shape=shape_of("mlp", shape), scope="global"
     )
     keeps = [None] * 3 if shape == "2:4" else [32, 64, 96]
     budgets = torch.stack([pruner.budget(dense, keep) for keep in keeps])
@@ -290,7 +353,7 @@ def test_semi_structured_kernels_take_two_of_four():
     assert torch.equal(sparse.to_dense(), half)
 
 
-@pytest.mark.parametrize("shape", ["weights", "2:4", "blocks"])
+@pytest.mark.parametrize("shape", ["weights", "2:4", "blocks", "units"])
 def test_a_ticket_may_go_back_to_a_later_step(shape: str):
     model, batches = network("mlp")
     calls: list[tuple[int, int | None]] = []
@@ -303,7 +366,9 @@ def test_a_ticket_may_go_back_to_a_later_step(shape: str):
         with attach(masks, net, optimizer):
             train(net, optimizer, batches, range(start, 8 if stop is None else stop))
 
-    pruner = Pruner(score=scores.magnitude, schedule=Rewind(rounds=2, to=3), shape=SHAPES[shape])
+    pruner = Pruner(
+        score=scores.magnitude, schedule=Rewind(rounds=2, to=3), shape=shape_of("mlp", shape)
+    )
     masks = lottery_ticket(model, trained, pruner, keep=None if shape == "2:4" else 40)
     assert calls == [(0, 3), (3, None), (3, None)]
     early = copy.deepcopy(model)
@@ -311,4 +376,7 @@ def test_a_ticket_may_go_back_to_a_later_step(shape: str):
     assert torch.equal(begun[1], early.get_parameter("layers.0.weight"))
     kept = begun[2] != 0
     assert torch.equal(begun[2][kept], begun[1][kept])
-    assert count(masks) == (64 if shape == "2:4" else 40)
+    if shape == "units":
+        assert 30 < count(masks) <= 40
+    else:
+        assert count(masks) == (64 if shape == "2:4" else 40)
