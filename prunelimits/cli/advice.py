@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from prunelimits.cli.report import say
+from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import constant_columns
 from prunelimits.models import MLP
+from prunelimits.types import Masks
 
 # Inputs whose deviations are further apart than this are worth standardising.
 _UNEVEN = 100.0
@@ -62,6 +64,16 @@ def tell_test(model: MLP, nonzeros: int, test: tuple[Tensor, Tensor]) -> None:
         f"The network of {nonzeros} nonzeros has {share:.2%} on the {len(y):,} test rows, by which "
         f"nothing was chosen (give or take {100 * apart:.1f} points for so many rows)"
     )
+
+
+def tell_inputs(model: MLP, masks: Masks, names: list[str] | None) -> None:
+    """Prints which inputs a network that was found reads, by the names of their columns."""
+    if names is None:
+        return
+    used = effective_masks(model, masks)["layers.0.weight"].any(0).tolist()
+    read = [name for name, reads in zip(names, used, strict=True) if reads]
+    shown = ", ".join(read[:12]) + (", ..." if len(read) > 12 else "")
+    say(f"It reads {len(read)} of {len(names)} inputs: {shown or 'none'}")
 
 
 def check_finite(x: Tensor, y: Tensor) -> None:

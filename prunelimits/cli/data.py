@@ -20,9 +20,9 @@ from prunelimits.cli.advice import (
     tell_constant_in_training,
     tell_rare_classes,
 )
-from prunelimits.cli.parquet import read_parquet
-from prunelimits.cli.report import say
-from prunelimits.cli.tables import ColumnChoice, read_arrays, read_text
+from prunelimits.cli.labels import numbered_labels
+from prunelimits.cli.parquet import parquet_names, read_parquet
+from prunelimits.cli.tables import ColumnChoice, input_names, read_arrays, read_text
 from prunelimits.datasets import (
     cubist_spiral,
     r_table,
@@ -81,6 +81,21 @@ class OwnData:
             tell_rare_classes(y)
             advise(x, standardised=self.standardise)
         return x, y
+
+    def input_names(self) -> list[str] | None:
+        """The columns that are inputs, by name, in the order of `read`; None where there are none.
+
+        Raises:
+            OSError: If the file cannot be read.
+        """
+        if self.data is None or self.data.suffix.lower() in (*_R_FILES, ".npz", ".npy"):
+            return None
+        choice = ColumnChoice(self.label, tuple(self.drop))
+        with open(self.data, "rb") as file:
+            start = file.read(6)
+        if start.startswith(b"PAR1"):
+            return parquet_names(self.data, choice)
+        return None if start[:2] == b"PK" else input_names(self.data, choice)
 
     def read_standardised(self) -> tuple[Tensor, Tensor]:
         """`read`, with the inputs standardised by all rows if that was asked for."""
@@ -191,7 +206,9 @@ def read_data(
             raise ValueError(f"inputs must be numbers, got {table.x.dtype}")
         # What is no float32 becomes infinite.
         with np.errstate(all="ignore"):
-            return _checked(torch.from_numpy(table.x.astype(np.float32)), _labels(path, table.y))
+            return _checked(
+                torch.from_numpy(table.x.astype(np.float32)), numbered_labels(path, table.y)
+            )
     except ValueError as error:
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
@@ -267,30 +284,3 @@ def _two_arrays(
 
 def _is_column(array: NDArray[Any]) -> bool:
     return array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
-
-
-def _labels(path: Path, y: NDArray[Any]) -> Tensor:
-    if y.dtype.kind in "US":
-        y = np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
-        classes, numbers = np.unique(y, return_inverse=True)
-        if len(classes) > max(2, len(y) // 2):
-            raise ValueError(
-                f"labels must be classes, got {len(classes)} different texts for {len(y)} samples, "
-                f"such as {str(classes[0])[:40]!r}"
-            )
-        _tell(path, classes.tolist())
-        return torch.from_numpy(numbers.astype(np.int64).reshape(len(y)))
-    if y.dtype.kind == "f" and not bool((y == np.round(y)).all() and (np.abs(y) < 2**53).all()):
-        return torch.from_numpy(y.astype(np.float32))
-    whole = y.astype(np.int64)
-    classes, numbers = np.unique(whole, return_inverse=True)
-    # More values than that are measurements rather than classes.
-    if len(classes) <= max(2, len(y) // 2) and not np.array_equal(classes, np.arange(len(classes))):
-        _tell(path, classes.tolist())
-        whole = numbers.astype(np.int64).reshape(len(y))
-    return torch.from_numpy(whole)
-
-
-def _tell(path: Path, classes: Sequence[object]) -> None:
-    named = ", ".join(f"{name} = {n}" for n, name in enumerate(classes[:20]))
-    say(f"Labels in {path}: {named}{', ...' if len(classes) > 20 else ''}")

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
-from prunelimits.cli.advice import tell_test
+from prunelimits.cli.advice import tell_inputs, tell_test
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import (
     RoundBar,
@@ -182,9 +182,11 @@ class Eliminate(OwnData):
                 on_round=bar.update,
             )
         print_elimination(result)
-        if test is not None and result.networks:
+        if result.networks:
             found = choose_eliminated(result, None)
-            tell_test(found.model, found.nonzeros, test)
+            tell_inputs(found.model, found.masks, self.input_names())
+            if test is not None:
+                tell_test(found.model, found.nonzeros, test)
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y))
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")

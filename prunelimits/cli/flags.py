@@ -37,12 +37,13 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
             return text
         hint = "; --label tells which column they are in" if name == "y" else ""
         return f"--data {data}: {'inputs x' if name == 'x' else 'labels y'}{text[1:]}{hint}"
-    flags = {field.rpartition(".")[2]: o.flags for field, o in options_of(type(command)).items()}
-    if not flags.get(name):
-        return text
+    options = options_of(type(command)).items()
+    named = [o.flags[-1] for field, o in options if field.rpartition(".")[2] == name and o.flags]
+    if len(named) != 1:
+        return text  # of no option, or of one of several groups
     given = getattr(command, name, None)
     file = f" {given}" if isinstance(given, Path) and text[found.end() :].startswith(" ") else ""
-    return flags[name][-1] + file + text[found.end() :]
+    return named[0] + file + text[found.end() :]
 
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401

@@ -62,7 +62,7 @@ class Limit(OwnData):
         "The network, if it is yours": ("model", "state_dict"),
         **YOUR_DATA,
         "What is measured": ("epsilon", "batch_size", "held_out", "seed"),
-        "How exactly": ("probes", "steps", "double", "little_memory"),
+        "How exactly": ("probes", "steps", "double", "little_memory", "smeared"),
         "What it leaves": ("csv", "pictures", "state", "quiet"),
     }
 

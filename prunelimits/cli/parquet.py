@@ -56,3 +56,11 @@ def read_parquet(path: Path, choice: ColumnChoice) -> tuple[NDArray[np.float64],
     if labels.dtype.kind not in "fiubU":
         raise ValueError(f"labels must be numbers or text, got {table.schema.field(at).type}")
     return np.stack(columns, 1), labels
+
+
+def parquet_names(path: Path, choice: ColumnChoice) -> list[str]:
+    """The columns of a Parquet file that are inputs, by name."""
+    from pyarrow.parquet import read_schema
+
+    names: list[str] = list(read_schema(path).names)
+    return [names[place] for place in choice.places(names)[1]]

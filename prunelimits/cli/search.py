@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.advice import tell_test
+from prunelimits.cli.advice import tell_inputs, tell_test
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.help import YOUR_DATA, Groups
@@ -152,9 +152,11 @@ class Search(OwnData):
                 on_progress=bar.update,
             )
         report.print_result(result)
-        if test is not None and result.most_accurate is not None:
+        if result.most_accurate is not None:
             found = report.choose(result, None)
-            tell_test(found.model, found.nonzeros, test)
+            tell_inputs(found.model, found.masks, self.input_names())
+            if test is not None:
+                tell_test(found.model, found.nonzeros, test)
         if self.pictures is not None:
             report.draw(result, self.pictures, points=(x, y))
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")

@@ -119,6 +119,21 @@ def read_text(
         raise ValueError(f"is no table of numbers ({error})") from error
 
 
+def input_names(path: Path, choice: ColumnChoice) -> list[str] | None:
+    """The columns of a text file that are inputs, by name; None where a table has no names."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        first = file.readline(1 << 17)
+        delimiter = max(",;\t", key=first.count)
+        file.seek(0)
+        _, head = next(_rows(csv.reader(file, delimiter=delimiter)))
+    if not _is_header(head):
+        return None
+    names, chosen = _names(head), choice
+    if _numbers_rows(head, choice):
+        chosen = choice._replace(drop=(*choice.drop, "1"))
+    return [names[place] for place in chosen.places(names)[1]]
+
+
 class _ContentError(ValueError):
     """What is wrong with a file, in words for its user."""
 
@@ -172,7 +187,7 @@ def _table(
     named = _is_header(head)
     names = _names(head) if named else [str(column + 1) for column in range(len(head))]
     # Programs that number the rows leave the name of that column empty.
-    numbering = head[0] == "" and "1" not in (*choice.drop, choice.label) and len(head) > 2
+    numbering = _numbers_rows(head, choice)
     at, kept = (choice._replace(drop=(*choice.drop, "1")) if numbering else choice).places(names)
     numbers, labels, missing = array.array("d"), list[str](), Counter[int]()
     for line, row in rows if named else itertools.chain([(begin, head)], rows):
@@ -208,6 +223,10 @@ def _table(
     if any(value is None for value in values):
         return inputs, np.array(labels)
     return inputs, np.array(values, dtype=np.float64)
+
+
+def _numbers_rows(head: list[str], choice: ColumnChoice) -> bool:
+    return head[0] == "" and "1" not in (*choice.drop, choice.label) and len(head) > 2
 
 
 def _first_line(line: int, cells: list[str]) -> str:

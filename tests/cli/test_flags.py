@@ -51,6 +51,9 @@ def test_an_argument_is_named_by_its_flag(said: str, shown: str):
 def test_arguments_of_groups_have_the_flags_of_these():
     found = in_flags(Eliminate(), ValueError("beam must be at least 1"))
     assert found == "--beam must be at least 1"
+    # --dense.epochs or --recovery.epochs: which of them, the error does not know.
+    said = "epochs must be at least 1"
+    assert in_flags(Eliminate(), ValueError(said)) == said
 
 
 def test_a_file_that_is_not_there_is_named_with_its_flag():

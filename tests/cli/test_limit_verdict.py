@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,23 @@ def test_a_quadratic_loss_at_its_minimum_lets_the_quadratic_model_be_believed():
     assert f"{sweep.removed_within(0.05):.1%} can be removed" in said
     assert "Believe the quadratic model at the pruned point" in said
     assert "times epsilon" in said
+
+
+def test_numbers_that_agree_for_another_reason_are_told_apart():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 100, generator=generator)
+    weights = torch.randn(100, generator=generator) / 10
+    limit, sweep = measured(linear(weights), nn.functional.mse_loss, x, x @ weights[:, None], 0.05)
+    assert "reasons do not" not in verdict(limit, sweep)
+    place = int((sweep.removed <= sweep.removed_within(0.05)).sum())
+    # As if the loss rose steeply from there on, and the model's limit were one step beyond.
+    loss = sweep.train.loss.clone()
+    loss[place:] += 1.0
+    sweep = replace(sweep, train=replace(sweep.train, loss=loss))
+    beyond = replace(limit.constructive, removed_weights=int(sweep.removed_weights[place]))
+    said = verdict(replace(limit, constructive=beyond), sweep)
+    assert "Believe the quadratic model" in said
+    assert "instead of 1, so the numbers agree and the reasons do not." in said
 
 
 def test_a_loss_that_turns_up_far_from_the_minimum_is_told_with_how_much():

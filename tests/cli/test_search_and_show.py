@@ -227,7 +227,7 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["search", "--target", "1.2"], "target must be above 0 and at most 1, got 1.2"),
         (["search", "--widths", "2", "17", "1"], "width must be at least the widest hidden layer"),
         (["search", "--widths", "3", "2", "1"], "widths must start with 2"),
-        (["search", "--learning-rates", "-1"], "lr must be"),
+        (["search", "--learning-rates", "-1"], "--learning-rates must be"),
         (["search", "--data", "none.npz"], "none.npz"),
         (["search", "--data", "text.npz"], "--data text.npz: is damaged or no .npz file"),
         (
@@ -236,17 +236,23 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         ),
         (["search", "--initial", "text.npz"], "text.npz is damaged or no"),
         (["search", "--workers", "0", "--data", "data.npz"], "workers must be at least 1, got 0"),
-        (["search", "--minutes", "0"], "time_limit must be above 0"),
+        (["search", "--minutes", "0"], "--minutes must be above 0"),
         (["search", "--margin", "-1"], "margin must be at least 0, got -1"),
         (["eliminate", "--target", "1.2"], "target must be"),
         (["eliminate", "--beam", "0"], "beam must be at least 1, got 0"),
         (["eliminate", "--margin", "-1"], "margin must be at least 0, got -1"),
         (["eliminate", "--widths", "3", "2", "1"], "x must have shape (n, 3), got"),
         (["eliminate", "--dense.epochs", "0"], "epochs must be at least 1, got 0"),
-        (["eliminate", "--store", "none/a.pt"], "the folder of none/a.pt does not exist"),
-        (["search", "--store", "none/a.sqlite"], "the folder of none/a.sqlite does not exist"),
+        (
+            ["eliminate", "--store", "none/a.pt"],
+            "--store none/a.pt: the folder none does",
+        ),
+        (
+            ["search", "--store", "none/a.sqlite"],
+            "--store none/a.sqlite: the folder none does",
+        ),
         (["show", "none.sqlite"], "none.sqlite does not exist"),
-        (["show", "text.npz"], "damaged or no store of prunelimits"),
+        (["show", "text.npz"], "is not what a search or an elimination of this version keeps"),
     ],
 )
 def test_bad_input_is_told_in_a_line_and_leaves_no_store(

@@ -54,6 +54,26 @@ def test_a_search_is_measured_on_rows_it_never_saw(
     assert f"has {accuracy_by_hand('net.pt', *data, 0.25):.2%} on the" in printed
 
 
+def test_the_inputs_that_a_network_reads_are_told_by_their_columns(
+    data: tuple[Tensor, Tensor], capsys: pytest.CaptureFixture[str]
+):
+    x, y = (part.tolist() for part in data)
+    rows = [
+        f"{a},{n % 7},{b},{int(label)}" for n, ((a, b), label) in enumerate(zip(x, y, strict=True))
+    ]
+    Path("data.csv").write_text("\n".join(["left,noise,right,label", *rows]) + "\n")
+    command = Search(
+        data=Path("data.csv"), drop=("noise",), widths=(2, 2, 1), learning_rates=(0.1,),
+        schedules=("constant",), epochs=2, batch_size=20, target=0.8,
+    )  # fmt: skip
+    assert command.input_names() == ["left", "right"]
+    assert command.run() == 0
+    assert Show(Path("search.sqlite"), model=Path("net.pt")).run() == 0
+    used = pl.effective_masks(*pl.load("net.pt"))["layers.0.weight"].any(0).tolist()
+    names = ", ".join(n for n, reads in zip(("left", "right"), used, strict=True) if reads)
+    assert f"It reads {sum(used)} of 2 inputs: {names}" in capsys.readouterr().out
+
+
 def test_an_elimination_is_measured_on_rows_it_never_saw(
     data: tuple[Tensor, Tensor], capsys: pytest.CaptureFixture[str]
 ):

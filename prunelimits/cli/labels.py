@@ -1,0 +1,53 @@
+"""Labels as a user's file has them, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from prunelimits.cli.report import say
+
+
+def numbered_labels(path: Path, y: NDArray[Any]) -> Tensor:
+    """Labels as int64 from 0 up, or as float32 where they are no whole numbers.
+
+    Text becomes numbers in alphabetical order, and whole numbers that are not 0, 1 and so on become
+    these in their order; both are told.
+
+    Args:
+        path: The file that they are from.
+        y: Numbers or text, `(samples,)`.
+
+    Raises:
+        ValueError: If there are as many texts as samples, about.
+    """
+    if y.dtype.kind in "US":
+        y = np.char.decode(y, "utf-8", "replace") if y.dtype.kind == "S" else y
+        classes, numbers = np.unique(y, return_inverse=True)
+        if len(classes) > max(2, len(y) // 2):
+            raise ValueError(
+                f"labels must be classes, got {len(classes)} different texts for {len(y)} samples, "
+                f"such as {str(classes[0])[:40]!r}"
+            )
+        _tell(path, classes.tolist())
+        return torch.from_numpy(numbers.astype(np.int64).reshape(len(y)))
+    if y.dtype.kind == "f" and not bool((y == np.round(y)).all() and (np.abs(y) < 2**53).all()):
+        return torch.from_numpy(y.astype(np.float32))
+    whole = y.astype(np.int64)
+    classes, numbers = np.unique(whole, return_inverse=True)
+    # More values than that are measurements rather than classes.
+    if len(classes) <= max(2, len(y) // 2) and not np.array_equal(classes, np.arange(len(classes))):
+        _tell(path, classes.tolist())
+        whole = numbers.astype(np.int64).reshape(len(y))
+    return torch.from_numpy(whole)
+
+
+def _tell(path: Path, classes: Sequence[object]) -> None:
+    named = ", ".join(f"{name} = {n}" for n, name in enumerate(classes[:20]))
+    say(f"Labels in {path}: {named}{', ...' if len(classes) > 20 else ''}")
