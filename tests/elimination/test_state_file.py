@@ -6,9 +6,6 @@ import dataclasses
 import io
 import json
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from prunelimits.elimination import state_file as module
 from prunelimits.elimination.state_file import is_state_file, read_state
 from prunelimits.resuming import StoreError
 from prunelimits.training import MLPEnsemble, TorchEngine
+from tests.processes import Running
 
 from .circle import X, Y
 from .small import QUICK, START, content, run
@@ -295,9 +293,10 @@ def test_a_second_writer_is_refused_and_readers_are_not(tmp_path: Path, undistur
 
 
 SCRIPT = """
-    import sys
-    from tests.elimination.small import run
-    run(store=sys.argv[1])
+import sys
+sys.path.insert(0, arguments[0])
+from tests.elimination.small import run
+run(store=arguments[1])
 """
 
 
@@ -309,17 +308,12 @@ def test_killed_processes_leave_a_run_that_goes_on_as_if_undisturbed(
     root = Path(__file__).parents[2]
     for _ in range(2):
         before = store.stat().st_mtime_ns if store.exists() else 0
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SCRIPT), str(store)],
-            cwd=root,
-            stderr=subprocess.DEVNULL,
-        )
+        process = Running(SCRIPT, str(root), str(store))
         # Once it has kept something new, or is done.
-        while process.poll() is None and (not store.exists() or store.stat().st_mtime_ns == before):
+        while process.runs() and (not store.exists() or store.stat().st_mtime_ns == before):
             time.sleep(0.002)
         time.sleep(float(generator.uniform(0, 0.05)))
-        process.send_signal(end)
-        process.wait()
+        process.kill(end)
     assert content(run(store=store)) == undisturbed
     # The lock stays beside the file; no half-written file does.
     assert {path.name for path in tmp_path.iterdir()} == {store.name, f"{store.name}.lock"}

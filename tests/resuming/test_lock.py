@@ -10,24 +10,24 @@ from pathlib import Path
 import pytest
 
 from prunelimits.resuming import StoreError, WriterLock
+from tests.processes import Running
 
 HOLD = """
-import sys, time
-from prunelimits.resuming import WriterLock
-with WriterLock(sys.argv[1]):
-    print("locked", flush=True)
-    time.sleep(60)
+import time
+from prunelimits.resuming import StoreError, WriterLock
+try:
+    with WriterLock(arguments[0]):
+        tell.send("locked")
+        time.sleep(60)
+except StoreError as error:
+    tell.send(str(error))
 """
 
 
-def holder(path: Path) -> tuple[subprocess.Popen[str], str]:
-    """A process that holds the lock, or what it said when it was refused."""
-    command = [sys.executable, "-c", HOLD, str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    if process.stdout.readline() == "locked\n":
-        return process, ""
-    return process, process.communicate()[1]
+def holder(path: Path) -> tuple[Running, str | None]:
+    """A process that wants to hold the lock, and what it says of it."""
+    process = Running(HOLD, str(path))
+    return process, process.hear()
 
 
 def test_a_second_writer_is_refused_by_name_until_the_first_has_ended(tmp_path: Path):
@@ -36,7 +36,7 @@ def test_a_second_writer_is_refused_by_name_until_the_first_has_ended(tmp_path: 
         for other in (WriterLock(path), WriterLock(str(path)), lock):
             with pytest.raises(StoreError, match=r"table\.csv is being written to by another run"):
                 other.acquire()
-        assert r"table.csv is being written to by another run" in holder(path)[1]
+        assert r"table.csv is being written to by another run" in (holder(path)[1] or "")
     with WriterLock(path), WriterLock(tmp_path / "another.csv"):
         pass
 
@@ -53,11 +53,11 @@ def test_the_lock_file_stays(tmp_path: Path):
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_lock_ends_with_its_process_however_it_ends(tmp_path: Path, kind: int):
     path = tmp_path / "table.csv"
-    process, _ = holder(path)
+    process, said = holder(path)
+    assert said == "locked"
     with pytest.raises(StoreError):
         WriterLock(path).acquire()
-    process.send_signal(kind)
-    process.communicate()
+    process.kill(kind)
     with WriterLock(path):
         pass
 

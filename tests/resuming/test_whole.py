@@ -6,8 +6,6 @@ import random
 import re
 import resource
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,22 +13,20 @@ from pathlib import Path
 import pytest
 
 from prunelimits.resuming import write_whole
+from tests.processes import Running
 
 WRITE_FOR_EVER = """
-import sys
 from prunelimits.resuming import write_whole
-letter, path = sys.argv[1].encode(), sys.argv[2]
-print("ready", flush=True)
+letter, path = arguments[0].encode(), arguments[1]
+tell.send("ready")
 while True:
     write_whole(letter * 300_000, path)
 """
 
 
-def writer(letter: str, path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITE_FOR_EVER, letter, str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+def writer(letter: str, path: Path) -> Running:
+    process = Running(WRITE_FOR_EVER, letter, str(path))
+    assert process.hear() == "ready"
     return process
 
 
@@ -74,9 +70,8 @@ def test_a_reader_sees_only_whole_files_while_threads_and_processes_write(tmp_pa
     for thread in threads:
         thread.join()
     for process in processes:
-        assert process.poll() is None, process.communicate()[1]
-        process.kill()
-        process.communicate()
+        assert process.runs()
+        process.kill(signal.SIGKILL)
     assert errors == []
     assert len(seen) > 2
     write_whole(b"last", path)
@@ -91,8 +86,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_the_next_one_cleans_up(tmp_path
     for _ in range(2):
         process = writer("a", path)
         time.sleep(chance.random() / 20)
-        process.send_signal(kind)
-        process.communicate()
+        process.kill(kind)
         assert path.read_bytes() in (b"0" * 300_000, b"a" * 300_000)
     write_whole(b"last", path)
     assert names(tmp_path) == {"file"}
@@ -107,9 +101,8 @@ def test_only_abandoned_temporary_files_of_this_very_file_are_removed(tmp_path: 
     process = writer("a", path)
     for _ in range(20):
         write_whole(b"b", path)  # while the other is in the middle of it
-    assert process.poll() is None
-    process.kill()
-    process.communicate()
+    assert process.runs()
+    process.kill(signal.SIGKILL)
     write_whole(b"b", path)
     assert names(tmp_path) == {"file", *others}
 

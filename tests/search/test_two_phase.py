@@ -6,8 +6,6 @@ import dataclasses
 import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -35,6 +33,7 @@ from prunelimits.search import (
     read_result,
 )
 from prunelimits.training import MLPEnsemble, Recipe, TorchEngine, evaluate
+from tests.processes import Running
 
 Data = tuple[Tensor, Tensor]
 Contents = Callable[[Path], dict[str, list[tuple[object, ...]]]]
@@ -216,17 +215,16 @@ def test_an_interrupted_search_goes_on(
 
 
 SCRIPT = """
-import sys, torch
 from prunelimits.datasets import cubist_spiral
 from prunelimits.search import SearchConfig, combinatorial_search
 from prunelimits.training import Recipe
 recipes = tuple(Recipe(epochs=16, batch_size=10, lr=lr) for lr in (0.05, 0.1))
 # About 150 shards in the first phase, then 230 in the second or few, as the first one decides.
-phase = dict(width=12, hidden_layers=2) if sys.argv[2] == "1" else dict(widths=(2, 3, 3, 1))
+phase = dict(width=12, hidden_layers=2) if arguments[1] == "1" else dict(widths=(2, 3, 3, 1))
 config = SearchConfig(target=0.5, recipes=recipes, shard_size=4, **phase)
-print("begin", flush=True)
-combinatorial_search(config, *cubist_spiral(300), store=sys.argv[1])
-print("end", flush=True)
+tell.send("begin")
+combinatorial_search(config, *cubist_spiral(300), store=arguments[0])
+tell.send("end")
 """
 
 
@@ -238,17 +236,12 @@ def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path: Path, contents: Co
 
     def run(path: Path, seconds: float | None) -> float | None:
         """How long the search took, None if it was killed after `seconds`."""
-        command = [sys.executable, "-c", SCRIPT, str(path), phase]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "begin\n"
-            began = time.monotonic()
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-            finished = process.stdout.readline() == "end\n"
-            return time.monotonic() - began if finished else None
+        process = Running(SCRIPT, str(path), phase)
+        assert process.hear() == "begin"
+        began = time.monotonic()
+        process.wait(seconds)
+        process.kill(signal.SIGKILL)
+        return time.monotonic() - began if process.hear() == "end" else None
 
     alone = run(whole, None)
     assert alone is not None
@@ -338,7 +331,7 @@ def test_another_configuration_or_data_is_refused(
     assert contents(path) == before
 
 
-X, Y = torch.zeros(300, 2), torch.arange(300) % 2
+X, Y = torch.linspace(0, 1, 600).view(300, 2), torch.arange(300) % 2
 
 
 @pytest.mark.parametrize(
