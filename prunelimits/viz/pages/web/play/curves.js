@@ -1,7 +1,7 @@
 // Loss, accuracy and weights over the epochs, as small lines.
 
 const MOST_KEPT = 4000; // points of a curve
-const CURVE = { width: 230, height: 84, left: 40, right: 6, top: 6, bottom: 16 };
+const CURVE = { width: 230, height: 84, left: 48, right: 6, top: 6, bottom: 16 };
 
 class Curve {
   /**

@@ -13,6 +13,7 @@ class PlayPage extends Shell {
     this.curves = new Curves();
     this.records = new Records(content.records);
     this.presets = new Presets(this, content.presets);
+    this.along = document.getElementById("along");
     this.worker = new Worker(
       URL.createObjectURL(
         new Blob([document.getElementById("worker").textContent], { type: "text/javascript" }),
@@ -178,6 +179,11 @@ class PlayPage extends Shell {
     for (const name of ["paths", "test"]) {
       view.part(`[data-count=${name}]`).hidden = false;
     }
+    // What is taken along stands together, below what is looked at.
+    const { along } = this;
+    along.querySelectorAll("[data-action]").forEach((button) => button.remove());
+    along.prepend(view.part("[data-action=json]"), view.part("[data-action=svg]"));
+    view.part(".legend").after(along);
     // The training goes on from what is changed by hand: there is no way back but to start again.
     for (const name of ["undo", "redo", "reset"]) {
       view.part(`[data-action=${name}]`).hidden = true;
