@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from prunelimits.cli.gap import read_points
+from prunelimits.cli.points import read_points
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import (
     PAPER_COMBINATORIAL,

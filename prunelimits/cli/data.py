@@ -188,20 +188,7 @@ def read_data(
         if path.suffix.lower() in _R_FILES:
             _only_for_archives(input_array)
             return _checked(*r_table(path, label=label, drop=drop))
-        with open(path, "rb") as file:
-            start = file.read(6)
-        if start.startswith(b"PK") or start == b"\x93NUMPY":
-            table = _inputs_and_labels(read_arrays(path), choice, input_array)
-        elif path.suffix.lower() in (".npz", ".npy"):
-            raise ValueError(f"is damaged or no {path.suffix.lower()} file")
-        elif start.startswith(b"PAR1"):
-            _only_for_archives(input_array)
-            table = _Table(*read_parquet(path, choice))
-        elif start[:2] in _OTHERS:
-            raise ValueError(_OTHERS[start[:2]])
-        else:
-            _only_for_archives(input_array)
-            table = _Table(*read_text(path, choice))
+        table = _read(path, choice, input_array)
         if table.x.dtype.kind not in "fiub":
             raise ValueError(f"inputs must be numbers, got {table.x.dtype}")
         # What is no float32 becomes infinite.
@@ -213,6 +200,20 @@ def read_data(
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
+
+
+def _read(path: Path, choice: ColumnChoice, input_array: str | None) -> _Table:
+    """What a file holds, by how it begins."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+    if start.startswith(b"PK") or start == b"\x93NUMPY":
+        return _inputs_and_labels(read_arrays(path), choice, input_array)
+    if path.suffix.lower() in (".npz", ".npy"):
+        raise ValueError(f"is damaged or no {path.suffix.lower()} file")
+    if start[:2] in _OTHERS:
+        raise ValueError(_OTHERS[start[:2]])
+    _only_for_archives(input_array)
+    return _Table(*(read_parquet if start.startswith(b"PAR1") else read_text)(path, choice))
 
 
 def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from prunelimits.cli.gap_report import RunBar, draw_gap, print_gap, print_parts
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.merge import parsed_part
+from prunelimits.cli.points import read_points
 from prunelimits.cli.report import say
 from prunelimits.datasets import three_parts
 from prunelimits.elimination import Elimination
@@ -37,8 +37,8 @@ from prunelimits.experiments import (
 from prunelimits.experiments.methods import StudyMethod
 from prunelimits.pruners import AbstractPruner
 from prunelimits.saving import load
-from prunelimits.search import StoreError, make_task
-from prunelimits.training import MLPEnsemble, Recipe, evaluate
+from prunelimits.search import StoreError
+from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
 
 Pair = tuple[Tensor, Tensor]
@@ -273,33 +273,3 @@ def _users_method(name: str) -> StudyMethod:
             f"got {shown(found)}"
         )
     return found
-
-
-def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
-    """Sizes and accuracies: of a CSV file with these columns, or of one saved network.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is neither.
-    """
-    if path.suffix == ".csv":
-        with open(path, newline="") as file:
-            rows = csv.DictReader(line for line in file if not line.startswith("#"))
-            try:
-                return [(int(row["nonzeros"]), float(row["accuracy"])) for row in rows]
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(
-                    f"--compare {path} must have columns nonzeros and accuracy: {error}"
-                ) from error
-    try:
-        model, masks = load(path)
-    except ValueError as error:
-        raise ValueError(
-            f"--compare {path} must be a .csv file with columns nonzeros and accuracy, or a saved "
-            f"network: {error}"
-        ) from error
-    task = make_task(x, y)
-    params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
-    network = MLPEnsemble.from_params(model.widths, params, masks)
-    accuracy = evaluate(network, task.x, task.y, loss=task.loss).accuracy
-    return [(int(network.nonzeros()), float(accuracy))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -36,9 +37,9 @@ class View(OwnData):
         "What it leaves": ("output",),
     }
 
-    file: Annotated[Path, Positional]
+    file: Annotated[Path | None, Positional, arg(metavar="FILE")] = None
     """A network saved by prunelimits or downloaded from such a page, or what a search or an
-    elimination keeps."""
+    elimination keeps; without it the sparsest network known on the Cubist Spiral."""
     output: Annotated[Path | None, arg(aliases=["-o"], metavar="PAGE.HTML")] = None
     """Write the page to this file, which needs nothing else, instead of opening a browser."""
     beside: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -52,34 +53,35 @@ class View(OwnData):
         return 0
 
     def _page(self) -> Page:
-        kind = kind_of(self.file)
+        file = self.file or Path(str(files("prunelimits.cli") / "sparsest_known.pt"))
+        kind = kind_of(file)
         if kind == "search":
             if self.beside is not None:
-                raise ValueError(f"--beside needs a network as FILE, got store {self.file}")
-            return self._gallery()
+                raise ValueError(f"--beside needs a network as FILE, got store {file}")
+            return self._gallery(file)
         if kind == "elimination":
             if self.beside is not None:
-                raise ValueError(f"--beside needs a network as FILE, got elimination {self.file}")
-            result = read_elimination(self.file)
+                raise ValueError(f"--beside needs a network as FILE, got elimination {file}")
+            result = read_elimination(file)
             fits = bool(result.networks) and has_plane(result.networks[0].model)
             data, about = self._data(fits and result.samples == len(cubist_spiral()[1]))
-            return gallery(result, data, title=self.file.name, about=about)
-        model, masks = load(self.file)
+            return gallery(result, data, title=file.name, about=about)
+        model, masks = load(file)
         data, about = self._data(has_plane(model))
         if self.beside is None:
-            return playground(model, masks, data, title=self.file.name, about=about)
+            return playground(model, masks, data, title=file.name, about=about)
         left, right = (
-            (self.file.name, model, masks),
+            (file.name, model, masks),
             (self.beside.name, *load(self.beside)),
         )
         return comparison(left, right, data, about=about)
 
-    def _gallery(self) -> Page:
-        with Store(self.file, write=False) as store:
+    def _gallery(self, file: Path) -> Page:
+        with Store(file, write=False) as store:
             result = read_result(store)
         searched = report.published_fingerprint() == result.data
         data, about = self._data(searched)
-        return gallery(result, data, title=self.file.name, about=about)
+        return gallery(result, data, title=file.name, about=about)
 
     def _data(self, spiral: bool) -> tuple[Data | None, str]:
         """The data to show, the Cubist Spiral by default if `spiral`, and a line about them."""

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import prunelimits as pl
-from prunelimits.cli.gap import Gap, method, read_points
+from prunelimits.cli.gap import Gap, method
+from prunelimits.cli.points import read_points
 from prunelimits.elimination import Elimination
 from prunelimits.experiments import read_table, run_study
 from prunelimits.models import MLP

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import prunelimits as pl
+import prunelimits.cli
 from prunelimits.cli import main
 from prunelimits.exchange import to_json
 from prunelimits.search import SearchConfig, combinatorial_search
@@ -184,3 +185,14 @@ def test_what_an_elimination_keeps_is_a_gallery(capsys: pytest.CaptureFixture[st
     assert "--beside needs a network as FILE, got elimination kept.pt" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_without_a_file_the_sparsest_network_known_is_shown():
+    assert main(["view", "-o", "page.html"]) == 0
+    text = Path("page.html").read_text()
+    assert "sparsest_known.pt" in text
+    assert "Cubist Spiral" in text
+    examples = Path(__file__).parents[2] / "examples" / "networks"
+    kept = examples / "cubist-spiral-95-18-margin-with-biases-22.pt"
+    shipped = Path(prunelimits.cli.__file__).parent / "sparsest_known.pt"
+    assert shipped.read_bytes() == kept.read_bytes()

@@ -1,0 +1,42 @@
+"""Sizes and accuracies to draw beside a study: of a table or of a saved network."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from torch import Tensor
+
+from prunelimits.saving import load
+from prunelimits.search import make_task
+from prunelimits.training import MLPEnsemble, evaluate
+
+
+def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
+    """Sizes and accuracies: of a CSV file with these columns, or of one saved network.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is neither.
+    """
+    if path.suffix == ".csv":
+        with open(path, newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            try:
+                return [(int(row["nonzeros"]), float(row["accuracy"])) for row in rows]
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"--compare {path} must have columns nonzeros and accuracy: {error}"
+                ) from error
+    try:
+        model, masks = load(path)
+    except ValueError as error:
+        raise ValueError(
+            f"--compare {path} must be a .csv file with columns nonzeros and accuracy, or a saved "
+            f"network: {error}"
+        ) from error
+    task = make_task(x, y)
+    params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
+    network = MLPEnsemble.from_params(model.widths, params, masks)
+    accuracy = evaluate(network, task.x, task.y, loss=task.loss).accuracy
+    return [(int(network.nonzeros()), float(accuracy))]
