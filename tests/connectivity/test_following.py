@@ -603,6 +603,38 @@ def test_what_cannot_be_followed_is_told_why(
         effective_masks(model, inputs=torch.zeros(shape))
 
 
+def test_inputs_must_be_dense_and_hold_data():
+    model = nn.Conv1d(3, 2, 1)
+    with pytest.raises(ValueError, match="inputs must hold data, got a tensor on the meta"):
+        effective_masks(model, inputs=torch.zeros(1, 3, 2, device="meta"))
+    with pytest.raises(TypeError, match="inputs must be dense tensors, got "):
+        effective_masks(model, inputs=torch.ones(1, 3, 2).to_sparse())
+
+
+def test_a_forward_pass_that_takes_derivatives_is_told_apart_from_one_that_fails():
+    class Force(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.energy = nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(torch.tanh(self.energy(x)).sum(), x)[0]
+
+    with pytest.raises(ValueError, match=r"it runs, but torch.export .* derivatives"):
+        effective_masks(Force(), inputs=torch.ones(2, 3))
+
+
+def test_what_torch_logs_of_a_failure_is_in_the_error_alone(
+    capfd: pytest.CaptureFixture[str],
+):
+    model = nn.Sequential(nn.Conv1d(3, 2, 1), nn.Flatten(), nn.Linear(5, 2))
+    with pytest.raises(ValueError, match=r"'2' .Linear. fails"):
+        effective_masks(model, inputs=torch.zeros(1, 3, 2))
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_layer_without_units_leaves_nothing_effective():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)

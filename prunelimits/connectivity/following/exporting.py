@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import operator
 import threading
 import warnings
@@ -44,7 +45,9 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
     export_decompositions()  # before anything is done
     twin = evaluation_copy(model)
     twin.register_forward_hook(_opened_output)
-    with TRACING, _other_threads_untraced(), warnings.catch_warnings(), torch.no_grad():
+    with (
+        TRACING, _other_threads_untraced(), _unlogged(), warnings.catch_warnings(), torch.no_grad()
+    ):  # fmt: skip
         warnings.simplefilter("ignore")
         state = torch.random.get_rng_state()
         try:
@@ -141,6 +144,26 @@ def _make_plain(module: nn.Module, key: int, hook: Argument) -> None:
     vars(module).pop(name, None)
     trainable = original is None or original.requires_grad
     module.register_parameter(name, nn.Parameter(value, requires_grad=trainable))
+
+
+@contextmanager
+def _unlogged() -> Generator[None]:
+    """What torch logs of a failure, traceback and all, is said by the error that is raised."""
+    own = threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != own
+
+    # Each part of torch has a logger with a handler of its own.
+    loggers = [logging.getLogger(n) for n in logging.root.manager.loggerDict if n[:5] == "torch"]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    for handler in handlers:
+        handler.addFilter(of_others)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(of_others)
 
 
 @contextmanager

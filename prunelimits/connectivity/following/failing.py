@@ -83,7 +83,8 @@ def _failing_module(
         module.register_forward_pre_hook(_entering(entered, name), prepend=True)
         module.register_forward_hook(_leaving(entered))
     try:
-        with torch.no_grad():
+        # With gradients, which a forward pass may take itself.
+        with torch.enable_grad():
             twin(*args, **kwargs)
     except Exception as error:
         return (entered[-1] if entered else "its call"), error
