@@ -39,7 +39,7 @@ FIELDS = (
     "network", "tool", "share", "groups", "parameters", "multiplications", "follow_s", "prune_s",
     "shrink_s", "memory_mb", "difference",
 )  # fmt: skip
-SHARES = (0.75, 0.5, 0.25)
+SHARES = (0.5, 0.25)
 SIZE = 64
 
 

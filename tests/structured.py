@@ -143,6 +143,25 @@ class Attention(nn.Module):
         return self.head(x.mean(1))
 
 
+class WrittenOut(nn.Module):
+    """Attention whose code has the number of heads, and their width together, as attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_heads, self.attn_dim = 4, 8
+        self.norm = nn.LayerNorm(8)
+        self.qkv, self.proj, self.head = nn.Linear(8, 24), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t, _ = x.shape
+        parts = self.qkv(self.norm(x)).reshape(n, t, 3, self.num_heads, 2)
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        found = torch.softmax(q @ k.transpose(-2, -1) * 0.7, -1) @ v
+        return self.head(
+            (x + self.proj(found.transpose(1, 2).reshape(n, t, self.attn_dim))).mean(1)
+        )
+
+
 class Encoder(nn.Module):
     """`torch.nn`'s own block, with `MultiheadAttention`."""
 
@@ -214,6 +233,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], dict[str, tu
     "fused": (lambda: Attention(fused=True), WORDS, {
         "qkv": (4, "qkv.weight[0] qkv.bias[0] proj.weight[1]"),
         "up": (12, "up.weight[0] up.bias[0] down.weight[1]"),
+    }),
+    "written out": (WrittenOut, WORDS, {
+        "qkv": (4, "qkv.weight[0] qkv.bias[0] proj.weight[1]"),
     }),
     "separate": (lambda: Attention(fused=False), WORDS, {
         "q": (4, "q.weight[0] k.weight[0] v.weight[0] q.bias[0] k.bias[0] v.bias[0] "

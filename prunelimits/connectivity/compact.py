@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelimits.arguments import checked_flag, checked_instance
+from prunelimits.connectivity.coupled_cuts import with_coupled_units
 from prunelimits.connectivity.cuts import Cuts
 from prunelimits.connectivity.cutting import cut_modules, lose_heads, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
@@ -107,7 +108,13 @@ def compact(
     check = _Check(model, traced, inputs)
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
-        for tried in [cuts, *([_with_all_heads(cuts)] if cuts.heads else [])]:
+        # What is kept whole although nothing of it counts may go with what is tied to it.
+        more = with_coupled_units(traced.network, left, modules, cuts) if cuts.whole else cuts
+        for tried in [
+            *([more] if more.modules.keys() != cuts.modules.keys() or more.attributes else []),
+            cuts,
+            *([_with_all_heads(cuts)] if cuts.heads else []),
+        ]:
             core = _core(model, traced, params, tried)
             if check(core):
                 return _telling(core, tried.whole)
@@ -158,6 +165,9 @@ def _core(model: nn.Module, traced: Traced, params: Params, cuts: Cuts) -> nn.Mo
             module._flat_weights = [getattr(module, n) for n in module._flat_weights_names]
     cut_modules(core, cuts.modules)
     lose_heads(core, cuts.heads)
+    for path, numbers in cuts.attributes.items():
+        for name, number in numbers.items():
+            setattr(core.get_submodule(path), name, number)
     return core
 
 

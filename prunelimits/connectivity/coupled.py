@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from prunelimits.arguments import checked_instance
 from prunelimits.connectivity.coupling import Coupling, ParameterUse
 from prunelimits.connectivity.following.model import Inputs
+from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.moved_units import OUTSIDE
 from prunelimits.connectivity.ties import Ties
 from prunelimits.connectivity.trace import trace
@@ -45,7 +46,11 @@ def coupled_units(model: nn.Module, *, inputs: Inputs = None) -> CoupledUnits:
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     # Which zeros there are does not matter: nothing is asked but how tensors are made.
-    network = trace(model, {}, inputs).network
+    return coupling_of(trace(model, {}, inputs).network)
+
+
+def coupling_of(network: Network) -> CoupledUnits:
+    """As `coupled_units`, of a model that is followed already."""
     coupling = Coupling(network)
     shapes = {step: network.steps[n].shape for step, n in network.parameters.items()}
     members = _members(coupling.uses, coupling.ties, shapes)

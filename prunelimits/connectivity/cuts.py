@@ -26,8 +26,10 @@ class Cuts:
         modules: What is kept of each module that can be cut, by path.
         heads: The heads that are kept of each `nn.MultiheadAttention` that can lose some, by path.
         whole: Modules that keep units which count for nothing, by path, and why.
+        attributes: Numbers that modules tell of themselves, by path and name: of heads.
     """
 
     modules: dict[str, Cut] = field(default_factory=dict[str, Cut])
     heads: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     whole: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])

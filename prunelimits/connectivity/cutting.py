@@ -15,14 +15,13 @@ from prunelimits.connectivity.cuts import Cut
 from prunelimits.connectivity.fewer_heads import FewerHeads
 from prunelimits.connectivity.following.exporting import TRACING
 from prunelimits.connectivity.following.values import Argument
-from prunelimits.connectivity.unit_groups import is_depthwise
 
 
 def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
     """Leaves out, in place, what is not kept of each module by path."""
     for path, cut in cuts.items():
         module = model.get_submodule(path)
-        depthwise = is_depthwise(module)
+        grouped = getattr(module, "groups", 1) != 1
         transposed = isinstance(
             module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
         )
@@ -31,7 +30,7 @@ def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
                 if tensor is None or tensor.dim() == 0:
                     continue
                 value = _kept(tensor.detach(), cut.outputs, int(transposed and name == "weight"))
-                if cut.inputs is not None and name == "weight" and not depthwise:
+                if cut.inputs is not None and name == "weight" and not grouped:
                     value = _kept(value, cut.inputs, 0 if transposed else 1)
                 if value.shape != tensor.shape:
                     trainable = tensor.requires_grad
@@ -39,7 +38,7 @@ def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
                         nn.Parameter(value, trainable) if table is module._parameters else value
                     )
                     table[name] = new
-        _name_sizes(module, cut, depthwise)
+        _name_sizes(module, cut)
 
 
 def lose_heads(model: nn.Module, heads: Mapping[str, Tensor]) -> None:
@@ -58,20 +57,26 @@ def _kept(value: Tensor, kept: Tensor, axis: int) -> Tensor:
     return value.index_select(axis, kept.nonzero().flatten().to(value.device))
 
 
-def _name_sizes(module: Argument, cut: Cut, depthwise: bool) -> None:
+def _name_sizes(module: Argument, cut: Cut) -> None:
     """The sizes that a module tells of itself."""
     outputs = int(cut.outputs.sum())
     inputs = None if cut.inputs is None else int(cut.inputs.sum())
     if isinstance(module, nn.Linear):
         module.out_features = outputs
         module.in_features = module.in_features if inputs is None else inputs
+    elif isinstance(module, nn.GroupNorm):
+        module.num_groups = module.num_groups * outputs // module.num_channels
+        module.num_channels = outputs
     elif hasattr(module, "num_features"):
         module.num_features = outputs
+    elif module.groups != 1:  # whole groups go, with all that they read
+        whole = module.out_channels
+        module.groups = module.groups * outputs // whole
+        module.in_channels = module.in_channels * outputs // whole
+        module.out_channels = outputs
     else:
         module.out_channels = outputs
         module.in_channels = module.in_channels if inputs is None else inputs
-        if depthwise:
-            module.groups = module.in_channels = outputs
 
 
 class _ThreadTracer(fx.Tracer):
