@@ -6,6 +6,7 @@ and what is allowed.
 """
 
 from prunelimits.arguments.shown import shown as shown
+from prunelimits.arguments.telling import warn as warn
 from prunelimits.arguments.tensors import checked_device as checked_device
 from prunelimits.arguments.tensors import checked_tensor as checked_tensor
 from prunelimits.arguments.tensors import checked_tensors as checked_tensors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -14,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_integer, shown
+from prunelimits.arguments import checked_integer, shown, warn
 from prunelimits.masks import count
 from prunelimits.pruners.parts import Part, checked_parts, parameters_of
 from prunelimits.pruners.pruner import AbstractPruner
@@ -41,7 +40,7 @@ def asked(
     sparsity: float | None = None,
     *,
     model: nn.Module | None = None,
-    stacklevel: int | None = 2,
+    warns: bool = True,
 ) -> tuple[P, Tensor]:
     """The method and the budget that a caller asks for.
 
@@ -52,7 +51,7 @@ def asked(
         keep: As in `prune`.
         sparsity: As in `prune`.
         model: What the weights belong to, for keys of `keep` that are no names.
-        stacklevel: Of warnings: 2 is the caller of the function that asks. None: no warnings.
+        warns: Whether what does not come out as asked is told.
 
     Returns:
         The method, which ranks group by group where `keep` names groups; and the budget.
@@ -65,17 +64,16 @@ def asked(
     if isinstance(keep, Mapping):
         if sparsity is not None:
             raise ValueError(f"exactly one of keep and sparsity must be given, got both: {keep}")
-        return by_groups(pruner, masks, keep, model=model, stacklevel=stacklevel)
+        return by_groups(pruner, masks, keep, model=model, warns=warns)
     if pruner.shape.fixes_budget and keep is None and sparsity is None:
         return pruner, pruner.budget(masks)
     number = checked_keep(keep, sparsity, count(dense))
     budget = pruner.budget(masks, number)
     tiles = not isinstance(pruner.shape, Units)  # what units come to, scores decide
-    if keep is not None and stacklevel is not None and tiles and int(budget.sum()) != number:
-        warnings.warn(
+    if keep is not None and warns and tiles and int(budget.sum()) != number:
+        warn(
             f"keep={number} is no whole number of tiles of {pruner.shape}: {int(budget.sum())} "
             "weights are kept",
-            stacklevel=stacklevel + 1,
         )
     return pruner, budget
 
@@ -110,7 +108,7 @@ def by_groups(
     keep: Mapping[Any, int | float],
     *,
     model: nn.Module | None = None,
-    stacklevel: int | None = 2,
+    warns: bool = True,
 ) -> tuple[P, Tensor]:
     """The method with layers ranked group by group, and the groups' budgets.
 
@@ -137,8 +135,8 @@ def by_groups(
     if rest:
         parts |= {name: {name: masks[name]} for name in rest}
         numbers |= {name: count(parts[name]) for name in rest}
-        if stacklevel is not None:
-            _warn_of_rest(rest, masks, stacklevel + 2)
+        if warns:
+            _warn_of_rest(rest, masks)
     budgets: dict[str, Tensor] = {}
     for label, part in parts.items():
         try:
@@ -219,13 +217,12 @@ def _asked_for(label: str, value: object) -> int | Fraction:
     return Fraction(str(float(value)))
 
 
-def _warn_of_rest(rest: list[str], masks: Masks, stacklevel: int) -> None:
+def _warn_of_rest(rest: list[str], masks: Masks) -> None:
     whole = sum(masks[name].numel() for name in rest)
     total = sum(mask.numel() for mask in masks.values())
     if whole > _MOST_UNTOLD * total:
         more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
-        warnings.warn(
+        warn(
             f"keep names nothing for {', '.join(rest[:3])}{more}: {whole:,} of the {total:,} "
             'weights stay whole; a last key "*" says how many of them are kept, 1.0 for all',
-            stacklevel=stacklevel + 1,
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from prunelimits.arguments import warn
 from prunelimits.pruners.parts import Part
 from prunelimits.pruners.prunable import weights_of
 from prunelimits.sharding import whole
@@ -80,9 +80,7 @@ def coverage(
     )
 
 
-def warn_of_left_out(
-    model: nn.Module, include: Iterable[Part], ignore: Iterable[Part], stacklevel: int
-) -> None:
+def warn_of_left_out(model: nn.Module, include: Iterable[Part], ignore: Iterable[Part]) -> None:
     """Warns if more than a tenth of the matrices' entries is left out unasked.
 
     What the caller ignores or has frozen is not counted.
@@ -98,14 +96,13 @@ def warn_of_left_out(
         largest = sorted(left, key=lambda name: left[name], reverse=True)[:3]
         names = ", ".join(f"{name} ({told.reasons[name]})" for name in largest)
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        warnings.warn(
+        warn(
             f"{sum(left.values()):,} of the {total:,} entries of the model's matrices are not "
             f"pruned: {names}{more}; include= prunes them, ignore= says that they stay",
-            stacklevel=stacklevel + 1,
         )
 
 
-def warn_of_zeros(model: nn.Module, names: Iterable[str], stacklevel: int) -> None:
+def warn_of_zeros(model: nn.Module, names: Iterable[str]) -> None:
     """Warns if a weight is zero in part, as one is that was pruned: only masks keep it so."""
     parameters = dict(model.named_parameters())
     pruned: list[str] = []
@@ -115,9 +112,8 @@ def warn_of_zeros(model: nn.Module, names: Iterable[str], stacklevel: int) -> No
         if _ZEROS_BY_CHANCE < zeros < 1:
             pruned.append(name)
     if pruned:
-        warnings.warn(
+        warn(
             f"the model has zeros in {', '.join(pruned[:3])}{' and more' * (len(pruned) > 3)}, as "
             "if it was pruned already: masks= of what was pruned keeps them at zero, masks={} lets "
             "them come back",
-            stacklevel=stacklevel + 1,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import warn
 from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
@@ -117,10 +117,8 @@ def prune(
             "of your own, or fit(ensemble, ..., pruner=pruner)"
         )
     dense = prunable(model, ignore, include)
-    pruner, budget = asked(
-        pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model, stacklevel=2
-    )
-    warn_of_left_out(model, include, ignore, stacklevel=2)
+    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model)
+    warn_of_left_out(model, include, ignore)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore, masks=masks,
         normalise=normalise, generator=generator, on_progress=on_progress,
@@ -132,15 +130,13 @@ def prune(
         else:
             kept = pruner.init(task.problem, task.params, allowed, budget, task.noise).masks
     if isinstance(keep, Integral) and isinstance(pruner.shape, Units) and count(kept) != keep:
-        warnings.warn(
+        warn(
             f"keep={keep} is no whole number of units: {count(kept)} weights are kept",
-            stacklevel=2,
         )
     empty = [name for name, mask in kept.items() if allowed[name].any() and not mask.any()]
     if empty:
-        warnings.warn(
+        warn(
             f"{name} leaves no weight in {', '.join(empty)}; floor=1 would keep one in each layer",
-            stacklevel=2,
         )
     return kept
 
@@ -181,9 +177,8 @@ def _checked_rounds(
             )
         zero_from = number
     if zero_from:
-        warnings.warn(
+        warn(
             f"scores of {ranking.name} are zero everywhere in round {zero_from} of "
             f"{schedule.rounds}: the weights with the lowest index are kept",
-            stacklevel=3,
         )
     return kept

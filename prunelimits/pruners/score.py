@@ -13,6 +13,7 @@ from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.progress import OnProgress
 from prunelimits.pruners.budgets import Keep, asked
+from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
 from prunelimits.pruners.pruner import AbstractPruner
@@ -72,11 +73,12 @@ def score(
     parts = pruner.combination if isinstance(pruner, AbstractPruner) else None
     if parts is None or not isinstance(parts.score, Score) or isinstance(parts.schedule, Moving):
         raise TypeError(f"pruner must have scores, such as SNIP(), got {pruner!r}")
+    include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     with task_of(
-        pruner, model, loss, batches, step, include=checked_parts("include", include),
-        ignore=checked_parts("ignore", ignore),
+        pruner, model, loss, batches, step, include=include, ignore=ignore,
         masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
     ) as task:  # fmt: skip
+        warn_of_left_out(model, include, ignore)
         return parts.score(task.problem, task.params, task.allowed, task.noise)
 
 
@@ -141,9 +143,8 @@ def prune_with_weights(
     include = checked_parts("include", include)
     ignore = checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
-    pruner, budget = asked(
-        pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model, stacklevel=2
-    )
+    pruner, budget = asked(pruner, dense, allowed_of(dense, masks), keep, sparsity, model=model)
+    warn_of_left_out(model, include, ignore)
     with task_of(
         pruner, model, loss, batches, step, include=include, ignore=ignore,
         masks=masks, normalise=normalise, generator=generator, on_progress=on_progress,
@@ -226,9 +227,11 @@ def plan(
     """
     if not isinstance(pruner, AbstractPruner):
         raise TypeError(f"pruner must be a pruner, such as SNIP(), got {pruner!r}")
+    include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model, stacklevel=2)
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model)
+    warn_of_left_out(model, include, ignore)
     schedule, start = pruner.combination.schedule, pruner.ranking.counts(allowed, budget)
     sizes = {name: int(mask.sum()) for name, mask in allowed.items()}
     quotas = _quotas(pruner, budget, list(sizes))

@@ -153,15 +153,14 @@ def attach(
     options: dict[str, Any] = {**asked, **task, **parts, "normalise": normalise}
     options |= {"generator": source, "on_progress": on_progress}
     if isinstance(pruner, AbstractPruner) and isinstance(pruner.combination.score, LearnedScore):
-        warn_of_left_out(model, **parts, stacklevel=2)
         kept, learned = prune_with_weights(model, pruner, **options)
         held.adopt(learned)
     elif isinstance(pruner, AbstractPruner) and not pruner.acts_in_training:
         kept = prune(model, pruner, **options)
     elif isinstance(pruner, AbstractPruner):
-        warn_of_left_out(model, **parts, stacklevel=2)
+        warn_of_left_out(model, **parts)
         if masks is None:
-            warn_of_zeros(model, terms.allowed, stacklevel=2)
+            warn_of_zeros(model, terms.allowed)
     return PruningSession.start(terms, held, optimizers, source, kept)
 
 
@@ -180,7 +179,7 @@ def _of_pruner(
     # Methods that prune at once are told by `prune` of what does not come out whole.
     pruner, budget = asked_budget(
         pruner, dense, allowed, asked["keep"], asked["sparsity"], model=model,
-        stacklevel=3 if pruner.acts_in_training else None,
+        warns=pruner.acts_in_training,
     )  # fmt: skip
     terms = Terms(pruner=pruner, allowed=allowed, budget=budget)
     if pruner.acts_in_training:

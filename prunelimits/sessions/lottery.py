@@ -109,8 +109,8 @@ def lottery_ticket(
     include, ignore = checked_parts("include", include), checked_parts("ignore", ignore)
     dense = prunable(model, ignore, include)
     allowed = allowed_of(dense, masks)
-    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model, stacklevel=2)
-    warn_of_left_out(model, include, ignore, stacklevel=2)
+    pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model)
+    warn_of_left_out(model, include, ignore)
     statistics = normalise or pruner.normalise
     problem, params = problem_of(model, loss, batches, step=step, normalise=statistics)
     check_needs(pruner, problem, loss, step)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import Any, Self, final
 import torch
 from torch.optim import Optimizer
 
+from prunelimits.arguments import warn
 from prunelimits.masks import count
 from prunelimits.pruners import State
 from prunelimits.pruners.noise import draw_noise
@@ -180,10 +180,9 @@ class PruningSession:
         self._hooks.remove()
         self._hooks = None
         if self._zeros.came_back() and self._progress.steps == self._entered_at and kind is None:
-            warnings.warn(
+            warn(
                 "pruned weights came back though the optimizer made no step, and are zero again: "
                 "attach to the one whose step() is called",
-                stacklevel=2,
             )
         self._zeros.everywhere()
         self._model.mask_what_the_model_holds(self._terms.held(self._state.masks))
@@ -219,12 +218,11 @@ class PruningSession:
             self._update()
         if self._zeros.before_step() and not self._told_of_return:
             self._told_of_return = True
-            warnings.warn(
+            warn(
                 "pruned weights came back between two steps, and are zero again: something beside "
                 "the optimizer writes to the model (load_state_dict, an optimizer around this "
                 "one, an average of weights); attach to the outermost optimizer, and apply the "
                 "masks to what is loaded",
-                stacklevel=4,
             )
         return due
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 from torch.nn.utils import prune as torch_prune
 
-from prunelimits import MLP, masks, pruners
+from prunelimits import MLP, attach, lottery_ticket, masks, pruners
 from prunelimits.pruners import (
     FORCE,
     GMP,
@@ -405,3 +406,51 @@ def test_the_catalogue_is_complete():
     assert all(
         getattr(pruners, name) is method for name, method in zip(names, pruners.all(), strict=True)
     )
+
+
+class Words(nn.Module):
+    """Most of it is a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.last = nn.Embedding(50, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.table(x).mean(1))
+
+
+def calls() -> dict[str, Any]:
+    """Everything that prunes, ranks or plans by a choice of parts."""
+    x = torch.randint(50, (6, 2))
+    data = {"loss": nn.functional.cross_entropy, "batches": [(x, x[:, 0] % 3)]}
+
+    def sgd(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.parameters(), lr=0.1)
+
+    lomp = pruners.LOMP(epochs=1, floor=1)
+    return {
+        "prune": lambda m, **o: prune(m, pruners.Magnitude(floor=1), keep=5, **o),
+        "score": lambda m, **o: pruners.score(m, pruners.Magnitude(floor=1), **o),
+        "weights": lambda m, **o: pruners.prune_with_weights(m, lomp, keep=5, **data, **o),
+        "plan": lambda m, **o: pruners.plan(m, pruners.Magnitude(floor=1), keep=5, **o),
+        "ticket": lambda m, **o: lottery_ticket(m, lambda *_: None, keep=5, **o),
+        "at once": lambda m, **o: attach(pruners.Magnitude(floor=1), m, sgd(m), keep=5, **o),
+        "learned": lambda m, **o: attach(lomp, m, sgd(m), keep=5, **data, **o),
+        "in training": lambda m, **o: attach(pruners.GMP(), m, sgd(m), keep=5, steps=300, **o),
+    }
+
+
+@pytest.mark.parametrize("name", list(calls()))
+def test_what_is_left_out_is_told_once_at_the_caller_s_line(name: str):
+    call = calls()[name]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        call(Words())
+    assert [str(one.message).split(":")[0] for one in told] == [
+        "200 of the 212 entries of the model's matrices are not pruned"
+    ]
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call(Words(), ignore=["table"])
+        call(Words(), include=(one for one in [nn.Embedding]))

@@ -435,14 +435,20 @@ def test_adaptive_optimizers_that_do_not_keep_zeros_are_rewritten():
                     assert not any(value[~mask].any() for value in (weight.detach(), *buffers))
 
 
-def test_weights_written_past_autograd_are_zero_after_the_next_step():
+def test_weights_written_past_autograd_are_told_and_zero_after_the_next_step():
     model = network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    with attach(Magnitude(floor=1), model, optimizer, keep=10):
-        for step in range(3):
-            model[0].weight.data.add_(1.0)
-            train(model, optimizer, 1, step)
-            assert nonzeros(model) == 10
+
+    def run() -> None:
+        with attach(Magnitude(floor=1), model, optimizer, keep=10):
+            for step in range(3):
+                model[0].weight.data.add_(1.0)
+                train(model, optimizer, 1, step)
+                assert nonzeros(model) == 10
+
+    with pytest.warns(UserWarning, match="pruned weights came back between two steps") as told:
+        run()
+    assert [one.filename for one in told] == [__file__]
 
 
 def test_a_session_keeps_no_memory_of_gradients():
@@ -483,13 +489,17 @@ def test_what_is_written_between_the_steps_of_two_optimizers_is_zero_after_the_s
     masks = prune(model, Random(), keep=9)
     optimizers = [torch.optim.SGD(layer.parameters(), lr=0.1) for layer in (model[0], model[2])]
 
-    with attach(masks, model, optimizers):
-        for step in range(3):
-            loss_at(model, step).backward()
-            optimizers[0].step()
-            model[0].weight.data += 1
-            optimizers[1].step()
-            assert nonzeros(model) == 9
+    def run() -> None:
+        with attach(masks, model, optimizers):
+            for step in range(3):
+                loss_at(model, step).backward()
+                optimizers[0].step()
+                model[0].weight.data += 1
+                optimizers[1].step()
+                assert nonzeros(model) == 9
+
+    with pytest.warns(UserWarning, match="pruned weights came back between two steps"):
+        run()
 
 
 @pytest.mark.parametrize("past_autograd", [True, False])
