@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import csv
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
 STUDY = runpy.run_path(str(ROOT / "benchmarks" / "limit_tables.py"))
+VERDICT = runpy.run_path(str(ROOT / "benchmarks" / "limit_verdict_tables.py"))
 
 
 def test_the_page_is_what_the_script_makes_of_the_results():
     page = (ROOT / "docs" / "limits.md").read_text()
     assert STUDY["filled"](page) == page
+
+
+def test_the_verdict_page_is_what_the_script_makes_of_the_results():
+    page = VERDICT["PAGE"].read_text()
+    assert VERDICT["filled"](page, VERDICT["TABLES"]) == page
+
+
+def test_the_condition_was_right_on_networks_it_was_not_found_on():
+    own = [VERDICT["judged"](row) for row in VERDICT["rows"]("limits-belief.csv")
+           if row["group"] == "tested on"]  # fmt: skip
+    assert len(own) >= 17
+    assert sum(judged.believed for judged in own) >= 6
+    for judged in own:
+        assert judged.believed == (abs(judged.off) <= VERDICT["NEAR"])
 
 
 def test_every_network_measured_is_on_the_page():
