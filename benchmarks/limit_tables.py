@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 
 from page_tables import markdown, places, refreshed
 
@@ -194,6 +195,20 @@ def bounds() -> str:
     )
 
 
+def row_norms() -> str:
+    """The published statistic of the Hessian's rows, by penalty."""
+    cells: list[list[str]] = []
+    for penalty, own in groupby(rows("limits-rows.csv"), lambda row: row["penalty"]):
+        values = [float(row["row"]) for row in own]
+        kind, _, strength = penalty.partition(" ")
+        name = PENALTIES[kind] + (f" {strength}" if float(strength) else "")
+        flat = sum(value < 1e-7 for value in values) / len(values)
+        shown_ones = [f"{value:.2g}" for value in (values[0], median(values), values[-1])]
+        cells.append([name, f"{flat:.0%}", *shown_ones])
+    titles = ("penalty", "below 1e-7", "smallest weight's row", "median", "largest weight's row")
+    return markdown(titles, cells)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "scaled": scaled,
@@ -201,6 +216,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "runs": runs,
     "spirals": spirals,
     "bounds": bounds,
+    "rows": row_norms,
 }
 
 

@@ -1,0 +1,167 @@
+r"""Keeps the networks of a gap study: of each method, width and budget the most accurate.
+
+Of the first repeat alone, which is the published study, unless --repeats says more.
+
+    python benchmarks/gap_archive.py docs/results/gap-random.csv --widths 16
+    python benchmarks/gap_archive.py docs/results/gap-bench-995.csv --widths 6 --repeats 5 \
+        --initial bench-995.pt --methods GMP RigL
+
+A table keeps what runs measured, not their networks, so the runs of one method, width and repeat
+are trained again, together as they were. What is then as accurate as its row in the table is added
+to docs/results/gap-networks.npz; what is not, as with another engine or instruction set, is named
+and left out. The file holds numbers alone, a few hundred bytes a network.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+import prunelimits as pl
+from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table
+from prunelimits.experiments.part import fit_part, parts
+from prunelimits.models import parameter_shapes
+from prunelimits.training.task import make_task
+from prunelimits.types import Masks
+
+ARCHIVE = Path(__file__).parent.parent / "docs" / "results" / "gap-networks.npz"
+
+
+class Kept(NamedTuple):
+    """A trained network of a study, and the run that it is of."""
+
+    table: str
+    run: Run
+    model: pl.MLP
+    masks: Masks
+
+
+def write_archive(path: Path, networks: Iterable[Kept]) -> None:
+    """All networks in one file: names, masks as bits, and the values that are kept."""
+    labels: list[str] = []
+    widths: list[tuple[int, ...]] = []
+    bits: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    for table, run, model, masks in sorted(networks, key=lambda kept: kept[:2]):
+        labels.append(",".join(map(str, (table, *run))))
+        widths.append(model.widths)
+        named = dict(model.named_parameters())
+        mask = torch.cat([masks[name].flatten() for name in named])
+        value = torch.cat([parameter.detach().flatten() for parameter in named.values()])
+        bits.append(np.packbits(mask.numpy()))
+        values.append(value[mask].numpy().astype(np.float32))
+    np.savez_compressed(
+        path,
+        labels=np.array(labels),
+        widths=np.array(widths),
+        masks=np.concatenate(bits),
+        values=np.concatenate(values),
+    )
+
+
+def read_archive(path: Path = ARCHIVE) -> list[Kept]:
+    """The networks of an archive, in the order of their tables and runs."""
+    with np.load(path, allow_pickle=False) as file:
+        labels, every, bits, values = (file[n] for n in ("labels", "widths", "masks", "values"))
+    networks: list[Kept] = []
+    for label, widths in zip(labels.tolist(), every.tolist(), strict=True):
+        shapes = parameter_shapes(tuple(widths))
+        sizes = [int(np.prod(shape)) for shape in shapes.values()]
+        packed, bits = np.split(bits, [-(-sum(sizes) // 8)])
+        mask = torch.from_numpy(np.unpackbits(packed, count=sum(sizes)).astype(bool))
+        own, values = np.split(values, [int(mask.sum())])
+        flat = torch.zeros(sum(sizes))
+        flat[mask] = torch.from_numpy(own)
+        model = pl.MLP(tuple(widths))
+        state = {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), flat.split(sizes), strict=True)
+        }
+        model.load_state_dict(state)
+        masks = {
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), mask.split(sizes), strict=True)
+        }
+        table, method, *numbers = label.split(",")
+        networks.append(Kept(table, Run(method, *map(int, numbers)), model, masks))
+    return networks
+
+
+def best_runs(
+    results: Iterable[RunResult], widths: Iterable[int], methods: Iterable[str], repeats: int
+) -> dict[Run, RunResult]:
+    """The most accurate run of each method, width and budget, of equals the first."""
+    best: dict[tuple[str, int, int], RunResult] = {}
+    for result in sorted(results):
+        method, width, keep, _, repeat = result.run
+        if width in widths and method in methods and repeat < repeats:
+            old = best.get((method, width, keep))
+            if old is None or result.accuracy > old.accuracy:
+                best[method, width, keep] = result
+    return {result.run: result for result in best.values()}
+
+
+def retrained(
+    table: Path, best: dict[Run, RunResult], method: str, initial: pl.MLP | None
+) -> Iterator[list[Kept]]:
+    """Runs of one method trained again, part by part; what comes out otherwise is named."""
+    budgets: dict[int, set[int]] = defaultdict(set)
+    for result in read_table(table)[0]:
+        budgets[result.run.width].add(result.run.keep)
+    task = make_task(*pl.datasets.cubist_spiral(), initial=initial)
+    for width, repeat in sorted({(run.width, run.repeat) for run in best}):
+        study = Study(
+            methods=tuple(p for p in PAPER_METHODS if type(p).__name__ == method),
+            widths=(width,),
+            # As the table was made: what is trained together decides the last digits.
+            budgets=tuple(sorted(budgets[width])),
+            repeats=repeat + 1,
+        )
+        for part in parts(study, task):
+            wanted = [run for run in best if run in part.runs]
+            if part.runs[0].repeat != repeat or not wanted:
+                continue
+            fitted = fit_part(task, part)
+            found: list[Kept] = []
+            for run in wanted:
+                place = part.runs.index(run)
+                accuracy = float(fitted.accuracy[place])
+                if accuracy == best[run].accuracy:
+                    found.append(Kept(table.stem, run, *fitted.ensemble.member(place)))
+                else:
+                    print(f"{run}: {accuracy:.4%}, NOT as in the table")
+            print(method, width, repeat, f"{len(found)} of {len(wanted)}", flush=True)
+            yield found
+
+
+def main() -> None:
+    """Trains again, and adds to the archive what is as in the table, part by part."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16])
+    names = [type(pruner).__name__ for pruner in PAPER_METHODS]
+    parser.add_argument("--methods", nargs="+", default=names, choices=names)
+    parser.add_argument("--repeats", type=int, default=1, help="of the table that are looked at")
+    parser.add_argument("--initial", type=Path, default=None)
+    parser.add_argument("--archive", type=Path, default=ARCHIVE)
+    arguments = parser.parse_args()
+    initial = None if arguments.initial is None else pl.load(arguments.initial)[0]
+    results, _ = read_table(arguments.table)
+    old = read_archive(arguments.archive) if arguments.archive.exists() else []
+    known = {kept[:2]: kept for kept in old}
+    for method in arguments.methods:
+        best = best_runs(results, arguments.widths, [method], arguments.repeats)
+        left = {run: r for run, r in best.items() if (arguments.table.stem, run) not in known}
+        for found in retrained(arguments.table, left, method, initial):
+            known |= {kept[:2]: kept for kept in found}
+            write_archive(arguments.archive, known.values())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+r"""Appendix E of the paper: does the sparse network depend only on the signs of its start?
+
+    python benchmarks/sign_pattern.py bench-95.pt --table docs/results/sign-pattern.csv
+
+All 416 masks of widths (2, 3, 2, 2, 1), by the paper's six recipes, from one start; then from
+others: with its signs and magnitudes drawn anew, with its signs and in each layer one magnitude,
+and with its magnitudes and signs drawn anew. A row a start: the smallest network at 95 %, the most
+accurate one, and how alike the masks' best accuracies are to those from the start itself (by rank
+correlation).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor
+
+import prunelimits as pl
+from prunelimits.search import SearchConfig, Store, combinatorial_search
+from prunelimits.search.shard import shard_ranks
+
+COLUMNS = ("start", "draw", "masks", "trainings", "at_95", "smallest", "accuracy", "best", "alike")
+CONFIG = SearchConfig(target=0.95, widths=(2, 3, 2, 2, 1))
+DRAWS = 1
+
+
+def starts(model: pl.MLP) -> Iterator[tuple[str, int, pl.MLP]]:
+    """The start itself, and others like it in one respect."""
+    yield "the start itself", 0, model
+    own = dict(model.named_parameters())
+    alike = {
+        name: torch.full_like(value, float(value.detach().abs().mean()))
+        for name, value in own.items()
+    }
+    yield "its signs, one magnitude a layer", 0, with_magnitudes(model, alike)
+    for draw in range(DRAWS):
+        fresh = pl.MLPEnsemble(model.widths, models=1, seed=1000 + draw).member(0)[0]
+        drawn = dict(fresh.named_parameters())
+        yield "its signs, magnitudes drawn anew", draw, with_magnitudes(model, drawn)
+        generator = torch.Generator().manual_seed(draw)
+        yield "its magnitudes, signs drawn anew", draw, resigned(model, generator)
+        yield "another start", draw, fresh
+
+
+def with_magnitudes(model: pl.MLP, others: Mapping[str, Tensor]) -> pl.MLP:
+    """With the signs of a model and other magnitudes."""
+    result = pl.MLP(model.widths)
+    with torch.no_grad():
+        for name, own in result.named_parameters():
+            own.copy_(model.get_parameter(name).sign() * others[name].abs())
+    return result
+
+
+def resigned(model: pl.MLP, generator: torch.Generator) -> pl.MLP:
+    """With the magnitudes of a model and random signs."""
+    result = pl.MLP(model.widths)
+    with torch.no_grad():
+        for name, own in result.named_parameters():
+            signs = 2 * torch.randint(0, 2, own.shape, generator=generator) - 1
+            own.copy_(model.get_parameter(name).abs() * signs)
+    return result
+
+
+def search(start: pl.MLP) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Nonzeros and the best accuracy over the recipes of every mask, by rank."""
+    x, y = pl.datasets.cubist_spiral()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "search.sqlite"
+        result = combinatorial_search(CONFIG, x, y, store=path, initial=start)
+        with Store(path, write=False) as store:
+            (phase,) = store.phases()
+            space = phase.space(2, 1)
+            sizes = space.nonzeros(range(space.count)).numpy()
+            best = np.zeros(space.count)
+            for shard, numbers in store.shards(phase):
+                ranks = shard_ranks(CONFIG, space, shard)
+                best[list(ranks)] = numbers.reshape(len(ranks), -1).max(1) / result.samples
+    return sizes, best
+
+
+def main() -> None:
+    """What is missing from the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("start", type=Path)
+    parser.add_argument("--table", type=Path, required=True)
+    arguments = parser.parse_args()
+    reference: NDArray[np.float64] | None = None
+    rows: list[tuple[object, ...]] = []
+    for kind, draw, start in starts(pl.load(arguments.start)[0]):
+        sizes, best = search(start)
+        reference = best if reference is None else reference
+        there = best >= CONFIG.target
+        smallest = int(sizes[there].min()) if there.any() else ""
+        accuracy = f"{best[there & (sizes == smallest)].max():.5f}" if there.any() else ""
+        alike = f"{spearmanr(best, reference).statistic:.3f}"
+        trained = len(best) * len(CONFIG.recipes)
+        rows.append((kind, draw, len(best), trained, int(there.sum()), smallest, accuracy,
+                     f"{best.max():.5f}", alike))  # fmt: skip
+        print(*rows[-1], flush=True)
+        with arguments.table.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The page of the paper's figures, and the networks kept for it."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Iterator
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from prunelimits import MLP
+from prunelimits.datasets import cubist_spiral
+from prunelimits.experiments import Run, read_table
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[dict]:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    yield runpy.run_path(str(ROOT / "benchmarks" / "paper_figures.py"))
+    sys.path.remove(str(ROOT / "benchmarks"))
+
+
+def test_the_page_holds_what_the_files_say(script: dict):
+    text = script["PAGE"].read_text()
+    for name in script["TABLES"]:
+        assert f"<!-- table: {name} -->" in text
+    known = script["TABLES"]
+    assert script["refreshed"](text, known) == text, "run python benchmarks/paper_figures.py"
+    for line in text.splitlines():
+        for part in line.split("](")[1:]:
+            if part.startswith("images/"):
+                assert (ROOT / "docs" / part.partition(")")[0]).exists(), part
+
+
+def test_a_kept_network_is_that_of_its_run_in_the_table(script: dict):
+    archive = script["read_archive"]()
+    assert len(archive) >= 150
+    x, y = cubist_spiral(dtype=torch.float64)
+    tables = {t: {r.run: r for r in read_table(ROOT / f"docs/results/{t}.csv")[0]}
+              for t in {kept.table for kept in archive}}  # fmt: skip
+    for kept in archive:
+        result = tables[kept.table][kept.run]
+        h = x
+        state = {name: value.double() for name, value in kept.model.state_dict().items()}
+        for layer in range(len(state) // 2):
+            h = torch.relu(h) if layer else h
+            h = h @ state[f"layers.{layer}.weight"].T + state[f"layers.{layer}.bias"]
+        accuracy = float(((h[:, 0] > 0) == (y == 1)).double().mean())
+        assert accuracy == pytest.approx(result.accuracy, abs=5 / len(y)), kept.run
+        assert sum(int(mask.sum()) for mask in kept.masks.values()) == result.nonzeros
+        weights = sum(int(m.sum()) for name, m in kept.masks.items() if name.endswith("weight"))
+        assert weights == kept.run.keep
+        for name, mask in kept.masks.items():
+            assert not state[name][~mask].any()
+
+
+def test_an_archive_gives_back_what_was_written(script: dict, tmp_path: Path):
+    kept_of, generator = script["Kept"], torch.Generator().manual_seed(0)
+    networks = []
+    for number in range(5):
+        model = MLP((2, 5, 5, 5, 1))
+        masks = {name: torch.rand(value.shape, generator=generator) < 0.4
+                 for name, value in model.named_parameters()}  # fmt: skip
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(torch.randn(value.shape, generator=generator) * masks[name])
+        networks.append(kept_of("gap-x", Run("SNIP", 5, 10 + number, 1, 2), model, masks))
+    path = tmp_path / "networks.npz"
+    script["read_archive"].__globals__["write_archive"](path, networks)
+    again = script["read_archive"](path)
+    assert [kept[:2] for kept in again] == [kept[:2] for kept in networks]
+    for ours, theirs in zip(again, networks, strict=True):
+        for name, value in theirs.model.state_dict().items():
+            assert torch.equal(ours.model.state_dict()[name], value)
+            assert torch.equal(ours.masks[name], theirs.masks[name])
+
+
+def test_the_least_a_network_with_a_wide_layer_has_by_brute_force(script: dict):
+    """Three units in a layer instead of 17, every mask of every layer tried."""
+
+    def least(widths: tuple[int, ...]) -> int:
+        total = 1 + sum(widths[1:-1])
+        for d_in, d_out in pairwise(widths):
+            sizes = [
+                mask.sum()
+                for bits in product((False, True), repeat=d_in * d_out)
+                for mask in [np.array(bits).reshape(d_out, d_in)]
+                if mask.any(0).all() and mask.any(1).all()
+            ]
+            total += min(sizes)
+        return int(total)
+
+    for widths in ((2, 3, 1, 1, 1), (2, 1, 3, 1, 1), (2, 1, 1, 3, 1)):
+        rule = sum(map(max, pairwise(widths))) + sum(widths[1:-1]) + 1
+        assert rule == least(widths)
+    assert "| (2, 1, 17, 1, 1) | 57 | 57 |" in script["wider"]()
