@@ -81,7 +81,11 @@ def test_formulas_become_mathml_without_anything_left_of_latex(name: str):
     typeset = extension("formulas").on_page_content
     block = page(name).split("$$")[1].strip().replace("<", "&lt;")
     made = typeset(f'<p>a</p><div class="arithmatex">\\[\n{block}\n\\]</div><p>b</p>')
-    assert re.fullmatch(r'<p>a</p><math .*display="block".*</math><p>b</p>', made, re.DOTALL)
+    assert re.fullmatch(
+        r'<p>a</p><div class="formula"><math .*display="block".*</math></div><p>b</p>',
+        made,
+        re.DOTALL,
+    )
     assert "\\" not in made
     inline = typeset('<span class="arithmatex">\\(n^2 &lt; N\\)</span>')
     assert "<msup>" in inline

@@ -17,4 +17,8 @@ _BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOT
 def on_page_content(html: str, **_: object) -> str:
     """A page with its formulas typeset; called by MkDocs."""
     html = _INLINE.sub(lambda found: convert(unescape(found[1])), html)
-    return _BLOCK.sub(lambda found: convert(unescape(found[1]), display="block"), html)
+    # On a phone a long one is scrolled, and not the page.
+    return _BLOCK.sub(
+        lambda found: f'<div class="formula">{convert(unescape(found[1]), display="block")}</div>',
+        html,
+    )
