@@ -4,15 +4,17 @@
 
 For each of Plant 'n' Seek's three tasks a network that solves it is hidden in wide ones of four
 hidden layers, and every method prunes these, from the same starts, to as many weights as the hidden
-one has, and to four times as many. The table keeps, for every start, how well the pruned network
-does on fresh points without noise (accuracy, or the root of the mean squared error), and which
-share of the hidden weights it kept. It goes on where it ends.
+one has, and to four times as many. Elimination starts from them too; regrowth, which draws its own
+starts, from wide networks with nothing in them. The table keeps, for every start, how well the
+pruned network does on fresh points without noise (accuracy, or the root of the mean squared error),
+and which share of the hidden weights it kept. It goes on where it ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -23,7 +25,15 @@ import torch
 from torch import Tensor
 
 from prunelimits import MLP, MLPEnsemble, Recipe, datasets, evaluate, fit, models
-from prunelimits.pruners import GMP, LTH, AbstractPruner, IterSNIP, RigL, SynFlow
+from prunelimits.elimination import (
+    Elimination,
+    NothingFoundWarning,
+    Regrowth,
+    eliminate,
+    regrow,
+)
+from prunelimits.models.kaiming import kaiming
+from prunelimits.pruners import GMP, LTH, AbstractPruner, EarlyGMP, IterSNIP, RigL, SynFlow
 from prunelimits.types import Masks
 
 STARTS = 4
@@ -34,11 +44,20 @@ LONG, SHORT = (Recipe(epochs=n, batch_size=32, lr=0.005) for n in (100, 20))
 METHODS: dict[str, AbstractPruner] = {
     "LTH": LTH(),
     "GMP": GMP(),
-    "GMP until 0.15": GMP(until=0.15),
+    "EarlyGMP": EarlyGMP(),
     "RigL": RigL(),
     "IterSNIP": IterSNIP(),
     "SynFlow": SynFlow(),
 }
+ELIMINATION = Elimination(
+    networks=4, beam=8, tries=3, step=0.1, evolved=0, biases="outgoing", dense=SHORT,
+    recovery=Recipe(epochs=5, batch_size=32, lr=0.005),
+)  # fmt: skip
+REGROWTH = Regrowth(
+    starts=16, cycles=3, first=Recipe(epochs=20, batch_size=32),
+    last=Recipe(epochs=100, batch_size=32),
+)  # fmt: skip
+ORDER = ("hidden", "hidden, trained", *METHODS, "Elimination", "Regrowth")
 
 
 @dataclass(frozen=True)
@@ -92,16 +111,23 @@ def planted(task: PlantedTask) -> tuple[MLPEnsemble, Masks]:
     target, kept = task.network()
     hidden = len(target.widths) - 2
     widths = (target.widths[0], *[WIDTH] * hidden, target.widths[-1])
-    found = [
-        models.plant(target, kept, MLPEnsemble(widths, seeds=[start]).member(0)[0])
-        for start in range(STARTS)
-    ]
+    found = [models.plant(target, kept, _wide(widths, start)) for start in range(STARTS)]
     params = {
         name: torch.stack([model.get_parameter(name).detach() for model, _ in found])
         for name in found[0][1]
     }
     masks = {name: torch.stack([masks[name] for _, masks in found]) for name in found[0][1]}
     return MLPEnsemble.from_params(widths, params), masks
+
+
+def _wide(widths: tuple[int, ...], seed: int) -> MLP:
+    """He's normal weights, as published: PyTorch's own get smaller from layer to layer.
+
+    What is hidden would then need last weights of some hundreds, which no training survives.
+    """
+    with torch.device("meta"):
+        wide = MLP(widths)
+    return kaiming(wide, seed)
 
 
 def run(task: PlantedTask, method: str) -> list[Row]:
@@ -112,7 +138,11 @@ def run(task: PlantedTask, method: str) -> list[Row]:
     rows: list[Row] = []
     for times in TIMES:
         keep = weights * times
-        if method in METHODS:
+        if method == "Elimination":
+            pruned = eliminated(task, wide, (x, y), keep)
+        elif method == "Regrowth":
+            pruned = regrown(task, wide.widths, (x, y), keep)
+        elif method in METHODS:
             recipe = SHORT if method == "LTH" else LONG
             result = fit(wide, x, y, recipe, loss=task.loss, pruner=METHODS[method], keep=keep)
             pruned = result.ensemble
@@ -124,6 +154,52 @@ def run(task: PlantedTask, method: str) -> list[Row]:
             continue
         rows += _measured(task, method, keep, pruned, hidden)
     return rows
+
+
+def eliminated(
+    task: PlantedTask, wide: MLPEnsemble, data: tuple[Tensor, Tensor], keep: int
+) -> MLPEnsemble:
+    """Elimination's best of at most `keep` weights from every start, in the start's layout.
+
+    Where all its trainings diverge, nothing: a network without weights.
+    """
+    best: list[tuple[MLP, Masks]] = []
+    for start in range(len(wide)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NothingFoundWarning)
+            result = eliminate(*data, ELIMINATION, nonzeros=keep, start=wide[start : start + 1],
+                               loss=task.loss, seed=start)  # fmt: skip
+        within = [n for n in result.networks if _weights(n.masks) <= keep]
+        if within:
+            best.append(max(within, key=lambda n: n.score).placed(wide.widths))
+        else:
+            none = {name: torch.zeros_like(mask) for name, mask in wide.masks.items()}
+            best.append(wide.replace(masks=none).member(start))
+    return _together(wide.widths, best)
+
+
+def regrown(
+    task: PlantedTask, widths: tuple[int, ...], data: tuple[Tensor, Tensor], keep: int
+) -> MLPEnsemble:
+    """What regrowth comes to from starts of its own."""
+    found = [
+        regrow(*data, REGROWTH, keep=keep, start=widths, loss=task.loss, seed=start)
+        for start in range(STARTS)
+    ]
+    return _together(widths, [result.network.placed(widths) for result in found])
+
+
+def _together(widths: tuple[int, ...], networks: list[tuple[MLP, Masks]]) -> MLPEnsemble:
+    names = list(networks[0][1])
+    return MLPEnsemble.from_params(
+        widths,
+        {n: torch.stack([m.get_parameter(n).detach() for m, _ in networks]) for n in names},
+        {n: torch.stack([masks[n] for _, masks in networks]) for n in names},
+    )
+
+
+def _weights(masks: Masks) -> int:
+    return sum(int(mask.sum()) for name, mask in masks.items() if name.endswith("weight"))
 
 
 def _measured(
@@ -160,7 +236,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = read_rows(arguments.table)
-    for task, method in product(TASKS, ("hidden", "hidden, trained", *METHODS)):
+    for task, method in product(TASKS, ORDER):
         if any((row.task, row.method) == (task.name, method) for row in rows):
             continue
         rows += run(task, method)

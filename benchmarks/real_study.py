@@ -53,8 +53,9 @@ ELIMINATIONS = {
 """By the number of dense networks: smaller than the defaults, and without evolution."""
 REGROWTHS = {
     "Regrowth": Regrowth(),
+    "Regrowth, short": Regrowth(cycles=3, finalists=4),
 }
-"""With the task's trainings: short first, long last."""
+"""With the task's trainings, short first, long last; the second at about two fifths of the cost."""
 Key = tuple[str, int, int]
 
 

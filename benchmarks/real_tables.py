@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 
+import sparsest_known
 from page_tables import markdown, refreshed
 from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at, joined
 from real_study import BEST, UNTIL, Row, gmp_name, read_rows
@@ -28,6 +29,7 @@ EARLIER = tuple(map(gmp_name, UNTIL))
 OURS = {
     "GMP, done earlier": EARLIER,
     "Regrowth": ("Regrowth",),
+    "Regrowth, short": ("Regrowth, short",),
     "Elimination of 8": ("Elimination of 8",),
     "Elimination of 8, weights": ("Elimination of 8, weights",),
 }
@@ -195,6 +197,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "paired-1": lambda: paired(places, LEVELS[0]),
         "paired-32": lambda: paired(places, LEVELS[1]),
         "counting": lambda: counting(places),
+        "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

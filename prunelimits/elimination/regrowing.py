@@ -23,8 +23,6 @@ from prunelimits.randomness import derive
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, evaluate, fit
 from prunelimits.training.engines import default_engine
 
-# Networks at the goal that get the long training, in times of the beam.
-_TRAINED_LONG = 2
 # Of each network that grows, so many grown ones.
 _GROWN = 2
 
@@ -115,7 +113,7 @@ class Regrowing:
 
     def _at_the_goal(self, networks: NetworkStack) -> NetworkStack:
         """The best of those below, as they are and after the long training."""
-        arrived = self.down(networks)[: _TRAINED_LONG * self.method.beam]
+        arrived = self.down(networks)[: self.method.finalists]
         if not len(arrived):
             return arrived
         return join([arrived, self._trained(arrived, self.recipes.last)])

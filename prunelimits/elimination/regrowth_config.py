@@ -58,6 +58,8 @@ class Regrowth:
         step: Share of the parameters that a candidate lacks; one at a time at the goal.
         cycles: How often weights grow back; 0: never.
         growth: How many weights grow, in times of the goal.
+        finalists: Networks at the goal that get the long training each time, which is most of the
+            cost where the goal is hundreds of weights.
         first: See `RegrowthRecipes`. None: what fits the number of samples.
         recovery: Likewise.
         last: Likewise.
@@ -81,12 +83,13 @@ class Regrowth:
     step: float = 0.1
     cycles: int = 6
     growth: float = 0.5
+    finalists: int = 16
     first: Recipe | None = None
     recovery: Recipe | None = None
     last: Recipe | None = None
 
     def __post_init__(self) -> None:
-        for name in ("starts", "beam", "per_origin", "tries"):
+        for name in ("starts", "beam", "per_origin", "tries", "finalists"):
             self._set(name, checked_integer(name, getattr(self, name), 1))
         self._set("cycles", checked_integer("cycles", self.cycles, 0))
         self._set("head", checked_number("head", self.head, least=1))

@@ -20,6 +20,7 @@ QUICK = Regrowth(
     starts=6,
     beam=4,
     cycles=2,
+    finalists=8,
     first=Recipe(epochs=12, batch_size=20, lr=0.1),
     recovery=Recipe(epochs=4, batch_size=20, lr=0.05),
     last=Recipe(epochs=20, batch_size=20, lr=0.1),
@@ -133,7 +134,15 @@ def test_a_training_that_diverges_everywhere_says_so():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("starts", 0), ("head", 0.5), ("until", 1.0), ("step", 0.0), ("cycles", -1), ("growth", 0)],
+    [
+        ("starts", 0),
+        ("head", 0.5),
+        ("until", 1.0),
+        ("step", 0.0),
+        ("cycles", -1),
+        ("growth", 0),
+        ("finalists", 0),
+    ],
 )
 def test_numbers_out_of_range_name_themselves(name: str, value: float):
     with pytest.raises(ValueError, match=name):
