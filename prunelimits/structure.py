@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.utils.rnn import PackedSequence
 
+from prunelimits.modes import many_at_once
 from prunelimits.sharding import sharded_names
 from prunelimits.types import Params
 from prunelimits.versions import without_compiler
@@ -69,8 +70,17 @@ class Structure:
         memo: dict[int, Any] = {id(value): value.detach().clone() for value in self._plain}
         for name, own in self._named.items():
             value = params.get(name, own)
-            memo[id(own)] = value.clone() if name in self._buffers else value
+            # A forward pass may write: to buffers, and to parameters (Embedding's max_norm).
+            written = name in self._buffers or _is_memory_of(value, own)
+            memo[id(own)] = value.clone() if written else value
         return copy.deepcopy(self._twin, memo)
+
+
+def _is_memory_of(value: Tensor, own: Tensor) -> bool:
+    """Whether a tensor is the module's own, or shares its memory."""
+    if many_at_once() or value.is_sparse or own.is_meta:  # no memory that could be compared
+        return value is own
+    return value.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
 
 
 def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from prunelimits.masks import apply, flatten, unflatten
+from prunelimits.masks import flatten, unflatten
 from prunelimits.modes import many_at_once
 from prunelimits.nested import map_tensors, tensors_in
 from prunelimits.progress import stage, tracked
@@ -20,6 +20,7 @@ from prunelimits.scores.gradient import (
     check_batches,
     check_outputs,
     check_problem,
+    live,
     loss_gradient,
     masked,
     mean_over_batches,
@@ -54,17 +55,17 @@ def curvature_product(
     check_problem(problem)
     if not masks:
         raise ValueError("masks must name at least one weight, got none")
-    weights = masked(params, masks)
+    weights = live(params, masks)
 
     @sdpa_kernel(SDPBackend.MATH)  # the only attention that can be differentiated twice
     def product(vector: Params) -> Params:
-        kept = masked(vector, masks)
+        kept = live(vector, masks)
 
         def part(batch: Batch) -> Params:
             multiply = _gauss_newton if gauss_newton else _hessian
             return multiply(problem, params, weights, batch, kept)
 
-        return apply(mean_over_batches(problem, part), masks)
+        return live(mean_over_batches(problem, part), masks)
 
     return product
 
@@ -98,14 +99,14 @@ def curvature_times_gradient(problem: Problem, params: Params, masks: Masks) -> 
             gradient = loss_gradient(problem, params, masks)
         with stage(2, of=2):
             return curvature_product(problem, params, masks)(gradient)
-    weights = masked(params, masks)
+    weights = live(params, masks)
     with stage(1, of=1), sdpa_kernel(SDPBackend.MATH), torch.enable_grad():
         points = leaves(weights)
         loss = batch_loss(problem, {**params, **points}, problem.batches[0])
         gradient = derivative(loss, points, differentiable=True)
-        vector = masked({name: value.detach() for name, value in gradient.items()}, masks)
+        vector = live({name: value.detach() for name, value in gradient.items()}, masks)
         product = derivative(list(gradient.values()), points, list(vector.values()))
-    return apply(product, masks)
+    return live(product, masks)
 
 
 def _gauss_newton(

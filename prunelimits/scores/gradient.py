@@ -10,7 +10,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_callable, checked_instance, checked_tensors, shown
 from prunelimits.masks import apply, check_masks
-from prunelimits.modes import in_plain_modes
+from prunelimits.modes import in_plain_modes, many_at_once
 from prunelimits.nested import tensors_in
 from prunelimits.progress import stage
 from prunelimits.samples import sample_counts
@@ -108,6 +108,24 @@ def masked(params: Params, masks: Masks) -> Params:
     return {name: zeroed[name] for name in masks}
 
 
+def live(params: Params, masks: Masks) -> Params:
+    """As `masked`, but what the masks leave whole is no copy: for reading only.
+
+    Raises:
+        ValueError: As `masked` does.
+        TypeError: As `masked` does.
+    """
+    check_real(params, masks)
+    pruned = {name: mask for name, mask in masks.items() if not _is_whole(mask)}
+    zeroed = apply({name: params[name] for name in masks}, pruned)
+    return {name: zeroed[name] for name in masks}
+
+
+def _is_whole(mask: Tensor) -> bool:
+    """Whether a mask prunes nothing; False where many models are mapped."""
+    return not many_at_once() and int(mask.count_nonzero()) == mask.numel()
+
+
 def check_problem(problem: Problem) -> None:
     """Raises `TypeError` unless it is a `Problem` with two functions."""
     checked_instance("problem", problem, Problem, "a Problem, such as problem_of makes")
@@ -149,7 +167,7 @@ def loss_gradient(problem: Problem, params: Params, masks: Masks) -> Params:
     """
     check_problem(problem)
     check_some(masks)
-    weights = masked(params, masks)
+    weights = live(params, masks)
 
     def gradient(batch: Batch) -> Params:
         def loss(weights: Params) -> Tensor:

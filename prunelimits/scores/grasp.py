@@ -11,7 +11,7 @@ from prunelimits.arguments import checked_flag, checked_number
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import map_tensors
 from prunelimits.scores.curvature import curvature_times_gradient
-from prunelimits.scores.gradient import check_outputs, check_problem, masked
+from prunelimits.scores.gradient import check_outputs, check_problem, live
 from prunelimits.scores.xavier import xavier_normal
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -79,4 +79,4 @@ def grasp(
 
     cooled = problem if temperature == 1 else problem._replace(apply=cooled_outputs)
     product = curvature_times_gradient(cooled, params, masks)
-    return {name: weight * product[name] for name, weight in masked(params, masks).items()}
+    return {name: weight * product.pop(name) for name, weight in live(params, masks).items()}

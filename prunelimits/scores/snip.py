@@ -53,4 +53,5 @@ def snip(
     if checked_flag("xavier", xavier):
         params = xavier_normal(params, masks, noise)
     gradient = loss_gradient(problem, params, masks)
-    return {name: (gradient[name] * params[name]).abs() for name in masks}
+    # Each gradient goes once it is used: memory for all of them a second time is not needed.
+    return {name: (gradient.pop(name) * params[name]).abs_() for name in masks}

@@ -11,7 +11,7 @@ from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import main_tensor, map_tensors
 from prunelimits.scores.derivatives import gradient_of
-from prunelimits.scores.gradient import check_batches, check_outputs, check_real, check_some, masked
+from prunelimits.scores.gradient import check_batches, check_outputs, check_real, check_some, live
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -69,13 +69,13 @@ def synflow(
         name: torch.zeros_like(double(value)) if _is_shift(name, biases) else double(value).abs()
         for name, value in params.items()
     }
-    weights = masked(positive, masks)
+    weights = live(positive, masks)
 
     def flow(weights: Params) -> Tensor:
         return main_tensor(problem.apply({**positive, **weights}, ones)).sum()
 
     gradient = gradient_of(flow, weights)
-    return {name: weight * gradient[name] for name, weight in weights.items()}
+    return {name: weight * gradient.pop(name) for name, weight in weights.items()}
 
 
 def one_input(inputs: Any) -> Any:  # noqa: ANN401

@@ -338,3 +338,33 @@ def test_a_batch_of_one_sample_has_no_statistics():
     with pytest.raises(ValueError, match=r"several samples each where BatchNorm .* takes one"):
         prune(model, GraSP(), keep=20, **data)
     assert count(prune(model, GraSP(floor=1), keep=20, normalise="running", **data)) == 20
+
+
+class Writing(nn.Module):
+    """Writes to its parameters as it runs, each in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(9, 4, max_norm=0.5)
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.first.weight.data.clamp_(-0.1, 0.1)
+        self.last.bias.data.mul_(0.5)
+        return self.last(self.first(self.table(x).mean(1)))
+
+
+@pytest.mark.parametrize("include", [[], ["table"]])
+def test_a_forward_pass_that_writes_to_its_parameters_leaves_the_model_as_it_is(include: Any):
+    torch.manual_seed(0)
+    model, x = Writing(), torch.randint(9, (6, 2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    data: Any = {"loss": functional.cross_entropy, "batches": [(x, x[:, 0] % 3)]}
+    for pruner in (
+        SNIP(floor=1), GraSP(floor=1), SynFlow(rounds=1, floor=1), pruners.ProsPr(floor=1),
+        pruners.OBD(probes=1, floor=1), pruners.LOMP(epochs=1, floor=1),
+    ):  # fmt: skip
+        parts = {"include": include} if include else {"ignore": ["table"]}
+        prune(model, pruner, keep=20, **data, **parts)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, before[name]), (pruner.name, name)
