@@ -1,5 +1,6 @@
 // One network on the page: its drawing, its numbers, and what can be done to it.
 
+const RESTYLE_EVERY = 250; // milliseconds, of many weights while a training runs
 const REST_AFTER = 120; // milliseconds without a change
 const WIDE = 720; // from this width the region stands at the network's right
 
@@ -18,6 +19,9 @@ class View {
     this.region.plane.id = `${id}-region`;
     this.inspector = new Inspector(this.root.querySelector(".inspector"), this);
     this.everything = false;
+    this.following = false; // a training that runs
+    this.share = null; // of the data that are classified right, as that training measured
+    this.restyled = 0; // when the weights were
     this.least = 0; // weights below this share of the largest are not shown
     this.unfolded = new Set();
     this.answers = new Answers(content);
@@ -88,9 +92,16 @@ class View {
     this.rebuild();
   }
 
-  /** Shows the network as a training has made it by now; `keep` stays in its place. */
-  follow(values, kept) {
+  /**
+   * Shows the network as a training has made it by now; `keep` stays in its place.
+   *
+   * @param {number} share of the data that it classified right when that was measured last
+   * @param {boolean} running whether more is to come: what is seen need not be fine or exact yet
+   */
+  follow(values, kept, share, running) {
     const { network } = this;
+    this.share = share;
+    this.following = running;
     const restructured = kept.some((flag, index) => flag !== network.kept[index]);
     network.values.set(values);
     network.kept.set(kept);
@@ -303,22 +314,30 @@ class View {
       this.#paint(this.moving);
       this.frameTime = performance.now() - begun;
       clearTimeout(this.rest);
-      if (this.moving) this.rest = setTimeout(() => this.#request(false), REST_AFTER);
+      if (!this.moving || this.following) return;
+      this.rest = setTimeout(() => this.#request(false), REST_AFTER);
     });
   }
 
   #paint(moving) {
     const { network, answers, diagram, region, reach } = this;
-    const onData = answers.onData(network, moving);
+    const following = moving && this.following && this.content.plane;
+    const onData = following ? null : answers.onData(network, moving);
     const responses = answers.onPlane(network, diagram.units.size(), moving) ?? onData.responses;
     // What stands on the canvases already need not be painted again.
     const changed = this.shown === responses && this.painted ? responses.changed : null;
+    const begun = performance.now();
+    const fresh = this.painted && begun < this.restyled + RESTYLE_EVERY;
     this.shown = responses;
     this.painted = true;
-    const { labels, share } = onData ?? {};
+    const { labels = null, share = this.share } = onData ?? {};
     diagram.paint((...unit) => this.#paintUnit(...unit, responses, labels), changed);
-    diagram.restyle(reach, moving);
-    this.part(".note").textContent = diagram.note();
+    // Hundreds of curves take longer than all images; they change slowly.
+    if (!(following && fresh && diagram.edges.size() > CROWDED)) {
+      diagram.restyle(reach, moving);
+      this.part(".note").textContent = diagram.note();
+      this.restyled = begun;
+    }
     region.paint(network, this.looked ?? this.chosen, responses, labels);
     this.counts.show(network, reach, share, answers.correct);
     this.#enableActions();

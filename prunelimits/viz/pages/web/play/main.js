@@ -211,7 +211,7 @@ class PlayPage extends Shell {
     this.news = null;
     const [view] = this.views;
     if (this.fresh) this.#open(view, values, kept);
-    else view.follow(values, kept);
+    else view.follow(values, kept, points.at(-1)?.train.accuracy ?? view.share, news.running);
     this.curves.add(points);
     const preset = this.settings.start !== OWN_START;
     this.records.note(this.settings, points, preset ? this.given.nonzeros() : Infinity);
