@@ -23,6 +23,8 @@ def of_task(rows: Sequence[Row], task: PlantedTask) -> str:
     """Medians over the starts, the best of them in brackets, and the share of what was hidden."""
     mine = [row for row in rows if row.task == task.name]
     budgets = sorted({row.keep for row in mine})
+    if not mine:
+        return "Not run yet."
     table: list[list[str]] = []
     for method in ORDER:
         cells: list[str] = []
