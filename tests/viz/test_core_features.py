@@ -10,6 +10,7 @@ import torch
 
 import prunelimits as pl
 from prunelimits.datasets import plane_features
+from prunelimits.exchange import to_json
 from prunelimits.viz import play
 from tests.viz.node import SAMPLES_OF, encoded, run, samples
 
@@ -87,3 +88,28 @@ def test_a_model_starts_the_page_with_its_inputs():
     assert content["settings"] == {"inputs": ["x1", "x2", "x1x2"], "hidden": [4]}
     with pytest.raises(ValueError, match=r"model must have 2 inputs, .* got widths \(3, 4, 1\)"):
         play(pl.MLP((3, 4, 1)))
+
+
+def test_files_that_name_other_inputs_are_refused():
+    text = to_json(pl.MLP((2, 3, 1)), None)
+    wrong = ["x1", ["x1"], ["x1", "x1"], ["x1", "__proto__"], ["x1", 2], {"0": "x1"}, [], None]
+    found = run(
+        """
+        return input.wrong.map((inputs) => {
+          const content = { ...JSON.parse(input.text), inputs };
+          try {
+            return networkFromJson(JSON.stringify(content), "net.json").features;
+          } catch (error) {
+            return error.message;
+          }
+        });
+        """,
+        {"text": text, "wrong": wrong},
+        ("network", "core/features", "exports"),
+    )
+    assert {reason[:42] for reason in found} == {"inputs must name 2 different ones of x1, x"}
+    assert run(
+        'return networkFromJson(input, "net.json").features;',
+        json.dumps({**json.loads(text), "inputs": ["x2", "sinx1"]}),
+        ("network", "core/features", "exports"),
+    ) == ["x2", "sinx1"]
