@@ -132,19 +132,29 @@ class MovedUnits:
         return True
 
     def _first_meeting(self, inside: Sequence[Tensor | None], ties: Ties) -> Tensor | None:
-        """All units that meet in the first element in which different ones do."""
+        """The units that meet in the first element where different ones do, and all they meet."""
         bad = _meetings(self, inside, ties)
         if not bool(bad.any()):
             return None
-        one = torch.zeros(self.step.shape, dtype=torch.float64, device="cpu")
-        one.view(-1)[int(bad.flatten().nonzero()[0])] = 1
+        reached = torch.zeros(self.step.shape, dtype=torch.bool, device="cpu")
+        reached.view(-1)[int(bad.flatten().nonzero()[0])] = True
         wanted = [x is not None for x in inside]
-        felt = self.step.gather(self.at, one, wanted)
-        met = [
-            x[f > 0.5] for x, f in zip(inside, felt, strict=True) if x is not None and f is not None
-        ]
-        units = torch.cat(met)
-        return units[units >= 0].unique()
+        met = torch.empty(0, dtype=torch.int64, device="cpu")
+        while True:
+            felt = self.step.gather(self.at, reached.double(), wanted)
+            units = torch.cat([
+                x[f > 0.5] for x, f in zip(inside, felt, strict=True)
+                if x is not None and f is not None
+            ])  # fmt: skip
+            units = units[units >= 0].unique()
+            if len(units) == len(met):
+                return met
+            met = units
+            chosen = torch.zeros(ties.size + 3, dtype=torch.bool, device="cpu")
+            chosen[met] = True
+            found = self.reached([None if x is None else chosen[x] for x in inside])
+            assert found is not None
+            reached = found
 
 
 def _meetings(moved: MovedUnits, inside: Sequence[Tensor | None], ties: Ties) -> Tensor:

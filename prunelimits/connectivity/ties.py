@@ -28,9 +28,11 @@ class Ties:
     def roots(self, labels: Tensor) -> Tensor:
         """The root of each unit; negative labels stay."""
         if self._flat is None:
-            found = [self._root(unit) for unit in range(self.size)]
+            found = torch.tensor(self._parent, dtype=torch.int64, device="cpu")
+            while not torch.equal(found, found[found]):
+                found = found[found]
             # A negative label indexes from the end.
-            self._flat = torch.tensor([*found, -3, -2, -1], device="cpu")
+            self._flat = torch.cat([found, torch.tensor([-3, -2, -1], device="cpu")])
         small = labels[tuple(slice(0, 1) if n == 0 else slice(None) for n in labels.stride())]
         return self._flat[small].expand(labels.shape)
 
