@@ -94,10 +94,10 @@ class Coupling:
             rows = torch.full_like(rows, OUTSIDE)
         columns = self._lines(self._labels[use.source], use.input_axis, name)
         grouped = len(columns) != weight.shape[use.columns] or size != weight.shape[use.rows]
-        parts = [(GIVES, _spread(rows, use.rows, weight))]
         if grouped:
             parts = self._grouped(use, rows, columns, name)
         else:
+            parts = [(GIVES, _spread(rows, use.rows, weight))]
             parts.append((READS, _spread(columns, use.columns, weight)))
         self._into_parameters(use.weight, parts)
         self._labels[use.product] = _spread(rows, use.axis, product)

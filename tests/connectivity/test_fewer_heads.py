@@ -187,6 +187,19 @@ def test_a_core_says_what_it_kept_whole():
     assert copy.deepcopy(core).kept_whole == core.kept_whole
 
 
+def test_a_grouped_transposed_convolution_stays_whole():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 1), nn.ReLU(), nn.ConvTranspose2d(4, 4, 3, groups=2), nn.Sigmoid(),
+        nn.Conv2d(4, 2, 1),
+    ).double()  # fmt: skip
+    masks = whole_masks(model)
+    for name in ("0.weight", "0.bias"):
+        masks[name][1] = False
+    x = torch.randn(1, 2, 3, 3, dtype=torch.float64)
+    close(compact(model, masks, inputs=x)(x), masked(model, masks, x))
+
+
 def test_tied_attention_keeps_its_heads():
     torch.manual_seed(0)
     parts = [nn.MultiheadAttention(4, 2, dtype=torch.float64) for _ in range(2)]
