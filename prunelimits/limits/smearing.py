@@ -11,6 +11,8 @@ from prunelimits.limits.spectrum import Spectrum
 
 # What the grid reaches beyond the outermost nodes.
 _MARGIN = 0.01
+# A density at so many points takes half a gigabyte.
+_MOST_BINS = 1_000_000
 
 
 def smeared_spectrum(
@@ -36,7 +38,8 @@ def smeared_spectrum(
 
     Raises:
         TypeError: If an argument is of another kind.
-        ValueError: If `bins` is below 2, `variance` not positive, or the grid misses every node.
+        ValueError: If `bins` is below 2 or above a million, `variance` not positive, or the grid
+            misses every node.
 
     Examples:
         >>> spectrum = Spectrum.of_eigenvalues(torch.tensor([0.0, 30.0, 60.0]))
@@ -46,7 +49,7 @@ def smeared_spectrum(
         0.017
     """
     checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
-    bins = checked_integer("bins", bins, 2)
+    bins = checked_integer("bins", bins, 2, _MOST_BINS)
     variance = checked_number("variance", variance, above=0)
     low = float(spectrum.nodes.min(1).values.mean()) - _MARGIN
     high = float(spectrum.nodes.max(1).values.mean()) + _MARGIN

@@ -75,7 +75,7 @@ def test_a_grid_that_misses_every_node_is_refused():
     spectrum = Spectrum.of_eigenvalues(torch.tensor([0.0, 5000.0]))
     with pytest.raises(ValueError, match=r"bins must be enough .* got 10 over a length of 5e"):
         smeared_spectrum(spectrum, bins=10, variance=1e-12)
-    with pytest.raises(ValueError, match="bins must be at least 2, got 1"):
+    with pytest.raises(ValueError, match=r"bins must be .*2.*, got 1"):
         smeared_spectrum(spectrum, bins=1)
     with pytest.raises(TypeError, match="spectrum must be a Spectrum"):
         smeared_spectrum(torch.ones(3))  # pyright: ignore[reportArgumentType]
