@@ -5,27 +5,33 @@ from __future__ import annotations
 import math
 
 import torch
+from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
-from prunelimits.cli.report import say
+from prunelimits.cli.report import console, say
 from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import constant_columns
 from prunelimits.models import MLP
 from prunelimits.types import Masks
+from prunelimits.viz.class_names import class_labels
 
 # Inputs whose deviations are further apart than this are worth standardising.
 _UNEVEN = 100.0
 # Classes with fewer rows are told of: a row to train on, one to choose by and one to test.
 _FEW_ROWS = 3
+# More than that are no table to read.
+_MOST_CLASSES = 20
 
 
-def tell_rare_classes(y: Tensor) -> None:
+def tell_rare_classes(y: Tensor, classes: tuple[str, ...] | None) -> None:
     """Tells of classes with so few rows that a share held out may have none of them, or all."""
     labels, counts = y.unique(return_counts=True)
     rare = [(n, c) for n, c in zip(labels.tolist(), counts.tolist(), strict=True) if c < _FEW_ROWS]
     if y.is_floating_point() or not rare or len(labels) > max(2, len(y) // 2):
         return
-    named = ", ".join(f"{label} ({count})" for label, count in rare[:12])
+    names = class_labels(classes, len(labels)) if classes else None
+    named = ", ".join(f"{names[n] if names else n} ({count})" for n, count in rare[:12])
     say(
         f"Classes of fewer than {_FEW_ROWS} rows: {named}{', ...' if len(rare) > 12 else ''}. Rows "
         "that are held out may be all of a class, or none"
@@ -52,18 +58,36 @@ def advise(x: Tensor, *, standardised: bool) -> None:
         )
 
 
-def tell_test(model: MLP, nonzeros: int, test: tuple[Tensor, Tensor]) -> None:
-    """Prints how a network that was found does on the rows that were set aside."""
+def tell_test(
+    model: MLP,
+    nonzeros: int,
+    test: tuple[Tensor, Tensor],
+    classes: tuple[str, ...] | None,
+) -> None:
+    """Prints how a network that was found does on the rows that were set aside, in each class."""
     x, y = test
     with torch.no_grad():
         logits = model(x)
     labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
-    share = float((labels == y.long()).double().mean())
+    right = labels == y.long()
+    share = float(right.double().mean())
     apart = 2 * math.sqrt(max(share * (1 - share), 0.25 / len(y)) / len(y))
     say(
         f"The network of {nonzeros} nonzeros has {share:.2%} on the {len(y):,} test rows, by which "
         f"nothing was chosen (give or take {100 * apart:.1f} points for so many rows)"
     )
+    count = max(2, logits.shape[1])
+    if count > _MOST_CLASSES:
+        return
+    table = Table(title="Of the test rows", title_justify="left")
+    table.add_column("class")
+    for column in ("rows", "right"):
+        table.add_column(column, justify="right")
+    for label, name in enumerate(class_labels(classes, count)):
+        own = right[y.long() == label]
+        accuracy = f"{float(own.double().mean()):.2%}" if len(own) else "-"
+        table.add_row(Text(name), f"{len(own):,}", accuracy)
+    console.print(table)
 
 
 def tell_inputs(model: MLP, masks: Masks, names: list[str] | None) -> None:

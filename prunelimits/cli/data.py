@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import FlagCreatePairsOff, arg
 
@@ -20,19 +19,14 @@ from prunelimits.cli.advice import (
     tell_constant_in_training,
     tell_rare_classes,
 )
-from prunelimits.cli.labels import numbered_labels
+from prunelimits.cli.archives import FileTable, inputs_and_labels, only_for_archives
+from prunelimits.cli.labels import numbered_labels, told_classes
 from prunelimits.cli.parquet import parquet_names, read_parquet
 from prunelimits.cli.tables import ColumnChoice, input_names, read_arrays, read_text
-from prunelimits.datasets import (
-    cubist_spiral,
-    r_table,
-    standardised,
-    three_parts,
-)
+from prunelimits.datasets import cubist_spiral, standardised, three_parts
+from prunelimits.datasets.r_tables import r_table_with_classes
 
 Pair = tuple[Tensor, Tensor]
-# Names under which arrays of an .npz file are taken, in this order.
-_PAIRS = (("x", "y"), ("x_train", "y_train"), ("data", "target"), ("inputs", "labels"))
 # How files of other kinds begin, and what to do with them.
 _OTHERS = {
     b"\x1f\x8b": "is compressed: unpack it first",
@@ -40,6 +34,20 @@ _OTHERS = {
     b"\xfe\xff": "is text in UTF-16: save it in UTF-8",
 }
 _R_FILES = (".rda", ".rdata")
+
+
+class ClassData(NamedTuple):
+    """Samples and their classes.
+
+    Attributes:
+        x: Inputs, `(samples, ...)`, float32.
+        y: Labels, `(samples,)`.
+        classes: What labels 0, 1, ... are called in the file; None where they are these numbers.
+    """
+
+    x: Tensor
+    y: Tensor
+    classes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +67,7 @@ class OwnData:
     """With --data: give every input mean 0 and standard deviation 1 over all rows, or over
     those to train on with --choose and --test."""
 
-    def read(self) -> tuple[Tensor, Tensor]:
+    def read(self) -> ClassData:
         """Inputs and labels, or the Cubist Spiral where no file is named; not standardised yet.
 
         Raises:
@@ -67,20 +75,28 @@ class OwnData:
             OSError: If the file cannot be read.
         """
         if self.data is None:
-            for flag, given in (
-                ("--label", self.label),
-                ("--drop", self.drop),
-                ("--input-array", self.input_array),
-                ("--standardise", self.standardise),
-            ):
-                if given:
-                    raise ValueError(f"{flag} needs --data, got {flag} alone")
-            return cubist_spiral()
-        x, y = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
-        if x.dim() == 2 and len(x) > 1:
-            tell_rare_classes(y)
-            advise(x, standardised=self.standardise)
-        return x, y
+            self.check_options()
+            return ClassData(*cubist_spiral(), None)
+        found = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
+        if found.x.dim() == 2 and len(found.x) > 1:
+            tell_rare_classes(found.y, found.classes)
+            advise(found.x, standardised=self.standardise)
+        return found
+
+    def check_options(self) -> None:
+        """Raises if there is an option about a file, and no file.
+
+        Raises:
+            ValueError: Naming the option.
+        """
+        for flag, given in (
+            ("--label", self.label),
+            ("--drop", self.drop),
+            ("--input-array", self.input_array),
+            ("--standardise", self.standardise),
+        ):
+            if given and self.data is None:
+                raise ValueError(f"{flag} needs --data, got {flag} alone")
 
     def input_names(self) -> list[str] | None:
         """The columns that are inputs, by name, in the order of `read`; None where there are none.
@@ -97,17 +113,18 @@ class OwnData:
             return parquet_names(self.data, choice)
         return None if start[:2] == b"PK" else input_names(self.data, choice)
 
-    def read_standardised(self) -> tuple[Tensor, Tensor]:
+    def read_standardised(self) -> ClassData:
         """`read`, with the inputs standardised by all rows if that was asked for."""
-        x, y = self.read()
+        found = self.read()
         if not self.standardise:
-            return x, y
+            return found
+        x = found.x
         constant = (x == x[:1]).all(0)
         mean, deviation = x.double().mean(0), x.double().std(0, correction=0)
         mean, deviation = x[0].where(constant, mean), deviation.masked_fill(constant, 1.0)
-        return ((x - mean) / deviation).float(), y
+        return found._replace(x=((x - mean) / deviation).float())
 
-    def set_aside(self, share: float, seed: int) -> tuple[Pair, Pair | None]:
+    def set_aside(self, share: float, seed: int) -> tuple[ClassData, Pair | None]:
         """The rows to work with, and a share of all that nothing is computed from until the end.
 
         Every class is in both. Inputs are standardised by the rows to work with, if at all.
@@ -119,7 +136,7 @@ class OwnData:
         if not share:
             return self.read_standardised(), None
         share = checked_number("--test", share, above=0, below=1)
-        x, y = self.read()
+        x, y, classes = self.read()
         try:
             parts = three_parts(x, y, choose=(1 - share) / 2, test=share, seed=seed)
         except ValueError as error:
@@ -128,19 +145,12 @@ class OwnData:
         parts = parts._replace(train=(torch.cat([first_x, more_x]), torch.cat([first_y, more_y])))
         train, _, test = standardised(parts) if self.standardise else parts
         tell_constant_in_training(train[0])
-        return train, test
+        return ClassData(*train, classes), test
 
     @property
     def named(self) -> str:
         """The data, in an error."""
         return "the Cubist Spiral" if self.data is None else f"--data {self.data}"
-
-
-class _Table(NamedTuple):
-    """What a file holds, before labels are numbered."""
-
-    x: NDArray[Any]
-    y: NDArray[Any]
 
 
 def read_data(
@@ -149,7 +159,7 @@ def read_data(
     label: str | None = None,
     drop: Sequence[str] = (),
     input_array: str | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> ClassData:
     """Inputs and labels from an .npz, .npy, .csv, .parquet or .rda file.
 
     - .npz: arrays `x` `(samples, inputs)` and `y` `(samples)`; names that are common elsewhere are
@@ -171,7 +181,8 @@ def read_data(
         input_array: The array of the inputs in an .npz file.
 
     Returns:
-        x as float32 `(samples, ...)`; y as int64, or float32 where labels are not whole.
+        x as float32 `(samples, ...)`; y as int64, or float32 where labels are not whole; and what
+        its classes are called.
 
     Raises:
         ValueError: If the file is none of these or damaged, or has no such column or array; the
@@ -186,102 +197,34 @@ def read_data(
     choice = ColumnChoice(label, tuple(drop))
     try:
         if path.suffix.lower() in _R_FILES:
-            _only_for_archives(input_array)
-            return _checked(*r_table(path, label=label, drop=drop))
+            only_for_archives(input_array)
+            x, y, levels = r_table_with_classes(path, label=label, drop=drop)
+            check_finite(x, y)
+            return ClassData(x, y, levels and told_classes(path, levels))
         table = _read(path, choice, input_array)
         if table.x.dtype.kind not in "fiub":
             raise ValueError(f"inputs must be numbers, got {table.x.dtype}")
         # What is no float32 becomes infinite.
         with np.errstate(all="ignore"):
-            return _checked(
-                torch.from_numpy(table.x.astype(np.float32)), numbered_labels(path, table.y)
-            )
+            x = torch.from_numpy(table.x.astype(np.float32))
+            y, classes = numbered_labels(path, table.y)
+            check_finite(x, y)
+            return ClassData(x, y, classes)
     except ValueError as error:
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
 
 
-def _read(path: Path, choice: ColumnChoice, input_array: str | None) -> _Table:
+def _read(path: Path, choice: ColumnChoice, input_array: str | None) -> FileTable:
     """What a file holds, by how it begins."""
     with open(path, "rb") as file:
         start = file.read(6)
     if start.startswith(b"PK") or start == b"\x93NUMPY":
-        return _inputs_and_labels(read_arrays(path), choice, input_array)
+        return inputs_and_labels(read_arrays(path), choice, input_array)
     if path.suffix.lower() in (".npz", ".npy"):
         raise ValueError(f"is damaged or no {path.suffix.lower()} file")
     if start[:2] in _OTHERS:
         raise ValueError(_OTHERS[start[:2]])
-    _only_for_archives(input_array)
-    return _Table(*(read_parquet if start.startswith(b"PAR1") else read_text)(path, choice))
-
-
-def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    check_finite(x, y)
-    return x, y
-
-
-def _only_for_archives(input_array: str | None) -> None:
-    if input_array is not None:
-        raise ValueError(f"--input-array is for .npz files, got {input_array!r}")
-
-
-def _inputs_and_labels(
-    arrays: dict[str, NDArray[Any]], choice: ColumnChoice, input_array: str | None
-) -> _Table:
-    """Which array is x and which y, with the columns that are left of x."""
-    if list(arrays) == [""]:
-        _only_for_archives(input_array)
-        (matrix,) = arrays.values()
-        if matrix.ndim != 2 or matrix.shape[1] < 2:
-            raise ValueError(
-                f"must hold a matrix with the labels in its last column, got {matrix.shape}"
-            )
-        at, inputs = choice.places([str(n + 1) for n in range(matrix.shape[1])])
-        return _Table(matrix[:, inputs], matrix[:, at])
-    x, y = _two_arrays(arrays, choice.label, input_array)
-    if not choice.drop:
-        return _Table(x, y)
-    # The labels are in an array of their own.
-    columns = ColumnChoice(None, choice.drop)
-    _, left = columns.places([*(str(n + 1) for n in range(x.shape[1])), "labels"])
-    return _Table(x[:, left], y)
-
-
-def _two_arrays(
-    arrays: dict[str, NDArray[Any]], label: str | None, input_array: str | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
-    for flag, name in (("--label", label), ("--input-array", input_array)):
-        if name is not None and name not in arrays:
-            raise ValueError(f"{flag} must name an array of the file, {shapes}, got {name!r}")
-    folded = {name.lower(): array for name, array in arrays.items()}
-    pair = next((p for p in _PAIRS if all(name in folded for name in p)), None)
-    several = [a for n, a in arrays.items() if a.ndim >= 2 and a.shape[1] > 1 and n != label]
-    single = [a for n, a in arrays.items() if a.ndim >= 1 and _is_column(a) and n != input_array]
-    if pair is not None and label is None and input_array is None:
-        several, single = [folded[pair[0]]], [folded[pair[1]]]
-    if input_array is not None:
-        several = [arrays[input_array]]
-    elif pair is not None and label is not None and folded[pair[0]] is not arrays[label]:
-        several = [folded[pair[0]]]
-    if label is not None:
-        single = [arrays[label]]
-    elif pair is not None and input_array is not None:
-        single = [folded[pair[1]]]
-    if len(several) != 1 or len(single) != 1:
-        raise ValueError(
-            f"must hold arrays x (samples, inputs) and y (samples), got {shapes}: "
-            "--input-array and --label tell which they are"
-        )
-    (x,), (y,) = several, single
-    if x.ndim < 2 or not _is_column(y) or len(x) != len(y):
-        raise ValueError(
-            f"must hold as many rows of inputs as labels: x (samples, inputs) and y (samples), "
-            f"got {shapes}"
-        )
-    return x, y.reshape(len(y))
-
-
-def _is_column(array: NDArray[Any]) -> bool:
-    return array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
+    only_for_archives(input_array)
+    return FileTable(*(read_parquet if start.startswith(b"PAR1") else read_text)(path, choice))

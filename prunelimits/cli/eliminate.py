@@ -138,7 +138,7 @@ class Eliminate(OwnData):
 
     def run(self) -> int:
         """Eliminates, and prints what was found."""
-        (x, y), test = self.set_aside(self.test, self.seed)
+        (x, y, classes), test = self.set_aside(self.test, self.seed)
         task = make_task(x, y, held_out=self.held_out, seed=self.seed)
         loss: Loss = task.loss
         initial = None if self.initial is None else load(self.initial)[0]
@@ -156,7 +156,7 @@ class Eliminate(OwnData):
         if self.seeds != 1 and test is not None:
             raise ValueError(f"--test is for one elimination, got --seeds {self.seeds}")
         if self.seeds != 1:
-            return self._eliminate_seeds(task, loss, initial, method)
+            return self._eliminate_seeds(task, loss, initial, method, classes)
         for name, given in (("--workers", self.workers), ("--scheduler", self.scheduler)):
             if given is not None:
                 raise ValueError(f"{name} shares out --seeds, of which there is one")
@@ -186,9 +186,9 @@ class Eliminate(OwnData):
             found = choose_eliminated(result, None)
             tell_inputs(found.model, found.masks, self.input_names())
             if test is not None:
-                tell_test(found.model, found.nonzeros, test)
+                tell_test(found.model, found.nonzeros, test, classes)
         if self.pictures is not None:
-            draw_elimination(result, self.pictures, points=(x, y))
+            draw_elimination(result, self.pictures, points=(x, y), classes=classes)
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
 
@@ -197,7 +197,12 @@ class Eliminate(OwnData):
         return self.widths or (task.inputs, *hidden, task.outputs)
 
     def _eliminate_seeds(
-        self, task: Task, loss: Loss, initial: MLP | None, method: Elimination
+        self,
+        task: Task,
+        loss: Loss,
+        initial: MLP | None,
+        method: Elimination,
+        classes: tuple[str, ...] | None,
     ) -> int:
         """Several seeds: a line when one is done, and the best in full."""
         if self.seeds < 1:
@@ -237,7 +242,8 @@ class Eliminate(OwnData):
             say(f"median {median(found.values()):g}, best {found[best]}, of {len(results)} seeds")
         print_elimination(results[best])
         if self.pictures is not None:
-            draw_elimination(results[best], self.pictures, points=(task.x, task.y))
+            points = task.x, task.y
+            draw_elimination(results[best], self.pictures, points=points, classes=classes)
         kept = self.store.with_stem(f"{self.store.stem}-{best}")
         say(f"The best is kept in {kept}; see it again with: prunelimits show {kept}")
         return 0

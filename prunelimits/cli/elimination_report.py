@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,7 +32,8 @@ def show_elimination(
     csv_file: Path | None,
     pictures: Path | None,
     points: tuple[Tensor, Tensor] | None,
-) -> int:
+    classes: Sequence[str] | None,
+) -> int:  # as many as the command has options
     """Prints the table of a store and writes what was asked for; the exit code.
 
     Args:
@@ -42,6 +44,7 @@ def show_elimination(
         csv_file: Where to write the table, or None.
         pictures: A folder to draw in, or None.
         points: Data to show in the picture, or None.
+        classes: What their classes are called; None: by their numbers.
     """
     result = read_elimination(store)
     if target is not None:
@@ -53,7 +56,7 @@ def show_elimination(
         found = choose_eliminated(result, nonzeros)
         write_model(found.model, found.masks, model)
     if pictures is not None:
-        draw_elimination(result, pictures, nonzeros=nonzeros, points=points)
+        draw_elimination(result, pictures, nonzeros=nonzeros, points=points, classes=classes)
     return 0
 
 
@@ -152,6 +155,7 @@ def draw_elimination(
     *,
     nonzeros: int | None = None,
     points: tuple[Tensor, Tensor] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Draws a network, where it has a plane to draw, and the score of every size."""
     from prunelimits.viz import accuracy_figure, network_figure
@@ -161,7 +165,7 @@ def draw_elimination(
     if has_plane(found.model):
         title = f"{found.nonzeros} nonzeros, accuracy {found.score:.2%}"
         figures["network"] = network_figure(
-            found.model, found.masks, *(points or (None, None)), title=title
+            found.model, found.masks, *(points or (None, None)), title=title, classes=classes
         )
     scores = [(n.nonzeros, n.score) for n in result.networks]
     figures["accuracy"] = accuracy_figure(scores, target=result.target)

@@ -182,10 +182,11 @@ class Gap(OwnData):
     def _parts(self) -> tuple[Pair, tuple[Pair, Pair] | None]:
         """The rows to train on, and those to choose by and to test, if they are asked for."""
         if not self.choose and not self.test:
-            return self.read_standardised(), None
+            x, y, _ = self.read_standardised()
+            return (x, y), None
         for flag, share in (("--choose", self.choose), ("--test", self.test)):
             checked_number(flag, share, above=0, below=1)
-        x, y = self.read()
+        x, y, _ = self.read()
         try:
             train, *others = three_parts(
                 x, y, choose=self.choose, test=self.test, seed=self.seed,

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunelimits.cli.report import say
+from prunelimits.viz.class_names import class_labels
+
+_MOST_TOLD = 20
 
 
-def numbered_labels(path: Path, y: NDArray[Any]) -> Tensor:
-    """Labels as int64 from 0 up, or as float32 where they are no whole numbers.
+def numbered_labels(path: Path, y: NDArray[Any]) -> tuple[Tensor, tuple[str, ...] | None]:
+    """Labels as int64 from 0 up, or as float32 where they are no whole numbers; what they were.
 
     Text becomes numbers in alphabetical order, and whole numbers that are not 0, 1 and so on become
-    these in their order; both are told.
+    these in their order; both are told, and their names are the second of what is returned. It is
+    None where nothing was numbered.
 
     Args:
         path: The file that they are from.
@@ -35,19 +39,24 @@ def numbered_labels(path: Path, y: NDArray[Any]) -> Tensor:
                 f"labels must be classes, got {len(classes)} different texts for {len(y)} samples, "
                 f"such as {str(classes[0])[:40]!r}"
             )
-        _tell(path, classes.tolist())
-        return torch.from_numpy(numbers.astype(np.int64).reshape(len(y)))
+        names = told_classes(path, classes.tolist())
+        return torch.from_numpy(numbers.astype(np.int64).reshape(len(y))), names
     if y.dtype.kind == "f" and not bool((y == np.round(y)).all() and (np.abs(y) < 2**53).all()):
-        return torch.from_numpy(y.astype(np.float32))
+        return torch.from_numpy(y.astype(np.float32)), None
+    names = None
     whole = y.astype(np.int64)
     classes, numbers = np.unique(whole, return_inverse=True)
     # More values than that are measurements rather than classes.
     if len(classes) <= max(2, len(y) // 2) and not np.array_equal(classes, np.arange(len(classes))):
-        _tell(path, classes.tolist())
+        names = told_classes(path, classes.tolist())
         whole = numbers.astype(np.int64).reshape(len(y))
-    return torch.from_numpy(whole)
+    return torch.from_numpy(whole), names
 
 
-def _tell(path: Path, classes: Sequence[object]) -> None:
-    named = ", ".join(f"{name} = {n}" for n, name in enumerate(classes[:20]))
-    say(f"Labels in {path}: {named}{', ...' if len(classes) > 20 else ''}")
+def told_classes(path: Path, classes: Sequence[object]) -> tuple[str, ...]:
+    """The names of classes, in the order of their numbers, which is printed."""
+    names = tuple(map(str, classes))
+    shown = class_labels(names[:_MOST_TOLD], min(len(names), _MOST_TOLD))
+    named = ", ".join(f"{name} = {n}" for n, name in enumerate(shown))
+    say(f"Labels in {path}: {named}{', ...' if len(names) > _MOST_TOLD else ''}")
+    return names

@@ -156,7 +156,7 @@ class Limit(OwnData):
             raise ValueError(f"{named} {what} do not fit the network ({reason})") from error
 
     def _batches(self) -> tuple[Batches, Batches | None]:
-        x, y = self.read_standardised()
+        x, y, _ = self.read_standardised()
         if y.is_floating_point() and not bool(((y >= 0) & (y <= 1)).all()):
             raise ValueError(
                 f"y must be classes, got numbers from {float(y.min()):g} to {float(y.max()):g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,6 +159,7 @@ def draw(
     *,
     nonzeros: int | None = None,
     points: tuple[Tensor, Tensor] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
     """Draws a network as the paper's Figure 1 does, and the best accuracy of every size.
 
@@ -174,7 +175,7 @@ def draw(
             points = cubist_spiral()
         title = f"{found.nonzeros} nonzeros, accuracy {found.accuracy:.2%}"
         figures["network"] = network_figure(
-            found.model, found.masks, *(points or (None, None)), title=title
+            found.model, found.masks, *(points or (None, None)), title=title, classes=classes
         )
     mark = paper_mark(result)
     figures["accuracy"] = accuracy_figure(

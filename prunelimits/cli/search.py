@@ -129,7 +129,7 @@ class Search(OwnData):
     def run(self) -> int:
         """Searches, and prints what was found."""
         config = self._config()
-        (x, y), test = self.set_aside(self.test, self.seed)
+        (x, y, classes), test = self.set_aside(self.test, self.seed)
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (
@@ -156,9 +156,9 @@ class Search(OwnData):
             found = report.choose(result, None)
             tell_inputs(found.model, found.masks, self.input_names())
             if test is not None:
-                tell_test(found.model, found.nonzeros, test)
+                tell_test(found.model, found.nonzeros, test, classes)
         if self.pictures is not None:
-            report.draw(result, self.pictures, points=(x, y))
+            report.draw(result, self.pictures, points=(x, y), classes=classes)
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
 

@@ -9,24 +9,27 @@ from typing import Annotated, ClassVar
 from tyro.conf import Positional, arg
 
 from prunelimits.cli import report
-from prunelimits.cli.data import read_data
+from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import show_elimination
-from prunelimits.cli.help import Groups
+from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.kept import kind_of
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 
 
 @dataclass(frozen=True)
-class Show:
+class Show(OwnData):
     """Show what a search or an elimination has found: a table, and on request pictures and files.
+
+    With --data, the file that was searched, --pictures shows its points.
 
     How long: a second or two. It may be asked while a search is under way.
     """
 
     groups: ClassVar[Groups] = {
         "Arguments": ("store",),
-        "What is shown": ("target", "nonzeros", "data"),
+        "What is shown": ("target", "nonzeros"),
+        **YOUR_DATA,
         "What it leaves": ("csv", "model", "pictures"),
     }
 
@@ -42,12 +45,14 @@ class Show:
     """Write the table to a .csv file."""
     pictures: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Draw that network and accuracy against nonzeros, as .png and .svg files, in this folder."""
-    data: Annotated[Path | None, arg(metavar="FILE")] = None
-    """The file that was searched, so that --pictures shows its points."""
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
-        points = None if self.data is None else read_data(self.data)
+        self.check_options()
+        points, classes = None, None
+        if self.data is not None:
+            x, y, classes = self.read_standardised()
+            points = x, y
         if self.store.is_file() and kind_of(self.store) == "other":
             raise ValueError(
                 f"{self.store} is not what a search or an elimination of this version keeps: for "
@@ -62,6 +67,7 @@ class Show:
                 csv_file=self.csv,
                 pictures=self.pictures,
                 points=points,
+                classes=classes,
             )
         with Store(self.store, write=False) as store:
             result = read_result(store, target=self.target)
@@ -72,5 +78,7 @@ class Show:
             found = report.choose(result, self.nonzeros)
             report.write_model(found.model, found.masks, self.model)
         if self.pictures is not None:
-            report.draw(result, self.pictures, nonzeros=self.nonzeros, points=points)
+            report.draw(
+                result, self.pictures, nonzeros=self.nonzeros, points=points, classes=classes
+            )
         return 0

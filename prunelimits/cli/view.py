@@ -14,10 +14,14 @@ from prunelimits.cli.data import OwnData
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.kept import kind_of
 from prunelimits.cli.report import has_plane, write_or_open
+from prunelimits.cli.saved_inputs import saved_inputs
 from prunelimits.datasets import cubist_spiral
+from prunelimits.datasets.plane_features import PLANE
 from prunelimits.elimination import read_elimination
+from prunelimits.models import MLP
 from prunelimits.saving import load
 from prunelimits.search import Store, read_result
+from prunelimits.types import Masks
 from prunelimits.viz.pages import Page, comparison, gallery, playground
 from prunelimits.viz.pages.content import Data
 
@@ -64,33 +68,54 @@ class View(OwnData):
                 raise ValueError(f"--beside needs a network as FILE, got elimination {file}")
             result = read_elimination(file)
             fits = bool(result.networks) and has_plane(result.networks[0].model)
-            data, about = self._data(fits and result.samples == len(cubist_spiral()[1]))
-            return gallery(result, data, title=file.name, about=about)
-        model, masks = load(file)
-        data, about = self._data(has_plane(model))
+            data, about, classes = self._data(fits and result.samples == len(cubist_spiral()[1]))
+            return gallery(result, data, title=file.name, about=about, classes=classes)
+        model, masks = _load(file)
+        data, about, classes = self._data(has_plane(model))
         if self.beside is None:
-            return playground(model, masks, data, title=file.name, about=about)
+            return playground(model, masks, data, title=file.name, about=about, classes=classes)
         left, right = (
             (file.name, model, masks),
-            (self.beside.name, *load(self.beside)),
+            (self.beside.name, *_load(self.beside)),
         )
-        return comparison(left, right, data, about=about)
+        return comparison(left, right, data, about=about, classes=classes)
 
     def _gallery(self, file: Path) -> Page:
         with Store(file, write=False) as store:
             result = read_result(store)
         searched = report.published_fingerprint() == result.data
-        data, about = self._data(searched)
-        return gallery(result, data, title=file.name, about=about)
+        data, about, classes = self._data(searched)
+        return gallery(result, data, title=file.name, about=about, classes=classes)
 
-    def _data(self, spiral: bool) -> tuple[Data | None, str]:
-        """The data to show, the Cubist Spiral by default if `spiral`, and a line about them."""
+    def _data(self, spiral: bool) -> tuple[Data | None, str, tuple[str, ...] | None]:
+        """The data to show, a line about them, and what their classes are called.
+
+        Without --data they are the Cubist Spiral if `spiral`, and none otherwise.
+        """
+        self.check_options()
         if self.no_data and self.data is not None:
             raise ValueError(f"--no-data and --data exclude each other, got --data {self.data}")
         if self.data is not None:
-            data = self.read_standardised()
-            return data, f"Data: {self.data.name}, {len(data[0]):,} samples."
+            x, y, classes = self.read_standardised()
+            return (x, y), f"Data: {self.data.name}, {len(x):,} samples.", classes
         if spiral and not self.no_data:
             data = cubist_spiral()
-            return data, f"Data: the Cubist Spiral, {len(data[0]):,} samples."
-        return None, "No data given."
+            return data, f"Data: the Cubist Spiral, {len(data[0]):,} samples.", None
+        return None, "No data given.", None
+
+
+def _load(file: Path) -> tuple[MLP, Masks]:
+    """A saved network, unless it would be shown over a plane that it does not take.
+
+    Raises:
+        ValueError: If it is no network, or its two inputs are other functions of the plane.
+        OSError: If the file cannot be read.
+    """
+    model, masks = load(file)
+    inputs = saved_inputs(file) or PLANE
+    if model.widths[0] == 2 and inputs != PLANE:
+        raise ValueError(
+            f"{file} has the inputs {' '.join(inputs)}, and not the coordinates: see it with "
+            f"prunelimits play --network {file}"
+        )
+    return model, masks

@@ -54,6 +54,18 @@ def r_table(
         TypeError: If an argument is of another kind.
         ImportError: If rdata is not installed.
     """
+    x, y, _ = r_table_with_classes(file, label=label, drop=drop, table=table)
+    return x, y
+
+
+def r_table_with_classes(
+    file: str | Path,
+    *,
+    label: str | None = None,
+    drop: Sequence[str] = (),
+    table: str | None = None,
+) -> tuple[Tensor, Tensor, tuple[str, ...] | None]:
+    """`r_table`, and the levels that are its labels 0, 1, ..., where these are a factor's."""
     file = checked_file("file", file)
     label, table = checked_text("label", label), checked_text("table", table)
     drop = checked_sequence("drop", drop, "names of columns")
@@ -70,24 +82,30 @@ def r_table(
     _check_complete(file, {name: columns[name] for name in (*inputs, label)})
     spread = [part for name in inputs for part in columns[name].spread()]
     x = torch.from_numpy(np.stack(spread, axis=1).astype(np.float32))
-    return x, columns[label].labels()
+    return x, columns[label].labels(), columns[label].classes()
 
 
 class _Column(NamedTuple):
     """A column as numbers: NaN where a value is missing.
 
-    A factor's numbers are the places of its levels; `levels` is 0 where it is none.
+    A factor's numbers are the places of its levels; `levels` is empty where it is none.
     """
 
     numbers: NDArray[np.float64]
-    levels: int
+    levels: tuple[str, ...]
     ordered: bool
 
     def spread(self) -> list[NDArray[np.float64]]:
         """It as inputs: itself, or a column a level."""
-        if self.levels <= 2 or self.ordered:
+        if len(self.levels) <= 2 or self.ordered:
             return [self.numbers]
-        return [(self.numbers == level).astype(np.float64) for level in range(self.levels)]
+        return [(self.numbers == level).astype(np.float64) for level in range(len(self.levels))]
+
+    def classes(self) -> tuple[str, ...] | None:
+        """The levels that occur, if it is a factor."""
+        if not self.levels:
+            return None
+        return tuple(self.levels[int(place)] for place in np.unique(self.numbers))
 
     def labels(self) -> Tensor:
         """It as labels."""
@@ -127,7 +145,8 @@ def _columns(file: Path, table: str | None) -> dict[str, _Column]:
         if isinstance(kind, CategoricalDtype):
             codes = np.asarray(column.cat.codes, dtype=np.float64)
             codes[codes < 0] = np.nan
-            columns[str(name)] = _Column(codes, len(kind.categories), bool(kind.ordered))
+            levels = tuple(map(str, kind.categories))
+            columns[str(name)] = _Column(codes, levels, bool(kind.ordered))
             continue
         try:
             numbers = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -136,7 +155,7 @@ def _columns(file: Path, table: str | None) -> dict[str, _Column]:
                 f"{file}'s column {str(name)!r} must be numbers or a factor, "
                 f"got {str(column.iloc[0])[:40]!r}"
             ) from None
-        columns[str(name)] = _Column(numbers, 0, ordered=False)
+        columns[str(name)] = _Column(numbers, (), ordered=False)
     return columns
 
 

@@ -51,11 +51,12 @@ class Layout:
     inches: float
 
 
-def place(units: Sequence[Sequence[int]]) -> Layout:
+def place(units: Sequence[Sequence[int]], lines: float = 0.0) -> Layout:
     """The layout of the units of each layer, each layer a column with its first unit on top.
 
     Columns are centred on one horizontal axis. The taller they are, the further apart they stand
-    and the larger the last layer's square: a third of the tallest, within 4 to 12 units.
+    and the larger the last layer's square: a third of the tallest, within 4 to 12 units. Below the
+    captions there are so many inches of room for `lines`.
 
     Examples:
         >>> layout = place([[0, 1], [0, 2, 3], [0]])
@@ -66,7 +67,10 @@ def place(units: Sequence[Sequence[int]]) -> Layout:
     output = min(max(4.0, tallest / 3), 12.0)
     tallest = max(tallest, output)
     gap = 2.0 + 0.1 * tallest
-    axis = _BELOW + tallest / 2
+    # Small networks at a comfortable size; large ones shrink, but never below legibility.
+    inches = min(0.62, max(0.3, 9 / tallest))
+    below = _BELOW + lines / inches
+    axis = below + tallest / 2
     columns: list[dict[int, Square]] = []
     centres: list[float] = []
     left = _MARGIN
@@ -81,7 +85,5 @@ def place(units: Sequence[Sequence[int]]) -> Layout:
         )
         centres.append(left + side / 2)
         left += side + gap
-    # Small networks at a comfortable size; large ones shrink, but never below legibility.
-    inches = min(0.62, max(0.3, 9 / tallest))
-    height = _BELOW + tallest + _ABOVE
-    return Layout(columns, centres, _BELOW, left - gap + _MARGIN, height, inches)
+    height = below + tallest + _ABOVE
+    return Layout(columns, centres, below, left - gap + _MARGIN, height, inches)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -24,6 +26,7 @@ from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks
+from prunelimits.viz.class_names import checked_classes, class_labels
 from prunelimits.viz.layout import Layout, Square, place
 from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
 from prunelimits.viz.picture import Picture
@@ -34,6 +37,7 @@ _MOST_PIXELS = 10_000
 _MOST_POINTS = 2000
 _CHIP = 0.28  # the side of a bias chip; a hidden unit's square has side 1
 _SHADE = 0.5  # the opacity of the decision, under its points
+_LINE = 0.16  # the height of a line of the names of classes, in inches
 _FAN = 0.13  # how far apart the edges of a unit leave or reach its square, at most
 
 
@@ -47,6 +51,7 @@ def network_figure(
     extent: float = 2.25,
     resolution: int = 256,
     title: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Figure:
     """The nonzero subnetwork of `model`, drawn as Figure 1 of the paper draws it.
 
@@ -68,6 +73,7 @@ def network_figure(
         extent: Half the side of the plane shown.
         resolution: Pixels along a side; each shows the value at its centre.
         title: Instead of the widths, the number of nonzeros and, with `x`, the accuracy on it.
+        classes: What classes 0 and 1 are called, below the decision. None: nothing stands there.
 
     Raises:
         ValueError: If the model has not 2 inputs and 1 output, has parameters that are not finite,
@@ -96,6 +102,7 @@ def network_figure(
         checked_tensor("x", x)
         checked_tensor("y", y)
         _check_data(x, y)
+    classes = checked_classes(classes, 2)
     network = subnetwork(model, masks)
     for layer, units in enumerate(network.units):
         if len(units) > _MOST_UNITS:
@@ -103,12 +110,14 @@ def network_figure(
                 f"layer {layer} has {len(units)} units with nonzero parameters, more than the"
                 f" {_MOST_UNITS} that can be drawn legibly: prune further, or pass masks that do"
             )
-    layout = place(network.units)
+    layout = place(network.units, lines=0 if classes is None else 2 * _LINE)
     figure = Picture((layout.width * layout.inches, layout.height * layout.inches), facecolor=WHITE)
     canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height))
     canvas.set_axis_off()
     _draw_edges(canvas, network, layout)
     _draw_captions(canvas, network, layout)
+    if classes is not None:
+        _draw_classes(canvas, layout, classes)
     decision = _draw_units(figure, network, layout, extent, resolution)
     heading = f"{'-'.join(map(str, model.widths))}  ·  {network.nonzeros} nonzeros"
     if x is not None and y is not None:
@@ -167,6 +176,21 @@ def _draw_captions(canvas: Axes, network: Subnetwork, layout: Layout) -> None:
     for name, square in zip(("x₁", "x₂"), layout.columns[0].values(), strict=True):
         x = square.left - 0.2
         canvas.text(x, square.middle, name, ha="right", va="center", color=GREY, size=11)
+
+
+def _draw_classes(canvas: Axes, layout: Layout, classes: Sequence[str]) -> None:
+    """Draws what the colours of the decision are called, each in a line, below its caption."""
+    (square,) = layout.columns[-1].values()
+    line = _LINE / layout.inches
+    side = 0.6 * line
+    for label, name in enumerate(class_labels(classes, 2)):
+        middle = layout.floor - 0.35 - (label + 1.8) * line
+        corner = square.left, middle - side / 2
+        color = BLUE if label else ORANGE
+        canvas.add_patch(Rectangle(corner, side, side, color=color, linewidth=0, clip_on=False))
+        text = canvas.text(square.left + 1.5 * side, middle, name, va="center", color=GREY, size=8)
+        text.set_parse_math(False)
+        text.set_gid(f"class-{label}")
 
 
 def _draw_units(

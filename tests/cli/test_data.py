@@ -23,7 +23,7 @@ Y = np.array([0, 1, 1, 0])
 
 
 def check(path: Path, labels: list[int] | None = None) -> None:
-    x, y = read_data(path)
+    x, y, _ = read_data(path)
     assert torch.equal(x, torch.from_numpy(X).float())
     assert y.dtype == torch.int64
     assert y.tolist() == (Y.tolist() if labels is None else labels)
@@ -99,27 +99,27 @@ def test_label_and_drop_choose_columns_by_name_or_number(tmp_path: Path):
             f"n{i},{r[2]},{r[0]},{r[1]}" for i, r in enumerate(row.split(",") for row in ROWS)
         )
     )
-    x, y = read_data(file, label="kind", drop=["id"])
+    x, y, _ = read_data(file, label="kind", drop=["id"])
     assert torch.equal(x, torch.from_numpy(X).float())
     assert y.tolist() == Y.tolist()
     assert read_data(file, label="kind", drop=["id", "a"])[0].tolist() == X[:, 1:].tolist()
     file.write_text("\n".join(ROWS).replace("no", "0").replace("yes", "1"))
-    x, y = read_data(file, label="3", drop=["1"])
+    x, y, _ = read_data(file, label="3", drop=["1"])
     assert (x.tolist(), y.tolist()) == (X[:, 1:].tolist(), Y.tolist())
     np.save(tmp_path / "a.npy", np.column_stack([Y, X]))
-    x, y = read_data(tmp_path / "a.npy", label="1", drop=["3"])
+    x, y, _ = read_data(tmp_path / "a.npy", label="1", drop=["3"])
     assert (x.tolist(), y.tolist()) == (X[:, :1].tolist(), Y.tolist())
 
 
 def test_arrays_are_chosen_by_name(tmp_path: Path):
     path = tmp_path / "a.npz"
     np.savez(path, x=X[::-1], y=1 - Y, points=X, kinds=Y, other=Y)
-    x, y = read_data(path, input_array="points", label="kinds")
+    x, y, _ = read_data(path, input_array="points", label="kinds")
     assert (x.tolist(), y.tolist()) == (X.tolist(), Y.tolist())
     # What is not named is found as before.
-    x, y = read_data(path, label="kinds")
+    x, y, _ = read_data(path, label="kinds")
     assert (x.tolist(), y.tolist()) == (X[::-1].tolist(), Y.tolist())
-    x, y = read_data(path, input_array="points", drop=["2"])
+    x, y, _ = read_data(path, input_array="points", drop=["2"])
     assert (x.tolist(), y.tolist()) == (X[:, :1].tolist(), (1 - Y).tolist())
 
 
@@ -128,7 +128,7 @@ def test_tables_of_r_are_read(tmp_path: Path):
     frame = {"a": X[:, 0].tolist(), "b": X[:, 1].tolist(), "y": Factor((Y + 1).tolist(), "ab")}
     (tmp_path / "a.rda").write_bytes(rda({"t": frame}))
     check(tmp_path / "a.rda")
-    x, y = read_data(tmp_path / "a.rda", drop=["a"])
+    x, y, _ = read_data(tmp_path / "a.rda", drop=["a"])
     assert (x.tolist(), y.tolist()) == (X[:, 1:].tolist(), Y.tolist())
 
 
@@ -318,7 +318,7 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(kind: str, tmp_path:
                 content[at : at + generator.randrange(40)] = generator.randbytes(20)
         path.write_bytes(content)
         try:
-            read_x, read_y = read_data(path)
+            read_x, read_y, _ = read_data(path)
         except ValueError as error:
             refused += str(error).startswith(f"--data {path}: ") and "\n" not in str(error)
         else:
@@ -327,3 +327,49 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(kind: str, tmp_path:
             read += 1
     assert refused + read == 300
     assert min(refused, read) > 10
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["no", "yes", "yes", "no"], ("no", "yes")),
+        ([7, -3, -3, 7], ("-3", "7")),
+        ([5, 5, 5, 5], ("5",)),
+        ([0, 1, 1, 0], None),
+        ([0.5, 1.5, 2.5, 0.25], None),
+    ],
+)
+def test_names_of_classes_are_kept_where_they_are_no_numbers_from_0(
+    labels: list[Any], names: tuple[str, ...] | None, tmp_path: Path
+):
+    np.savez(tmp_path / "a.npz", x=X, y=np.array(labels))
+    assert read_data(tmp_path / "a.npz").classes == names
+    own = OwnData(data=tmp_path / "a.npz", standardise=True)
+    assert own.read().classes == own.read_standardised().classes == names
+
+
+def test_levels_of_a_factor_are_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("rdata")
+    # The second level occurs in no row.
+    frame = {"a": X[:, 0].tolist(), "b": X[:, 1].tolist(), "y": Factor([1, 3, 3, 1], "abc")}
+    (tmp_path / "a.rda").write_bytes(rda({"t": frame}))
+    found = read_data(tmp_path / "a.rda")
+    assert (found.y.tolist(), found.classes) == (Y.tolist(), ("a", "c"))
+    assert "a.rda: a = 0, c = 1" in capsys.readouterr().out
+
+
+def test_hostile_names_are_told_in_a_short_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    names = ["\x1b[31mred", "<script>alert(1)</script>", "x" * 10_000, "a\nb"]
+    np.savez(tmp_path / "a.npz", x=np.tile(X, (4, 1)), y=np.repeat(np.array(names), 4))
+    assert set(read_data(tmp_path / "a.npz").classes or ()) == set(names)
+    told = capsys.readouterr().out.removeprefix("Labels in").split("a.npz: ")[1]
+    assert told.splitlines() == [
+        f"[31mred = 0, <script>alert(1)</script> = 1, a b = 2, {'x' * 39}… = 3"
+    ]
+
+
+def test_rare_classes_are_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    x = np.random.default_rng(0).normal(size=(12, 2))
+    np.savez(tmp_path / "a.npz", x=x, y=np.array(["cat"] * 10 + ["dog"] * 2))
+    OwnData(data=tmp_path / "a.npz").read()
+    assert "Classes of fewer than 3 rows: dog (2)." in " ".join(capsys.readouterr().out.split())

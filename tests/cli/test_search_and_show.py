@@ -341,3 +341,25 @@ def shards_done() -> int:
             return int(database.execute("SELECT count(*) FROM shards").fetchone()[0])
         except sqlite3.OperationalError:
             return 0
+
+
+def test_names_of_classes_stand_in_pictures():
+    x, y = pl.datasets.cubist_spiral(300)
+    names = ("<inside>", "out$ide$")
+    rows = [f"{a},{b},{names[int(c)]}" for (a, b), c in zip(x.tolist(), y.tolist(), strict=True)]
+    Path("data.csv").write_text("\n".join(["a,b,label", *rows]))
+    command = ["search", *SMALL, "--target", "0.5", "--data", "data.csv", "--pictures", "one"]
+    assert main(command) == 0
+    shown = ["show", "search.sqlite", "--pictures"]
+    assert main([*shown, "two", "--data", "data.csv"]) == 0
+    assert main([*shown, "none"]) == 0
+    for folder, count in (("one", 1), ("two", 1), ("none", 0)):
+        text = Path(folder, "network.svg").read_text()
+        assert text.count('id="class-0"') == text.count('id="class-1"') == count
+        assert "<inside>" not in text
+
+
+def test_options_about_a_file_need_one(data: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["search", *SMALL, "--data", str(data), "--target", "0.5"]) == 0
+    assert main(["show", "search.sqlite", "--standardise"]) == 1
+    assert "--standardise needs --data" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import prunelimits as pl
+from prunelimits.cli.advice import tell_test
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.eliminate import Eliminate, TrainingOptions
 from prunelimits.cli.search import Search
@@ -95,9 +96,30 @@ def test_shares_and_classes_that_leave_nothing_are_refused(data: tuple[Tensor, T
     own = OwnData(data=Path("data.npz"))
     with pytest.raises(ValueError, match=r"--test must be above 0 and below 1, got 1\.5"):
         own.set_aside(1.5, 0)
-    (x, y), none = own.set_aside(0, 0)
+    (x, y, _), none = own.set_aside(0, 0)
     assert none is None
     assert (len(x), len(y)) == (400, 400)
     np.savez("data.npz", x=np.ones((9, 2)), y=np.r_[np.zeros(7), 1, 1])
     with pytest.raises(ValueError, match=r"--data data\.npz: class 1 must have at least three"):
         own.set_aside(0.2, 0)
+
+
+def test_the_test_rows_are_counted_by_class_under_the_classes_names(
+    capsys: pytest.CaptureFixture[str],
+):
+    model = pl.MLP((1, 1))
+    with torch.no_grad():
+        model.layers[0].weight.fill_(1.0)
+        model.layers[0].bias.fill_(0.0)
+    x = torch.tensor([[-1.0], [-2.0], [3.0], [4.0], [-5.0]])
+    y = torch.tensor([0, 0, 0, 1, 1])
+    tell_test(model, 1, (x, y), ("[bold]no[/bold]", "yes\x1b[31m"))
+    lines = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert [[cell.strip() for cell in line[1:4]] for line in lines] == [
+        ["[bold]no[/bold]", "3", "66.67%"],
+        ["yes [31m", "2", "50.00%"],
+    ]
+    tell_test(model, 1, (x[:3], y[:3]), None)
+    printed = capsys.readouterr().out
+    assert "class 0" in printed
+    assert any("class 1" in line and "-" in line for line in printed.splitlines())

@@ -47,7 +47,7 @@ def error(path: Path, **options: str) -> str:
     ],
 )
 def test_a_table_is_read_however_a_program_writes_it(name: str, lines: list[str]):
-    x, y = read_data(write(name, lines))
+    x, y, _ = read_data(write(name, lines))
     assert x.tolist() == [[a, b] for a, b, _ in ROWS]
     assert y.tolist() == [label for *_, label in ROWS]
 
@@ -58,7 +58,7 @@ def test_a_column_that_numbers_the_rows_is_left_out_aloud(capsys: pytest.Capture
     said = error(write("b.csv", table(head=",a,b,label", row="9,{0},{1},{2}")))
     assert "column 1 has no name" in said
     assert "--drop 1" in said
-    x, _ = read_data(Path("b.csv"), drop=("1",))
+    x, _, _ = read_data(Path("b.csv"), drop=("1",))
     assert x.shape == (12, 2)
 
 
@@ -138,7 +138,7 @@ def test_parquet_is_read_like_a_table():
 
     columns = {"a": [0.5, 1.5, 2.5], "n": [1, 2, 3], "kind": ["cat", "dog", "cat"]}
     write_table(pyarrow.table(columns), "a.parquet")
-    x, y = read_data(Path("a.parquet"), label="kind")
+    x, y, _ = read_data(Path("a.parquet"), label="kind")
     assert x.tolist() == [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
     assert y.tolist() == [0, 1, 0]
     assert read_data(Path("a.parquet"), label="kind", drop=("n",))[0].shape == (3, 1)

@@ -196,3 +196,20 @@ def test_without_a_file_the_sparsest_network_known_is_shown():
     kept = examples / "cubist-spiral-95-18-margin-with-biases-22.pt"
     shipped = Path(prunelimits.cli.__file__).parent / "sparsest_known.pt"
     assert shipped.read_bytes() == kept.read_bytes()
+
+
+def test_the_labels_of_a_file_name_the_classes_on_every_page():
+    rows = [f"{i % 7},{-(i // 7)},{('no', '<b>')[i % 2]}" for i in range(60)]
+    Path("mine.csv").write_text("\n".join(["a,b,label", *rows]))
+    searched("store.sqlite")
+    for command in (["view"], ["view", "--beside", str(RESULT)], ["view", "store.sqlite"]):
+        assert main([*command, "--data", "mine.csv", "-o", "page.html"]) == 0
+        assert content("page.html")["classes"] == ["<b>", "no"]
+    assert "<b>no" not in Path("page.html").read_text()
+    assert main(["view", "-o", "page.html"]) == 0
+    assert content("page.html")["classes"] is None
+
+
+def test_options_about_a_file_need_one(capsys: pytest.CaptureFixture[str]):
+    assert main(["view", "--label", "kind", "-o", "page.html"]) == 1
+    assert "--label needs --data" in capsys.readouterr().err

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prunelimits.viz.class_names import class_labels
+
 from . import node
 
 BODY = "try { return readTable(input); } catch (error) { return { refused: error.message }; }"
@@ -70,3 +72,28 @@ def test_any_text_is_read_or_refused(text: str):
     for point in found.get("points", []):
         assert np.isfinite(point["x"]).all()
         assert 0 <= point["label"] < len(found["labels"])
+
+
+NAMES = ("", " ", "a", "a ", "<script>alert('&')</script>", '"', "x" * 10_000, "y" * 40, "z" * 41)
+NAMES += (
+    "\x1b[31m",
+    "a\r\n\tb",
+    "\u202eevil",
+    "\ud800",
+    "\u3000",
+    "é",
+    "猫" * 41,
+    "🐈" * 50,
+    "class 1",
+)
+# What is assigned differs by the version of Unicode.
+ASSIGNED = st.characters(exclude_categories=["Cn", "Cs"])
+
+
+@given(st.lists(st.sampled_from(NAMES) | st.text(ASSIGNED, max_size=9), max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_classes_are_called_as_the_library_calls_them(names: list[str]):
+    labels = node.run("return classLabels(input);", names)
+    assert labels == class_labels(names, len(names))
+    assert len(set(labels)) == len(labels)
+    assert all(label.isprintable() and 0 < len(label) <= 43 for label in labels)

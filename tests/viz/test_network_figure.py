@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 
 from prunelimits.models import MLP
@@ -410,3 +411,41 @@ def test_parameters_must_be_finite_where_they_are_kept():
     with pytest.raises(ValueError, match=r"must be finite, 'layers.1.bias' is not"):
         network_figure(model, resolution=4)
     network_figure(model, {"layers.1.bias": torch.tensor([False, True, True])}, resolution=4)
+
+
+HOSTILE = ("<script>$\\frac$\x1b", "y" * 10_000)
+
+
+def test_names_of_classes_stand_below_the_decision_in_their_colours():
+    figure = network_figure(make_model(), resolution=4, classes=HOSTILE)
+    names = parts(figure, "class")
+    assert [names[0,].get_text(), names[1,].get_text()] == ["<script>$\\frac$", "y" * 39 + "…"]
+    assert not any(name.get_parse_math() for name in names.values())
+    canvas = figure.axes[0]
+    squares = [patch for patch in canvas.patches if isinstance(patch, Rectangle)]
+    middles = [square.get_y() + square.get_height() / 2 for square in squares]
+    assert middles == pytest.approx([names[0,].get_position()[1], names[1,].get_position()[1]])
+    assert [to_hex(square.get_facecolor()) for square in squares] == [ORANGE, BLUE]
+    figure.draw_without_rendering()
+    caption = next(text for text in canvas.texts if text.get_text() == "output")
+    below = caption.get_window_extent().y0
+    assert below > names[0,].get_window_extent().y1 > names[1,].get_window_extent().y1
+    assert names[1,].get_window_extent().y0 > 0
+    assert names[1,].get_window_extent().x1 < figure.bbox.x1
+    written = io.BytesIO()
+    figure.savefig(written, format="svg")
+    assert b"<script>" not in written.getvalue()
+
+
+def test_without_names_nothing_stands_there_and_one_name_is_enough():
+    assert not parts(network_figure(make_model(), resolution=4), "class")
+    names = parts(network_figure(make_model(), resolution=4, classes=["only"]), "class")
+    assert [names[0,].get_text(), names[1,].get_text()] == ["only", "class 1"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "error"), [("ab", TypeError), ([1, 2], TypeError), (["a"] * 3, ValueError)]
+)
+def test_names_must_be_texts_and_at_most_two(classes, error):
+    with pytest.raises(error, match="classes"):
+        network_figure(make_model(), resolution=4, classes=classes)

@@ -251,6 +251,7 @@ def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_
         "#message"
     )
     assert tab.input_value("[name=data]") == "given"
+    assert tab.locator(".scale span:not(.bar)").all_inner_texts() == ["<b>yes</b>", "no"]
     tab.click("#run")
     wait_for_epoch(tab, 5)
     rest(tab)

@@ -10,7 +10,7 @@ import torch
 import prunelimits as pl
 from prunelimits.pareto import pareto_front
 from prunelimits.search import SearchConfig, SearchResult, combinatorial_search
-from prunelimits.viz.pages import comparison, film, gallery, playground
+from prunelimits.viz.pages import comparison, film, gallery, play, playground
 
 HOSTILE = "<img src=x onerror=\"document.title='run'\"></script><script>alert(1)</script>.pt"
 
@@ -307,3 +307,47 @@ def test_in_a_notebook_s_frame_it_works(open_page: Callable, rest: Callable, bro
         frame.locator("[data-action=json]").click()
     tab.close()
     assert complaints == []
+
+
+NAMES = ("<img src=x onerror=alert(1)>", "\"'&amp;", "y" * 10_000, "")
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_names_of_classes_stand_where_classes_do(open_page: Callable, inputs: int, outputs: int):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(90, inputs, generator=generator)
+    y = torch.arange(90) % max(2, outputs)
+    model = network((inputs, 4, outputs))
+    page = playground(model, None, (x, y), classes=NAMES[: max(2, outputs)])
+    tab = open_page(page)
+    expected = [NAMES[0], NAMES[1], "y" * 39 + "…", "class 3"][: max(2, outputs)]
+    if inputs == 2 and outputs == 1:
+        shown = tab.locator(".scale span:not(.bar)").all_inner_texts()
+    else:
+        if inputs > 2 and outputs > 1:
+            # The table of answers is a drawing; of one unit there is a histogram by class.
+            assert "True class" in tab.inner_text(".region figcaption")
+            tab.hover(".unit[id*=unit-1-]")
+        shown = tab.locator(".classes li").all_inner_texts()
+    assert shown == expected
+    if outputs > 1:
+        names = tab.locator("[id*=unit-2-]").evaluate_all(
+            "nodes => nodes.map((n) => n.getAttribute('aria-label'))"
+        )
+        for unit, (name, label) in enumerate(zip(names, expected, strict=True)):
+            assert f"utput {unit + 1} ({label})" in name
+    assert tab.locator("img").count() == 0
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_names_that_do_not_fit_are_refused():
+    model, data = network((2, 3, 1)), (torch.randn(9, 2), torch.arange(9) % 2)
+    with pytest.raises(ValueError, match="classes must name at most 2 classes, got 3 names"):
+        playground(model, None, data, classes=["a", "b", "c"])
+    with pytest.raises(TypeError, match="classes must hold strs, got 'ab'"):
+        comparison(model, model, data, classes="ab")
+    with pytest.raises(TypeError, match=r"classes\[1\]"):
+        film([model], data, classes=["a", 1])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="classes are given without data"):
+        play(classes=["a", "b"])

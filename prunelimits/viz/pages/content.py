@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, TypedDict
 
 import numpy as np
@@ -14,6 +15,7 @@ from prunelimits.masks import check_masks
 from prunelimits.models import MLP
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.types import Masks
+from prunelimits.viz.class_names import checked_classes, class_labels
 from prunelimits.viz.pages.records import KnownNetworks
 from prunelimits.viz.subnetwork import subnetwork
 
@@ -48,6 +50,7 @@ class Content(TypedDict):
     """All that a page shows.
 
     `first` is the network of a gallery that is open at first; `target` its target accuracy.
+    `classes` are what the classes are called, in a line each; None: by their numbers.
     """
 
     mode: Mode
@@ -60,6 +63,7 @@ class Content(TypedDict):
     data: EncodedData | None
     target: float | None
     first: int
+    classes: list[str] | None
 
 
 class Preset(TypedDict):
@@ -82,6 +86,7 @@ class PlayContent(TypedDict):
     settings: dict[str, str | int | float | list[int] | list[str]]
     network: EncodedNetwork | None
     data: EncodedData | None
+    classes: list[str] | None
     records: list[KnownNetworks]
     presets: list[Preset]
 
@@ -137,6 +142,18 @@ def encode_data(data: Data | None) -> EncodedData | None:
         return None
     x, y = (part.detach().cpu().numpy() for part in data)
     return {"x": _base64(x.astype("<f4")), "y": _base64(y.astype("<u2"))}
+
+
+def shown_classes(classes: Sequence[str] | None, outputs: int) -> list[str] | None:
+    """What the classes of a model of so many outputs are called on a page.
+
+    Raises:
+        TypeError: If `classes` are no texts.
+        ValueError: If they are more than the model tells apart.
+    """
+    count = max(2, outputs)
+    names = checked_classes(classes, count)
+    return None if names is None else class_labels(names, count)
 
 
 def encode_network(

@@ -22,6 +22,7 @@ from prunelimits.viz.pages.content import (
     encode_data,
     encode_network,
     extent_of,
+    shown_classes,
 )
 from prunelimits.viz.pages.frames import NamedNetwork, Network, named_network
 from prunelimits.viz.pages.page import Page
@@ -38,6 +39,7 @@ def playground(
     *,
     title: str | None = None,
     about: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Page:
     """A page on which a sparse network can be looked at and touched.
 
@@ -56,6 +58,8 @@ def playground(
             them; some 2,000 are drawn. Needed where the model has other than two inputs.
         title: The heading. None: the widths.
         about: A line below it. None: how many samples there are.
+        classes: What classes 0, 1, ... are called, at most one an output, or two where there is
+            one output. None: by their numbers.
 
     Raises:
         ValueError: If the model is too large or has a kept parameter that is not finite in float32,
@@ -75,7 +79,7 @@ def playground(
         named = named._replace(masks=masks)
     label = named.label or "-".join(map(str, named.model.widths))
     named = named._replace(label=label if title is None else title)
-    return _page("single", [named], data, title, about)
+    return _page("single", [named], data, title, about, classes)
 
 
 @in_plain_modes
@@ -86,6 +90,7 @@ def comparison(
     *,
     title: str = "Side by side",
     about: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Page:
     """A page with two networks side by side; each can be touched as in `playground`.
 
@@ -96,6 +101,7 @@ def comparison(
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
+        classes: As in `playground`.
 
     Raises:
         ValueError: As `playground`; or if the two have different inputs or outputs.
@@ -108,6 +114,7 @@ def comparison(
         data,
         title,
         about,
+        classes,
     )
 
 
@@ -118,6 +125,7 @@ def film(
     *,
     title: str = "A pruning run",
     about: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Page:
     """A page that plays a pruning run, a frame a round; every frame can be touched.
 
@@ -127,6 +135,7 @@ def film(
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
+        classes: As in `playground`.
 
     Raises:
         ValueError: As `playground`; or if there are no frames or they have different widths.
@@ -144,7 +153,7 @@ def film(
     widths = {model.widths for _, model, _ in named}
     if len(widths) > 1:
         raise ValueError(f"frames must all have the same widths, got {sorted(widths)}")
-    return _page("film", named, data, title, about)
+    return _page("film", named, data, title, about, classes)
 
 
 @in_plain_modes
@@ -154,6 +163,7 @@ def gallery(
     *,
     title: str = "What was found",
     about: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Page:
     """A page with the Pareto front of what was found as a chart, where a click opens a network.
 
@@ -165,6 +175,7 @@ def gallery(
         data: As in `playground`.
         title: The heading.
         about: A line below it. None: how many samples there are.
+        classes: As in `playground`.
 
     Raises:
         ValueError: As `playground`; or if nothing was trained yet.
@@ -188,7 +199,7 @@ def gallery(
         if room > 0 or on_front:
             networks[one.nonzeros] = network
     sizes = sorted(networks)
-    content = _content("gallery", chosen.network.model, checked_data, title, about)
+    content = _content("gallery", chosen.network.model, checked_data, title, about, classes)
     content["networks"] = [networks[size] for size in sizes]
     content["target"] = target
     content["first"] = sizes.index(chosen.nonzeros)
@@ -225,6 +236,7 @@ def _page(
     data: Data | None,
     title: str | None,
     about: str | None,
+    classes: Sequence[str] | None,
 ) -> Page:
     if not frames:
         raise ValueError("frames must hold at least one network, got none")
@@ -237,12 +249,20 @@ def _page(
                 "networks on one page must have the same inputs and outputs, got widths "
                 f"{model.widths} and {other.widths}"
             )
-    content = _content(mode, model, first, frames[0][0] if title is None else title, about)
+    heading = frames[0][0] if title is None else title
+    content = _content(mode, model, first, heading, about, classes)
     content["networks"] = [encode_network(*frame, first) for frame in frames]
     return Page(content)
 
 
-def _content(mode: Mode, model: MLP, data: Data | None, title: str, about: str | None) -> Content:
+def _content(
+    mode: Mode,
+    model: MLP,
+    data: Data | None,
+    title: str,
+    about: str | None,
+    classes: Sequence[str] | None,
+) -> Content:
     checked_text("title", title, absent=False)
     checked_text("about", about)
     if about is None:
@@ -258,4 +278,5 @@ def _content(mode: Mode, model: MLP, data: Data | None, title: str, about: str |
         "data": encode_data(data),
         "target": None,
         "first": 0,
+        "classes": shown_classes(classes, model.widths[-1]),
     }

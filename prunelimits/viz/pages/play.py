@@ -11,7 +11,13 @@ from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.types import Masks
-from prunelimits.viz.pages.content import Data, PlayContent, encode_data, encode_network
+from prunelimits.viz.pages.content import (
+    Data,
+    PlayContent,
+    encode_data,
+    encode_network,
+    shown_classes,
+)
 from prunelimits.viz.pages.frames import Network, named_network
 from prunelimits.viz.pages.page import Page
 from prunelimits.viz.pages.presets import presets
@@ -29,6 +35,7 @@ def play(
     data: Data | None = None,
     *,
     inputs: Sequence[str] = PLANE,
+    classes: Sequence[str] | None = None,
     title: str = "Train, prune, and watch paths die",
     about: str | None = None,
 ) -> Page:
@@ -47,6 +54,7 @@ def play(
             data sets of the page.
         inputs: What of a point the network is given: functions of its coordinates, by their names
             in `prunelimits.datasets.plane_features`.
+        classes: What the classes of `data` are called. None: by their numbers.
         title: The heading.
         about: A line below it. None: what to do.
 
@@ -75,6 +83,9 @@ def play(
     elif masks is not None:
         raise ValueError("masks are given without a model")
     points = None if data is None else _checked_data(data, model)
+    if points is None and classes is not None:
+        raise ValueError("classes are given without data: the page's own have no names")
+    outputs = 1 if points is None else _outputs(points[1])
     settings: dict[str, str | int | float | list[int] | list[str]] = {}
     if inputs != PLANE:
         settings["inputs"] = list(inputs)
@@ -95,6 +106,7 @@ def play(
         "settings": settings,
         "network": None if model is None else encode_network("", model, masks, None),
         "data": encode_data(points),
+        "classes": shown_classes(classes, outputs),
         "records": records(),
         "presets": presets(),
     }

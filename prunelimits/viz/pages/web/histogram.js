@@ -42,15 +42,17 @@ function paintHistogram(canvas, values, labels, classes, size) {
   context.fillRect(size * 0.04, bottom, size * 0.92, 1);
 }
 
-/** Draws how often each class (row) was taken for each (column). */
-function paintConfusion(canvas, guesses, labels, classes, size) {
+/** Draws how often each class (row) was taken for each (column); `names`: of the classes. */
+function paintConfusion(canvas, guesses, labels, names, size) {
+  const classes = names.length;
   fitCanvas(canvas, size);
   const counts = Array.from({ length: classes }, () => new Float64Array(classes));
   guesses.forEach((guess, point) => counts[labels[point]][guess]++);
   const context = canvas.getContext("2d");
   context.fillStyle = palette.zero;
   context.fillRect(0, 0, size, size);
-  const start = size * 0.1;
+  // Names need more room than numbers.
+  const start = size * (names.some((name) => name.length > 3) ? 0.22 : 0.1);
   const cell = (size - start) / classes;
   context.font = `${Math.max(9, Math.min(16, cell / 3))}px system-ui, sans-serif`;
   context.textAlign = "center";
@@ -71,9 +73,27 @@ function paintConfusion(canvas, guesses, labels, classes, size) {
     }
     if (classes > 12) continue;
     context.fillStyle = palette.grey;
-    context.fillText(String(row), start / 2, start + (row + 0.5) * cell);
-    context.fillText(String(row), start + (row + 0.5) * cell, start / 2);
+    context.fillText(
+      fitted(context, names[row], start - 4),
+      start / 2,
+      start + (row + 0.5) * cell,
+    );
+    context.fillText(
+      fitted(context, names[row], cell - 4),
+      start + (row + 0.5) * cell,
+      start / 2,
+    );
   }
+}
+
+/** As much of a text as has room. */
+function fitted(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  const letters = [...text];
+  while (letters.length > 1 && context.measureText(`${letters.join("")}…`).width > room) {
+    letters.pop();
+  }
+  return `${letters.join("")}…`;
 }
 
 /** Gives a canvas a size in CSS pixels, sharp on dense screens, and empties it. */

@@ -12,10 +12,17 @@ const STATES = {
   pruned: "pruned",
 };
 
+/** What a class is called: the longest names are shortened by who gives them. */
+function className(classes, label) {
+  return classes?.[label] ?? `class ${label}`;
+}
+
 function unitName(network, layer, unit) {
   if (layer === 0) return `input ${inputName(network, unit)}`;
   if (layer < network.last) return `layer ${layer}, unit ${unit + 1}`;
-  return network.widths[layer] === 1 ? "the output" : `output ${unit + 1}`;
+  if (network.widths[layer] === 1) return "the output";
+  const named = network.classes?.[unit];
+  return `output ${unit + 1}${named === undefined ? "" : ` (${named})`}`;
 }
 
 function inputName(network, unit) {

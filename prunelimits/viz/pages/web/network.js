@@ -26,6 +26,8 @@ class Network {
     this.label = label;
     this.activation = activation;
     this.features = features;
+    /** @type {string[]|null} what the view that it is on calls the classes; null: by numbers */
+    this.classes = null;
     this.widths = widths;
     this.values = values;
     this.kept = kept;

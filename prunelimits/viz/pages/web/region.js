@@ -76,7 +76,7 @@ class Region {
     if (outputs.length === 1) {
       paintDecision(this.shade, outputs[0]);
       this.boundary = this.#boundary(outputs[0]);
-      this.#label("Decision region", ["class 0", "class 1"]);
+      this.#label("Decision region", [0, 1].map((label) => this.#className(label)));
     } else {
       paintClasses(this.shade, responses.classes(), outputs.length);
       this.#label("Decision region", null);
@@ -129,7 +129,7 @@ class Region {
   #paintData(network, looked, responses, labels) {
     const classes = Math.max(2, this.content.outputs);
     if (!looked && this.content.outputs > 1) {
-      paintConfusion(this.shade, responses.classes(), labels, classes, this.side);
+      paintConfusion(this.shade, responses.classes(), labels, this.#rows(classes), this.side);
       this.#label(
         "True class (row) and answer (column)",
         null,
@@ -168,6 +168,15 @@ class Region {
     return d3.geoPath(stretch)(contours.contour(logits, Number.MIN_VALUE));
   }
 
+  /** What stands beside the rows of the table of answers: names where there are, else numbers. */
+  #rows(count) {
+    return d3.range(count).map((label) => this.content.classes?.[label] ?? String(label));
+  }
+
+  #className(label) {
+    return className(this.content.classes, label);
+  }
+
   #nameClasses(count) {
     const few = count <= CLASS_COLOURS.length ? d3.range(count) : [];
     const item = d3
@@ -175,7 +184,7 @@ class Region {
       .selectAll("li")
       .data(few)
       .join("li")
-      .text((label) => `class ${label}`);
+      .text((label) => this.#className(label));
     item.style("--colour", (label) => palette.classColour(label, count));
   }
 

@@ -77,6 +77,7 @@ class View {
   /** Shows a network; `keep`: hidden units to draw even where nothing touches them, by layer. */
   open(network, keep = null) {
     this.network = network;
+    network.classes = this.content.classes ?? null;
     this.edits = new Edits(network);
     this.keep = keep ?? network.widths.map(() => new Set());
     this.chosen = null;

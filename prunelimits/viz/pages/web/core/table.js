@@ -50,3 +50,20 @@ function readTable(/** @type {string} */ text) {
   }));
   return { points, labels };
 }
+
+const LONGEST_NAME = 40;
+
+/**
+ * What classes are called where there is room for a few words: one line each, of which no two look
+ * the same. The library does likewise with the names that a page brings.
+ */
+function classLabels(/** @type {string[]} */ names) {
+  const labels = names.map((name, label) => {
+    const line = [...name.replace(/[\p{C}\p{Z}]+/gu, " ").trim()];
+    if (line.length === 0) return `class ${label}`;
+    if (line.length <= LONGEST_NAME) return line.join("");
+    return `${line.slice(0, LONGEST_NAME - 1).join("")}…`;
+  });
+  if (new Set(labels).size === labels.length) return labels;
+  return labels.map((name, label) => `${label}: ${name}`);
+}

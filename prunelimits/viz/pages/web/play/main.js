@@ -6,6 +6,7 @@ class PlayPage extends Shell {
     document.getElementById("title").textContent = content.title;
     document.getElementById("about").textContent = content.about;
     this.points = content.data && pointsOf(content.data);
+    this.classes = content.classes ?? null;
     this.start = { ...defaultSettings(), ...content.settings };
     this.brought =
       content.network && Network.decode({ ...content.network, features: this.start.inputs });
@@ -96,6 +97,7 @@ class PlayPage extends Shell {
       }
       const { points, labels } = own;
       this.points = points;
+      this.classes = classLabels(labels);
       this.#offerGiven();
       this.settings.data = "given";
       this.settings.batch = Math.min(this.settings.batch, Math.max(1, Math.floor(points.length / 10)));
@@ -165,6 +167,7 @@ class PlayPage extends Shell {
       inputs: 2,
       features: this.settings.inputs,
       outputs: widths.at(-1),
+      classes: this.settings.data === "given" ? this.classes : null,
       extent: reach <= 2.25 && reach > 0.75 ? 2.25 : 1.1 * reach || 2.25,
       data: new Data(columns, train.y),
       plane: true,

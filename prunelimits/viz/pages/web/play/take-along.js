@@ -90,7 +90,7 @@ function saveFilm(page, frames) {
 }
 
 /** A page that plays the frames, which needs nothing else. */
-function filmPage(frames, network, samples, { title, extent }) {
+function filmPage(frames, network, samples, { title, extent, classes }) {
   const content = {
     mode: "film",
     title,
@@ -98,6 +98,7 @@ function filmPage(frames, network, samples, { title, extent }) {
     inputs: 2,
     outputs: network.widths.at(-1),
     extent,
+    classes,
     features: isPlane(network.features) ? null : network.features,
     networks: frames.map(({ label, accuracy, values, kept }) => {
       const { widths, activation } = network;
