@@ -27,6 +27,9 @@ class Region {
     this.side = side;
     this.plane.style.width = `${side}px`;
     this.plane.style.height = `${side}px`;
+    // Long names do not make the picture wider.
+    this.names.style.maxWidth = `${side}px`;
+    this.scale.style.maxWidth = `${side}px`;
     if (!this.answers) return;
     this.places = this.#placePoints();
     fitCanvas(this.dots, side);
