@@ -150,6 +150,7 @@ EVERY = search.EveryWidths(12, 1)
 
 PUBLIC_METHODS: dict[str, Callable[[Path], Method]] = {
     "elimination.Elimination.recipes": lambda _: (elimination().recipes, {"samples": 64}),
+    "elimination.Regrowth.recipes": lambda _: (pl.elimination.Regrowth().recipes, {"samples": 64}),
     "elimination.EliminatedNetwork.placed": lambda _: (
         eliminated().placed,
         {"widths": (2, 16, 16, 16, 1)},
