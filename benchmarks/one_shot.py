@@ -10,7 +10,8 @@ by, and a sixth to test on; an MLP starts anew. All methods have the same steps 
 before and during training prune a network that is trained for all epochs, those after it a dense
 one that was trained for two thirds of them, and what is left is trained for the last third. A row a
 network goes into the table, and the same command goes on from there; afterwards it prints means
-and 95 % intervals over the seeds. `pruned` is the test accuracy before the last third.
+and 95 % intervals over the seeds, and puts those of docs/results into docs/one-shot.md. `pruned` is
+the test accuracy before the last third.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import statistics
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from page_tables import markdown, refreshed
 from real_tasks import FASHION
 from torch import Tensor, nn
 from torch.nn import functional
@@ -40,7 +43,17 @@ HELD_OUT = 300
 BATCH = 64
 RATE, MOMENTUM = 0.1, 0.9
 # Student's t for 95 % and so many seeds less one.
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306}
+STUDENT = {
+    2: 12.706,
+    3: 4.303,
+    4: 3.182,
+    5: 2.776,
+    6: 2.571,
+    7: 2.447,
+    8: 2.365,
+    9: 2.306,
+    10: 2.262,
+}
 HEADER = ("method", "sparsity", "seed", "keep", "pruned", "epoch", "held_out", "test")
 
 
@@ -100,6 +113,9 @@ AFTER: dict[str, AbstractPruner] = {
     "CHITA, one matrix": pruners.CHITA(renew=False),
 }
 METHODS = BEFORE | DURING | AFTER
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "one-shot.md"
+KEPT = {"digits": DOCS / "results" / "one-shot-digits.csv"}
 # When the masks of a method are final, as a share of the training.
 FINAL = dict.fromkeys(DURING, 0.5) | {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
 
@@ -226,8 +242,8 @@ def rows(
             yield (name, sparsity, seed, keep, pruned, *found)
 
 
-def summary(path: Path) -> None:
-    """Prints means with intervals over the seeds, and what was right after pruning."""
+def summary(path: Path) -> str:
+    """Means with intervals over the seeds; in brackets what was right before the last training."""
     tests: dict[tuple[str, float], list[float]] = defaultdict(list)
     pruned: dict[tuple[str, float], list[float]] = defaultdict(list)
     with path.open(newline="") as file:
@@ -235,8 +251,7 @@ def summary(path: Path) -> None:
             key = (row["method"], float(row["sparsity"]))
             tests[key].append(float(row["test"]))
             pruned[key].append(float(row["pruned"]))
-    print("| Method |" + "".join(f" {s:.0%} |" for s in SPARSITIES))
-    print("|---|" + "---|" * len(SPARSITIES))
+    rows: list[list[str]] = []
     for name in ("dense", *METHODS):
         cells: list[str] = []
         for sparsity in SPARSITIES if name != "dense" else (0.0,):
@@ -244,11 +259,19 @@ def summary(path: Path) -> None:
             if len(values) < 2:
                 cells.append("")
                 continue
-            half = STUDENT.get(len(values), 2.262) * statistics.stdev(values) / len(values) ** 0.5
+            half = STUDENT[len(values)] * statistics.stdev(values) / len(values) ** 0.5
             cell = f"{100 * statistics.mean(values):.1f} ± {100 * half:.1f}"
             before = statistics.mean(pruned[name, sparsity])
-            cells.append(cell if math.isnan(before) else f"{cell} ({100 * before:.0f})")
-        print(f"| {name} | " + " | ".join(cells) + " |")
+            told = not math.isnan(before) and name != "dense"
+            cells.append(f"{cell} ({100 * before:.0f})" if told else cell)
+        seeds = max((len(tests[name, s]) for s in (0.0, *SPARSITIES)), default=0)
+        rows.append([name, str(seeds), *cells, *[""] * (len(SPARSITIES) - len(cells))])
+    return markdown(("method", "seeds", *(f"{s:.0%}" for s in SPARSITIES)), rows)
+
+
+def tables() -> dict[str, Callable[[], str]]:
+    """Every table of the page by name."""
+    return {f"one-shot-{name}": partial(summary, path) for name, path in KEPT.items()}
 
 
 def main() -> None:
@@ -278,7 +301,8 @@ def main() -> None:
                     [f"{value:.4f}" if isinstance(value, float) else value for value in row]
                 )
                 file.flush()
-    summary(arguments.table)
+    print(summary(arguments.table))
+    PAGE.write_text(refreshed(PAGE.read_text(), tables()))
 
 
 if __name__ == "__main__":
