@@ -47,7 +47,7 @@ def balanced_mask(
     worth = _worth(paths.double(), allowed, keep, alpha=alpha, beta=beta)
     # Of equals the weights with a lower number, so that inputs with as many paths stay alike.
     counts = top({"slots": worth.mT}, keep)["slots"].sum(0)
-    order = paths.argsort(descending=True, stable=True)
+    order = paths.sort(descending=True, stable=True).indices
     load = torch.zeros_like(noise[:, 0, 0], dtype=torch.long)
     columns: list[Tensor] = []
     for place in order:

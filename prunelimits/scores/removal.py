@@ -76,7 +76,7 @@ def _removed(weights: Tensor, inverse: Tensor) -> Tensor:
     left = size
     while left:
         if left <= _CUT * state.weights.shape[1]:
-            order = state.weights.isinf().int().argsort(dim=1, stable=True)[:, :left]
+            order = state.weights.isinf().int().sort(dim=1, stable=True).indices[:, :left]
             places, state = places.gather(1, order), state.cut(order)
         count = min(_BLOCK, left)
         state.begin(count)

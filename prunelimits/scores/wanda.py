@@ -79,7 +79,7 @@ def wanda(
 def _ranked(products: Tensor, allowed: Tensor) -> Tensor:
     """For `(groups, outputs, inputs)`: from the place within the output, ties by the product."""
     inputs = products.shape[-1]
-    order = products.masked_fill(~allowed, -1).argsort(dim=-1, descending=True, stable=True)
+    order = products.masked_fill(~allowed, -1).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.arange(inputs, device=order.device).expand_as(order)
     places = torch.empty_like(order).scatter(-1, order, ranks)
     share = products / (2 * products.amax().clamp(min=torch.finfo(products.dtype).tiny))

@@ -401,7 +401,9 @@ def test_an_operation_that_is_not_known_is_treated_soundly():
 
 
 def test_a_rule_for_an_operation_of_one_s_own():
-    @torch.library.custom_op("prunelimits_tests::cube", mutates_args=())
+    @torch.library.custom_op(
+        "prunelimits_tests::cube", mutates_args=(), schema="(Tensor x) -> Tensor"
+    )
     def cube(x: Tensor) -> Tensor:
         return x**3
 

@@ -195,7 +195,7 @@ def _while_they_fit(ranked: Scores, sizes: dict[str, int], keep: Tensor) -> Mask
     size = torch.cat(
         [torch.full_like(score, sizes[name], dtype=torch.int64) for name, score in ranked.items()]
     )
-    order = flat.argsort(descending=True, stable=True)
+    order = flat.sort(descending=True, stable=True).indices
     fits = size.gather(0, order).cumsum(0) <= keep
     chosen = torch.zeros_like(fits).scatter(0, order, fits) & (flat > -torch.inf)
     parts = chosen.split([len(score) for score in ranked.values()])

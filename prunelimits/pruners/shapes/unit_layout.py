@@ -197,7 +197,7 @@ class Layout:
 
         Bool `(units,)`; ties go to the lower unit.
         """
-        order = worth.argsort(descending=True, stable=True)
+        order = worth.sort(descending=True, stable=True).indices
         numbers = torch.arange(self.total, device=self._device)
         place = torch.zeros_like(order).scatter(0, order, numbers)
         left = self._weights_of_first(place, worth > -torch.inf, allowed)
