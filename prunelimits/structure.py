@@ -80,7 +80,10 @@ def _is_memory_of(value: Tensor, own: Tensor) -> bool:
     """Whether a tensor is the module's own, or shares its memory."""
     if many_at_once() or value.is_sparse or own.is_meta:  # no memory that could be compared
         return value is own
-    return value.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
+    try:
+        return value.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
+    except RuntimeError:  # a wrapper around others, which may be the same
+        return True
 
 
 def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401

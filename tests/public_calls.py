@@ -260,6 +260,12 @@ def elimination() -> search.Elimination:
     )
 
 
+def attention() -> torch.nn.MultiheadAttention:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return torch.nn.MultiheadAttention(4, 2)
+
+
 def regrowth() -> Regrowth:
     short = pl.Recipe(epochs=2, batch_size=16)
     return Regrowth(
@@ -446,7 +452,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "effective": 2,
     },
     "prunelimits.connectivity.FewerHeads": lambda _: {
-        "whole": torch.nn.MultiheadAttention(4, 2),
+        "whole": attention(),
         "heads": torch.tensor([True, False]),
     },
     "prunelimits.connectivity.DisconnectionBounds": lambda _: {"corrected": 0.5, "printed": 0.25},
@@ -500,7 +506,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.datasets.gaussians": lambda _: {"n": 20, "classes": 3, "deviation": 0.2},
     "prunelimits.datasets.moons": lambda _: {"n": 20, "noise": 0.1},
     "prunelimits.datasets.plane_features": lambda _: {
-        "x": torch.randn(5, 2),
+        "x": torch.linspace(-1, 1, 10).view(5, 2),
         "names": ("x1", "x1x2"),
     },
     "prunelimits.datasets.planted_circle": lambda _: {"n": 20, "flipped": 0.1},
@@ -551,7 +557,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.elimination.regrow": lambda _: {
         **named(data()),
         "method": regrowth(),
-        "keep": 3,
+        "keep": 8,
         "start": (2, 4, 1),
     },
     "prunelimits.elimination.RegrowthResult": lambda _: vars(

@@ -84,7 +84,7 @@ def _removed(weights: Tensor, inverse: Tensor) -> Tensor:
             place, loss = state.remove(number)
             # Equals would have no order.
             highest = torch.maximum(highest * (1 + 1e-12), loss.double())
-            losses.scatter_(1, places.gather(1, place), highest)
+            losses = losses.scatter(1, places.gather(1, place), highest)
         left -= count
     return losses
 
@@ -93,8 +93,8 @@ class _State:
     """Rows of weights of which some are gone, and the inverse matrices of the others.
 
     Attributes:
-        weights: As they make up for those that are gone; infinite there: `(rows, d)`. Changed in
-            place.
+        weights: As they make up for those that are gone; infinite there: `(rows, d)`. May be
+            changed in place.
     """
 
     def __init__(self, weights: Tensor, inverse: Tensor) -> None:
@@ -141,10 +141,10 @@ class _State:
         pivot, weight = column.gather(1, place), self.weights.gather(1, place)
         factor = column / pivot.sqrt()
         self._factors[:, number] = factor
-        self.weights.addcmul_(column, -weight / pivot)
-        self.weights.scatter_(1, place, torch.inf)
-        self._diagonal.addcmul_(factor, factor, value=-1)
-        self._diagonal.scatter_(1, place, 1.0)
+        self.weights.sub_(column * (weight / pivot))
+        self.weights = self.weights.scatter(1, place, torch.full_like(weight, torch.inf))
+        self._diagonal.sub_(factor.square())
+        self._diagonal = self._diagonal.scatter(1, place, torch.ones_like(weight))
         return place, weight.square() / pivot
 
     def _bring_up_to_date(self) -> None:

@@ -95,7 +95,11 @@ KEEPS: dict[type[AbstractPruner], tuple[int, ...]] = {pruners.Dense: (WEIGHTS,),
 def test_the_budget_is_exact_whatever_the_settings(method: type[AbstractPruner], name: str):
     values = EXTREMES.get(name)
     if values is None:
-        annotation = {"scope": ("global", *RULES), "decay": ("cosine", "constant")}
+        annotation = {
+            "scope": ("global", *RULES),
+            "decay": ("cosine", "constant"),
+            "penalised": ("prunable", "all"),
+        }
         values = list(annotation.get(name, (True, False)))
     fields = {field.name for field in dataclasses.fields(method) if field.init}
     few = {n: value for n, value in QUICK.items() if n in fields}
