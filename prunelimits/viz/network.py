@@ -191,6 +191,10 @@ def _draw_classes(canvas: Axes, layout: Layout, classes: Sequence[str]) -> None:
         text = canvas.text(square.left + 1.5 * side, middle, name, va="center", color=GREY, size=8)
         text.set_parse_math(False)
         text.set_gid(f"class-{label}")
+        extent = text.get_window_extent()
+        room = 0.98 * canvas.bbox.x1 - extent.x0
+        if extent.width > room:
+            text.set_fontsize(8 * room / extent.width)
 
 
 def _draw_units(

@@ -413,13 +413,13 @@ def test_parameters_must_be_finite_where_they_are_kept():
     network_figure(model, {"layers.1.bias": torch.tensor([False, True, True])}, resolution=4)
 
 
-HOSTILE = ("<script>$\\frac$\x1b", "y" * 10_000)
+HOSTILE = ("<script>$\\frac$\x1b", "W" * 10_000)
 
 
 def test_names_of_classes_stand_below_the_decision_in_their_colours():
     figure = network_figure(make_model(), resolution=4, classes=HOSTILE)
     names = parts(figure, "class")
-    assert [names[0,].get_text(), names[1,].get_text()] == ["<script>$\\frac$", "y" * 39 + "…"]
+    assert [names[0,].get_text(), names[1,].get_text()] == ["<script>$\\frac$", "W" * 39 + "…"]
     assert not any(name.get_parse_math() for name in names.values())
     canvas = figure.axes[0]
     squares = [patch for patch in canvas.patches if isinstance(patch, Rectangle)]
