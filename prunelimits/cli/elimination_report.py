@@ -32,7 +32,7 @@ def show_elimination(
     csv_file: Path | None,
     pictures: Path | None,
     points: tuple[Tensor, Tensor] | None,
-    classes: Sequence[str] | None,
+    classes: Sequence[str] | None = None,
 ) -> int:  # as many as the command has options
     """Prints the table of a store and writes what was asked for; the exit code.
 
