@@ -204,3 +204,21 @@ def test_what_cannot_be_is_said_before_anything_trains(capsys: pytest.CaptureFix
     with pytest.raises(ValueError, match=r"target must be at most 0\.5, as equal rows"):
         search(twice)
     assert not Path("elimination.pt").exists()
+
+
+def test_names_of_classes_stand_in_pictures_and_in_the_table_of_the_test_rows(
+    capsys: pytest.CaptureFixture[str],
+):
+    names = ("<out>", "in$ide$")
+    np.savez("named.npz", x=X.numpy(), y=np.array([names[int(label)] for label in Y]))
+    command = Eliminate(
+        method=QUICK, dense=DENSE, recovery=RECOVERY, data=Path("named.npz"), target=0.8,
+        widths=(2, 5, 1), quiet=True, test=0.2, pictures=Path("one"),
+    )  # fmt: skip
+    assert command.run() == 0
+    printed = capsys.readouterr().out
+    assert all(any(n in line and "%" in line for line in printed.splitlines()) for n in names)
+    assert main(["show", "elimination.pt", "--pictures", "two", "--data", "named.npz"]) == 0
+    for folder in ("one", "two"):
+        text = Path(folder, "network.svg").read_text()
+        assert text.count('id="class-0"') == text.count('id="class-1"') == 1
