@@ -1,5 +1,5 @@
 # make demo   search two spaces for the sparsest network, at most MINUTES each; pictures in demo/
-# make test   every test but the slow ones
+# make test   every test but the slow ones, which `make test-slow` runs
 # Both need nothing but Python 3.11+ and make: they set up .venv themselves, and use a compiler
 # where there is one. PYTHON=python3.12 chooses another Python, MINUTES=1 a shorter demo.
 
@@ -8,7 +8,7 @@ MINUTES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all random-models test-oldest test-newest test-integrations lint types docs serve \
+.PHONY: demo test test-slow test-all random-models test-oldest test-newest test-integrations lint types docs serve \
 	benchmark growth zoo model-cost release ci clean
 
 $(VENV)/.demo: EXTRA = cli,plot
@@ -42,21 +42,24 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 -
 test: $(VENV)/.test
 	$(PYTEST)
 
-test-all: $(VENV)/.test
-	$(PYTEST) -m "slow or not slow"
+test-slow: $(VENV)/.test
+	$(PYTEST) -m "slow and not long"
 
-# Ten thousand random models by the laws of effective masks, where `make test` tries 200. Takes hours;
+test-all: $(VENV)/.test
+	$(PYTEST) -m ""
+
+# Ten thousand random models by the laws of effective masks, where `make test-slow` tries 200. Takes hours;
 # RANDOM_MODELS=4000:5000 for some of them.
 RANDOM_MODELS ?= 10000
 random-models: $(VENV)/.test
-	PRUNELIMITS_RANDOM_MODELS=$(RANDOM_MODELS) $(PYTEST) --dist load tests/connectivity/test_random_models.py
+	PRUNELIMITS_RANDOM_MODELS=$(RANDOM_MODELS) $(PYTEST) -m "not long" --dist load tests/connectivity/test_random_models.py
 
 # The whole range of versions that pyproject.toml promises, each end in an environment of its own.
 # What old packages say of the new ones that they stand beside is no fault of ours.
 test-oldest: AT_THIS_END = -W ignore::DeprecationWarning
 test-oldest test-newest: test-%:
 	$(PYTHON) .ci/install.py $(VENV)-$* test $*
-	$(subst $(BIN),$(VENV)-$*/bin,$(PYTEST)) $(AT_THIS_END)
+	$(subst $(BIN),$(VENV)-$*/bin,$(PYTEST)) -m "not long" $(AT_THIS_END)
 
 # With the trainers of other people, which bring many packages: in an environment of their own, that
 # shares what the first one has, torch above all.
@@ -104,7 +107,7 @@ model-cost: $(VENV)-zoo/.made
 	OMP_NUM_THREADS=1 $(VENV)-zoo/bin/python benchmarks/model_cost.py
 
 ci: $(VENV)/.dev
-	$(MAKE) lint types docs test test-integrations release
+	$(MAKE) lint types docs test test-slow test-integrations release
 	$(MAKE) demo MINUTES=0.2
 
 clean:

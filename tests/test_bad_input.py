@@ -60,6 +60,7 @@ EXCEPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_whatever_is_wrong_with_an_argument_is_told_by_its_name(name: str, tmp_path: Path):
     if name in NEEDS:

@@ -25,6 +25,7 @@ def run(folder: Path, name: str, *arguments: str) -> str:
     return finished.stdout
 
 
+@pytest.mark.slow
 def test_own_data(tmp_path: Path):
     printed = run(tmp_path, "own_data.py")
     assert "the sparsest:" in printed
@@ -48,6 +49,7 @@ def test_remeasure(tmp_path: Path):
     assert f"17 nonzeros, {correct} of 49982 right" in run(tmp_path, "remeasure.py", "net.pt")
 
 
+@pytest.mark.slow
 def test_playground_pictures(tmp_path: Path):
     pytest.importorskip("playwright")
     if shutil.which("chromium") is None:
@@ -65,6 +67,7 @@ def test_remeasure_without_a_file_says_what_it_needs(tmp_path: Path):
     assert "required: file" in finished.stderr
 
 
+@pytest.mark.slow
 def test_own_loop_cnn(tmp_path: Path):
     printed = run(tmp_path, "own_loop_cnn.py", "--epochs", "3", "--keep", "90")
     assert "kept 90 of 1,864 weights" in printed
@@ -80,6 +83,7 @@ def test_own_loop_cnn(tmp_path: Path):
     assert exported(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
 
 
+@pytest.mark.slow
 def test_effective_sparsity(tmp_path: Path):
     printed = run(tmp_path, "effective_sparsity.py", "--sparsities", "0.5", "0.99")
     rows = re.findall(r"^ +([\d.]+)% +([\d.]+)% +([\d,]+) +([\d.]+)%", printed, re.MULTILINE)
@@ -91,6 +95,7 @@ def test_effective_sparsity(tmp_path: Path):
     assert [int(row[2].replace(",", "")) for row in rows] == [6_500, 130, 8_256, 165]
 
 
+@pytest.mark.slow
 def test_nine_methods(tmp_path: Path):
     pytest.importorskip("matplotlib")
     printed = run(tmp_path, "nine_methods.py", "--epochs", "1", "--starts", "2", "--keep", "24")
@@ -100,6 +105,7 @@ def test_nine_methods(tmp_path: Path):
     assert (tmp_path / "nine_methods.png").stat().st_size > 50_000
 
 
+@pytest.mark.slow
 def test_own_method(tmp_path: Path):
     pytest.importorskip("matplotlib")
     printed = run(tmp_path, "own_method.py", "--budgets", "20")
@@ -150,6 +156,7 @@ def test_lottery(tmp_path: Path):
     assert len(re.findall(r"[\d.]+%", printed)) == 4
 
 
+@pytest.mark.slow
 def test_dask_cluster(tmp_path: Path):
     pytest.importorskip("distributed")
     printed = run(tmp_path, "dask_cluster.py", "--epochs", "1", "--points", "500")

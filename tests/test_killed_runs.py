@@ -143,7 +143,7 @@ def undisturbed(request: pytest.FixtureRequest, data: Path) -> tuple[Kind, objec
     return kind, kind.content(folder / kind.file)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc").exists(), reason="it looks for processes in /proc")
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=str)
 def test_a_run_that_is_killed_ten_times_ends_as_one_that_is_not(

@@ -37,6 +37,7 @@ def test_without_its_packages_it_says_what_to_install(tmp_path: Path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "| true"])
 def test_help_that_nobody_reads_ends_quietly(closed: str):
     command = f"'{sys.executable}' -m prunelimits search --help {closed}"

@@ -125,6 +125,7 @@ def result_of(name: str, arguments: dict[str, Any]) -> object:
     return result, seen(arguments.get("model"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PUBLIC_CALLS.keys() - AS_TORCH_SAYS))
 def test_a_call_returns_the_same_in_every_mode(name: str, tmp_path: Path):
     if name in NEEDS:
@@ -150,6 +151,7 @@ def fresh(folder: Path) -> Path:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", pl.pruners.all(), ids=lambda method: method.__name__)
 def test_every_method_prunes_alike(method: type[pl.pruners.AbstractPruner]):
     fields = {field.name for field in dataclasses.fields(method) if field.init}

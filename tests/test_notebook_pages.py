@@ -44,6 +44,7 @@ def kinds(notebook: Any) -> list[str]:
     return ["png" if "image/png" in o.data else "html" for o in outputs if len(o.data) > 1]
 
 
+@pytest.mark.slow
 def test_prune_in_your_own_loop(pages: types.ModuleType):
     notebook, page, _ = ran(pages, "prune_in_your_own_loop")
     assert "kept 90 of 1,864 weights" in page
@@ -58,6 +59,7 @@ def test_prune_in_your_own_loop(pages: types.ModuleType):
     assert kinds(notebook) == ["html"]
 
 
+@pytest.mark.slow
 def test_what_really_counts(pages: types.ModuleType):
     notebook, page, pictures = ran(pages, "what_really_counts")
     rows = re.findall(r"^ *([\d.]+)% +([\d.]+)% +(\d+) +(\d+)%(?:$|<)", page, re.MULTILINE)
@@ -87,6 +89,7 @@ def test_sparsest_network_of_a_table(pages: types.ModuleType):
     assert kinds(notebook) == ["html"]
 
 
+@pytest.mark.slow
 def test_look_and_predict(pages: types.ModuleType):
     notebook, page, pictures = ran(pages, "look_and_predict")
     dense, sparse = re.search(r"eight: ([\d.]+)%.*24 weights: ([\d.]+)%", page, re.S).groups()

@@ -179,6 +179,7 @@ def test_smart_ratio_by_hand():
     assert quotas.smart_ratio(heads, 24) == {"a": 4, "b": 10, "c": 10}
 
 
+@pytest.mark.slow
 def test_quotas_are_the_same_in_every_process():
     """Names in a set come in another order in every process."""
     program = (

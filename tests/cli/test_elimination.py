@@ -171,6 +171,7 @@ def test_a_hint_is_printed_where_nothing_reaches_the_target(capsys):
     assert "train longer" in printed
 
 
+@pytest.mark.slow
 def test_several_seeds_on_a_pool(capsys: pytest.CaptureFixture[str]):
     assert search(seeds=3, seed=1, workers=2) == 0
     printed = capsys.readouterr().out

@@ -149,6 +149,7 @@ number = 3
 """
 
 
+@pytest.mark.slow
 def test_own_methods_by_module_in_the_current_folder(capsys: pytest.CaptureFixture[str]):
     """In processes of its own, as a user's shell and the command's workers are."""
     Path("mine.py").write_text(OWN)

@@ -208,6 +208,7 @@ def test_own_data_may_leave_inputs_unused(
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_workers_give_the_same_result(data: Path, workers: str):
     command = ["search", *SMALL, "--data", str(data), "--shard-size", "48"]
@@ -311,6 +312,7 @@ def test_ctrl_c_ends_it_politely():
     assert shards_done() >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )

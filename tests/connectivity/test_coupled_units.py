@@ -63,6 +63,7 @@ def test_a_unit_is_all_that_counts_no_more_once_it_is_read_no_more(name: str):
         assert felt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("seed", range(3))
 def test_any_choice_of_units_is_connected_and_compact_computes_the_same(name: str, seed: int):

@@ -687,6 +687,7 @@ def test_a_bag_of_embeddings_reads_every_row():
     assert {kind.name for kind in report.kinds} == {"weights", "embeddings", "biases"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("forward", "shape"),
     [

@@ -72,6 +72,7 @@ def an_input(m: nn.Module, x: Tensor) -> Tensor:
     return m.a(y) + m.a(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "whole"),
     [

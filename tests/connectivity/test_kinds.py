@@ -49,6 +49,7 @@ def test_complex_numbers_are_computed_part_by_part(name: str):
     torch.testing.assert_close(found, outputs(model, params, inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [0.35, 0.7])
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_left_out_matters_and_nothing_kept_is_idle(name: str, density: float):

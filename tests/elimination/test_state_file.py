@@ -197,6 +197,7 @@ def removed(value: Any, path: tuple[Any, ...]) -> Any:
     return changed(value, tuple(parents), without)
 
 
+@pytest.mark.slow
 def test_a_file_that_was_edited_and_sealed_again_is_refused_or_read(tmp_path: Path, kept: bytes):
     """Whatever stands in a file, reading it ends in a result or in a StoreError."""
     store, refused, read = tmp_path / "circle.elimination", 0, 0

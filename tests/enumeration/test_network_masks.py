@@ -162,7 +162,7 @@ def test_another_cut_finds_each_of_the_same_networks_once() -> None:
     assert np.array_equal(np.sort(ranks), np.arange(492_566))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_whole_space_of_the_99_5_percent_search() -> None:
     widths = (2, 7, 3, 3, 1)
     other = next(cut for cut in cuts(widths) if cut.nodes == (0, 2, 3, 4))
@@ -300,6 +300,7 @@ def test_tables_stay_within_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None
     assert Chains(NetworkOrbits(cut).levels).count == 12_400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(2, 3, 2, 1), (2, 2, 3, 2), (1, 4, 3, 1)])
 def test_draws_are_uniform_over_orbits(widths: tuple[int, ...]) -> None:
     """Chi-square of 40 draws for each orbit, by tables and by Dixon and Wilf's method."""

@@ -105,7 +105,7 @@ def test_the_published_choice_is_another_one_than_the_first_ascending(
 @pytest.mark.parametrize(
     ("widths", "weights_below", "first", "count"),
     [
-        pytest.param((2, 7, 3, 3, 1), 33, 3, 63_208, marks=pytest.mark.slow),
+        pytest.param((2, 7, 3, 3, 1), 33, 3, 63_208, marks=pytest.mark.long),
         ((2, 6, 3, 2, 1), 31, 6, 23_528),
     ],
 )

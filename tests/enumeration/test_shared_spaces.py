@@ -61,6 +61,7 @@ def test_a_layers_tables_are_dropped_under_other_threads(
         assert torch.equal(found[taken], expected[taken])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -107,6 +107,7 @@ def plain_heaviest(points, own, weights) -> int:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
 def test_the_heaviest_convex_set_is_that_of_all_sets(seed: int):
     random = np.random.default_rng(seed)

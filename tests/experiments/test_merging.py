@@ -19,6 +19,7 @@ def quick(study: Study) -> Study:
     return dataclasses.replace(study, recipes=recipes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [1, 3])
 def test_parts_joined_are_the_whole(
     of: int, quick: Study, data: tuple[Tensor, Tensor], tmp_path: Path

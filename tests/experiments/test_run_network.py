@@ -23,6 +23,7 @@ STUDY = Study(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [None, MLP((2, 5, 5, 5, 1))])
 def test_a_network_is_the_one_that_was_measured(tmp_path: Path, start: MLP | None):
     x, y = cubist_spiral(500)

@@ -149,6 +149,7 @@ study = Study(
 """
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_gives_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -403,6 +404,7 @@ run_study(study, *cubist_spiral(300), table=sys.argv[1], on_progress=wait)
 """
 
 
+@pytest.mark.slow
 def test_two_studies_at_once_on_one_table_lose_nothing(
     tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
 ):

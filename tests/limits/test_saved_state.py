@@ -118,6 +118,7 @@ def test_a_keeper_saves_when_it_is_interrupted_and_goes_on(tmp_path: Path):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_keeps_what_is_finished_when_it_is_stopped(tmp_path: Path, kind: int):
     torch.manual_seed(0)

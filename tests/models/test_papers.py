@@ -178,6 +178,7 @@ def small_sparse(name: str, density: float) -> tuple[nn.Module, Tensor]:
     return model, torch.randn(2, *shape, generator=generator, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("density", [0.2, 0.6])
 @torch.no_grad()
@@ -193,7 +194,7 @@ def test_connectivity_follows_them(name: str, density: float) -> None:
     torch.testing.assert_close(torch.func.functional_call(model, params, (x,)), model(x))
 
 
-@pytest.mark.slow  # 23 million weights
+@pytest.mark.long  # 23 million weights
 @torch.no_grad()
 def test_connectivity_follows_alexnet() -> None:
     model = models.alexnet(3, channels=1, image_size=65).eval()

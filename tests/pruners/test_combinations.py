@@ -202,6 +202,7 @@ def train(
         optimizer.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize(("schedule", "shape", "scope", "score"), combinations())
 def test_budgets_nesting_zeros_and_resumption(

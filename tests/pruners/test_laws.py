@@ -130,6 +130,7 @@ def test_every_budget_is_met_exactly(pruner: AbstractPruner, weights: str):
         assert not params[name].masked_select(~mask).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", SCOPES)
 def test_every_scope_and_a_floor_meet_the_budget_too(pruner: AbstractPruner):
     pruner = dataclasses.replace(pruner, floor=2)

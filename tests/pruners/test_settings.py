@@ -91,6 +91,7 @@ QUICK = {"rounds": 3, "epochs": 2, "at_once": 12, "stages": 2, "swaps": 3}
 KEEPS: dict[type[AbstractPruner], tuple[int, ...]] = {pruners.Dense: (WEIGHTS,), pruners.OBS: (30,)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "name"), FIELDS)
 def test_the_budget_is_exact_whatever_the_settings(method: type[AbstractPruner], name: str):
     values = EXTREMES.get(name)

@@ -84,6 +84,7 @@ def cut_one_by_one(
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worth", ["sum", "mean"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_number_of_weights_is_met_by_cutting_the_least_unit_first(name: str, worth: Any):

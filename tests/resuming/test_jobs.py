@@ -99,6 +99,7 @@ def total(shared: list[int], number: int) -> int:
     return sum(shared) + number
 
 
+@pytest.mark.slow
 def test_what_jobs_share_is_sent_once_to_a_worker():
     heavy = [7] * 100_000
     weighing = Weighing(2)

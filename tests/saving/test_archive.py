@@ -195,6 +195,7 @@ def test_a_flipped_bit_anywhere_is_told_or_changes_nothing():
     assert told > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pickled",
     [

@@ -179,6 +179,7 @@ def ratios_to_the_best(pruner: CHITA) -> list[float]:
     return ratios
 
 
+@pytest.mark.slow
 def test_exchanges_bring_it_to_the_best_of_all_choices_nearly_always() -> None:
     greedy = ratios_to_the_best(CHITA(renew=False, damping=DAMPING, swaps=0, stages=10))
     ratios = ratios_to_the_best(CHITA(renew=False, damping=DAMPING, stages=10))

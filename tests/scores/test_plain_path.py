@@ -107,6 +107,7 @@ def masks_of(model: nn.Module, pruner: AbstractPruner, **more: Any) -> Masks:
     return prune(model, pruner, keep=15, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Custom, Checkpointed, Hooked, Counting])
 @pytest.mark.parametrize("pruner", METHODS, ids=lambda p: type(p).__name__)
 def test_every_method_takes_models_that_torch_func_refuses(
@@ -183,6 +184,7 @@ def named_loss(outputs: Any, y: Tensor) -> Tensor:
     return functional.cross_entropy(outputs["logits"], y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", METHODS, ids=lambda p: type(p).__name__)
 def test_batches_of_every_form_are_the_same_batches(pruner: AbstractPruner):
     if isinstance(pruner, pruners.SynFlow):

@@ -138,6 +138,7 @@ SEARCHES: dict[str, SearchConfig] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_way_to_run_a_search_finds_the_same(name: str, data: Data, tmp_path: Path):
     search_everywhere(SEARCHES[name], data, tmp_path)

@@ -48,6 +48,7 @@ def without_engine(content: dict[str, list[tuple[object, ...]]]) -> dict[str, ob
     return {**content, "shards": shards}
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_store_also_after_a_worker_is_killed(
     client: distributed.Client,
     config: SearchConfig,
@@ -77,6 +78,7 @@ def test_a_cluster_gives_the_same_store_also_after_a_worker_is_killed(
     assert without_engine(contents(killed)) == without_engine(contents(here))
 
 
+@pytest.mark.slow
 def test_the_command_line_hands_the_work_to_a_scheduler(
     client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -91,7 +93,7 @@ def test_the_command_line_hands_the_work_to_a_scheduler(
     assert results[0].phases == results[1].phases
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_scheduler_that_is_killed_is_told_in_a_line_and_the_search_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -268,6 +268,7 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
             yield pool
 
 
+@pytest.mark.slow
 def test_any_executor_gives_the_same_store(
     config: SearchConfig, data: Data, tmp_path: Path, executor: Executor, contents: Contents
 ):

@@ -98,6 +98,7 @@ CASES = [(method, "sgd", True) for method in METHODS] + [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "optimizer_name", "hooks"), CASES)
 def test_the_budget_is_exact_and_what_is_pruned_is_zero(
     method: type[AbstractPruner], optimizer_name: str, hooks: bool
@@ -116,6 +117,7 @@ def test_the_budget_is_exact_and_what_is_pruned_is_zero(
     assert count(session.masks) == KEEP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hooks", [True, False])
 @pytest.mark.parametrize("method", [SNIP, *ACTING], ids=lambda m: m.__name__)
 def test_a_resumed_training_is_the_same_to_the_last_bit(method: type[AbstractPruner], hooks: bool):

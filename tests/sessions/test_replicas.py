@@ -49,6 +49,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [GMP, RigL])
 def test_replicas_prune_alike_and_as_one_process_does(method: Any, tmp_path: Path):
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT]

@@ -156,6 +156,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [torch.load(folder / f"rank{rank}", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_sharded_parameters_are_pruned_as_one_process_does(case: str, ranks: list[Any]):
     (masks, weights, outside), (others, same, besides) = (results[case] for results in ranks)

@@ -178,6 +178,7 @@ RECIPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("hidden", DEPTHS, ids=str)
 @pytest.mark.parametrize("loss", LOSSES)

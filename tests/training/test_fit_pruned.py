@@ -50,6 +50,7 @@ def kept_weights(masks: Masks) -> list[int]:
     return sum(mask.flatten(1).sum(1) for mask in weights).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", PRUNERS, ids=lambda p: type(p).__name__)
 def test_every_member_has_its_budget_and_nothing_else(pruner: AbstractPruner):
     start = ensemble()
@@ -65,6 +66,7 @@ def test_every_member_has_its_budget_and_nothing_else(pruner: AbstractPruner):
     assert all(torch.equal(mask, biased[name]) for name, mask in result.masks.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", PRUNERS, ids=lambda p: type(p).__name__)
 def test_a_member_does_not_depend_on_its_neighbours(pruner: AbstractPruner):
     together = fitted(ensemble(), pruner, pruner_seeds=[7, 8, 9, 10, 11]).ensemble

@@ -618,7 +618,7 @@ def trained_by_torch():
     return ensemble, x, y, plan, accuracy
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_accuracies_are_distributed_as_the_torch_engines(engine, trained_by_torch):
     """Equal seeds, trained until rounding has made many of them other networks."""
     ensemble, x, y, plan, reference = trained_by_torch

@@ -29,6 +29,7 @@ def trained(compiler: str, folder: Path, run: list[str]) -> np.ndarray:
     return np.array(printed.split(), dtype=float)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no compiler")
 @pytest.mark.skipif(
     shutil.which(ARM) is None or shutil.which(IMITATED[0]) is None,

@@ -37,6 +37,7 @@ METHODS = (Magnitude(), Random(), SNIP(), GraSP(), SynFlow(), IterSNIP(), FORCE(
 WIDTHS = [(2, 16, 16, 1), (2, 8, 8, 8, 1), (3, 10, 4), (2, 5, 1), (2, 16, 16, 16, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 def test_a_method_at_once_keeps_the_weights_that_the_library_keeps(method: Method):
     cases, expected = [], []

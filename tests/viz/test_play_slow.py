@@ -23,7 +23,7 @@ TRAININGS = 200
 MINUTES = 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("hidden", [(16, 16, 16), (6, 5)])
 def test_trainings_end_as_accurate_as_the_library_s(
     hidden: tuple[int, ...], record_property: Callable[[str, object], None]
@@ -58,7 +58,7 @@ def test_trainings_end_as_accurate_as_the_library_s(
     assert result.pvalue > 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60 * MINUTES + 300)
 def test_memory_stays_as_it_is_over_ten_minutes_of_training(
     open_page: Callable[..., Tab], record_property: Callable[[str, object], None]

@@ -14,6 +14,7 @@ import pytest
 from prunelimits.viz.pages.page import PLAY, PROGRAM, SESSION, WORKER
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program", [SESSION, WORKER, PROGRAM, PLAY], ids=("session", "worker", "finished", "play")
 )
