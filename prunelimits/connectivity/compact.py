@@ -53,7 +53,10 @@ def compact(
     those of other classes with a projection each for queries, keys and values. Everything else
     stays whole, and `kept_whole` says what and why.
 
-    Before it is returned, the core is called beside the model in float64 on random inputs.
+    Before it is returned, the core is called beside the model in float64 on random inputs of the
+    example's sizes. It holds for those: what is constant may depend on them, as what a recurrent
+    layer without a signal gives after so many steps. Where sequences are longer than the example,
+    `keep_constants=True` computes the same for all.
 
     Args:
         model: Any model that `effective_masks` follows; it stays as it is.
