@@ -557,7 +557,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.elimination.regrow": lambda _: {
         **named(data()),
         "method": regrowth(),
-        "keep": 8,
+        "keep": 3,
         "start": (2, 4, 1),
     },
     "prunelimits.elimination.RegrowthResult": lambda _: vars(
