@@ -124,6 +124,19 @@ class OwnData:
         mean, deviation = x[0].where(constant, mean), deviation.masked_fill(constant, 1.0)
         return found._replace(x=((x - mean) / deviation).float())
 
+    def to_draw(self) -> tuple[Pair | None, tuple[str, ...] | None]:
+        """The data to draw, and what its classes are called; without --data there is neither.
+
+        Raises:
+            ValueError: As `check_options` and `read` do.
+            OSError: If the file cannot be read.
+        """
+        self.check_options()
+        if self.data is None:
+            return None, None
+        x, y, classes = self.read_standardised()
+        return (x, y), classes
+
     def set_aside(self, share: float, seed: int) -> tuple[ClassData, Pair | None]:
         """The rows to work with, and a share of all that nothing is computed from until the end.
 

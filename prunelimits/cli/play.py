@@ -39,11 +39,7 @@ class Play(OwnData):
     def run(self) -> int:
         """Makes the page, and writes or opens it."""
         model, masks = (None, None) if self.network is None else load(self.network)
-        self.check_options()
-        data, classes = None, None
-        if self.data is not None:
-            x, y, classes = self.read_standardised()
-            data = x, y
+        data, classes = self.to_draw()
         page = play(model, masks, data, inputs=self._inputs(), classes=classes)
         write_or_open(page, self.output)
         return 0

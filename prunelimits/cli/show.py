@@ -48,11 +48,7 @@ class Show(OwnData):
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
-        self.check_options()
-        points, classes = None, None
-        if self.data is not None:
-            x, y, classes = self.read_standardised()
-            points = x, y
+        points, classes = self.to_draw()
         if self.store.is_file() and kind_of(self.store) == "other":
             raise ValueError(
                 f"{self.store} is not what a search or an elimination of this version keeps: for "
