@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -17,7 +18,6 @@ from prunelimits.elimination.network_stack import NetworkStack, join
 from prunelimits.elimination.regrowth_config import Regrowth
 from prunelimits.elimination.settling import settle
 from prunelimits.elimination.trainer import Trainer
-from prunelimits.models import parameter_shapes
 from prunelimits.pruners import GMP
 from prunelimits.randomness import derive
 from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, evaluate, fit
@@ -72,11 +72,10 @@ class Regrowing:
         """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""
         method, recipe = self.method, self.recipes.first
         keep = math.ceil(method.head * self.keep)
-        weights = sum(math.prod(s) for s in parameter_shapes(widths).values() if len(s) == 2)
         seeds = [self._word(1, number) for number in range(method.starts)]
         ensemble = MLPEnsemble(widths, seeds=seeds)
         x, y, loss, seed = self.data.x, self.data.y, self.data.loss, self._word(2)
-        if keep < weights:
+        if keep < dense_weights(widths):
             result = fit(
                 ensemble, x, y, recipe, loss=loss, seed=seed, engine=self._engine,
                 pruner=GMP(until=method.until), keep=keep, pruner_seeds=seeds,
@@ -157,6 +156,11 @@ class Regrowing:
 
     def _word(self, *path: int) -> int:
         return int(derive(self._seed, *path)[0] >> 1)
+
+
+def dense_weights(widths: tuple[int, ...]) -> int:
+    """How many weights a network of these widths has, biases aside."""
+    return sum(a * b for a, b in pairwise(widths))
 
 
 def kept_weights(networks: NetworkStack) -> Tensor:

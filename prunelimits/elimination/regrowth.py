@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ from prunelimits.arguments import (
 )
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
-from prunelimits.elimination.regrowing import Regrowing, kept_weights
+from prunelimits.elimination.regrowing import Regrowing, dense_weights, kept_weights
 from prunelimits.elimination.regrowth_config import Regrowth
 from prunelimits.elimination.result import EliminatedNetwork
-from prunelimits.models import parameter_shapes
 from prunelimits.modes import in_plain_modes
 from prunelimits.training import AbstractEngine, Loss
 
@@ -102,7 +100,7 @@ def regrow(
         raise ValueError(
             f"start must end in 1 output, or y be integer labels, got widths {widths} and {y.dtype}"
         )
-    weights = sum(math.prod(s) for s in parameter_shapes(widths).values() if len(s) == 2)
+    weights = dense_weights(widths)
     keep = checked_integer("keep", keep, 1)
     if keep >= weights:
         raise ValueError(

@@ -135,13 +135,7 @@ class Layout:
 
         Units of a group hold as much as each other on average where they differ.
         """
-        total = 0
-        for name, shape in self._shapes.items():
-            size = 1
-            for axis, length in enumerate(shape):
-                size *= self._length(name, axis, length, left)
-            total += size
-        return total
+        return sum(self._size(name, left) for name in self._shapes)
 
     def _length(self, name: str, axis: int, length: int, left: Sequence[int]) -> int:
         units = self._units.get(name, {}).get(axis)
@@ -181,16 +175,18 @@ class Layout:
 
     def top(self, worth: Tensor, places: Sequence[int], number: Tensor) -> Tensor:
         """The best units of some groups, bool `(units,)`."""
-        inside = torch.zeros(len(self.sizes), dtype=torch.bool, device=self._device)
-        inside[list(places)] = True
-        chosen = inside[self._group_of]
-        return top({"units": worth.masked_fill(~chosen, -torch.inf)}, number)["units"]
+        chosen = worth.masked_fill(~self._inside(places), -torch.inf)
+        return top({"units": chosen}, number)["units"]
 
     def replaced(self, kept: Tensor, places: Sequence[int], units: Tensor) -> Tensor:
         """`kept`, with others for some groups."""
+        return torch.where(self._inside(places), units, kept)
+
+    def _inside(self, places: Sequence[int]) -> Tensor:
+        """Which units are of some groups, bool `(units,)`."""
         inside = torch.zeros(len(self.sizes), dtype=torch.bool, device=self._device)
         inside[list(places)] = True
-        return torch.where(inside[self._group_of], units, kept)
+        return inside[self._group_of]
 
     def best(self, worth: Tensor, allowed: Masks, keep: Tensor) -> Tensor:
         """The units worth most, as many as leave at most `keep` weights, and all of infinite worth.
