@@ -7,6 +7,12 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from prunelimits.arguments import shown
+from prunelimits.pruners import Part
 
 
 @contextmanager
@@ -40,4 +46,26 @@ def imported(flag: str, name: str, what: str) -> object:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{flag} {name}: {error}") from error
+    return found
+
+
+def named_parts(flag: str, parts: tuple[str, ...]) -> list[Part]:
+    """Parts of a model as words: names and patterns as they are, MODULE:NAME what it stands for.
+
+    Raises:
+        ValueError: If it is not found, or is no class of modules and no function.
+    """
+    found: list[Part] = []
+    for part in parts:
+        if ":" not in part:
+            found.append(part)
+            continue
+        with current_folder_importable():
+            named = imported(flag, part, "a name, or MODULE:NAME such as torch.nn:Embedding")
+        if not callable(named) or (isinstance(named, type) and not issubclass(named, nn.Module)):
+            raise ValueError(
+                f"{flag} {part} must be a class of modules, or a function of a parameter's name "
+                f"and the parameter, got {shown(named)}"
+            )
+        found.append(cast("Part", named))
     return found

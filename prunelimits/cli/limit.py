@@ -18,6 +18,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from prunelimits.arguments import checked_integer, checked_number
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.help import YOUR_DATA, Groups
+from prunelimits.cli.importing import named_parts
 from prunelimits.cli.limit_report import draw_limit, print_limit, write_sweep
 from prunelimits.cli.limit_verdict import verdict
 from prunelimits.cli.network import read_network
@@ -36,12 +37,14 @@ from prunelimits.limits import (
     magnitude_sweep,
     pruning_limit,
 )
+from prunelimits.limits.choice import pruned_names
 from prunelimits.problem import problem_of
 from prunelimits.resuming import digest, source_of
 from prunelimits.types import Masks, Problem
 
 Batches = list[tuple[Tensor, Tensor]]
 File = Annotated[Path | None, arg(metavar="FILE")]
+Parts = Annotated[tuple[str, ...], arg(metavar="PART")]
 
 _DENSE_SIZE = 1000
 
@@ -61,7 +64,7 @@ class Limit(OwnData):
         "Arguments": ("file",),
         "The network, if it is yours": ("model", "state_dict"),
         **YOUR_DATA,
-        "What is measured": ("epsilon", "batch_size", "held_out", "seed"),
+        "What is measured": ("epsilon", "include", "ignore", "batch_size", "held_out", "seed"),
         "How exactly": ("probes", "steps", "double", "little_memory", "smeared"),
         "What it leaves": ("csv", "pictures", "state", "quiet"),
     }
@@ -78,6 +81,11 @@ class Limit(OwnData):
     """Samples in a batch: the training's, since epsilon depends on it."""
     epsilon: Annotated[float | None, arg(metavar="FLOAT")] = None
     """How much the loss may rise; by default the standard deviation of the batches' losses."""
+    include: Parts = ()
+    """Weights to prune beside the matrices, such as biases: names of modules or parameters,
+    patterns of names, or MODULE:NAME for a class of modules or a function of name and parameter."""
+    ignore: Parts = ()
+    """Weights that stay whole, given in the same way."""
     probes: int = 4
     """Random probes of the Hessian's spectrum; up to 1,000 parameters it is exact instead."""
     steps: int = 100
@@ -109,6 +117,8 @@ class Limit(OwnData):
         self._check_data(model, *train[0])
         problem, params = problem_of(model, _loss, train)
         names = default_names(model)
+        parts = named_parts("--include", self.include), named_parts("--ignore", self.ignore)
+        prunable = pruned_names(model, tuple(names), *parts, called=("--include", "--ignore"))
         dtype = torch.float64 if self.double else None
         hessian = Hessian(problem, params, names, masks=masks, dtype=dtype)
         spectrum, earlier = self._spectrum(hessian, self._decides(model, masks, train))
@@ -118,6 +128,7 @@ class Limit(OwnData):
             train,
             epsilon=self.epsilon,
             spectrum=spectrum,
+            prunable=prunable,
             masks=masks,
             dtype=dtype,
         )

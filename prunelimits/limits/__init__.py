@@ -2,6 +2,7 @@
 
 from prunelimits.limits.belief import Belief as Belief
 from prunelimits.limits.belief import belief as belief
+from prunelimits.limits.choice import default_names as default_names
 from prunelimits.limits.cone import cone_statistical_dimension as cone_statistical_dimension
 from prunelimits.limits.cost import LanczosCost as LanczosCost
 from prunelimits.limits.cost import lanczos_cost as lanczos_cost
@@ -10,7 +11,6 @@ from prunelimits.limits.lanczos import LanczosState as LanczosState
 from prunelimits.limits.lanczos import lanczos as lanczos
 from prunelimits.limits.lanczos import lanczos_start as lanczos_start
 from prunelimits.limits.limit import PruningLimit as PruningLimit
-from prunelimits.limits.limit import default_names as default_names
 from prunelimits.limits.limit import pruning_limit as pruning_limit
 from prunelimits.limits.losses import batch_losses as batch_losses
 from prunelimits.limits.losses import loss_spread as loss_spread

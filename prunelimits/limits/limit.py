@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from prunelimits.arguments import checked_callable, checked_instance, checked_number
 from prunelimits.html_table import html_table
 from prunelimits.limits.checks import check_dtype, checked_names, checked_seed, masks_of
+from prunelimits.limits.choice import default_names, pruned_names
 from prunelimits.limits.hessian import Hessian
 from prunelimits.limits.lanczos import LanczosState
 from prunelimits.limits.losses import loss_spread, mean_loss
@@ -30,15 +31,12 @@ from prunelimits.limits.spectrum import Estimate, Spectrum, exact_spectrum, lanc
 from prunelimits.limits.width import check_curved, check_epsilon
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
+from prunelimits.pruners import Part
+from prunelimits.pruners.parts import checked_parts
 from prunelimits.types import Masks
 
 _DENSE_SIZE = 1000
 _DOUBT = 0.05
-_NORMALISATIONS = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
-    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
-    *(nn.GroupNorm, nn.LayerNorm, nn.RMSNorm),
-)
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,8 @@ def pruning_limit(
     spectrum: Spectrum | None = None,
     names: Iterable[str] | None = None,
     prunable: Iterable[str] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
     masks: Masks | None = None,
     dtype: torch.dtype | None = None,
     seed: int = 0,
@@ -166,6 +166,8 @@ def pruning_limit(
         names: The parameters to take the Hessian by. None: as published, all that require
             gradients but those of normalisation layers.
         prunable: The parameters to prune. None: those of `names` with two axes or more.
+        include: Parts of `names` to prune as well, given as in `prune`.
+        ignore: Parts to leave whole, given as in `prune`.
         masks: What is pruned already, for a sparse network: no variables of the Hessian, and
             not counted among the weights.
         dtype: What to compute the Hessian in.
@@ -174,7 +176,8 @@ def pruning_limit(
 
     Raises:
         ValueError: If the data is empty, the loss NaN or infinite, epsilon not positive, the
-            spectrum zero or of another size, or a name no parameter.
+            spectrum zero or of another size, a name no parameter, or `prunable` is given with
+            `include` or `ignore`.
 
     Warns:
         UserWarning: If the gradient is so far from zero that the network is at no minimum.
@@ -199,6 +202,9 @@ def pruning_limit(
         checked_instance("spectrum", spectrum, Spectrum, "a Spectrum")
     names = None if names is None else checked_names("names", names)
     prunable = None if prunable is None else checked_names("prunable", prunable)
+    parts = checked_parts("include", include), checked_parts("ignore", ignore)
+    if prunable is not None and any(parts):
+        raise ValueError("prunable says all that is pruned: include and ignore mean nothing beside")
     if on_step is not None:
         checked_callable("on_step", on_step, "a function of a state")
     check_dtype(dtype)
@@ -206,8 +212,7 @@ def pruning_limit(
     problem, params = problem_of(model, loss, batches)
     variables = tuple(default_names(model) if names is None else names)
     hessian = Hessian(problem, params, variables, masks=masks, dtype=dtype)
-    pruned = tuple(n for n in variables if params[n].dim() > 1) if prunable is None else prunable
-    pruned = tuple(pruned)
+    pruned = pruned_names(model, variables, *parts) if prunable is None else prunable
     if not pruned or not set(pruned) <= set(variables):
         raise ValueError(f"prunable must be among {list(variables)}, got {list(pruned)}")
     weights = {name: params[name] for name in pruned}
@@ -250,18 +255,6 @@ def pruning_limit(
         names=variables,
         prunable=pruned,
     )
-
-
-def default_names(model: nn.Module) -> list[str]:
-    """The parameters that require gradients, but for those of normalisation layers."""
-    checked_instance("model", model, nn.Module, "a torch.nn.Module")
-    left_out = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, _NORMALISATIONS)
-        for parameter in module.parameters(recurse=False)
-    }
-    return [n for n, p in model.named_parameters() if p.requires_grad and id(p) not in left_out]
 
 
 def _warn_of_slope(norm: float, spectrum: Spectrum, epsilon: float) -> None:

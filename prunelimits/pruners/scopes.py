@@ -152,8 +152,11 @@ def _by_rule(scope: Rule | Quotas, shapes: dict[str, tuple[int, ...]], keep: int
 
 def _extent(mask: Tensor) -> tuple[int, ...]:
     """The shape of the smallest layer that holds what is allowed, rows and columns closed up."""
+    mask = mask if mask.dim() else mask.unsqueeze(0)  # a single number is a vector of one
     axes = range(mask.dim())
-    return tuple(int(mask.movedim(axis, 0).flatten(1).any(1).sum()) for axis in axes)
+    return tuple(
+        int(mask.movedim(axis, 0).reshape(mask.shape[axis], -1).any(1).sum()) for axis in axes
+    )
 
 
 def _between(

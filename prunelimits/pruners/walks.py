@@ -70,13 +70,19 @@ def first_visits(params: Params, masks: Masks, noise: Params, walks: int) -> Sco
 
 
 def check_sizes(masks: Masks) -> None:
-    """Raises if a layer has other inputs than the layer before it has outputs.
+    """Raises if a layer is no matrix, or has other inputs than the one before it has outputs.
 
     A linear layer after a convolution has several inputs a channel.
 
     Raises:
         ValueError: If so; the message names the layer.
     """
+    for name, mask in masks.items():
+        if mask.dim() < 2:
+            raise ValueError(
+                f"layers must form a chain of matrices: {name!r} has shape {tuple(mask.shape)}, "
+                "leave it out of include"
+            )
     for (_, before), (name, after) in itertools.pairwise(masks.items()):
         if after.shape[1] % before.shape[0]:
             raise ValueError(

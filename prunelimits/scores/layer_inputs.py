@@ -83,6 +83,7 @@ def layer_inputs(
     """
     check_problem(problem)
     check_some(masks)
+    check_matrices(masks)
     weights = masked(params, masks)
     found: dict[str, LayerInputs] = {}
     unknown: dict[str, str] = {}
@@ -103,6 +104,16 @@ def layer_inputs(
             problem.apply({**params, **weights}, x)
     check_followed(watch.unknown | unknown, masks, set(found))
     return found
+
+
+def check_matrices(masks: Masks) -> None:
+    """Raises `ValueError` if a mask is of no matrix or kernel: nothing is multiplied by a bias."""
+    for name, mask in masks.items():
+        if mask.dim() < 2:
+            raise ValueError(
+                f"masks names {name!r} of shape {tuple(mask.shape)}, by which no inputs are "
+                "multiplied: this method ranks matrices and kernels, leave it out of include"
+            )
 
 
 def check_followed(unknown: dict[str, str], masks: Masks, found: set[str]) -> None:

@@ -22,7 +22,7 @@ from prunelimits.scores.gradient import (
     check_real,
     check_some,
 )
-from prunelimits.scores.layer_inputs import LayerInputs, check_followed, divided
+from prunelimits.scores.layer_inputs import LayerInputs, check_followed, check_matrices, divided
 from prunelimits.scores.synflow import double, one_input
 from prunelimits.scores.uses import Use, Watch
 from prunelimits.types import Masks, Params, Problem
@@ -90,6 +90,7 @@ def npb(
     check_outputs(problem, "NPB")
     check_real(params, masks)
     check_some(masks)
+    check_matrices(masks)
     quotas = _quotas(budget, masks)
     drawn, found = check_noise(noise, masks), dict[str, Tensor]()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import EllipsisType
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from prunelimits.types import Masks
 # One such part a step is looked at of what is large and was not written, as far as is known.
 _PARTS = 16
 _LARGE = 2**16  # entries
-_ALL = slice(None)
 
 
 class Zeros:
@@ -120,7 +120,7 @@ class Zeros:
         gradient.values().masked_fill_(~kept, 0)
         return gradient
 
-    def _is_alive(self, name: str, value: Tensor, rows: slice = _ALL) -> bool:
+    def _is_alive(self, name: str, value: Tensor, rows: slice | EllipsisType = ...) -> bool:
         """Whether a pruned entry among some rows is not zero."""
         plain = local(value).detach()
         kind = integer_like(plain)
@@ -154,7 +154,7 @@ class Zeros:
             return self._is_alive(name, weight)
         if weight.device.type != "cpu":
             return False
-        return self._is_alive(name, weight, self._rows(weight) or _ALL)
+        return self._is_alive(name, weight, self._rows(weight) or ...)
 
     def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
         holder = self._holder.get(id(weight))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_integers
+from prunelimits.arguments import checked_instance, checked_integers
 from prunelimits.modes import in_plain_modes
-from prunelimits.pruners import AbstractPruner, Keep
+from prunelimits.pruners import AbstractPruner, Keep, Part
+from prunelimits.pruners.parts import checked_parts
 from prunelimits.training.cost import Cost, training_cost
 from prunelimits.training.data import check_data, default_loss
 from prunelimits.training.engine import AbstractEngine, Evaluation, Loss, Training
@@ -21,7 +22,7 @@ from prunelimits.training.initialisation import member_seeds
 from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.margins import accuracy_beyond, checked_margin
 from prunelimits.training.plan import make_plan, one_recipe_each
-from prunelimits.training.pruned import train_pruned
+from prunelimits.training.pruned import one_keep_each, prunable_of, train_pruned
 from prunelimits.training.recipe import Recipe
 
 
@@ -84,6 +85,8 @@ def fit(
     engine: AbstractEngine | None = None,
     pruner: AbstractPruner,
     keep: Keep | Sequence[Keep] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
     pruner_seeds: Sequence[int] | None = None,
 ) -> FitResult: ...
 
@@ -104,6 +107,8 @@ def fit(
     engine: AbstractEngine | None = None,
     pruner: AbstractPruner | None = None,
     keep: Keep | Sequence[Keep] | None = None,
+    include: Iterable[Part] = (),
+    ignore: Iterable[Part] = (),
     pruner_seeds: Sequence[int] | None = None,
 ) -> FitResult:
     """Trains every member on the same batches and measures it on all the data.
@@ -131,6 +136,9 @@ def fit(
             by layer as in `prune`, naming the same layers for all. After the last round, units from
             which no output can be reached are left out of the training; their parameters stay as
             they are.
+        include: Only with a pruner: as in `prune`, of one member, such as `["layers.0.bias"]`;
+            biases that are named do not follow the weights.
+        ignore: Only with a pruner: as in `prune`; these weights stay whole and do not count.
         pruner_seeds: Only with a pruner: one integer a member for its random numbers. None: from
             `seed` and the member's position.
 
@@ -152,7 +160,8 @@ def fit(
     plan = make_plan(recipes, len(x), loss=loss, seed=seed, start=start, stop=stop)
     training = Training(engine, x, y, plan)
     if pruner is None:
-        for name, value in (("keep", keep), ("pruner_seeds", pruner_seeds)):
+        given = {"keep": keep, "include": include or None, "ignore": ignore or None}
+        for name, value in {**given, "pruner_seeds": pruner_seeds}.items():
             if value is not None:
                 raise ValueError(f"{name} is given without a pruner")
         return _fit(ensemble, training)
@@ -164,7 +173,8 @@ def fit(
         )
     if pruner_seeds is None:
         pruner_seeds = member_seeds(seed, len(ensemble))
-    return _fit_pruned(ensemble, training, pruner, keep, pruner_seeds)
+    parts = checked_parts("include", include), checked_parts("ignore", ignore)
+    return _fit_pruned(ensemble, training, pruner, keep, parts, pruner_seeds)
 
 
 def _fit(ensemble: MLPEnsemble, training: Training) -> FitResult:
@@ -179,15 +189,16 @@ def _fit_pruned(
     training: Training,
     pruner: AbstractPruner,
     keep: Keep | Sequence[Keep] | None,
+    parts: tuple[Iterable[Part], Iterable[Part]],
     seeds: Sequence[int],
 ) -> FitResult:
     checked_instance("pruner", pruner, AbstractPruner, "a pruner, such as SNIP()")
     if not all(bool(mask.all()) for mask in ensemble.masks.values()):
         raise ValueError(f"ensemble must have no pruned parameters for a pruner, got {ensemble}")
-    models = len(ensemble)
-    keeps = _one_keep_each(pruner, keep, models)
-    seeds = checked_integers("pruner_seeds", seeds, length=models)
-    trained, cost = train_pruned(ensemble, training, pruner, keeps, seeds)
+    keeps = one_keep_each(pruner, keep, len(ensemble))
+    seeds = checked_integers("pruner_seeds", seeds, length=len(ensemble))
+    names = prunable_of(ensemble, *parts)
+    trained, cost = train_pruned(ensemble, training, pruner, keeps, names, seeds)
     return _measured(trained, without_dead_units(trained), training, cost)
 
 
@@ -287,20 +298,3 @@ def _check_data(ensemble: MLPEnsemble, x: Tensor, y: Tensor, loss: Loss) -> tupl
         dtype=ensemble.dtype,
         device=ensemble.device,
     )
-
-
-def _one_keep_each(pruner: AbstractPruner, keep: object, models: int) -> Sequence[Keep | None]:
-    """What every member keeps, from one for all or one each."""
-    if keep is None and pruner.shape.fixes_budget:
-        return [None] * models
-    if isinstance(keep, Mapping):
-        return [keep] * models
-    if isinstance(keep, list | tuple) and any(isinstance(one, Mapping) for one in keep):
-        if len(keep) != models:
-            raise ValueError(f"keep must be one for all or one a member, {models}, got {len(keep)}")
-        return list(keep)
-    if keep is None:
-        raise ValueError("keep must be given with a pruner: one integer or one a member")
-    if hasattr(keep, "__index__") and not getattr(keep, "ndim", 0):
-        return [checked_integer("keep", keep, 0)] * models
-    return checked_integers("keep", keep, 0, length=models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelimits.arguments import checked_integer, checked_integers
 from prunelimits.masks import with_biases
 from prunelimits.models.mlp import MLP
 from prunelimits.problem import problem_of
-from prunelimits.pruners import AbstractPruner, Keep, Rewind, State
+from prunelimits.pruners import AbstractPruner, Keep, Part, Rewind, State, prunable
 from prunelimits.pruners.budgets import by_groups
 from prunelimits.pruners.described import functions_of
 from prunelimits.pruners.schedules.times import in_steps
@@ -39,6 +40,7 @@ def train_pruned(
     training: Training,
     pruner: AbstractPruner,
     keep: Sequence[Keep | None],
+    names: Sequence[str],
     seeds: Sequence[int],
 ) -> tuple[MLPEnsemble, Cost]:
     """The ensemble after the training, with exactly `keep` weights left in each member.
@@ -50,11 +52,13 @@ def train_pruned(
         training: The whole of it.
         pruner: The method.
         keep: One a member.
+        names: The parameters that are pruned, as `prunable_of` gives them.
         seeds: One a member, for the random numbers of its pruner.
     """
     plan, cost = training.plan, training_cost(ensemble, 0, training.plan.batch_size)
-    pruner, budgets = _budgets(pruner, ensemble, keep)
-    work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), seeds)
+    dense = {name: ensemble.masks[name] for name in names}
+    pruner, budgets = _budgets(pruner, dense, keep)
+    work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), names, seeds)
     schedule = pruner.combination.schedule
     rewinds = isinstance(schedule, Rewind)
     # Rounds after the end of the training are refused before anything is trained.
@@ -120,25 +124,33 @@ def _train_distinct(ensemble: MLPEnsemble, training: Training, plan: Plan) -> ML
 class _EnsemblePruner:
     """A pruner at work on every member at once, by `torch.vmap`.
 
-    Biases follow the weights as in the paper, `with_biases`. A member's noise comes from its own
-    seed, so its masks do not depend on the members beside it.
+    Biases follow the weights as in the paper, `with_biases`, but for those that are pruned
+    themselves. A member's noise comes from its own seed, so its masks do not depend on the members
+    beside it.
     """
 
-    def __init__(self, pruner: AbstractPruner, problem: Problem, seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        pruner: AbstractPruner,
+        problem: Problem,
+        names: Sequence[str],
+        seeds: Sequence[int],
+    ) -> None:
         self._pruner = pruner
         self._problem = problem
+        self._names = names
         self._words = seed_words(seeds)[:, None]
 
     def init(self, ensemble: MLPEnsemble, budgets: Tensor) -> tuple[MLPEnsemble, State]:
         """The ensemble as the pruner starts it, and the pruner's state."""
-        masks = _weights(ensemble.masks)
+        masks = {name: ensemble.masks[name] for name in self._names}
 
         def init(params: Params, masks: Masks, budget: Tensor, noise: Params | None) -> State:
             return self._pruner.init(self._problem, params, masks, budget, noise=noise)
 
         mapped = _mapped(init, ensemble, self._pruner)
         state = mapped(ensemble.params, masks, budgets, self._noise(masks, 0))
-        return ensemble.replace(masks=with_biases(state.masks)), state
+        return ensemble.replace(masks=_whole(ensemble, state.masks)), state
 
     def update(
         self, ensemble: MLPEnsemble, state: State, grads: Params | None = None
@@ -153,7 +165,7 @@ class _EnsemblePruner:
         noise = self._noise(state.masks, 1 + int(state.round[0]))
         mapped = _mapped(update, ensemble, self._pruner)
         params, state = mapped(state, ensemble.params, grads, noise)
-        return ensemble.replace(params=params, masks=with_biases(state.masks)), state
+        return ensemble.replace(params=params, masks=_whole(ensemble, state.masks)), state
 
     def _noise(self, masks: Masks, round: int) -> Params | None:
         if not self._pruner.needs_noise:
@@ -202,24 +214,57 @@ def _mapped(
     return mapped
 
 
-def _weights(masks: Masks) -> Masks:
-    return {name: mask for name, mask in masks.items() if name.endswith("weight")}
+def prunable_of(
+    ensemble: MLPEnsemble, include: Iterable[Part], ignore: Iterable[Part]
+) -> tuple[str, ...]:
+    """The parameters that are pruned, as `prunable` chooses them of a member; raises as it does."""
+    return tuple(prunable(ensemble.member(0)[0], ignore, include))
+
+
+def one_keep_each(pruner: AbstractPruner, keep: object, models: int) -> Sequence[Keep | None]:
+    """What every member keeps, from one for all or one each.
+
+    Raises:
+        ValueError: If there is none, not as many as members, or one is out of its range.
+        TypeError: If one is no number.
+    """
+    if keep is None and pruner.shape.fixes_budget:
+        return [None] * models
+    if isinstance(keep, Mapping):
+        return [keep] * models
+    if isinstance(keep, list | tuple) and any(isinstance(one, Mapping) for one in keep):
+        if len(keep) != models:
+            raise ValueError(f"keep must be one for all or one a member, {models}, got {len(keep)}")
+        return list(keep)
+    if keep is None:
+        raise ValueError("keep must be given with a pruner: one integer or one a member")
+    if hasattr(keep, "__index__") and not getattr(keep, "ndim", 0):
+        return [checked_integer("keep", keep, 0)] * models
+    return checked_integers("keep", keep, 0, length=models)
+
+
+def _whole(ensemble: MLPEnsemble, masks: Masks) -> Masks:
+    """Masks of all parameters, from those of the pruned ones."""
+    weights = {name: mask for name, mask in ensemble.masks.items() if name.endswith("weight")}
+    chosen = {name: mask for name, mask in masks.items() if name in weights}
+    return with_biases(weights | chosen) | masks
 
 
 def _budgets(
-    pruner: AbstractPruner, ensemble: MLPEnsemble, keep: Sequence[Keep | None]
+    pruner: AbstractPruner, stacked: Masks, keep: Sequence[Keep | None]
 ) -> tuple[AbstractPruner, Tensor]:
     """The method, which ranks by groups where `keep` names them, and a budget for each member."""
-    dense = {name: mask[0] for name, mask in _weights(ensemble.masks).items()}
+    dense = {name: mask[0] for name, mask in stacked.items()}
+    device = next(iter(stacked.values())).device
     grouped = [number for number in keep if isinstance(number, Mapping)]
     if grouped:
         if len(grouped) < len(keep) or len({tuple(number) for number in grouped}) > 1:
             raise ValueError("keep must name the same layers or groups for every member")
         found = [by_groups(pruner, dense, number, warns=False) for number in grouped]
-        return found[0][0], torch.stack([budget for _, budget in found]).to(ensemble.device)
+        return found[0][0], torch.stack([budget for _, budget in found]).to(device)
     numbers = [number for number in keep if not isinstance(number, Mapping)]
     distinct = {number: pruner.budget(dense, number) for number in set(numbers)}
-    return pruner, torch.stack([distinct[number] for number in numbers]).to(ensemble.device)
+    return pruner, torch.stack([distinct[number] for number in numbers]).to(device)
 
 
 def _problem(ensemble: MLPEnsemble, training: Training, number: int | None) -> Problem:

@@ -1,3 +1,4 @@
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 lightning: Any = pytest.importorskip("lightning.pytorch")
 
 from prunelimits.integrations.lightning import PruningCallback  # noqa: E402
-from prunelimits.masks import count  # noqa: E402
-from prunelimits.pruners import GMP, AbstractPruner, RigL  # noqa: E402
+from prunelimits.masks import count, make_permanent  # noqa: E402
+from prunelimits.pruners import GMP, AbstractPruner, Magnitude, RigL, prune  # noqa: E402
 from prunelimits.sessions import attach  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -81,6 +82,39 @@ def test_it_is_the_plain_loop(pruner: AbstractPruner, manual: bool, tmp_path: Pa
     assert nonzeros(model) == 15 == count(callback.session.masks)
     assert all(torch.equal(m, session.masks[n]) for n, m in callback.session.masks.items())
     assert all(torch.equal(p, plain.get_parameter(n)) for n, p in model.named_parameters())
+
+
+def test_it_takes_what_attach_takes():
+    given = inspect.signature(attach).parameters
+    taken = inspect.signature(PruningCallback).parameters
+    assert list(taken) == [n for n in given if n not in ("model", "optimizer", "resume")]
+    for name, parameter in taken.items():
+        assert parameter.default == given[name].default
+        assert parameter.annotation == given[name].annotation
+
+
+def test_what_is_pruned_already_stays_pruned(tmp_path: Path):
+    model = Classifier()
+    first = prune(model, Magnitude(), keep=30)
+    make_permanent(model, first)
+    fit(model, callback := PruningCallback(GMP(rounds=4), keep=15, masks=first), tmp_path)
+    assert nonzeros(model) == 15
+    assert not any((m & ~first[n]).any() for n, m in callback.session.masks.items())
+
+
+def test_steps_are_those_that_are_said(tmp_path: Path):
+    model, pruner = Classifier(), GMP(rounds=4)
+    fit(model, PruningCallback(pruner, keep=15, steps=10), tmp_path)
+    assert model.nonzeros.index(15) == pruner.update_steps(10)[-1]
+
+
+def test_a_second_training_has_a_session_of_its_own(tmp_path: Path):
+    callback = PruningCallback(GMP(rounds=2), keep=15)
+    fit(Classifier(), callback, tmp_path, epochs=1)
+    first = callback.session
+    fit(again := Classifier(), callback, tmp_path, epochs=1)
+    assert callback.session is not first
+    assert nonzeros(again) == 15
 
 
 def test_two_optimizers_share_one_budget(tmp_path: Path):

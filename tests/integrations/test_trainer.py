@@ -1,3 +1,4 @@
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ accelerate: Any = pytest.importorskip("accelerate")
 
 from prunelimits import pruners  # noqa: E402
 from prunelimits.integrations.trainer import PruningCallback  # noqa: E402
-from prunelimits.masks import count  # noqa: E402
+from prunelimits.masks import count, make_permanent  # noqa: E402
 from prunelimits.sessions import attach  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -37,11 +38,13 @@ def nonzeros(model: nn.Module, masks: dict[str, Any]) -> int:
 def trainer(model: Any, callback: Any, folder: Path, **more: Any) -> Any:
     arguments = transformers.TrainingArguments(
         output_dir=str(folder), per_device_train_batch_size=4, num_train_epochs=2, report_to=[],
-        use_cpu=True, disable_tqdm=True, learning_rate=1e-3, seed=0, **more,
+        use_cpu=True, disable_tqdm=True, seed=0,
+        **{"learning_rate": 1e-3, **more},
     )  # fmt: skip
     return transformers.Trainer(
-        model=model, args=arguments, train_dataset=rows(), callbacks=[callback]
-    )
+        model=model, args=arguments, train_dataset=rows(), eval_dataset=rows(8),
+        callbacks=[callback],
+    )  # fmt: skip
 
 
 def test_what_multiplies_in_a_gpt_is_pruned_and_the_positions_are_not():
@@ -84,6 +87,40 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path: Path):
     assert nonzeros(rest, callback.session.masks) == 300
     for name, value in whole.named_parameters():
         torch.testing.assert_close(rest.get_parameter(name), value)
+
+
+def test_it_takes_what_attach_takes():
+    given = inspect.signature(attach).parameters
+    taken = inspect.signature(PruningCallback).parameters
+    assert list(taken) == [n for n in given if n not in ("model", "optimizer", "resume")]
+
+
+def test_what_is_pruned_already_stays_pruned(tmp_path: Path):
+    model = gpt()
+    first = pruners.prune(model, pruners.Magnitude(), keep=600)
+    make_permanent(model, first)
+    callback = PruningCallback(pruners.GMP(rounds=4), keep=300, masks=first)
+    trainer(model, callback, tmp_path).train()
+    assert nonzeros(model, callback.session.masks) == 300
+    assert not any((m & ~first[n]).any() for n, m in callback.session.masks.items())
+
+
+def test_the_end_is_enforced_where_the_best_model_is_loaded_again(tmp_path: Path):
+    """The best of the checkpoints is the first, which is dense: later steps only make it worse."""
+    more = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 2,
+            "save_steps": 2, "learning_rate": 1.0}  # fmt: skip
+    model, callback = gpt(), PruningCallback(pruners.GMP(rounds=4), keep=300)
+    trainer(model, callback, tmp_path, **more).train()
+    assert nonzeros(model, callback.session.masks) == 300
+
+
+def test_a_checkpoint_without_a_session_is_refused(tmp_path: Path):
+    trainer(gpt(), transformers.PrinterCallback(), tmp_path, save_steps=6).train()
+    callback = PruningCallback(pruners.GMP(rounds=4), keep=300)
+    with pytest.raises(FileNotFoundError, match=r"pruning\.pt is not there: the checkpoint"):
+        trainer(gpt(), callback, tmp_path, save_steps=6).train(
+            resume_from_checkpoint=str(tmp_path / "checkpoint-6")
+        )
 
 
 def test_an_optimizer_of_accelerate_stands_for_the_one_inside():

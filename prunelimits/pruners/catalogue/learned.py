@@ -81,7 +81,7 @@ def _popped(
     drawn = score.random(problem, params, masks, noise)
     # As nn.Linear's weights at first: uniform in [-1, 1] / sqrt(fan_in).
     scores = {
-        name: (2 * value - 1).to(params[name].dtype) / math.sqrt(value[0].numel())
+        name: (2 * value - 1).to(params[name].dtype) / math.sqrt(value.shape[1:].numel())
         for name, value in drawn.items()
     }
 
