@@ -7,6 +7,7 @@ from torch import Tensor
 
 from prunelimits.modes import many_at_once
 from prunelimits.progress import tracked
+from prunelimits.scores.native import library
 from prunelimits.scores.refit import check_definite
 
 # Weights that go before the matrices are brought up to date; entries of matrices at a time.
@@ -17,6 +18,8 @@ _ENTRIES = 2**25
 # Inputs beyond which float32 is used: it decides between near equals alone, the weights that stay
 # are solved for in float64. Twice as fast.
 _LARGE = 256
+# Multiply-adds of a thread in one call of the library: Ctrl-C waits for its end, half a second.
+_MULTIPLY_ADDS = 2**33
 
 
 def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
@@ -25,9 +28,11 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     For each row w one weight after the other goes, the one whose loss `w_p^2 / [H^-1]_pp` is least,
     with the change `-w_p / [H^-1]_pp H^-1_:p` of the others; then `H^-1` becomes that of the
     weights that are left. That is [ExactOBS](https://arxiv.org/abs/2208.11580) in another order of
-    operations: as in a blocked Cholesky factorisation with pivots a matrix is brought up to date
-    for some weights together, and in between only the columns that are looked at; whenever a
-    quarter of the weights is gone, it is cut to the others.
+    operations, as in a Cholesky factorisation with pivots. On a CPU the package's own library
+    computes the columns that are looked at, each from those before it, in as many threads as torch
+    has. Without the library and elsewhere a matrix is brought up to date for some weights
+    together, and in between only those columns; whenever a quarter of the weights is gone, it is
+    cut to the others.
 
     A weight that goes after another costs at least as much as that one: what is ranked by these
     losses leaves each row in the order in which its weights went.
@@ -49,19 +54,35 @@ def losses_of_removal(weights: Tensor, inverse: Tensor) -> Tensor:
     """
     size = weights.shape[1]
     dtype = torch.float32 if size > _LARGE else torch.float64
-    fast = inverse.to(dtype).expand(len(weights), size, size)
-    exact = inverse.expand(len(weights), size, size)
+    compiled, fast = _compiled(weights, inverse), inverse.to(dtype)
+    most = _MULTIPLY_ADDS * torch.get_num_threads() // (size**3 // 6 + 1)
+    at_once = max(1, most if compiled else _ENTRIES // size**2)
     result: list[Tensor] = []
-    numbers = torch.arange(len(weights), device=weights.device)
-    for part in tracked(numbers.split(max(1, _ENTRIES // size**2))):
-        rows = slice(int(part[0]), int(part[-1]) + 1)
-        losses = _removed(weights[rows].to(dtype), fast[rows])
+    for first in tracked(range(0, len(weights), at_once)):
+        rows = slice(first, first + at_once)
+        losses = _losses(weights[rows].to(dtype), _of(rows, fast), compiled)
         # Rounding can take float32 below zero, where float64 still is above.
         if not many_at_once() and not bool(losses.isfinite().all()):
-            losses = _removed(weights[rows].double(), exact[rows].double())
+            losses = _losses(weights[rows].double(), _of(rows, inverse).double(), compiled)
             check_definite((~losses.isfinite()).int())
         result.append(losses)
     return torch.cat(result)
+
+
+def _of(rows: slice, inverse: Tensor) -> Tensor:
+    return inverse[rows] if inverse.dim() == 3 else inverse
+
+
+def _compiled(*values: Tensor) -> library.Library | None:
+    """The library, where it can work on these tensors."""
+    plain = all(type(value) is Tensor and value.device.type == "cpu" for value in values)
+    return library.load() if plain and not many_at_once() else None
+
+
+def _losses(weights: Tensor, inverse: Tensor, compiled: library.Library | None) -> Tensor:
+    if compiled is None:
+        return _removed(weights, inverse.expand(*weights.shape, weights.shape[1]))
+    return compiled.losses(weights, inverse, threads=torch.get_num_threads())
 
 
 def _removed(weights: Tensor, inverse: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from prunelimits.modes import many_at_once
 from prunelimits.scores.refit import check_definite
 
 # Entries of the matrix of gradients that are worked on at a time.
@@ -21,7 +23,8 @@ class Choice(NamedTuple):
     Attributes:
         kept: S: bool, `(p,)`.
         values: Of the kept weights the best ones; of the others what they would tend to: `(p,)`.
-        shares: `a_j^T K a_j`, `(p,)`: what of a weight's effect the kept ones have as well.
+        shares: `a_j^T K a_j`, `(p,)`: what of a weight's effect the kept ones have as well. Those
+            that nobody asked for are not told.
         inverse: K, `(n, n)`.
     """
 
@@ -57,24 +60,37 @@ class SparseRegression:
         self._damping = damping
         self._first = torch.full_like(self._rows[:, 0], samples**-0.5 if first_order else 0.0)
 
-    def best(self, kept: Tensor) -> Choice:
-        """The best values for a choice."""
+    def best(self, kept: Tensor, among: Tensor | None = None) -> Choice:
+        """The best values for a choice.
+
+        Args:
+            kept: The choice, bool `(p,)`.
+            among: The weights whose shares are wanted, most of the work; None: all.
+        """
         rows, weights = self._rows, self._weights
-        columns = torch.arange(rows.shape[1], device=rows.device).split(
-            max(1, _ENTRIES // len(rows))
-        )
         inner = self._damping * torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
-        for part in columns:
-            some = rows[:, part]
-            inner = inner + (some * kept[part]) @ some.mT
+        for _, some in self._columns(kept):
+            inner = inner + some @ some.mT
         pull = rows @ (weights * ~kept) - self._first
         root, info = torch.linalg.cholesky_ex(inner)
         check_definite(info)
         inverse = torch.cholesky_inverse(root)
-        turned = inverse @ pull
-        values = torch.cat([weights[part] + turned @ rows[:, part] for part in columns])
-        shares = torch.cat([(rows[:, p] * (inverse @ rows[:, p])).sum(0) for p in columns])
+        values = weights + (inverse @ pull) @ rows
+        shares = torch.zeros_like(values)
+        for places, some in self._columns(torch.ones_like(kept) if among is None else among):
+            shares = shares.index_copy(0, places, (some * (inverse @ some)).sum(0))
         return Choice(kept, values, shares, inverse)
+
+    def _columns(self, chosen: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The columns of some weights, a part at a time, with their places."""
+        rows, few = self._rows, max(1, _ENTRIES // len(self._rows))
+        every = torch.arange(rows.shape[1], device=rows.device)
+        if many_at_once():  # no size may depend on a value there: others count as zero
+            for part in every.split(few):
+                yield part, rows.index_select(1, part) * chosen.gather(0, part)
+            return
+        for part in every[chosen].split(few):
+            yield part, rows.index_select(1, part)
 
     def losses(self, choice: Choice) -> Tensor:
         """By how much the best without each kept weight is worse, `(p,)`."""

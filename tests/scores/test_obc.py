@@ -8,8 +8,12 @@ from prunelimits import pruners
 from prunelimits.problem import problem_of
 from prunelimits.scores import obc, obc_correction
 from prunelimits.scores.layer_inputs import gram, layer_inputs
+from prunelimits.scores.native import library
 from prunelimits.scores.refit import damped, refit, solve_within
-from prunelimits.scores.removal import losses_of_removal
+from prunelimits.scores.removal import (
+    _removed,  # pyright: ignore[reportPrivateUsage]
+    losses_of_removal,
+)
 from prunelimits.types import Masks, Params, Problem
 
 from .cases import CASES, Case, draw
@@ -44,6 +48,17 @@ def one_by_one(weights: Tensor, gram: Tensor) -> Tensor:
     return losses
 
 
+@pytest.fixture(params=["compiled", "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What finds the order: the library, or torch where there is none."""
+    if request.param == "torch":
+        monkeypatch.setattr("prunelimits.scores.native.library.load", lambda: None)
+    elif library.load() is None:
+        pytest.skip("installed without the library")
+    return request.param
+
+
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("block", [1, 3, 64])
 def test_weights_go_as_they_cost_least(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prunelimits.scores.removal._BLOCK", block)
@@ -55,6 +70,7 @@ def test_weights_go_as_they_cost_least(block: int, monkeypatch: pytest.MonkeyPat
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.usefixtures("engine")
 def test_parts_of_the_rows_and_single_precision_make_the_same_choices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -62,6 +78,7 @@ def test_parts_of_the_rows_and_single_precision_make_the_same_choices(
     weights, inverse = draw(GENERATOR, 5, 20), torch.linalg.inv(damped(x.mT @ x, 0.01))
     whole = losses_of_removal(weights, inverse)
     monkeypatch.setattr("prunelimits.scores.removal._ENTRIES", 1)
+    monkeypatch.setattr("prunelimits.scores.removal._MULTIPLY_ADDS", 1)
     torch.testing.assert_close(losses_of_removal(weights, inverse), whole)
     monkeypatch.setattr("prunelimits.scores.removal._LARGE", 1)
     single = losses_of_removal(weights, inverse)
@@ -69,6 +86,7 @@ def test_parts_of_the_rows_and_single_precision_make_the_same_choices(
     torch.testing.assert_close(single, whole, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.usefixtures("engine")
 def test_where_single_precision_fails_double_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     x = correlated(6)
     x[:, 5] = x[:, 4] + 1e-4 * draw(GENERATOR, 40)
@@ -77,6 +95,49 @@ def test_where_single_precision_fails_double_takes_over(monkeypatch: pytest.Monk
     assert whole.isfinite().all()
     monkeypatch.setattr("prunelimits.scores.removal._LARGE", 1)
     assert losses_of_removal(weights, inverse).isfinite().all()
+
+
+@pytest.mark.parametrize("inputs", [1, 15, 16, 17, 127, 130, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_library_finds_the_same_order_with_every_instruction_set(
+    inputs: int, dtype: torch.dtype
+) -> None:
+    if (compiled := library.load()) is None:
+        pytest.skip("installed without the library")
+    x = correlated(inputs, 4 * inputs)
+    inverse = torch.linalg.inv(damped(x.mT @ x, 0.01))
+    weights = draw(GENERATOR, 5, inputs)
+    expected = _removed(weights, inverse.expand(5, inputs, inputs))
+    closeness = {torch.float32: 1e-3, torch.float64: 1e-9}[dtype]
+    for kernel in range(len(compiled.kernels())):
+        for matrices in (inverse, inverse.expand(5, inputs, inputs)):
+            for threads in (1, 3):
+                found = compiled.losses(
+                    weights.to(dtype), matrices.to(dtype), threads=threads, kernel=kernel
+                )
+                torch.testing.assert_close(found, expected, rtol=closeness, atol=0)
+                assert torch.equal(found.argsort(1), expected.argsort(1))
+
+
+@pytest.mark.usefixtures("engine")
+def test_of_equals_the_first_goes_first_and_each_row_may_have_a_matrix_of_its_own() -> None:
+    weights = torch.tensor([[2.0, -1.0, 1.0, 1.0], [0.0, 3.0, 0.0, 3.0]], dtype=torch.float64)
+    one = torch.eye(4, dtype=torch.float64)
+    found = losses_of_removal(weights, torch.stack([one, 2 * one]))
+    assert found.argsort(1).tolist() == [[1, 2, 3, 0], [0, 2, 1, 3]]
+    torch.testing.assert_close(found, weights.square() / torch.tensor([[1.0], [2.0]]))
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("inputs", [4, 300])
+def test_a_matrix_that_is_none_is_told(inputs: int) -> None:
+    inverse = torch.eye(inputs, dtype=torch.float64)
+    inverse[0, 1] = inverse[1, 0] = 2.0
+    with pytest.raises(ValueError, match="damping must be larger"):
+        losses_of_removal(torch.ones(2, inputs, dtype=torch.float64), inverse)
+    inverse[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="damping must be larger"):
+        losses_of_removal(torch.ones(2, inputs, dtype=torch.float64), inverse)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8, 1.0])

@@ -102,17 +102,21 @@ def _together(
     shapes = {name: mask.shape for name, mask in masks.items()}
     weights, kept, start = apply(params, masks), masks, ranking.counts(masks, budget)
     task = around(weights)
-    choice = task.best(flatten(kept))
+    among = flatten(kept)
+    choice = task.best(among, among)
     for number in range(1, stages + 1):
         with stage(number, of=stages + 1):
             if renew and number > 1:
                 weights = {**weights, **_values(choice, weights, shapes)}
                 task = around(weights)
-                choice = task.best(flatten(kept))
+                choice = task.best(flatten(kept), flatten(kept))
             losses = unflatten(task.losses(choice), shapes)
             left = survivors(geometric, start, budget, number / stages)
             kept = ranking.keep(losses, kept, left)
-            choice = task.best(flatten(kept))
+            # What is exchanged afterwards may be any; a new matrix needs the values alone.
+            last, none = number == stages, torch.zeros_like(among)
+            wanted = among if last else none if renew else flatten(kept)
+            choice = task.best(flatten(kept), wanted)
     groups = grouped(masks, budget, ranking.groups)
     with stage(stages + 1, of=stages + 1):
         choice = _exchanged(task, choice, masks, groups, floor=ranking.floor, swaps=swaps)
@@ -166,4 +170,5 @@ def _exchanged(
         failures = torch.where(better, 0, failures + 1)[0]
         if (concrete(failures) or 0) >= _FAILURES or concrete(open_to_come.sum()) == 0:
             break
-    return task.best(choice.kept)  # without what rounding has added up to
+    # Without what rounding has added up to.
+    return task.best(choice.kept, torch.zeros_like(choice.kept))

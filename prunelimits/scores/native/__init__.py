@@ -1,0 +1,1 @@
+"""The compiled library that finds orders of removal, and what calls it."""

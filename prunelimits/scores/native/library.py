@@ -1,0 +1,83 @@
+"""The compiled library behind `losses_of_removal`, loaded with ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_char_p, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# `INTERFACE` of removal.hpp: a library built from other sources is left alone.
+_INTERFACE = 1
+_MOST_THREADS = 2**31 - 1  # what an int32 holds
+
+
+class Library:
+    """The C interface of `removal.cpp`. Calls release the GIL and may run at once.
+
+    Raises:
+        OSError: If the library cannot be loaded or is not of this version of the package.
+    """
+
+    def __init__(self, path: Path) -> None:
+        library = ctypes.CDLL(str(path))
+        try:
+            interface = int(library.prunelimits_removal_interface())
+        except AttributeError as error:
+            raise OSError(f"{path} is not the library of removals") from error
+        if interface != _INTERFACE:
+            raise OSError(f"{path} was built from other sources: install the package again")
+        self._kernel = library.prunelimits_removal_kernel
+        self._kernel.argtypes, self._kernel.restype = [c_int], c_char_p
+        self._removal = library.prunelimits_removal
+        self._removal.argtypes = [
+            c_int, c_int, c_void_p, c_void_p, c_int, c_int64, c_int64, c_void_p, c_int
+        ]  # fmt: skip
+
+    def kernels(self) -> list[str]:
+        """The instruction sets of this machine that the library has kernels for, fastest first."""
+        names: list[str] = []
+        while name := self._kernel(len(names)):
+            names.append(name.decode())
+        return names
+
+    def losses(self, weights: Tensor, inverse: Tensor, *, threads: int, kernel: int = 0) -> Tensor:
+        """What `losses_of_removal` gives; not a number from where a pivot is none.
+
+        Args:
+            weights: `(rows, d)`, on the CPU, in float32 or float64.
+            inverse: `(d, d)` or `(rows, d, d)`, of the same dtype, on the CPU.
+            threads: How many may work.
+            kernel: Which of the instruction sets.
+
+        Raises:
+            MemoryError: If there is too little memory.
+        """
+        weights, inverse = weights.contiguous(), inverse.contiguous()
+        rows, size = weights.shape
+        result = torch.empty(rows, size, dtype=torch.float64, device="cpu")
+        in_double, each = weights.dtype == torch.float64, inverse.dim() == 3
+        places = weights.data_ptr(), inverse.data_ptr(), result.data_ptr()
+        status = self._removal(
+            kernel, in_double, places[0], places[1], each, rows, size, places[2],
+            min(threads, _MOST_THREADS),
+        )  # fmt: skip
+        if status:
+            raise MemoryError("there is too little memory for the order of removal")
+        return result
+
+
+@cache
+def load() -> Library | None:
+    """The library, or None where there is none to use."""
+    for name in ("_removal.so", "_removal.dll"):
+        path = Path(__file__).with_name(name)
+        if path.exists():
+            try:
+                return Library(path)
+            except OSError:
+                return None
+    return None
