@@ -138,14 +138,14 @@ def trained(task: RealTask, parts: Parts, split: int, variant: Variant) -> list[
     recipe = task.recipe(variant.times)
     budgets = task.budgets if variant.pruner is not None else (_weights(widths),)
     starts = [(start, keep) for start in variant.starts for keep in budgets]
-    ensemble = MLPEnsemble(widths, seeds=[_word(split, start) for start, _ in starts])
+    ensemble = MLPEnsemble(widths, seeds=[start_seed(split, start) for start, _ in starts])
     if variant.pruner is None:
         result = fit(ensemble, x, y, recipe, seed=split)
     else:
         result = fit(
             ensemble, x, y, recipe, seed=split, pruner=_fitted(variant.pruner, recipe),
             keep=[keep for _, keep in starts],
-            pruner_seeds=[_word(split, start, keep) for start, keep in starts],
+            pruner_seeds=[start_seed(split, start, keep) for start, keep in starts],
         )  # fmt: skip
     alike = without_dead_units(result.ensemble)
     bad = diverged_members(result.ensemble)
@@ -206,7 +206,7 @@ def regrown(task: RealTask, parts: Parts, split: int, name: str) -> list[Row]:
     for keep in task.budgets:
         result = regrow(
             x, y, method, keep=keep, start=task.widths(parts), measure=choose,
-            seed=_word(split, keep),
+            seed=start_seed(split, keep),
         )  # fmt: skip
         best = result.network
         kept = (best.nonzeros,)
@@ -309,7 +309,8 @@ def _weights(widths: Sequence[int]) -> int:
     return sum(a * b for a, b in pairwise(widths))
 
 
-def _word(*path: int) -> int:
+def start_seed(*path: int) -> int:
+    """Of a split's start, or of what is random about it: `(split, start)`, and the budget."""
     return int(derive(*path)[0] >> 1)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 
+import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
 from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at, joined
@@ -198,6 +199,9 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "paired-32": lambda: paired(places, LEVELS[1]),
         "counting": lambda: counting(places),
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
+        "limits": lambda: real_limits.table(
+            real_limits.read_rows(), sparsest_known.read_list(), results
+        ),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

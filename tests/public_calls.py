@@ -522,6 +522,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "choose": 0.2,
         "test": 0.2,
         "seed": 0,
+        "by_class": True,
     },
     "prunelimits.datasets.accuracy_ceiling": lambda _: named(data()),
     "prunelimits.datasets.cubist_spiral": lambda _: {
@@ -653,6 +654,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "study": study(),
         **named(data()),
         "table": folder / "runs.csv",
+        "loss": "binary_cross_entropy",
     },
     "prunelimits.experiments.smallest": lambda _: {"results": runs(), "target": 0.7},
     "prunelimits.experiments.summarise": lambda _: {"results": runs()},
@@ -1029,7 +1031,11 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "parts": [search_store(folder)],
         "store": folder / "whole.sqlite",
     },
-    "prunelimits.search.make_task": lambda _: {**named(data()), "held_out": 0.25},
+    "prunelimits.search.make_task": lambda _: {
+        **named(data()),
+        "loss": "binary_cross_entropy",
+        "held_out": 0.25,
+    },
     "prunelimits.search.read_result": lambda folder: {
         "store": search.Store(search_store(folder), write=False)
     },
@@ -1103,7 +1109,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "widths": (2, 3),
         "models": 100,
     },
-    "prunelimits.viz.gap_figure": lambda _: {"panels": {"width 4": runs()}},
+    "prunelimits.viz.gap_figure": lambda _: {"panels": {"width 4": runs()}, "measure": "R2"},
     "prunelimits.viz.limit_figure": lambda _: {"limit": limit()},
     "prunelimits.viz.network_figure": lambda _: {
         "model": model(),

@@ -20,7 +20,7 @@ from prunelimits.cli.advice import (
     tell_rare_classes,
 )
 from prunelimits.cli.archives import FileTable, inputs_and_labels, only_for_archives
-from prunelimits.cli.labels import numbered_labels, told_classes
+from prunelimits.cli.labels import numbered_labels, numbers_to_predict, told_classes
 from prunelimits.cli.parquet import parquet_names, read_parquet
 from prunelimits.cli.tables import ColumnChoice, input_names, read_arrays, read_text
 from prunelimits.datasets import cubist_spiral, standardised, three_parts
@@ -67,8 +67,10 @@ class OwnData:
     """With --data: give every input mean 0 and standard deviation 1 over all rows, or over
     those to train on with --choose and --test."""
 
-    def read(self) -> ClassData:
+    def read(self, *, numbers: bool = False) -> ClassData:
         """Inputs and labels, or the Cubist Spiral where no file is named; not standardised yet.
+
+        With `numbers`, labels are numbers to predict.
 
         Raises:
             ValueError: If options do not fit the file, or as `read_data`.
@@ -77,9 +79,13 @@ class OwnData:
         if self.data is None:
             self.check_options()
             return ClassData(*cubist_spiral(), None)
-        found = read_data(self.data, label=self.label, drop=self.drop, input_array=self.input_array)
+        found = read_data(
+            self.data, label=self.label, drop=self.drop, input_array=self.input_array,
+            numbers=numbers,
+        )  # fmt: skip
         if found.x.dim() == 2 and len(found.x) > 1:
-            tell_rare_classes(found.y, found.classes)
+            if not numbers:
+                tell_rare_classes(found.y, found.classes)
             advise(found.x, standardised=self.standardise)
         return found
 
@@ -113,9 +119,9 @@ class OwnData:
             return parquet_names(self.data, choice)
         return None if start[:2] == b"PK" else input_names(self.data, choice)
 
-    def read_standardised(self) -> ClassData:
+    def read_standardised(self, *, numbers: bool = False) -> ClassData:
         """`read`, with the inputs standardised by all rows if that was asked for."""
-        found = self.read()
+        found = self.read(numbers=numbers)
         if not self.standardise:
             return found
         x = found.x
@@ -172,6 +178,7 @@ def read_data(
     label: str | None = None,
     drop: Sequence[str] = (),
     input_array: str | None = None,
+    numbers: bool = False,
 ) -> ClassData:
     """Inputs and labels from an .npz, .npy, .csv, .parquet or .rda file.
 
@@ -192,6 +199,7 @@ def read_data(
         label: The column of the labels, or the array; None: as said above.
         drop: Columns to leave out; in .npz and .npy files their numbers, from 1.
         input_array: The array of the inputs in an .npz file.
+        numbers: Whether labels are numbers to predict, which stay as they are, float32.
 
     Returns:
         x as float32 `(samples, ...)`; y as int64, or float32 where labels are not whole; and what
@@ -213,6 +221,8 @@ def read_data(
             only_for_archives(input_array)
             x, y, levels = r_table_with_classes(path, label=label, drop=drop)
             check_finite(x, y)
+            if numbers:
+                return ClassData(x, _numbers_of_r(y, levels), None)
             return ClassData(x, y, levels and told_classes(path, levels))
         table = _read(path, choice, input_array)
         if table.x.dtype.kind not in "fiub":
@@ -220,13 +230,23 @@ def read_data(
         # What is no float32 becomes infinite.
         with np.errstate(all="ignore"):
             x = torch.from_numpy(table.x.astype(np.float32))
-            y, classes = numbered_labels(path, table.y)
+            y, classes = (
+                (numbers_to_predict(table.y), None) if numbers else numbered_labels(path, table.y)
+            )
             check_finite(x, y)
             return ClassData(x, y, classes)
     except ValueError as error:
         raise ValueError(f"--data {path}: {error}") from error
     except MemoryError as error:
         raise ValueError(f"--data {path}: is larger than this machine's memory") from error
+
+
+def _numbers_of_r(y: Tensor, levels: tuple[str, ...] | None) -> Tensor:
+    if levels is not None:
+        raise ValueError(
+            f"labels must be numbers with --regression, got a factor of levels {', '.join(levels)}"
+        )
+    return y.float()
 
 
 def _read(path: Path, choice: ColumnChoice, input_array: str | None) -> FileTable:

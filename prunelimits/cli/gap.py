@@ -61,7 +61,7 @@ class Gap(OwnData):
     groups: ClassVar[Groups] = {
         "What is compared": ("methods", "widths", "budgets", "size", "compare", "quick"),
         **YOUR_DATA,
-        "Parts of the data": ("choose", "test"),
+        "What the data are": ("regression", "choose", "test"),
         "How each is trained": (
             *("learning_rates", "schedules", "repeats", "hidden_layers", "epochs", "batch_size"),
             *("seed", "initial"),
@@ -94,6 +94,9 @@ class Gap(OwnData):
     """Decides initialisations and batches."""
     initial: Annotated[Path | None, arg(metavar="FILE")] = None
     """A network saved by prunelimits: every run starts from its leading block."""
+    regression: Flag = False
+    """With --data: labels are numbers to predict, not classes. Networks are trained by squared
+    error and measured by R2, the share of the numbers' variance that they explain."""
     choose: float = 0.0
     """Share of the rows by which the best run of each budget is chosen; only with --test."""
     test: float = 0.0
@@ -127,10 +130,13 @@ class Gap(OwnData):
 
     def _run(self) -> int:
         study = self._study()
+        if self.regression and self.data is None:
+            raise ValueError("--regression needs --data, got --regression alone")
+        loss = "mse" if self.regression else None
         (x, y), others = self._parts()
-        _tell_left_out(study, x, y)
+        _tell_left_out(study, x, 2 if self.regression else len(y.unique()))
         initial = None if self.initial is None else load(self.initial)[0]
-        references = {path.stem: read_points(path, x, y) for path in self.compare}
+        references = {path.stem: read_points(path, x, y, loss=loss) for path in self.compare}
         if self.data is None and initial is None:
             references["the paper's search"] = list(PAPER_COMBINATORIAL)
         elif self.data is None:
@@ -147,6 +153,7 @@ class Gap(OwnData):
                     x,
                     y,
                     table=self.table,
+                    loss=loss,
                     choose=None if others is None else others[0],
                     test=None if others is None else others[1],
                     initial=initial,
@@ -161,12 +168,13 @@ class Gap(OwnData):
                 if begun:
                     self.table.unlink()
                 raise
+        measure = "R2" if self.regression else "accuracy"
         if others is None:
-            print_gap(study, results, self.size)
+            print_gap(study, results, self.size, measure)
         else:
-            print_parts(study, results, (len(others[0][1]), len(others[1][1])))
+            print_parts(study, results, (len(others[0][1]), len(others[1][1])), measure)
         if self.pictures is not None and results:
-            draw_gap(results, self.pictures, size=self.size, references=references)
+            draw_gap(results, self.pictures, size=self.size, references=references, measure=measure)
         say(f"Kept in {self.table}; the same command goes on and shows it again")
         return 0
 
@@ -182,15 +190,15 @@ class Gap(OwnData):
     def _parts(self) -> tuple[Pair, tuple[Pair, Pair] | None]:
         """The rows to train on, and those to choose by and to test, if they are asked for."""
         if not self.choose and not self.test:
-            x, y, _ = self.read_standardised()
+            x, y, _ = self.read_standardised(numbers=self.regression)
             return (x, y), None
         for flag, share in (("--choose", self.choose), ("--test", self.test)):
             checked_number(flag, share, above=0, below=1)
-        x, y, _ = self.read()
+        x, y, _ = self.read(numbers=self.regression)
         try:
             train, *others = three_parts(
                 x, y, choose=self.choose, test=self.test, seed=self.seed,
-                standardise=self.standardise,
+                standardise=self.standardise, by_class=not self.regression,
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"{self.named}: {error}") from error
@@ -220,11 +228,10 @@ class Gap(OwnData):
         )
 
 
-def _tell_left_out(study: Study, x: Tensor, y: Tensor) -> None:
+def _tell_left_out(study: Study, x: Tensor, classes: int) -> None:
     """Names the budgets that leave nothing to prune at a width."""
     if x.dim() != 2:
         return
-    classes = len(y.unique())
     for width in study.widths:
         layers = pairwise(study.network(width, x.shape[1], 1 if classes == 2 else classes))
         weights = sum(d_in * d_out for d_in, d_out in layers)

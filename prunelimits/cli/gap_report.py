@@ -41,17 +41,26 @@ class RunBar:
         self._bar.update(done - self._bar.n)
 
 
-def print_gap(study: Study, results: Sequence[RunResult], size: Size = "nonzeros") -> None:
-    """Prints, for each width and method, the smallest networks at 95 % and 99.5 %, and the rest."""
+def print_gap(
+    study: Study,
+    results: Sequence[RunResult],
+    size: Size = "nonzeros",
+    measure: str = "accuracy",
+) -> None:
+    """Prints, for each width and method, the smallest networks at 95 % and 99.5 %, and the rest.
+
+    `measure` is what `RunResult.accuracy` is called.
+    """
     runs = len(study.recipes) * study.repeats
     for width in sorted(study.widths):
         here = [r for r in results if r.run.width == width]
         if not here:
             continue
         table = Table(
-            title=f"Pruned from width {width}: smallest {size} at a target, best of {runs} runs "
-            "for each budget",
-            caption="best and median: accuracy over all runs; connected: median share of the "
+            title=f"Pruned from width {width}: smallest {size} at a target"
+            f"{' of ' + measure if measure != 'accuracy' else ''}, best of {runs} runs for each "
+            "budget",
+            caption=f"best and median: {measure} over all runs; connected: median share of the "
             "nonzeros on a path; trimmed: share that trimming leaves of each budget's best network",
             title_justify="left",
             caption_justify="left",
@@ -77,13 +86,19 @@ def print_gap(study: Study, results: Sequence[RunResult], size: Size = "nonzeros
         console.print(table)
 
 
-def print_parts(study: Study, results: Sequence[RunResult], rows: tuple[int, int]) -> None:
+def print_parts(
+    study: Study,
+    results: Sequence[RunResult],
+    rows: tuple[int, int],
+    measure: str = "accuracy",
+) -> None:
     """Prints, for each width and method, the test accuracy of the run that other rows prefer.
 
     Args:
         study: Whose runs.
         results: With `choose` and `test`.
         rows: How many rows there are to choose by and to test.
+        measure: What `RunResult.accuracy` is called.
     """
     runs = len(study.recipes) * study.repeats
     for width in sorted(study.widths):
@@ -92,7 +107,7 @@ def print_parts(study: Study, results: Sequence[RunResult], rows: tuple[int, int
             continue
         budgets = _some(sorted({r.run.keep for r in here}))
         table = Table(
-            title=f"Pruned from width {width}: accuracy on {rows[1]:,} test rows of the best of "
+            title=f"Pruned from width {width}: {measure} on {rows[1]:,} test rows of the best of "
             f"{runs} runs by {rows[0]:,} other rows, by weights kept",
             caption="in brackets: the median of all runs on the test rows",
             title_justify="left",
@@ -106,6 +121,9 @@ def print_parts(study: Study, results: Sequence[RunResult], rows: tuple[int, int
             if any(own):
                 table.add_row(name, *(_chosen(some) for some in own))
         console.print(table)
+    if measure != "accuracy":
+        say(f"Nothing was chosen by the test rows, {rows[1]:,} in all")
+        return
     best = max((r.test or 0.0 for r in results), default=0.5)
     apart = 2 * math.sqrt(max(best * (1 - best), 0.25 / rows[1]) / rows[1])
     say(
@@ -136,6 +154,7 @@ def draw_gap(
     *,
     size: Size = "nonzeros",
     references: dict[str, list[tuple[int, float]]] | None = None,
+    measure: str = "accuracy",
 ) -> None:
     """Draws fronts and scatters of all widths, `gap`, and what is on no path, `disconnected`."""
     from prunelimits.viz.disconnected import disconnected_figure
@@ -144,7 +163,7 @@ def draw_gap(
     widths = sorted({r.run.width for r in results})
     panels = {f"width {width}": [r for r in results if r.run.width == width] for width in widths}
     figures = {
-        "gap": gap_figure(panels, references=references, size=size),
+        "gap": gap_figure(panels, references=references, size=size, measure=measure),
         "disconnected": disconnected_figure(results),
     }
     write_pictures(figures, folder)

@@ -53,6 +53,19 @@ def numbered_labels(path: Path, y: NDArray[Any]) -> tuple[Tensor, tuple[str, ...
     return torch.from_numpy(whole), names
 
 
+def numbers_to_predict(y: NDArray[Any]) -> Tensor:
+    """Labels that are numbers to predict, float32, as they are.
+
+    Raises:
+        ValueError: If they are no numbers.
+    """
+    if y.dtype.kind not in "fiub":
+        raise ValueError(
+            f"labels must be numbers with --regression, got texts such as {str(y[0])[:40]!r}"
+        )
+    return torch.from_numpy(y.astype(np.float32))
+
+
 def told_classes(path: Path, classes: Sequence[object]) -> tuple[str, ...]:
     """The names of classes, in the order of their numbers, which is printed."""
     names = tuple(map(str, classes))

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from torch import Tensor
 
+from prunelimits.experiments.part import measured
 from prunelimits.saving import load
 from prunelimits.search import make_task
-from prunelimits.training import MLPEnsemble, evaluate
+from prunelimits.training import Loss, MLPEnsemble
 
 
-def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
+def read_points(
+    path: Path, x: Tensor, y: Tensor, *, loss: Loss | None = None
+) -> list[tuple[int, float]]:
     """Sizes and accuracies: of a CSV file with these columns, or of one saved network.
+
+    A network's accuracy is as in a study's table, `RunResult.accuracy`.
 
     Raises:
         OSError: If the file cannot be read.
@@ -35,8 +40,8 @@ def read_points(path: Path, x: Tensor, y: Tensor) -> list[tuple[int, float]]:
             f"--compare {path} must be a .csv file with columns nonzeros and accuracy, or a saved "
             f"network: {error}"
         ) from error
-    task = make_task(x, y)
+    task = make_task(x, y, loss=loss)
     params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
     network = MLPEnsemble.from_params(model.widths, params, masks)
-    accuracy = evaluate(network, task.x, task.y, loss=task.loss).accuracy
+    accuracy = measured(network, (task.x, task.y), task.loss)
     return [(int(network.nonzeros()), float(accuracy))]

@@ -40,12 +40,14 @@ def three_parts(
     test: float = 0.2,
     seed: int = 0,
     standardise: bool = False,
+    by_class: bool = True,
 ) -> Parts:
     """A random split of the rows into three parts, each with rows of every class.
 
     Each class is divided by itself: of its `m` rows, `round(choose * m)` and `round(test * m)`, at
     least one, go into these parts, the others into the training. Targets that are not whole
-    numbers are divided as if they were one class. Rows stay in their order.
+    numbers are divided as if they were one class, as all are without `by_class`. Rows stay in
+    their order.
 
     Args:
         x: Inputs, `(n, ...)`.
@@ -56,6 +58,7 @@ def three_parts(
         standardise: Whether every input gets mean 0 and standard deviation 1 on the training part,
             and is moved and scaled alike in the others. An input that is constant in the training
             part becomes 0 there.
+        by_class: Whether whole numbers are classes, and not numbers to predict.
 
     Raises:
         ValueError: If a class has fewer than three rows, or the shares leave nothing to train on.
@@ -72,6 +75,7 @@ def three_parts(
     test = checked_number("test", test, above=0, below=1)
     seed = checked_integer("seed", seed, 0, 2**63 - 1)
     checked_flag("standardise", standardise)
+    checked_flag("by_class", by_class)
     if x.dim() == 0 or y.dim() == 0 or len(x) != len(y):
         raise ValueError(
             "x and y must have as many rows as each other, "
@@ -79,7 +83,7 @@ def three_parts(
         )
     if choose + test >= 1:
         raise ValueError(f"choose and test must leave rows to train on, got {choose} and {test}")
-    rows = _divided(y.cpu(), choose, test, seed)
+    rows = _divided(y.cpu(), choose, test, seed, by_class)
     parts = Parts(*((x[part.to(x.device)], y[part.to(y.device)]) for part in rows))
     return standardised(parts) if standardise else parts
 
@@ -131,9 +135,13 @@ def constant_columns(x: Tensor) -> list[int]:
     return (x == x[0]).all(0).nonzero()[:, 0].tolist()
 
 
-def _divided(y: Tensor, choose: float, test: float, seed: int) -> list[Tensor]:
+def _divided(y: Tensor, choose: float, test: float, seed: int, by_class: bool) -> list[Tensor]:
     """The rows of each part, ascending."""
-    if y.dim() == 1 and bool((y == y.round()).all() if y.is_floating_point() else True):
+    if (
+        by_class
+        and y.dim() == 1
+        and bool((y == y.round()).all() if y.is_floating_point() else True)
+    ):
         labels, number = y.unique(return_inverse=True)
     else:
         labels, number = [None], torch.zeros(len(y), dtype=torch.long, device="cpu")

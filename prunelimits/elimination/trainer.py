@@ -12,6 +12,7 @@ from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.randomness import derive
 from prunelimits.training import AbstractEngine, Recipe, evaluate, evolve, fit
+from prunelimits.training.determination import target_variance
 
 # Samples on which removals are compared before training, and activations are measured.
 _SCREENED = 4096
@@ -56,7 +57,7 @@ class Trainer:
         self._screened = (x[chosen], y[chosen])
         self.sample = x[chosen][:: -(-len(chosen) // _ACTIVATIONS)]
         """Some inputs, to measure activations on."""
-        self._variance = data.measure_y.double().var(0, correction=0).mean()
+        self._variance = target_variance(data.measure_y)
 
     def train(self, networks: NetworkStack, recipe: Recipe, round_: int) -> Trained:
         """The networks trained and measured; those that diverged are left out."""

@@ -28,6 +28,7 @@ from prunelimits.modes import in_plain_modes
 from prunelimits.resuming import WriterLock
 from prunelimits.resuming.jobs import run_jobs
 from prunelimits.resuming.portion import checked_part, portion
+from prunelimits.training import Loss
 from prunelimits.training.task import Task, make_task, task_in_parts
 
 
@@ -39,6 +40,7 @@ def run_study(
     y: Tensor,
     *,
     table: str | os.PathLike[str],
+    loss: Loss | None = None,
     choose: tuple[Tensor, Tensor] | None = None,
     test: tuple[Tensor, Tensor] | None = None,
     initial: MLP | None = None,
@@ -59,8 +61,11 @@ def run_study(
     Args:
         study: What to run.
         x: Inputs, `(n, inputs)`.
-        y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes.
+        y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes. With `loss="mse"`
+            numbers to predict, `(n,)` or `(n, outputs)`; networks are then measured by their R²,
+            see `RunResult`.
         table: The CSV file; it may exist.
+        loss: `"mse"` for numbers. None: cross-entropy, for classes.
         choose: Validation inputs and labels, to choose the best of several runs by; only with
             `test`.
         test: Test inputs and labels, to measure the chosen run on. The table then has every run's
@@ -93,7 +98,7 @@ def run_study(
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
-    task = _task(x, y, choose, test, initial)
+    task = _task(x, y, choose, test, loss, initial)
     _check(study, task)
     ours = describe(study, task)
     wanted = list(study.runs(task.inputs, task.outputs))
@@ -123,9 +128,11 @@ def run_study(
     return [results[run] for run in wanted if run in results]
 
 
-def _task(x: Tensor, y: Tensor, choose: object, test: object, initial: MLP | None) -> Task:
+def _task(
+    x: Tensor, y: Tensor, choose: object, test: object, loss: Loss | None, initial: MLP | None
+) -> Task:
     if choose is None and test is None:
-        return make_task(x, y, initial=initial)
+        return make_task(x, y, loss=loss, initial=initial)
     pairs: list[tuple[Tensor, Tensor]] = []
     for name, value in (("choose", choose), ("test", test)):
         if value is None:
@@ -134,7 +141,7 @@ def _task(x: Tensor, y: Tensor, choose: object, test: object, initial: MLP | Non
         if len(pair) != 2:
             raise ValueError(f"{name} must be two tensors, inputs and labels, got {len(pair)}")
         pairs.append(pair)
-    return task_in_parts(Parts((x, y), *pairs), initial=initial)
+    return task_in_parts(Parts((x, y), *pairs), loss=loss, initial=initial)
 
 
 def _check_options(

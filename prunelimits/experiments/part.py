@@ -9,6 +9,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from itertools import groupby
 
+from torch import Tensor
+
 from prunelimits.connectivity import effective_masks
 from prunelimits.elimination import EliminatedNetwork, Elimination
 from prunelimits.experiments.eliminated import Eliminated, eliminated
@@ -19,7 +21,8 @@ from prunelimits.experiments.trim import trim
 from prunelimits.models import parameter_shapes
 from prunelimits.pruners import ProsPr
 from prunelimits.randomness import derive
-from prunelimits.training import FitResult, MLPEnsemble, Recipe, evaluate, fit
+from prunelimits.training import FitResult, Loss, MLPEnsemble, Recipe, evaluate, fit
+from prunelimits.training.determination import determination
 from prunelimits.training.live_units import without_dead_units
 from prunelimits.training.task import Task
 
@@ -75,12 +78,11 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
     connected = trained.replace(masks=effective_masks(trained.masks))
     trimmed = trim(trained, task.x, task.y, loss=task.loss)
     sizes = [e.nonzeros().tolist() for e in (result.ensemble, connected, trimmed)]
-    measures = [m.tolist() for m in (result.accuracy, result.parameter_samples, result.operations)]
+    accuracy = share_right(result.accuracy, result.loss, task.y, task.loss)
+    measures = [m.tolist() for m in (accuracy, result.parameter_samples, result.operations)]
     if task.test is not None:
         measures += [
-            evaluate(trained, *pair, loss=task.loss)
-            .accuracy.masked_fill(result.diverged, 0.0)
-            .tolist()
+            measured(trained, pair, task.loss).masked_fill(result.diverged, 0.0).tolist()
             for pair in ((task.measure_x, task.measure_y), task.test)
         ]
     return [RunResult(*row) for row in zip(part.runs, *sizes, *measures, strict=True)]
@@ -105,11 +107,26 @@ def _eliminated_result(
     trimmed = trim(network, task.x, task.y, loss=task.loss)
     nonzeros, effective, left = (int(e.nonzeros()) for e in (network, connected, trimmed))
     accuracy, *others = (
-        float(evaluate(network, *pair, loss=task.loss).accuracy[0])
-        for pair in [(task.x, task.y), *aside]
+        float(measured(network, pair, task.loss)[0]) for pair in [(task.x, task.y), *aside]
     )
     choose, test = others or (None, None)
     return RunResult(run, nonzeros, effective, left, accuracy, samples, operations, choose, test)
+
+
+def measured(ensemble: MLPEnsemble, data: tuple[Tensor, Tensor], loss: Loss) -> Tensor:
+    """`share_right` of every member on some data, float64 `(models,)`."""
+    found = evaluate(ensemble, *data, loss=loss)
+    return share_right(found.accuracy, found.loss, data[1], loss)
+
+
+def share_right(accuracy: Tensor, squared_error: Tensor, y: Tensor, loss: Loss) -> Tensor:
+    """The accuracy; for squared error the share of the targets' variance that is explained.
+
+    That is 0 for networks that are no better than the targets' mean, and for diverged ones.
+    """
+    if loss != "mse":
+        return accuracy
+    return determination(squared_error, y).nan_to_num(nan=0.0).clamp(min=0.0)
 
 
 def eliminate_part(task: Task, part: Part) -> Eliminated:

@@ -10,13 +10,20 @@ from prunelimits.experiments.part import eliminate_part, fit_part, parts
 from prunelimits.experiments.study import Run, Study
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
+from prunelimits.training import Loss
 from prunelimits.training.task import make_task
 from prunelimits.types import Masks
 
 
 @in_plain_modes
 def run_network(
-    study: Study, run: Run, x: Tensor, y: Tensor, *, initial: MLP | None = None
+    study: Study,
+    run: Run,
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: Loss | None = None,
+    initial: MLP | None = None,
 ) -> tuple[MLP, Masks]:
     """The network that a run of a study ends with, and its masks.
 
@@ -29,7 +36,8 @@ def run_network(
         study: What the run is of.
         run: Which.
         x: Inputs, as for `run_study`.
-        y: Labels.
+        y: Labels, or numbers.
+        loss: As the study was given.
         initial: The network that the study started from, if it did.
 
     Raises:
@@ -49,7 +57,7 @@ def run_network(
     """
     checked_instance("study", study, Study, "a prunelimits.experiments.Study")
     checked_instance("run", run, Run, "a Run")
-    task = make_task(x, y, initial=initial)
+    task = make_task(x, y, loss=loss, initial=initial)
     for part in parts(study, task, frozenset()):
         if run in part.runs:
             if not isinstance(study.method(run.method), Elimination):

@@ -33,7 +33,9 @@ class RunResult(NamedTuple):
         trimmed: Weights and biases that are left when, after training, first all that no output
             depends on is removed, then the smallest weights one after the other until accuracy
             falls.
-        accuracy: Share of the training samples classified right.
+        accuracy: Share of the training samples classified right. Where numbers are predicted, the
+            share of their variance that is explained, R², and 0 where that is below: no better
+            than their mean.
         parameter_samples: Kept parameters times the samples they were trained on.
         operations: Floating-point operations of the training, see `FitResult`.
         choose: Accuracy on the validation data, `choose` of `run_study`; None where there is none.

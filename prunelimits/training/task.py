@@ -1,4 +1,4 @@
-"""A classification task for MLPs: training data, data to measure accuracy on, a start."""
+"""A task for MLPs: training data, data to measure accuracy on, a start."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_number, checked_tensor
+from prunelimits.arguments import (
+    checked_choice,
+    checked_instance,
+    checked_integer,
+    checked_number,
+    checked_tensor,
+)
 from prunelimits.datasets import Parts
 from prunelimits.models import MLP, leading_block
 from prunelimits.modes import in_plain_modes
@@ -23,15 +30,15 @@ from prunelimits.types import Params
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A classification task, checked: `make_task` makes it. All tensors are on the CPU.
+    """Classes or numbers to predict, checked: `make_task` makes it. All tensors are on the CPU.
 
     Attributes:
         x: Training inputs, float32 `(n, inputs)`.
         y: Their labels, as `loss` wants them.
         measure_x: Inputs on which accuracy is measured.
         measure_y: Their labels.
-        outputs: One for two classes, otherwise the number of classes.
-        loss: Binary or multi-class cross-entropy.
+        outputs: One for two classes, otherwise the number of classes; or of numbers to predict.
+        loss: Binary or multi-class cross-entropy, or squared error.
         initial: The network from whose leading block every training starts, or None.
         test: Test inputs and labels, by which nothing is chosen, or None. Where they are given,
             `measure_x` and `measure_y` are the validation data.
@@ -73,13 +80,21 @@ class Task:
 
 @in_plain_modes
 def make_task(
-    x: Tensor, y: Tensor, *, held_out: float = 0.0, seed: int = 0, initial: MLP | None = None
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: Loss | None = None,
+    held_out: float = 0.0,
+    seed: int = 0,
+    initial: MLP | None = None,
 ) -> Task:
-    """The task of classifying `x` as `y`, some of it held out to measure accuracy on.
+    """The task of predicting `y` from `x`, some of it held out to measure accuracy on.
 
     Args:
         x: Inputs, `(n, inputs)`.
         y: Labels, `(n,)`: 0 and 1, or integers from 0 up for more classes, each of which occurs.
+            With `loss="mse"` numbers, `(n,)` or `(n, outputs)`.
+        loss: `"mse"` to predict numbers. None: cross-entropy, by the number of classes.
         held_out: Share of the samples to hold out, rounded down but at least one; 0 measures on
             the training data.
         seed: Decides which samples are held out.
@@ -100,18 +115,21 @@ def make_task(
     held_out = checked_number("held_out", held_out, least=0, below=1)
     seed = checked_integer("seed", seed)
     _check_initial(initial)
-    if x.dim() != 2 or y.dim() != 1 or len(x) != len(y):
+    numbers = loss == "mse"
+    if x.dim() != 2 or y.dim() not in ((1, 2) if numbers else (1,)) or len(x) != len(y):
         raise ValueError(
-            f"x must have shape (n, inputs) and y (n,), got {tuple(x.shape)} and {tuple(y.shape)}"
+            f"x must have shape (n, inputs) and y (n,){' or (n, outputs)' * numbers}, got "
+            f"{tuple(x.shape)} and {tuple(y.shape)}"
         )
     if x.numel() == 0:
         raise ValueError(
             f"x must hold at least one sample of at least one input, got shape {tuple(x.shape)}"
         )
-    classes = checked_classes(y)
-    outputs = 1 if classes == 2 else classes
-    loss = default_loss(outputs)
-    x, y = check_data(x, y.long(), inputs=x.shape[1], outputs=outputs, loss=loss)
+    outputs, loss = _outputs(y, loss)
+    y = y if numbers else y.long()
+    x, y = check_data(x, y, inputs=x.shape[1], outputs=outputs, loss=loss)
+    if numbers:
+        check_targets("y", y)
     if not held_out:
         return Task(x, y, x, y, outputs, loss, initial)
     if len(x) < 2:
@@ -120,8 +138,40 @@ def make_task(
     order = torch.randperm(len(x), generator=generator, device="cpu")
     measured = max(1, int(held_out * len(x)))
     train, test = order[measured:].sort().values, order[:measured].sort().values
-    _check_every_class(y, train, held_out, seed)
+    if numbers:
+        for name, rows in (("y", y[train]), ("y held out", y[test])):
+            check_targets(name, rows)
+    else:
+        _check_every_class(y, train, held_out, seed)
     return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
+
+
+def _outputs(y: Tensor, loss: object) -> tuple[int, Loss]:
+    """How many outputs networks have, and their loss.
+
+    Raises:
+        ValueError: If the loss is none, or another one than the labels ask for.
+    """
+    if loss is not None:
+        checked_choice("loss", loss, get_args(Loss))
+    if loss == "mse":
+        return 1 if y.dim() == 1 else y.shape[1], "mse"
+    classes = checked_classes(y)
+    outputs = 1 if classes == 2 else classes
+    if loss not in (None, default_loss(outputs)):
+        raise ValueError(
+            f"loss must be {default_loss(outputs)!r} for {classes} classes, or 'mse' for numbers, "
+            f"got {loss!r}"
+        )
+    return outputs, default_loss(outputs)
+
+
+def check_targets(name: str, y: Tensor) -> None:
+    """Raises if numbers to predict are all the same: no error tells a network from their mean."""
+    if bool((y == y[0]).all()):
+        raise ValueError(
+            f"{name} must vary for squared error, but all {len(y)} targets are {y[0].tolist()}"
+        )
 
 
 def _check_every_class(y: Tensor, train: Tensor, held_out: float, seed: int) -> None:
@@ -148,11 +198,12 @@ def _check_no_class_is_missing(y: Tensor, outputs: int) -> None:
 
 
 @in_plain_modes
-def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
+def task_in_parts(parts: Parts, *, loss: Loss | None = None, initial: MLP | None = None) -> Task:
     """The task of three parts of a data set: training, validation (`choose`) and test data.
 
     Args:
         parts: Such as `datasets.three_parts` makes; the training part has every class.
+        loss: See `make_task`.
         initial: See `Task`.
 
     Raises:
@@ -168,17 +219,20 @@ def task_in_parts(parts: Parts, *, initial: MLP | None = None) -> Task:
         ([18, 6, 6], 3)
     """
     checked_instance("parts", parts, Parts, "Parts, as datasets.three_parts makes")
-    task = make_task(*parts.train, initial=initial)
+    task = make_task(*parts.train, loss=loss, initial=initial)
     checked: list[tuple[Tensor, Tensor]] = []
     for name, (x, y) in (("choose", parts.choose), ("test", parts.test)):
         try:
             labels = checked_tensor("y", y, finite=True)
-            if not bool((labels == labels.long()).all()):
+            numbers = task.loss == "mse"
+            if not numbers and not bool((labels == labels.long()).all()):
                 raise ValueError(f"y must be whole labels, got {labels.dtype} with fractions")
-            pair = check_data(
-                x, labels.long(), inputs=task.inputs, outputs=task.outputs, loss=task.loss
-            )
-            _check_no_class_is_missing(pair[1], task.outputs)
+            labels = labels if numbers else labels.long()
+            pair = check_data(x, labels, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+            if numbers:
+                check_targets("y", pair[1])
+            else:
+                _check_no_class_is_missing(pair[1], task.outputs)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from error
         checked.append(pair)

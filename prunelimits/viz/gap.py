@@ -48,6 +48,7 @@ def gap_figure(
     scatter: bool = True,
     columns: int = 2,
     title: str | None = None,
+    measure: str = "accuracy",
 ) -> Figure:
     """The Pareto front of every method, and beneath it the runs that it is drawn through.
 
@@ -65,6 +66,7 @@ def gap_figure(
         scatter: Whether to draw the scatter.
         columns: Panels side by side.
         title: What to write above.
+        measure: What the vertical axis is called.
 
     Raises:
         ValueError: If there is no result, an accuracy or a target is not in [0, 1], or `columns`
@@ -84,6 +86,7 @@ def gap_figure(
     checked_flag("scatter", scatter)
     columns = checked_integer("columns", columns)
     checked_text("title", title)
+    checked_text("measure", measure, absent=False)
     filled = {
         name: own
         for name, results in panels.items()
@@ -115,7 +118,7 @@ def gap_figure(
         row, column = divmod(place, columns)
         for layer in range(stack):
             axes = figure.add_subplot(grid[row * stack + layer, column], facecolor=WHITE)
-            _frame(axes, size, targets)
+            _frame(axes, size, targets, measure)
             if layer == 0:
                 axes.set_title(name, color=INK)
             _draw(axes, results, size, styles, lines=layer == 0)
@@ -140,13 +143,13 @@ def gap_figure(
     return figure
 
 
-def _frame(axes: Axes, size: Size, targets: list[float]) -> None:
+def _frame(axes: Axes, size: Size, targets: list[float], measure: str) -> None:
     for target in targets:
         axes.axhline(target, color=GREY, linewidth=0.9, linestyle="--", zorder=1.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.set_xlabel(_AXES[size], color=INK)
-    axes.set_ylabel("accuracy", color=INK)
+    axes.set_ylabel(measure, color=INK)
     draw_frame(axes)
 
 

@@ -104,6 +104,51 @@ def test_parts_are_refused_before_anything_trains():
     assert not Path("gap.csv").exists()
 
 
+def test_numbers_are_predicted_with_regression(capsys: pytest.CaptureFixture[str]):
+    x, y = pl.datasets.planted_relu(200)
+    np.savez("relu.npz", x=x.numpy(), y=y.numpy())
+    pl.save(MLP((1, 3, 1)), None, "net.pt")
+    few = {**SMALL, "data": Path("relu.npz"), "widths": (3,), "epochs": 20, "hidden_layers": 1}
+    few |= {"budgets": (3, 5), "methods": ("GMP", "Random")}
+    command = Gap(**few, regression=True, compare=(Path("net.pt"),), pictures=Path("pictures"))
+    assert command.run() == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "smallest nonzeros at a target of R2, best of 3 runs" in printed
+    assert "best and median: R2 over all runs" in printed
+    assert (Path("pictures") / "gap.png").stat().st_size > 10_000
+    results, _ = read_table("gap.csv")
+    assert results == sorted(run_study(command._study(), x, y, table="other.csv", loss="mse"))
+    assert Gap(**few, regression=True, choose=0.2, test=0.3, table=Path("parts.csv")).run() == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "R2 on 60 test rows of the best of 3 runs by 40 other rows" in printed
+    assert "differ by more than" not in printed
+    model, _ = pl.load("net.pt")
+    ((_, explained),) = read_points(Path("net.pt"), x, y, loss="mse")
+    left = ((model(x)[:, 0].detach() - y) ** 2).mean() / y.var(correction=0)
+    assert explained == pytest.approx(max(0.0, 1 - float(left)), abs=1e-5)
+
+
+def test_what_is_no_number_to_predict_is_refused():
+    few = {**SMALL, "data": None}
+    with pytest.raises(ValueError, match="--regression needs --data"):
+        Gap(**few, regression=True).run()
+    few |= {"data": Path("table.csv"), "regression": True, "widths": (3,)}
+    Path("table.csv").write_text(
+        "a,b,y\n" + "".join(f"{n},{n % 7},{'uv'[n % 2]}\n" for n in range(60))
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"table\.csv: labels must be numbers with --regression, got texts such as 'u'",
+    ):
+        Gap(**few).run()
+    Path("table.csv").write_text("a,b,y\n" + "".join(f"{n},{n % 7},4\n" for n in range(60)))
+    with pytest.raises(ValueError, match="y must vary for squared error"):
+        Gap(**few).run()
+    # Sixty ages are no sixty classes.
+    Path("table.csv").write_text("a,b,y\n" + "".join(f"{n},{n % 7},{n}\n" for n in range(60)))
+    assert Gap(**few, standardise=True).run() == 0
+
+
 def test_from_a_saved_network():
     pl.save(MLP((2, 5, 5, 5, 1)), None, "start.pt")
     command = Gap(**SMALL, initial=Path("start.pt"), repeats=2, pictures=Path("pictures"))

@@ -81,3 +81,15 @@ def test_a_class_of_too_few_rows_is_named(rows: int):
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(ValueError, match=r"must leave rows to train on, got 0\.5 and 0\.5"):
         three_parts(torch.zeros(10, 2), torch.arange(10) % 2, choose=0.5, test=0.5)
+
+
+def test_whole_numbers_to_predict_are_no_classes():
+    x, y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
+    with pytest.raises(ValueError, match="class 0 must have at least three rows"):
+        three_parts(x, y)
+    parts = three_parts(x, y, by_class=False)
+    assert [len(labels) for _, labels in parts] == [6, 2, 2]
+    assert sorted(label for _, labels in parts for label in labels.tolist()) == list(range(10))
+    # As if they had been no whole numbers.
+    for part, other in zip(parts, three_parts(x, y + 0.5), strict=True):
+        assert torch.equal(part[1] + 0.5, other[1])

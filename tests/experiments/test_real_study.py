@@ -37,7 +37,7 @@ def test_a_row_keeps_what_each_start_alone_comes_to():
     variant = Variant("GMP", GMP(rounds=3), 2, range(1, 4))
     rows = trained(TASK, parts, 1, variant)
     assert [(r.keep, r.first, len(r.test)) for r in rows] == [(6, 1, 3), (12, 1, 3)]
-    start = pl.MLPEnsemble(TASK.widths(parts), seeds=[real_study._word(1, 2)])
+    start = pl.MLPEnsemble(TASK.widths(parts), seeds=[real_study.start_seed(1, 2)])
     alone = pl.fit(
         start, *parts.train, Recipe(epochs=4, batch_size=20), seed=1, pruner=GMP(rounds=3), keep=12
     )
@@ -72,7 +72,7 @@ def test_a_regrowth_is_measured_by_rows_that_chose_nothing(monkeypatch: pytest.M
     ]  # fmt: skip
     result = pl.elimination.regrow(
         *parts.train, replace(method, first=TASK.recipe(1), last=TASK.recipe(5)), keep=12,
-        start=TASK.widths(parts), measure=parts.choose, seed=real_study._word(0, 12),
+        start=TASK.widths(parts), measure=parts.choose, seed=real_study.start_seed(0, 12),
     )  # fmt: skip
     right = (result.network.model(parts.test[0]).argmax(1) == parts.test[1]).sum()
     assert rows[1].test == (int(right),)

@@ -22,15 +22,17 @@ from torch import Tensor
 from prunelimits import pruners
 from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import cubist_spiral, three_parts
+from prunelimits.elimination import Elimination
 from prunelimits.experiments import (
     Run,
     RunResult,
     Study,
     read_table,
+    run_network,
     run_study,
     trim,
 )
-from prunelimits.masks import count
+from prunelimits.masks import apply, count
 from prunelimits.models import MLP, leading_block
 from prunelimits.pruners import AbstractPruner
 from prunelimits.randomness import derive
@@ -537,3 +539,41 @@ def test_parts_that_do_not_fit_are_refused_before_anything_trains(
     with pytest.raises(ValueError, match="test must be two tensors, inputs and labels, got 3"):
         run_study(study, x, y, table=table, choose=(x, y), test=(x, y, y))
     assert not table.exists()
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_numbers_are_measured_by_what_is_explained_of_them(columns: int, tmp_path: Path):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 2, generator=generator)
+    y = torch.stack([(n + 1) * x[:, 0] - x[:, 1] + 3 for n in range(columns)], 1)
+    y = y[:, 0] if columns == 1 else y
+    quick = Recipe(epochs=30, batch_size=20, lr=0.05)
+    method = Elimination(networks=4, beam=3, tries=1, step=0.3, recovery=quick, evolved=0)
+    study = Study(methods=(pruners.GMP(rounds=3), pruners.Random(), method), widths=(4,),
+                  budgets=(6, 15), recipes=(quick,), hidden_layers=1)  # fmt: skip
+    parts = three_parts(x, y, by_class=False)
+    results = run_study(study, *parts.train, table=tmp_path / "table.csv", loss="mse",
+                        choose=parts.choose, test=parts.test)  # fmt: skip
+    assert all(0 <= v <= 1 for r in results for v in (r.accuracy, r.choose, r.test))
+    assert max(r.test or 0 for r in results if r.run.method == "Elimination") > 0.9
+    table = (tmp_path / "table.csv").read_bytes()
+    again = run_study(study, *parts.train, table=tmp_path / "table.csv", loss="mse",
+                      choose=parts.choose, test=parts.test)  # fmt: skip
+    assert again == results
+    assert (tmp_path / "table.csv").read_bytes() == table
+    whole = run_study(study, *parts.train, table=tmp_path / "whole.csv", loss="mse")
+    for result in whole:
+        model, masks = run_network(study, result.run, *parts.train, loss="mse")
+        with torch.no_grad():
+            params = apply(dict(model.named_parameters()), masks)
+            guess = torch.func.functional_call(model, params, (parts.train[0],)).double()
+        wanted = parts.train[1].double().reshape(len(guess), -1)
+        left = ((guess - wanted) ** 2).sum() / ((wanted - wanted.mean(0)) ** 2).sum()
+        assert result.accuracy == pytest.approx(max(0.0, 1 - float(left)), abs=1e-4)
+
+
+def test_a_table_of_classes_is_none_of_numbers(study: Study, data: Data, tmp_path: Path):
+    few = dataclasses.replace(study, methods=(pruners.Random(),), widths=(3,), repeats=1)
+    run_study(few, *data, table=tmp_path / "table.csv")
+    with pytest.raises(StoreError, match=r"another study \(data is"):
+        run_study(few, *data, table=tmp_path / "table.csv", loss="mse")

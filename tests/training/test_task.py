@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from prunelimits.datasets import three_parts
+from prunelimits.datasets import Parts, three_parts
 from prunelimits.models import MLP, leading_block
 from prunelimits.training.task import make_task, task_in_parts
 
@@ -189,3 +189,38 @@ def test_three_parts_are_one_task_and_refused_by_their_names():
         task_in_parts(parts._replace(choose=first))
     with pytest.raises(TypeError, match="parts must be Parts"):
         task_in_parts((parts.train,))
+
+
+def test_numbers_to_predict_are_a_task_of_squared_error():
+    x = torch.arange(12.0).reshape(6, 2)
+    for y, outputs in ((torch.arange(6), 1), (torch.rand(6, 3), 3)):
+        task = make_task(x, y, loss="mse")
+        assert (task.loss, task.outputs) == ("mse", outputs)
+        assert torch.equal(task.y, y.float().reshape(6, outputs))
+    # Ages are no classes: neither their rows nor the numbers between them matter.
+    ages = torch.tensor([30.0, 31, 50, 50, 31, 90])
+    held = make_task(x, ages, loss="mse", held_out=0.5)
+    assert torch.cat([held.y, held.measure_y]).sort(0).values.flatten().tolist() == sorted(
+        ages.tolist()
+    )
+    parts = Parts((x[:2], ages[:2]), (x[2:4], ages[1:3]), (x[4:], ages[4:]))
+    assert task_in_parts(parts, loss="mse").test[1].tolist() == [[31.0], [90.0]]
+    assert make_task(x, ages % 2, loss="mse").fingerprint() != make_task(x, ages % 2).fingerprint()
+
+
+def test_numbers_that_tell_nothing_are_refused():
+    x = torch.arange(12.0).reshape(6, 2)
+    with pytest.raises(ValueError, match="y must vary for squared error, but all 6 targets are"):
+        make_task(x, torch.ones(6), loss="mse")
+    with pytest.raises(
+        ValueError, match=r"y \(n,\) or \(n, outputs\), got \(6, 2\) and \(6, 1, 1\)"
+    ):
+        make_task(x, torch.ones(6, 1, 1), loss="mse")
+    with pytest.raises(ValueError, match="loss must be 'cross_entropy' for 3 classes, or 'mse'"):
+        make_task(x, torch.arange(6) % 3, loss="binary_cross_entropy")
+    with pytest.raises(ValueError, match="loss must be one of"):
+        make_task(x, torch.arange(6) % 3, loss="hinge")  # pyright: ignore[reportArgumentType]
+    y = torch.arange(6.0)
+    parts = Parts((x, y), (x[:2], torch.zeros(2)), (x, y))
+    with pytest.raises(ValueError, match="choose: y must vary"):
+        task_in_parts(parts, loss="mse")

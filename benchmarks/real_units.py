@@ -1,0 +1,429 @@
+"""The sparsest in units: how few hidden units do at a target, by whole units removed or never had.
+
+    python benchmarks/real_units.py docs/results/real-units.csv --packages FOLDER --splits 3
+    python benchmarks/real_units.py tables                  # refreshes docs/structured.md
+
+Compared are structured pruners (`pruners.Units`, the budget in units), phase one of the search
+(every choice of hidden widths, trained from the start), and the rounds in which elimination removes
+units; and beside them EarlyGMP of single weights, whose networks have the units that lie on a path.
+A network counts by its hidden units; it reaches a target by the choosing rows, and is then measured
+on the test rows. The Cubist Spiral has one part, as in the paper. The first command goes on where
+its table ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from page_tables import markdown, refreshed
+from real_study import LONG, start_seed
+from real_tasks import RealTask, task_named
+from torch import Tensor
+
+from prunelimits import MLP, MLPEnsemble, Recipe, datasets, evaluate, fit
+from prunelimits.connectivity import coupled_units, effective_masks
+from prunelimits.datasets import Parts
+from prunelimits.elimination import Elimination, NothingFoundWarning, eliminate
+from prunelimits.pruners import (
+    GMP,
+    LTH,
+    SNIP,
+    AbstractPruner,
+    EarlyGMP,
+    IterSNIP,
+    SynFlow,
+    Units,
+)
+from prunelimits.types import Masks
+
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS, PAGE = DOCS / "results" / "real-units.csv", DOCS / "structured.md"
+SPIRAL = "Cubist Spiral"
+TASKS = (SPIRAL, "Vowel", "Vehicle", "digits", "Satellite")
+BELOW = (1, 5)
+"""Targets on real tasks: so many points below the dense networks' median on the choosing rows."""
+SPIRAL_TARGETS = (0.995, 0.95)
+STARTS = 8
+STRUCTURED: dict[str, Callable[[Units], AbstractPruner]] = {
+    "LTH": lambda shape: LTH(shape=shape),
+    "GMP": lambda shape: GMP(shape=shape),
+    "EarlyGMP": lambda shape: EarlyGMP(shape=shape),
+    "SNIP": lambda shape: SNIP(shape=shape),
+    "IterSNIP": lambda shape: IterSNIP(shape=shape),
+    "SynFlow": lambda shape: SynFlow(shape=shape),
+}
+WEIGHTS, ELIMINATION, PHASE_ONE = "EarlyGMP of weights", "Elimination's units", "Phase one"
+# One round of weights is all that is done after the units: it ends what cannot be left out.
+UNITS_ONLY = Elimination(
+    networks=32, unit_share=0.1, step=0.95, beam=1, tries=1, evolved=0, slack=0.0,
+    biases="outgoing",
+)  # fmt: skip
+MOST = 40
+"""Phase one goes to so many units, if it has not reached the higher target before."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A split of a task, with what is trained on it.
+
+    Attributes:
+        task: Its name.
+        split: From 0.
+        parts: On the spiral all three are the same.
+        widths: Of the dense networks.
+        short: A training; LTH has five of them.
+        long: Of the other methods.
+        starts: Of every method.
+        units: Budgets.
+        weights: Budgets of the pruner of single weights.
+    """
+
+    task: str
+    split: int
+    parts: Parts
+    widths: tuple[int, ...]
+    short: Recipe
+    long: Recipe
+    starts: int
+    units: tuple[int, ...]
+    weights: tuple[int, ...]
+
+    def seeds(self, count: int) -> list[int]:
+        """Of the starts, each `count` times."""
+        return [start_seed(self.split, start) for start in range(self.starts) for _ in range(count)]
+
+
+class Row(NamedTuple):
+    """The best network that a method has of some number of hidden units.
+
+    Attributes:
+        task: Its name.
+        split: From 0.
+        method: As in the tables.
+        units: Hidden units on a path from an input to an output, of all layers together.
+        weights: That it keeps, on a path.
+        choose: Accuracy on the choosing rows, by which it is the best.
+        test: On the test rows.
+        cost: Kept parameters times samples, of everything that the method trained on the split.
+        seconds: Likewise.
+    """
+
+    task: str
+    split: int
+    method: str
+    units: int
+    weights: int
+    choose: float
+    test: float
+    cost: float
+    seconds: float
+
+
+class Measured(NamedTuple):
+    """A network, by what a row says of it."""
+
+    units: int
+    weights: int
+    choose: float
+    test: float
+
+
+def place_of(name: str, packages: Path, split: int) -> Place:
+    """A split of a task."""
+    if name == SPIRAL:
+        pair = datasets.cubist_spiral()
+        recipe = Recipe(epochs=50, lr=0.1)
+        return Place(name, split, Parts(pair, pair, pair), (2, 16, 16, 16, 1), recipe, recipe, 4,
+                     (*range(4, 13), 14, 16, 20), (33, 44, 65, 90, 130))  # fmt: skip
+    task = task_named(name)
+    return real_place(task, task.parts(packages, split), split)
+
+
+def real_place(task: RealTask, parts: Parts, split: int) -> Place:
+    """The budgets of a real task: from one unit a layer to half of the smallest networks."""
+    units = tuple(n for n in (*range(2, 13), 14, 16, 20, 24, 28, 32, 40) if n < sum(task.hidden))
+    return Place(task.name, split, parts, task.widths(parts), task.recipe(1), task.recipe(LONG),
+                 STARTS, units, (*task.budgets, 2 * task.budgets[-1]))  # fmt: skip
+
+
+def structured(place: Place, name: str) -> tuple[list[Measured], float]:
+    """Networks of every budget of units, and what all trainings cost."""
+    shape = Units(coupled_units(MLP(place.widths)))
+    keep = [{"layers.*": units} for units in place.units] * place.starts
+    return _pruned(place, STRUCTURED[name](shape), keep, len(place.units), short=name == "LTH")
+
+
+def of_weights(place: Place) -> tuple[list[Measured], float]:
+    """Networks pruned by single weights."""
+    return _pruned(place, EarlyGMP(), list(place.weights) * place.starts, len(place.weights))
+
+
+def _pruned(
+    place: Place, pruner: AbstractPruner, keep: list, count: int, *, short: bool = False
+) -> tuple[list[Measured], float]:  # fmt: skip
+    ensemble = MLPEnsemble(place.widths, seeds=place.seeds(count))
+    result = fit(
+        ensemble, *place.parts.train, place.short if short else place.long, seed=place.split,
+        pruner=pruner, keep=keep,
+        pruner_seeds=[start_seed(place.split, n) for n in range(len(ensemble))],
+    )  # fmt: skip
+    return _measured(result.ensemble[~result.diverged], place.parts), _sum(result.parameter_samples)
+
+
+def phase_one(place: Place) -> tuple[list[Measured], float]:
+    """Every choice of widths with ever more units, until the higher target is reached."""
+    target = max(targets(place)[0].values())
+    depth = len(place.widths) - 2
+    found: list[Measured] = []
+    cost = 0.0
+    for units in range(depth, MOST + 1):
+        for hidden in compositions(units, depth):
+            widths = (place.widths[0], *hidden, place.widths[-1])
+            ensemble = MLPEnsemble(widths, seeds=place.seeds(1))
+            result = fit(ensemble, *place.parts.train, place.long, seed=place.split)
+            cost += _sum(result.parameter_samples)
+            found += _measured(result.ensemble[~result.diverged], place.parts)
+        if any(one.choose >= target for one in found):
+            break
+    return found, cost
+
+
+def compositions(units: int, layers: int) -> Iterator[tuple[int, ...]]:
+    """Every way to have so many units in so many layers, at least one in each."""
+    if layers == 1:
+        yield (units,)
+        return
+    for first in range(1, units - layers + 2):
+        yield from ((first, *rest) for rest in compositions(units - first, layers - 1))
+
+
+def by_elimination(place: Place) -> tuple[list[Measured], float]:
+    """The networks that elimination's rounds of units leave behind, nothing else pruned."""
+    wanted, _ = targets(place)
+    method = UNITS_ONLY
+    if place.task != SPIRAL:
+        method = replace(method, dense=place.long)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NothingFoundWarning)
+        result = eliminate(
+            *place.parts.train, method, target=min(wanted.values()), start=place.widths,
+            measure=place.parts.choose, seed=start_seed(place.split, 0),
+        )  # fmt: skip
+    found: list[Measured] = []
+    for network in result.networks:
+        if all(bool(mask.all()) for mask in network.masks.values()):
+            params = {n: p.detach()[None] for n, p in network.model.named_parameters()}
+            ensemble = MLPEnsemble.from_params(network.model.widths, params)
+            found += _measured(ensemble, place.parts)
+    return found, float(result.rounds[-1].work)
+
+
+def targets(place: Place) -> tuple[dict[int, float], float]:
+    """Accuracy to reach on the choosing rows, by its rank from the highest; what dense ones cost.
+
+    Real tasks: points below the median of the dense networks.
+    """
+    if place.task == SPIRAL:
+        return dict(enumerate(SPIRAL_TARGETS)), 0.0
+    ensemble = MLPEnsemble(place.widths, seeds=place.seeds(1))
+    result = fit(ensemble, *place.parts.train, place.long, seed=place.split)
+    dense = evaluate(result.ensemble, *place.parts.choose).accuracy.tolist()
+    return {n: median(dense) - b / 100 for n, b in enumerate(BELOW)}, _sum(result.parameter_samples)
+
+
+def _measured(ensemble: MLPEnsemble, parts: Parts) -> list[Measured]:
+    masks = effective_masks(ensemble.masks)
+    choose, test = (evaluate(ensemble, *part).accuracy.tolist() for part in parts[1:])
+    units, weights = hidden_units(masks), kept_weights(masks)
+    return [Measured(*row) for row in zip(units, weights, choose, test, strict=True)]
+
+
+def hidden_units(masks: Masks) -> list[int]:
+    """How many hidden units have a weight, of stacked masks of MLPs."""
+    layers = [mask for name, mask in masks.items() if name.endswith("weight")][:-1]
+    return sum((mask.any(2).sum(1) for mask in layers), torch.zeros((), dtype=torch.long)).tolist()
+
+
+def kept_weights(masks: Masks) -> list[int]:
+    """How many weights each of stacked masks keeps."""
+    layers = [mask.flatten(1).sum(1) for name, mask in masks.items() if name.endswith("weight")]
+    return torch.stack(layers).sum(0).tolist()
+
+
+def rows_of(
+    place: Place, method: str, found: Sequence[Measured], cost: float, seconds: float
+) -> list[Row]:
+    """The best network of each number of units, by the choosing rows."""
+    best: dict[int, Measured] = {}
+    for one in found:
+        before = best.get(one.units)
+        if before is None or (one.choose, -one.weights) > (before.choose, -before.weights):
+            best[one.units] = one
+    return [
+        Row(place.task, place.split, method, one.units, one.weights, round(one.choose, 6),
+            round(one.test, 6), float(f"{cost:.4g}"), round(seconds, 1))
+        for _, one in sorted(best.items())
+    ]  # fmt: skip
+
+
+def methods() -> dict[str, Callable[[Place], tuple[list[Measured], float]]]:
+    """What is compared, by name."""
+    return {
+        **{name: partial(structured, name=name) for name in STRUCTURED},
+        WEIGHTS: of_weights,
+        ELIMINATION: by_elimination,
+        PHASE_ONE: phase_one,
+    }
+
+
+def dense_rows(place: Place) -> list[Row]:
+    """The targets, as rows of a method named after each; on the test rows nothing."""
+    wanted, cost = targets(place)
+    units = sum(place.widths[1:-1])
+    return [
+        Row(place.task, place.split, f"target {rank}", units, 0, round(target, 6), 0.0, cost, 0.0)
+        for rank, target in wanted.items()
+    ]
+
+
+def read_rows(path: Path = RESULTS) -> list[Row]:
+    """The rows of a table; none where it is missing."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return [
+            Row(r["task"], int(r["split"]), r["method"], int(r["units"]), int(r["weights"]),
+                *(float(r[name]) for name in Row._fields[5:]))
+            for r in csv.DictReader(file)
+        ]  # fmt: skip
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Writes the table."""
+    with open(path, "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
+
+
+def study(path: Path, packages: Path, tasks: Sequence[str], splits: int) -> None:
+    """Runs what the table does not hold yet."""
+    rows = read_rows(path)
+    for split, task in product(range(splits), tasks):
+        if task == SPIRAL and split:
+            continue
+        done = {row.method for row in rows if (row.task, row.split) == (task, split)}
+        place = place_of(task, packages, split)
+        if "target 0" not in done:
+            rows += dense_rows(place)
+        for name, method in methods().items():
+            if name not in done:
+                began = time.monotonic()
+                found, cost = method(place)
+                added = rows_of(place, name, found, cost, time.monotonic() - began)
+                rows += added
+                write_rows(rows, path)
+                print(task, split, name, [(r.units, round(r.choose, 3)) for r in added], flush=True)
+
+
+class Fewest(NamedTuple):
+    """The network of fewest units that reaches a target by the choosing rows."""
+
+    units: float
+    weights: float
+    test: float
+
+
+def fewest(rows: Sequence[Row], task: str, split: int, method: str, rank: int) -> Fewest | None:
+    """The fewest units of a method at a target; None where it did not reach it."""
+    mine = [row for row in rows if (row.task, row.split) == (task, split)]
+    (target,) = (row.choose for row in mine if row.method == f"target {rank}")
+    reaching = [r for r in mine if r.method == method and r.choose >= target]
+    best = min(reaching, key=lambda r: (r.units, -r.choose), default=None)
+    return None if best is None else Fewest(best.units, best.weights, best.test)
+
+
+def units_table(rows: Sequence[Row], rank: int) -> str:
+    """Fewest units by method and task: the median over the splits, and how many reached it."""
+    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
+    table: list[list[str]] = []
+    for method in methods():
+        cells: list[str] = []
+        for task in tasks:
+            splits = sorted({r.split for r in rows if (r.task, r.method) == (task, method)})
+            found = [fewest(rows, task, split, method, rank) for split in splits]
+            cells.append(_cell(found, spiral=task == SPIRAL))
+        table.append([method, *cells])
+    return markdown(("", *tasks), table)
+
+
+def _cell(found: Sequence[Fewest | None], *, spiral: bool) -> str:
+    reached = [one for one in found if one is not None]
+    if not found:
+        return ""
+    if 2 * len(reached) <= len(found):
+        return f"none ({len(reached)} of {len(found)})"
+    units, weights, test = (median(column) for column in zip(*reached, strict=True))
+    told = f"**{units:g}** ({weights:g} weights"
+    told += ")" if spiral else f"; {test:.1%})"
+    return told if len(reached) == len(found) else f"{told}, {len(reached)} of {len(found)}"
+
+
+def costs_table(rows: Sequence[Row]) -> str:
+    """Kept parameters times samples, as a multiple of LTH's, by task: medians of the splits."""
+    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
+    table: list[list[str]] = []
+    for method in methods():
+        cells: list[str] = []
+        for task in tasks:
+            costs = {(r.split, r.method): r.cost for r in rows if r.task == task}
+            ratios = [
+                cost / costs[split, "LTH"]
+                for (split, name), cost in costs.items()
+                if name == method and (split, "LTH") in costs
+            ]
+            cells.append(f"{median(ratios):.2g}" if ratios else "")
+        table.append([method, *cells])
+    return markdown(("", *tasks), table)
+
+
+def tables(path: Path = RESULTS) -> dict[str, Callable[[], str]]:
+    """Every table by name."""
+    rows = read_rows(path)
+    return {
+        "units-high": lambda: units_table(rows, 0),
+        "units-low": lambda: units_table(rows, 1),
+        "units-cost": lambda: costs_table(rows),
+    }
+
+
+def main() -> None:
+    """Runs the study, or refreshes the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("table", type=Path, help="a table of results, or: tables")
+    parser.add_argument("--packages", type=Path, default=Path())
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--splits", type=int, default=3)
+    arguments = parser.parse_args()
+    if str(arguments.table) == "tables":
+        PAGE.write_text(refreshed(PAGE.read_text(), tables()))
+        return
+    torch.set_num_threads(1)
+    study(arguments.table, arguments.packages, arguments.tasks, arguments.splits)
+
+
+def _sum(values: Tensor) -> float:
+    return float(values.sum())
+
+
+if __name__ == "__main__":
+    main()
