@@ -234,6 +234,7 @@ def figure(rows: Sequence[Row], known: Sequence[Known], path: Path, study: Path 
     )  # fmt: skip
     axes.legend(fontsize=7, frameon=False)
     axes.grid(color="#eef0f2")
+    axes.set_axisbelow(True)
     save_figure(drawn, path)
 
 

@@ -48,16 +48,46 @@ def accuracy_ceiling(x: Tensor, y: Tensor) -> float:
     return (len(rows) - wrong) / len(rows)
 
 
-def check_reachable(target: float, x: Tensor, y: Tensor) -> None:
+def determination_ceiling(x: Tensor, y: Tensor) -> float:
+    """The highest coefficient of determination of any function of the inputs on these rows.
+
+    The best answer to rows with the same inputs is the mean of their targets, so that what is left
+    is the variance within groups of equal rows: `1 - within / whole`. It is 1 where no two rows
+    with the same inputs have different targets.
+
+    Args:
+        x: Inputs, `(n, ...)`; 0 and -0 are the same.
+        y: Targets, `(n,)` or `(n, outputs)`, not all the same.
+
+    Examples:
+        >>> x, y = torch.tensor([[1.0], [1.0], [2.0]]), torch.tensor([0.0, 2.0, 4.0])
+        >>> determination_ceiling(x, y)
+        0.75
+    """
+    rows = x.detach().cpu().flatten(1).double() + 0.0  # -0 becomes 0
+    targets = y.detach().cpu().double().reshape(len(y), -1)
+    shared = _perhaps_shared(rows)
+    if not len(shared):
+        return 1.0
+    group = rows[shared].unique(dim=0, return_inverse=True)[1]
+    sums = torch.zeros(int(group.max()) + 1, targets.shape[1], dtype=torch.float64, device="cpu")
+    sums.index_add_(0, group, targets[shared])
+    means = sums / group.bincount().unsqueeze(1)
+    within = (targets[shared] - means[group]).square().sum()
+    return 1 - float(within / (targets - targets.mean(0)).square().sum())
+
+
+def check_reachable(target: float, x: Tensor, y: Tensor, *, numbers: bool = False) -> None:
     """Refuses a target that no function of the inputs reaches, before anything trains.
 
     Args:
-        target: Accuracy to reach.
+        target: Accuracy to reach, or the coefficient of determination.
         x: Inputs that it is measured on, `(n, ...)`.
-        y: Their labels, `(n,)`.
+        y: Their labels, `(n,)`, or targets.
+        numbers: Whether these are numbers to predict.
 
     Raises:
-        ValueError: If `target` is above `accuracy_ceiling`.
+        ValueError: If `target` is above `accuracy_ceiling`, or `determination_ceiling`.
         TypeError: If an argument is of another kind.
 
     Examples:
@@ -66,11 +96,12 @@ def check_reachable(target: float, x: Tensor, y: Tensor) -> None:
         ValueError: target must be at most 0.666667, as equal rows have different labels, got 0.7
     """
     target = checked_number("target", target)
-    most = accuracy_ceiling(x, y)
+    # With room for the rounding of means.
+    most = determination_ceiling(x, y) + 1e-9 if numbers else accuracy_ceiling(x, y)
     if target > most:
         raise ValueError(
-            f"target must be at most {most:.6g}, as equal rows have different labels, "
-            f"got {target:g}"
+            f"target must be at most {most:.6g}, as equal rows have different "
+            f"{'numbers' if numbers else 'labels'}, got {target:g}"
         )
 
 

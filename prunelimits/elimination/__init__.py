@@ -1,6 +1,7 @@
 """Small networks by removing parts of larger ones, and letting parts grow back."""
 
 from prunelimits.elimination.config import Elimination as Elimination
+from prunelimits.elimination.data import MissingClassWarning as MissingClassWarning
 from prunelimits.elimination.eliminate import NothingFoundWarning as NothingFoundWarning
 from prunelimits.elimination.eliminate import eliminate as eliminate
 from prunelimits.elimination.eliminate import read_elimination as read_elimination

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -10,6 +11,10 @@ from prunelimits.arguments import checked_sequence, checked_tensor
 from prunelimits.modes import differentiable
 from prunelimits.training import Loss
 from prunelimits.training.data import check_data, default_loss
+
+
+class MissingClassWarning(UserWarning):
+    """Rows to train on, or to measure on, have none of a class that networks have an output for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,9 @@ class EliminationData:
     ) -> EliminationData:
         """The data for networks of these widths.
 
+        Warns:
+            MissingClassWarning: If a class has no row.
+
         Raises:
             ValueError: If data do not fit the widths or the loss, or all targets of a squared
                 error are the same: their coefficient of determination is not defined.
@@ -48,6 +56,7 @@ class EliminationData:
         """
         loss = default_loss(widths[-1]) if loss is None else loss
         x, y = _checked(x, y, widths, loss)
+        _tell_missing("y", "no network can learn it", y, widths[-1], loss)
         if loss == "mse" and bool((y == y[0]).all()):
             raise ValueError("y must vary for squared error, but all targets are the same")
         if measure is None:
@@ -61,7 +70,20 @@ class EliminationData:
             raise type(error)(f"measure: {error}") from None
         if loss == "mse" and bool((measure_y == measure_y[0]).all()):
             raise ValueError("measure: y must vary for squared error, but all targets are the same")
+        _tell_missing("measure", "the score tells nothing of it", measure_y, widths[-1], loss)
         return cls(x, y, measure_x, measure_y, loss)
+
+
+def _tell_missing(name: str, so: str, y: Tensor, outputs: int, loss: Loss) -> None:
+    """Warns of classes without a row."""
+    if loss == "mse":
+        return
+    missing = set(range(max(2, outputs))) - set(y.long().unique().tolist())
+    if missing:
+        named = ", ".join(map(str, sorted(missing)))
+        warnings.warn(
+            f"{name} has no row of class {named}: {so}", MissingClassWarning, stacklevel=5
+        )
 
 
 def _checked(x: Tensor, y: Tensor, widths: tuple[int, ...], loss: Loss) -> tuple[Tensor, Tensor]:

@@ -100,6 +100,7 @@ def eliminate(
 
     Warns:
         NothingFoundWarning: If nothing reached the goal; the message says what may help.
+        MissingClassWarning: If `y` or `measure` has no row of a class.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -126,8 +127,9 @@ def eliminate(
     with ExitStack() as stack:
         networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
         data = EliminationData.of(x, y, measure, networks.widths, loss)
-        if goal.target is not None and data.loss != "mse":
-            check_reachable(goal.target, data.measure_x, data.measure_y)
+        if goal.target is not None:
+            numbers = data.loss == "mse"
+            check_reachable(goal.target, data.measure_x, data.measure_y, numbers=numbers)
         method = replace(method, **method.recipes(len(data.x))._asdict())
         margin = checked_margin(method.margin, data.loss)
         if trained and margin:

@@ -21,6 +21,7 @@ def determination(loss: Tensor, y: Tensor) -> Tensor:
         y: The targets, `(n,)` or `(n, outputs)`, not all the same.
 
     Examples:
+        >>> import torch
         >>> determination(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 2.0])).tolist()
         [1.0, 0.0, -1.0]
     """

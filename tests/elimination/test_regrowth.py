@@ -7,7 +7,13 @@ import dataclasses
 import pytest
 import torch
 
-from prunelimits.elimination import Regrowth, regrow
+from prunelimits.elimination import (
+    Elimination,
+    MissingClassWarning,
+    Regrowth,
+    eliminate,
+    regrow,
+)
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.regrowing import Regrowing, kept_weights
 from prunelimits.masks import count, with_biases
@@ -147,3 +153,17 @@ def test_a_training_that_diverges_everywhere_says_so():
 def test_numbers_out_of_range_name_themselves(name: str, value: float):
     with pytest.raises(ValueError, match=name):
         Regrowth(**{name: value})
+
+
+def test_a_class_without_a_row_is_named():
+    quadrant = (X[:, 0] > 0).long() + 2 * (X[:, 1] > 0).long()
+    low = quadrant < 3
+    some = X[low], quadrant[low]
+    with pytest.warns(MissingClassWarning, match="measure has no row of class 3: the score tells"):
+        regrow(X, quadrant, QUICK, keep=14, start=(2, 6, 5, 4), measure=some)
+    few = Elimination(networks=2, beam=2, tries=1, step=0.5, evolved=0, recovery=QUICK.recovery,
+                      dense=QUICK.first)  # fmt: skip
+    with pytest.warns(MissingClassWarning, match="y has no row of class 3, 4: no network can"):
+        eliminate(*some, few, nonzeros=14, start=(2, 6, 5, 5))
+    with pytest.warns(MissingClassWarning, match="y has no row of class 1"):
+        eliminate(X[:9], torch.zeros(9), few, nonzeros=14, start=(2, 6, 5, 1))
