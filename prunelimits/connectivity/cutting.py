@@ -29,7 +29,12 @@ def cut_modules(model: nn.Module, cuts: Mapping[str, Cut]) -> None:
             for name, tensor in table.items():
                 if tensor is None or tensor.dim() == 0:
                     continue
-                value = _kept(tensor.detach(), cut.outputs, int(transposed and name == "weight"))
+                value = tensor.detach()
+                if transposed and grouped and name == "weight":
+                    # Its rows are inputs, and its columns the outputs of one group.
+                    value = _kept(value, _inputs_of_groups(cut.outputs, module), 0)
+                else:
+                    value = _kept(value, cut.outputs, int(transposed and name == "weight"))
                 if cut.inputs is not None and name == "weight" and not grouped:
                     value = _kept(value, cut.inputs, 0 if transposed else 1)
                 if value.shape != tensor.shape:
@@ -55,6 +60,13 @@ def lose_heads(model: nn.Module, heads: Mapping[str, Tensor]) -> None:
 
 def _kept(value: Tensor, kept: Tensor, axis: int) -> Tensor:
     return value.index_select(axis, kept.nonzero().flatten().to(value.device))
+
+
+def _inputs_of_groups(outputs: Tensor, module: Argument) -> Tensor:
+    """Which inputs the groups read whose outputs are kept; whole groups are."""
+    return outputs.view(module.groups, -1)[:, 0].repeat_interleave(
+        module.in_channels // module.groups
+    )
 
 
 def _name_sizes(module: Argument, cut: Cut) -> None:

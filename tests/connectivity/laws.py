@@ -19,7 +19,7 @@ from prunelimits.connectivity.trace import Traced, trace
 from prunelimits.types import Masks, Params
 
 # How often other weights and inputs are drawn before an entry is called idle.
-_DRAWS = 12
+_DRAWS = 200
 
 Inputs = Tensor | tuple[Any, ...] | dict[str, Any]
 

@@ -200,6 +200,23 @@ def test_a_grouped_transposed_convolution_stays_whole():
     close(compact(model, masks, inputs=x)(x), masked(model, masks, x))
 
 
+@pytest.mark.parametrize("outputs", [2, 4, 6])
+def test_a_group_of_a_grouped_transposed_convolution_goes_whole(outputs: int):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 1), nn.ReLU(), nn.ConvTranspose2d(4, outputs, 3, groups=2), nn.SiLU(),
+        nn.Conv2d(outputs, 2, 1),
+    ).double()  # fmt: skip
+    masks = whole_masks(model)
+    for name in ("0.weight", "0.bias"):
+        masks[name][:2] = False
+    masks["2.bias"][: outputs // 2] = False
+    x = torch.randn(1, 2, 3, 3, dtype=torch.float64)
+    core = compact(model, masks, inputs=x)
+    assert (core[0].out_channels, core[2].groups, core[2].out_channels) == (2, 1, outputs // 2)
+    close(core(x), masked(model, masks, x))
+
+
 def test_tied_attention_keeps_its_heads():
     torch.manual_seed(0)
     parts = [nn.MultiheadAttention(4, 2, dtype=torch.float64) for _ in range(2)]
