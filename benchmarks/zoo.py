@@ -83,7 +83,10 @@ def examined(make: Callable[[], nn.Module], inputs: Any) -> dict[str, str]:
         most = peak(analysis)
     except ValueError as error:
         return row | {"outcome": "refused", "cause": str(error)}
-    row |= {"seconds": f"{time.process_time() - begin:.1f}", "megabytes": f"{max(most, 0) / 1e6:.0f}"}
+    row |= {
+        "seconds": f"{time.process_time() - begin:.1f}",
+        "megabytes": f"{max(most, 0) / 1e6:.0f}",
+    }
     kept = effective_masks(model, inputs=inputs, keep_constants=True)
     changed = change(model, kept, inputs)
     outcome = "exact" if found[0].exact else "sound"

@@ -4,25 +4,19 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
+from torch import Tensor, nn
 
 from prunelimits.arguments import checked_flag, checked_instance
+from prunelimits.connectivity.core_check import CoreCheck
 from prunelimits.connectivity.coupled_cuts import with_coupled_units
 from prunelimits.connectivity.cuts import Cuts
 from prunelimits.connectivity.cutting import cut_modules, lose_heads, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
-from prunelimits.connectivity.following.exporting import (
-    evaluation_copy,
-    flat_tensors,
-    plain_copy,
-)
+from prunelimits.connectivity.following.exporting import plain_copy
 from prunelimits.connectivity.following.model import Inputs, example_of
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.parameters import like_parameters
@@ -53,10 +47,9 @@ def compact(
     those of other classes with a projection each for queries, keys and values. Everything else
     stays whole, and `kept_whole` says what and why.
 
-    Before it is returned, the core is called beside the model in float64 on random inputs of the
-    example's sizes. It holds for those: what is constant may depend on them, as what a recurrent
-    layer without a signal gives after so many steps. Where sequences are longer than the example,
-    `keep_constants=True` computes the same for all.
+    Before it is returned, the core is called beside the model in float64 on random inputs, of the
+    example's sizes and of others if the model takes any: longer sequences, larger images. What
+    counts for nothing, or is constant, at the example's sizes only stays.
 
     Args:
         model: Any model that `effective_masks` follows; it stays as it is.
@@ -80,6 +73,7 @@ def compact(
         TypeError: As for `effective_masks`.
 
     Examples:
+        >>> import torch
         >>> model = MLP((2, 16, 16, 1))
         >>> masks = {n: torch.zeros_like(p).bool() for n, p in model.named_parameters()}
         >>> for name in masks:
@@ -97,10 +91,11 @@ def compact(
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     checked_flag("keep_constants", keep_constants)
     traced = trace(model, masks, inputs, unknown)
+    others = traced.other_examples(model, inputs)
     if keep_constants:
         values, kept = traced.parameters.values, traced.parameters.masks
     else:
-        values, kept = fold_model(traced)
+        values, kept = fold_model(traced, lambda: [traced.at(model, call) for call in others])
     flow = find_flow(traced.network, kept)
     left = flow_masks(traced.network, flow, keep_constants=True)
     params = like_parameters(model, apply(dict(values), left))
@@ -108,7 +103,11 @@ def compact(
     if type(model) is MLP:
         cuts = needed_units(traced.network, flow, modules)
         return _telling(_mlp(model, _core(model, traced, params, cuts)), cuts.whole)
-    check = _Check(model, traced, inputs)
+    masked = like_parameters(model, traced.parameters.values)
+    check = CoreCheck(_core(model, traced, masked, Cuts()), [example_of(model, inputs), *others])
+    if others and not check(_core(model, traced, params, Cuts())):
+        # Entries that count for nothing may do so at the example's sizes only.
+        params = like_parameters(model, apply(dict(values), kept))
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
         # What is kept whole although nothing of it counts may go with what is tied to it.
@@ -121,15 +120,15 @@ def compact(
             core = _core(model, traced, params, tried)
             if check(core):
                 return _telling(core, tried.whole)
-            graph = rewritten(_core(model, traced, params, Cuts()), check.args, check.kwargs)
+            graph = rewritten(_core(model, traced, params, Cuts()), *check.example)
             if flatten and graph is not None and not tried.heads:
                 cut_modules(graph, tried.modules)
                 if check(graph):
                     return _telling(_with_modes(graph, model), tried.whole)
     core = _core(model, traced, params, Cuts())
-    reason = check.reason or "its core differs from what it computes"
+    reason = check.reason
     if not check(core):
-        raise ValueError(f"model {type(model).__name__} cannot be made compact: {reason}")
+        raise ValueError(f"model {type(model).__name__} cannot be made compact: {check.reason}")
     return _telling(core, dict.fromkeys(cuts.modules, f"the model needs its sizes: {reason}"))
 
 
@@ -189,56 +188,3 @@ def _with_modes(core: nn.Module, model: nn.Module) -> Argument:
     for path, module in core.named_modules():
         module.training = modes.get(path, model.training)
     return core
-
-
-class _Check:
-    """Whether a core computes what the model does with its masks: in float64, on random inputs."""
-
-    def __init__(self, model: nn.Module, traced: Traced, inputs: Inputs) -> None:
-        masked = _core(model, traced, like_parameters(model, traced.parameters.values), Cuts())
-        args, kwargs = example_of(model, inputs)
-        generator = torch.Generator().manual_seed(0)
-
-        def drawn(x: Argument) -> Argument:
-            if not (isinstance(x, Tensor) and x.is_floating_point()):
-                return x
-            return torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu").to(
-                x
-            )
-
-        self.args, self.kwargs = pytree.tree_map(drawn, (args, kwargs))
-        self.reason = ""
-        self.expected = self._outputs(masked)
-
-    def _outputs(self, core: nn.Module) -> list[Tensor]:
-        # Tensors of its own, since they change their type.
-        twin = copy.deepcopy(evaluation_copy(core))
-        kinds = {p.dtype for p in twin.parameters() if p.is_floating_point()}
-        args, kwargs = self.args, self.kwargs
-        if len(kinds) == 1:
-            twin = twin.double()
-            widened: Callable[[Any], Any] = lambda x: (  # noqa: E731
-                x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
-            )
-            args, kwargs = pytree.tree_map(widened, (args, kwargs))
-        state = torch.random.get_rng_state()
-        try:
-            with torch.no_grad():
-                # A graph that is called as a module prints its code where it fails.
-                call = twin.forward if isinstance(twin, fx.GraphModule) else twin
-                found = call(*args, **kwargs)
-        finally:
-            torch.random.set_rng_state(state)
-        return flat_tensors(found)
-
-    def __call__(self, core: nn.Module) -> bool:
-        try:
-            found = self._outputs(core)
-        except Exception as error:
-            self.reason = f"its core ({error})"
-            return False
-        return len(found) == len(self.expected) and all(
-            a.shape == b.shape
-            and torch.allclose(a.double(), b.double(), 1e-4, 1e-5, equal_nan=True)
-            for a, b in zip(found, self.expected, strict=True)
-        )

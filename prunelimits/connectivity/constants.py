@@ -11,10 +11,11 @@ from torch.export import ExportedProgram
 from prunelimits.arguments import checked_callable, checked_choice, checked_tensors, shown
 from prunelimits.connectivity.chain import ChainLayer, chain_layers, check_finite, whole_masks
 from prunelimits.connectivity.dense_chain import dense_effective_masks, live_units
+from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
 from prunelimits.connectivity.following.model import Inputs, Model
 from prunelimits.connectivity.parameters import like_parameters
-from prunelimits.connectivity.trace import Unknown, trace
+from prunelimits.connectivity.trace import Traced, Unknown, trace
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.types import Masks, Params
@@ -37,7 +38,9 @@ def fold_constants(
     computes the same outputs up to rounding, and in an MLP with biases all of it is effective.
 
     In other models some constants stay, with all that carries them: where the next layer has no
-    bias, or is used twice, or its zero padding makes them uneven.
+    bias, or is used twice, or its zero padding makes them uneven, and where they depend on the
+    length of a sequence or the size of an image, as what a recurrent layer without a signal gives.
+    That is seen by calling a copy of the model at other sizes, as far as it takes any.
 
     Args:
         network: An MLP's parameters by name, first layer first, `(..., *shape)` with any leading
@@ -111,8 +114,15 @@ def _constants(activation: Callable[[Tensor], Tensor], biases: Tensor) -> Tensor
 def _fold_module(
     model: Model, masks: Masks | None, inputs: Inputs, unknown: Unknown
 ) -> tuple[Params, Masks]:
-    folded, kept = fold_model(trace(model, masks, inputs, unknown, argument="network"))
-    own = like_parameters(model, folded)
+    traced = trace(model, masks, inputs, unknown, argument="network")
+
+    def others() -> list[Traced]:
+        return [traced.at(model, example) for example in traced.other_examples(model, inputs)]
+
+    values, folded = fold_model(traced, others)
+    flow = find_flow(traced.network, folded)
+    kept = flow_masks(traced.network, flow, keep_constants=True)
+    own = like_parameters(model, apply(values, kept))
     return own, {name: mask.to(own[name].device) for name, mask in kept.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
@@ -10,8 +10,15 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from prunelimits.arguments import checked_choice, shown
-from prunelimits.connectivity.following.model import Inputs, Model, follow
+from prunelimits.connectivity.following.model import (
+    Inputs,
+    Model,
+    example_of,
+    first_rows,
+    follow,
+)
 from prunelimits.connectivity.following.network import Network
+from prunelimits.connectivity.following.other_sizes import Call, at_other_sizes
 from prunelimits.connectivity.following.plain import plain_chain
 from prunelimits.connectivity.parameters import ModelParameters, model_parameters
 from prunelimits.masks import check_bools
@@ -28,14 +35,36 @@ class Traced:
     Attributes:
         network: The steps of its forward pass.
         parameters: Its parameters and masks.
+        any_size: Whether it works on each row of features by itself, however many there are.
     """
 
     network: Network
     parameters: ModelParameters
+    any_size: bool = False
 
     def masked(self, model: Model, masks: Masks | None) -> Traced:
         """The same with other masks; what was followed serves them too."""
-        return Traced(self.network, model_parameters(model, masks))
+        return replace(self, parameters=model_parameters(model, masks))
+
+    def other_examples(self, model: Model, inputs: Inputs) -> list[Call]:
+        """What the model is called with at other sizes than the example's, if it takes any."""
+        if self.any_size or not isinstance(model, nn.Module):
+            return []
+        args, kwargs = example_of(model, inputs)
+        samples = self.network.samples
+        if samples > 1:
+            args, kwargs = first_rows((args, kwargs), samples)
+        return at_other_sizes(model, args, kwargs, samples)
+
+    def at(self, model: Model, example: Call) -> Traced:
+        """The same model, called with another example."""
+        args, kwargs = example
+        try:
+            network = follow(model, kwargs or args, self.parameters.aliases)
+        except ValueError:
+            # Where it can be called and not be followed, nothing is known of it.
+            network = Network([], [], [], ())
+        return replace(self, network=network)
 
 
 def trace(
@@ -75,6 +104,7 @@ def trace(
     network = None
     if isinstance(model, nn.Module):
         network = plain_chain(model, inputs, parameters.aliases)
+    any_size = network is not None
     if network is None:
         network = follow(model, inputs, parameters.aliases)
     if unknown == "refuse" and network.unknown:
@@ -82,4 +112,4 @@ def trace(
             f"cannot follow {', '.join(network.unknown)}: register a rule with "
             'prunelimits.connectivity.rule, or take unknown="sound"'
         )
-    return Traced(network, parameters)
+    return Traced(network, parameters, any_size)

@@ -66,8 +66,8 @@ def nothing_left_out_matters(model: nn.Module, inputs: Inputs, seed: int) -> tup
         for name, p in params.items()
     }
     changes_nothing(model, params, others, inputs)
-    folded, _ = fold_model(traced)
-    changes_nothing(model, params, folded, inputs)
+    values, left = fold_model(traced, others=list)
+    changes_nothing(model, params, pm.apply(values, left), inputs)
     return traced, carrying
 
 

@@ -46,7 +46,7 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> E
     twin = evaluation_copy(model)
     twin.register_forward_hook(_opened_output)
     with (
-        TRACING, _other_threads_untraced(), _unlogged(), warnings.catch_warnings(), torch.no_grad()
+        TRACING, _other_threads_untraced(), unlogged(), warnings.catch_warnings(), torch.no_grad()
     ):  # fmt: skip
         warnings.simplefilter("ignore")
         state = torch.random.get_rng_state()
@@ -147,8 +147,8 @@ def _make_plain(module: nn.Module, key: int, hook: Argument) -> None:
 
 
 @contextmanager
-def _unlogged() -> Generator[None]:
-    """What torch logs of a failure, traceback and all, is said by the error that is raised."""
+def unlogged() -> Generator[None]:
+    """What torch logs of a failure, traceback and all: the error that is raised says it."""
     own = threading.get_ident()
 
     def of_others(record: logging.LogRecord) -> bool:
@@ -217,4 +217,4 @@ def _opened_output(module: nn.Module, args: Argument, output: Argument) -> Argum
     return opened(output)
 
 
-__all__ = ["TRACING", "decomposed", "evaluation_copy", "export", "flat_tensors", "fx"]
+__all__ = ["TRACING", "decomposed", "evaluation_copy", "export", "flat_tensors", "fx", "unlogged"]

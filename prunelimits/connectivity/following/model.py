@@ -13,7 +13,8 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from prunelimits.arguments import checked_instance, shown
-from prunelimits.connectivity.following.exporting import evaluation_copy, export, flat_tensors
+from prunelimits.connectivity.following.calling import called, drawn
+from prunelimits.connectivity.following.exporting import export, flat_tensors
 from prunelimits.connectivity.following.network import Network, read_program
 from prunelimits.connectivity.following.samples import are_samples
 from prunelimits.connectivity.following.values import Argument
@@ -52,7 +53,7 @@ def follow(model: Model, inputs: Inputs, aliases: Mapping[str, str]) -> Network:
     sizes = {x.shape[0] if x.dim() else 0 for x in tensors}
     if len(sizes) == 1 and (size := sizes.pop()) > 1:
         few = min(size, _SAMPLES)
-        part = _first((args, kwargs), few)
+        part = first_rows((args, kwargs), few)
         if few == size or _alike(model, (args, kwargs), few):
             network = read_program(export(model, *part), aliases)
             if are_samples(network, few):
@@ -62,42 +63,26 @@ def follow(model: Model, inputs: Inputs, aliases: Mapping[str, str]) -> Network:
     return read_program(export(model, args, kwargs), aliases)
 
 
-def _first(tree: Argument, size: int) -> Argument:
+def first_rows(tree: Argument, size: int) -> Argument:
+    """The same with the first few rows of every tensor."""
     return pytree.tree_map(lambda x: x[:size] if isinstance(x, Tensor) else x, tree)
 
 
 def _alike(model: nn.Module, whole: Argument, few: int) -> bool:
     """Whether all rows come out alike: wherever they stand, and the first few by themselves."""
-    twin = evaluation_copy(model)
-    generator = torch.Generator().manual_seed(0)
+    whole = drawn(whole, torch.Generator().manual_seed(0))
 
-    def drawn(x: Argument) -> Argument:
-        if not isinstance(x, Tensor):
-            return x
-        if not x.is_floating_point():
-            return x.clone()
-        return torch.randn(x.shape, generator=generator, dtype=torch.float64, device="cpu").to(x)
+    def called_with(change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        args, kwargs = pytree.tree_map(lambda x: change(x) if isinstance(x, Tensor) else x, whole)
+        return called(model, args, kwargs)
 
-    whole = pytree.tree_map(drawn, whole)
-
-    def called(change: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        # Tensors of its own each time: a model may write over what it is given.
-        args, kwargs = pytree.tree_map(
-            lambda x: change(x).clone() if isinstance(x, Tensor) else x, whole
-        )
-        return flat_tensors(twin(*args, **kwargs))
-
-    state = torch.random.get_rng_state()
     try:
-        with torch.no_grad():
-            together = called(lambda x: x)
-            moved = called(lambda x: x.roll(1, 0))
-            alone = called(lambda x: x[:few])
+        together = called_with(lambda x: x)
+        moved = called_with(lambda x: x.roll(1, 0))
+        alone = called_with(lambda x: x[:few])
     except Exception:
         # What cannot be called with fewer rows is exported with all of them.
         return False
-    finally:
-        torch.random.set_rng_state(state)
     size = flat_tensors(whole)[0].shape[0]
     if any(x.dim() == 0 or x.shape[0] != size for x in together):
         return False

@@ -1,0 +1,64 @@
+"""Whether a smaller network computes what the whole one does."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from prunelimits.connectivity.following.calling import called, drawn
+from prunelimits.connectivity.following.other_sizes import Call
+
+
+class CoreCheck:
+    """Whether a core computes what the model does with its masks, in float64.
+
+    Args:
+        masked: The model, zero where its masks prune.
+        examples: What it is called with, first the one that was given, then those at other sizes;
+            floating numbers are drawn anew.
+
+    Attributes:
+        example: The first of the examples: arguments by position and by name.
+        reason: Why the last core that was called did not compute the same.
+    """
+
+    def __init__(self, masked: nn.Module, examples: list[Call]) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self._examples: list[Call] = [drawn(example, generator) for example in examples]
+        self.example = self._examples[0]
+        self.reason = ""
+        self._expected = [called(masked, *example, double=True) for example in self._examples]
+
+    def __call__(self, core: nn.Module) -> bool:
+        """Whether this one does."""
+        for number, (example, expected) in enumerate(
+            zip(self._examples, self._expected, strict=True)
+        ):
+            where = " at other sizes than the example's" if number else ""
+            try:
+                found = called(core, *example, double=True)
+            except Exception as error:
+                self.reason = f"its core{where} ({error})"
+                return False
+            if not _same(found, expected):
+                self.reason = f"its core differs from what it computes{where}"
+                return False
+        return True
+
+
+def _same(found: list[Tensor], expected: list[Tensor]) -> bool:
+    """Whether outputs differ by no more than parameters of less than float64 make."""
+    if [x.shape for x in found] != [x.shape for x in expected]:
+        return False
+    pairs = zip(map(_real, found), map(_real, expected), strict=True)
+    return all(torch.allclose(a, b, 1e-4, 1e-5 * _scale(b), equal_nan=True) for a, b in pairs)
+
+
+def _real(x: Tensor) -> Tensor:
+    return (torch.view_as_real(x) if x.is_complex() else x).double()
+
+
+def _scale(x: Tensor) -> float:
+    """The largest finite number, at most 1."""
+    finite = x[x.isfinite()].abs()
+    return min(float(finite.max()), 1.0) if finite.numel() else 0.0
