@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from prunelimits.arguments import checked_text, shown
+from prunelimits.datasets.plane_features import PLANE, checked_features
 from prunelimits.masks import check_masks
 from prunelimits.models.mlp import MLP, check_widths
 from prunelimits.types import Masks, Params
@@ -51,12 +53,24 @@ def to_json(model: MLP, masks: Masks | None) -> str:
     return json.dumps(content, allow_nan=False)
 
 
-def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
+def from_json(
+    text: str | bytes, source: str, inputs: Sequence[str] | None = None
+) -> tuple[MLP, Masks]:
     """The network that JSON text describes, in float32; `source` names the text in errors.
 
+    A page names under `inputs` which functions of the plane its network is given, where these are
+    not the coordinates: on other inputs it would be another network.
+
+    Args:
+        text: The JSON text.
+        source: What to call it.
+        inputs: What the network will be given, by names in `prunelimits.datasets.plane_features`.
+            None: what the text does not name, such as coordinates.
+
     Raises:
-        TypeError: If `text` or `source` is no text.
-        ValueError: If the text is not JSON or no network that `to_json` or a page wrote.
+        TypeError: If `text` or `source` is no text, or `inputs` are no texts.
+        ValueError: If the text is not JSON or no network that `to_json` or a page wrote, or if it
+            names other inputs.
 
     Examples:
         >>> model, masks = from_json(to_json(MLP((2, 3, 1)), None), "here")
@@ -66,6 +80,7 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
     if not isinstance(text, str | bytes):
         raise TypeError(f"text must be a JSON text, got {shown(text)}")
     checked_text("source", source, absent=False)
+    wanted = PLANE if inputs is None else checked_features("inputs", inputs)
     # A text nested deeply enough ends the parser's recursion instead.
     try:
         if isinstance(text, bytes):
@@ -91,6 +106,17 @@ def from_json(text: str | bytes, source: str) -> tuple[MLP, Masks]:
             str(name): torch.tensor(m, device="cpu") for name, m in content["masks"].items()
         }
         check_masks(parameters, masks)
+        named = PLANE
+        if (names := content.get("inputs")) is not None:
+            named = checked_features("its inputs", names)
+            if len(named) != widths[0]:
+                raise ValueError(f"its inputs must be {widths[0]} names, got {len(named)}")
     except (AttributeError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{source} is not a prunelimits network: {error}") from error
+    if named != wanted:
+        raise ValueError(
+            f"the inputs of {source} are {named}, functions of points in the plane, and not "
+            f"{wanted}: load it with inputs={named} and give it "
+            f"prunelimits.datasets.plane_features(x, {named})"
+        )
     return model, masks

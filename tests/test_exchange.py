@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from prunelimits.exchange import from_json, to_json
 from prunelimits.models import MLP, parameter_shapes
-from prunelimits.saving import load
+from prunelimits.saving import load, save
 from prunelimits.types import Masks
 
 
@@ -128,3 +128,64 @@ def test_bytes_that_are_no_utf_8_are_told_with_the_name_of_the_file(tmp_path: Pa
     path.write_bytes(b'{"format": "\xff"}')
     with pytest.raises(ValueError, match=r"net\.json is damaged or not JSON.*utf-8"):
         load(path)
+
+
+def named(inputs: object, width: int = 2) -> str:
+    """What the page that trains downloads where its network is given `inputs`."""
+    model, _ = network((width, 3, 1))
+    return json.dumps(json.loads(to_json(model, None)) | {"inputs": inputs})
+
+
+def test_a_network_of_other_inputs_than_the_coordinates_is_read_for_these_alone(tmp_path: Path):
+    path = tmp_path / "net.json"
+    path.write_text(named(["x1x1", "x2x2"]))
+    told = (
+        r"inputs of .*net\.json are \('x1x1', 'x2x2'\), .* load it with inputs=\('x1x1', 'x2x2'\)"
+    )
+    for inputs in (None, ("x1", "x2"), ("x2x2", "x1x1")):
+        with pytest.raises(ValueError, match=told):
+            load(path, inputs=inputs)
+        with pytest.raises(ValueError, match=told):
+            load(path, MLP((2, 3, 1)), inputs=inputs)
+    model, _ = load(path, inputs=["x1x1", "x2x2"])
+    assert model.widths == (2, 3, 1)
+    filled, _ = load(path, MLP((2, 3, 1)), inputs=("x1x1", "x2x2"))
+    assert torch.equal(filled.layers[0].weight, model.layers[0].weight)
+
+
+def test_a_network_that_names_no_inputs_is_one_of_coordinates(tmp_path: Path):
+    path = tmp_path / "net.json"
+    for text in (named(["x1", "x2"]), named(None), to_json(network((2, 3, 1))[0], None)):
+        path.write_text(text)
+        for inputs in (None, ("x1", "x2")):
+            assert load(path, inputs=inputs)[0].widths == (2, 3, 1)
+        with pytest.raises(ValueError, match=r"are \('x1', 'x2'\), .* and not \('x1x1', 'x2'\)"):
+            load(path, inputs=("x1x1", "x2"))
+    archive = tmp_path / "net.pt"
+    save(network((2, 3, 1))[0], None, archive)
+    with pytest.raises(ValueError, match=r"inputs must be None: .*net\.pt names no inputs"):
+        load(archive, inputs=("x1", "x2"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        (["x1", "cosx1"], "its inputs must be different ones of x1, x2"),
+        (["x1", "x1"], "its inputs must be different ones of x1, x2"),
+        (["x1"], "its inputs must be 2 names, got 1"),
+        ([], "its inputs must be different ones of x1, x2"),
+        ("x1", "its inputs must"),
+        (5, "its inputs must"),
+        ([1, 2], "its inputs"),
+    ],
+)
+def test_inputs_that_no_page_writes_are_refused(inputs: object, reason: str):
+    with pytest.raises(ValueError, match=f"here is not a prunelimits network: .*{reason}"):
+        from_json(named(inputs), "here")
+
+
+def test_inputs_that_cannot_be_given_are_refused():
+    with pytest.raises(ValueError, match="inputs must be different ones of x1, x2"):
+        from_json(named(["x1", "x2"]), "here", ["x1", "x3"])
+    with pytest.raises(TypeError, match="inputs"):
+        from_json(named(["x1", "x2"]), "here", 5)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits.cli.importing import current_folder_importable, imported
+from prunelimits.cli.saved_inputs import saved_inputs
 from prunelimits.saving import load
 from prunelimits.saving.network import FORMAT
 from prunelimits.types import Masks
@@ -34,7 +35,7 @@ def read_network(
         if state_dict is not None:
             raise ValueError("--state-dict belongs to --model, and FILE holds its own")
         try:
-            saved, masks = load(file)
+            saved, masks = load(file, inputs=saved_inputs(file))
         except ValueError as error:
             if _is_saved_module(file):
                 what = "the weights of a model of yours"

@@ -38,14 +38,14 @@ class Play(OwnData):
 
     def run(self) -> int:
         """Makes the page, and writes or opens it."""
-        model, masks = (None, None) if self.network is None else load(self.network)
+        saved = None if self.network is None else saved_inputs(self.network)
+        model, masks = (None, None) if self.network is None else load(self.network, inputs=saved)
         data, classes = self.to_draw()
-        page = play(model, masks, data, inputs=self._inputs(), classes=classes)
+        page = play(model, masks, data, inputs=self._inputs(saved), classes=classes)
         write_or_open(page, self.output)
         return 0
 
-    def _inputs(self) -> tuple[str, ...]:
-        saved = None if self.network is None else saved_inputs(self.network)
+    def _inputs(self, saved: tuple[str, ...] | None) -> tuple[str, ...]:
         if saved is not None and self.inputs and self.inputs != saved:
             raise ValueError(
                 f"--inputs must be those of --network {self.network}, {' '.join(saved)}, "

@@ -13,10 +13,11 @@ def saved_inputs(path: Path) -> tuple[str, ...] | None:
     """The functions of the plane that a network which a page wrote has for inputs.
 
     Args:
-        path: A file that `prunelimits.load` has read.
+        path: A file for `prunelimits.load`, which takes them as its `inputs`.
 
     Returns:
-        Their names in `prunelimits.datasets.plane_features`; None where the file names none.
+        Their names in `prunelimits.datasets.plane_features`; None where the file names none, or is
+        damaged.
 
     Raises:
         ValueError: If the file names others.
@@ -26,5 +27,8 @@ def saved_inputs(path: Path) -> tuple[str, ...] | None:
     content = path.read_bytes().removeprefix(codecs.BOM_UTF8).lstrip()
     if not content.startswith(b"{"):
         return None
-    inputs = json.loads(content).get("inputs")
+    try:
+        inputs = json.loads(content).get("inputs")
+    except (ValueError, RecursionError):
+        return None  # `load` says what is wrong
     return None if inputs is None else checked_features(f"the inputs in {path}", inputs)

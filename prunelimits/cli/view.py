@@ -111,8 +111,9 @@ def _load(file: Path) -> tuple[MLP, Masks]:
         ValueError: If it is no network, or its two inputs are other functions of the plane.
         OSError: If the file cannot be read.
     """
-    model, masks = load(file)
-    inputs = saved_inputs(file) or PLANE
+    saved = saved_inputs(file)
+    model, masks = load(file, inputs=saved)
+    inputs = saved or PLANE
     if model.widths[0] == 2 and inputs != PLANE:
         raise ValueError(
             f"{file} has the inputs {' '.join(inputs)}, and not the coordinates: see it with "

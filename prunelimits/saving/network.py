@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 import torch
@@ -74,11 +75,20 @@ def save(model: nn.Module, masks: Masks | None, path: str | os.PathLike[str]) ->
 
 
 @overload
-def load(path: str | os.PathLike[str], model: None = None) -> tuple[MLP, Masks]: ...
+def load(
+    path: str | os.PathLike[str], model: None = None, *, inputs: Sequence[str] | None = None
+) -> tuple[MLP, Masks]: ...
 @overload
-def load(path: str | os.PathLike[str], model: Model) -> tuple[Model, Masks]: ...
+def load(
+    path: str | os.PathLike[str], model: Model, *, inputs: Sequence[str] | None = None
+) -> tuple[Model, Masks]: ...
 @in_plain_modes
-def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[nn.Module, Masks]:
+def load(
+    path: str | os.PathLike[str],
+    model: nn.Module | None = None,
+    *,
+    inputs: Sequence[str] | None = None,
+) -> tuple[nn.Module, Masks]:
     """A model and its masks, as `save` wrote them or as JSON, which the playground's pages write.
 
     No code in the file is ever executed.
@@ -90,6 +100,10 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[
             any device. Its numbers are replaced, and nothing else: its parameters stay the same
             tensors, with their `requires_grad`, its mode and hooks stay. None: the file must hold
             an `MLP`, which is made.
+        inputs: What a network that was downloaded from the page that trains will be given, by names
+            in `prunelimits.datasets.plane_features`: those that its file names. None: the
+            coordinates, or a file that names nothing. So a network of squares is never taken for
+            one of coordinates.
 
     Returns:
         The model, which is `model` itself where that is given, and the masks under its names, each
@@ -98,8 +112,8 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[
     Raises:
         OSError: If the file cannot be read: `FileNotFoundError` if there is none.
         ValueError: If it is damaged or was not written by `save`, or does not fit `model`: it names
-            what differs, and `model` is as it was.
-        TypeError: If `model` is not a module.
+            what differs, and `model` is as it was. Or if it names other inputs than `inputs`.
+        TypeError: If `model` is not a module, or `inputs` are no texts.
     """
     path = checked_path("path", path)
     if model is not None:
@@ -108,11 +122,12 @@ def load(path: str | os.PathLike[str], model: nn.Module | None = None) -> tuple[
     # What `save` writes, a zip archive, begins otherwise. Some editors put a byte order mark before
     # JSON.
     text = content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
-    read = from_json if text else from_bytes
+    if inputs is not None and not text:
+        raise ValueError(f"inputs must be None: {source} names no inputs, as JSON from a page does")
     if model is None:
-        return read(content, source)
+        return from_json(content, source, inputs) if text else from_bytes(content, source)
     if text or not (saved := _saved_module(read_archive(content, source), source)):
-        network, masks = read(content, source)
+        network, masks = from_json(content, source, inputs) if text else from_bytes(content, source)
         saved = SavedModule("MLP", dict(network.state_dict()), {}, {}, masks)
     return model, fill(model, saved, source)
 

@@ -133,7 +133,9 @@ def test_a_network_of_other_inputs_says_which_and_comes_back(
     download.value.save_as(file)
     names = json.loads(file.read_text())["inputs"]
     assert names == ["x1", "x2", "x1x1", "sinx1"]
-    model, masks = pl.load(file)
+    with pytest.raises(ValueError, match=r"load it with inputs=\('x1', 'x2', 'x1x1', 'sinx1'\)"):
+        pl.load(file)
+    model, masks = pl.load(file, inputs=names)
     assert model.widths == (4, 6, 5, 1)
     points = tab.evaluate("[...playground.samples.x]")
     labels = torch.tensor(tab.evaluate("[...playground.samples.y]"))
