@@ -156,3 +156,39 @@ def test_no_weight_is_found_where_none_is_left():
     return leastMissed(network, new Absences(network, samplesOf(input.samples)));
     """
     assert run(SAMPLES_OF + body, given) is None
+
+
+def test_elimination_says_how_far_it_is_and_why_it_stopped():
+    found = run(
+        ELIMINATED
+        + """
+        const stages = [], shares = [];
+        while (!session.done) {
+          session.take();
+          const { stage, of, text, share } = session.stage;
+          if (stages.at(-1)?.stage !== stage) stages.push({ stage, of, text });
+          const all = (stage - 1 + share) / of;
+          if (all !== shares.at(-1)) shares.push(all);
+          if (!session.done && session.ending) throw new Error("ended early");
+        }
+        const { history, ending, network } = session;
+        const left = network.nonzeros();
+        return { stages, shares, ending, left, accuracy: history.at(-1).train.accuracy };
+        """,
+        {"keep": 8},
+        SESSION,
+    )
+    assert [stage["stage"] for stage in found["stages"]] == [1, 2, 3, 4]
+    assert {stage["of"] for stage in found["stages"]} == {4}
+    assert found["stages"][0]["text"] == "trains 10 networks"
+    assert found["stages"][1]["text"] == "removes units, 10 of 10 networks still lose some"
+    assert found["stages"][2]["text"].endswith("left, down to 8")
+    assert found["shares"] == sorted(found["shares"])
+    assert 0 <= found["shares"][0] < 0.1
+    assert 0.95 < found["shares"][-1] <= 1
+    assert len(found["shares"]) > 20
+    right = f"{100 * found['accuracy']:.1f} % of the training data right"
+    assert found["ending"].startswith(
+        f"it stopped at the 8 weights to keep: with its biases {found['left']} nonzeros, {right}"
+    )
+    assert "smaller networks that were trained" in found["ending"]

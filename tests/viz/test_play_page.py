@@ -14,8 +14,8 @@ import torch
 
 import prunelimits as pl
 from prunelimits.connectivity import analyze
-from prunelimits.viz import play
-from prunelimits.viz.pages.records import BEST_KNOWN, records
+from prunelimits.viz import play, playground
+from prunelimits.viz.pages.records import BEST_KNOWN, BEST_UNTIED, records
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -216,6 +216,9 @@ def test_only_the_page_s_own_scripts_may_run_and_a_worker_made_of_them():
     assert "unsafe" not in policy[1]
     scripts = re.findall(r"<script>(.*?)</script>", page.html, flags=re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    # Those of the page itself, and of the films that it opens.
+    film = re.findall(r"<script>(.*?)</script>", playground(pl.MLP((2, 1))).html, flags=re.DOTALL)
+    digests.append(base64.b64encode(hashlib.sha256(film[1].encode()).digest()).decode())
     assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
     assert play().html == page.html
 
@@ -269,22 +272,31 @@ def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_
 def test_a_table_stands_beside_the_records(open_page: Callable[..., Tab], rest):
     known = records()
     folder = Path(__file__).parents[2] / "examples/networks"
-    for place, target in enumerate(("95", "995")):
-        name = f"cubist-spiral-{target}-{BEST_KNOWN[place]}-*.pt"
-        assert any(
-            pl.masks.count(pl.load(file)[1]) == BEST_KNOWN[place] for file in folder.glob(name)
-        )
-        sizes = [row["nonzeros"][place] for row in known if row["nonzeros"][place] is not None]
-        assert min(sizes) == sizes[-1] == BEST_KNOWN[place]
-    model, masks = pl.load(next(folder.glob("cubist-spiral-95-18-margin-*.pt")))
-    tab = open_page(play(model, masks), fragment="#test=0&lr=0.00001&l2=0&epochs=1")
-    rest(tab)
-    rows = tab.locator("#records tbody tr")
-    assert rows.count() == len(known) + 1
-    # The network of the record, brought along, is at the record and no better.
-    assert rows.last.inner_text().split("\t")[0] == "You, in this visit"
-    assert rows.last.locator("td").first.inner_text() == "18"
-    assert "fewer than the paper's search, from the best start known" in tab.inner_text("#standing")
+    for best, kind, untied in ((BEST_KNOWN, "with", False), (BEST_UNTIED, "margin-with", True)):
+        for place, target in enumerate(("95", "995")):
+            files = folder.glob(f"cubist-spiral-{target}-*-{kind}-biases-*.pt")
+            assert min(pl.masks.count(pl.load(file)[1]) for file in files) == best[place]
+            row = next(row for row in reversed(known) if row["untied"] == untied)
+            assert row["nonzeros"][place] == best[place]
+            assert best[place] == min(
+                size
+                for row in known
+                if row["untied"] >= untied and (size := row["nonzeros"][place])
+            )
+    # The networks of the records, brought along, are at the records and no better.
+    for name, own, passed in (
+        ("95-18-margin", ("18", "18"), "fewer than the paper's search, from the best start known"),
+        ("95-17-with", ("17", "\N{EN DASH}"), "fewer than the paper's search, from the best start"),
+    ):
+        model, masks = pl.load(next(folder.glob(f"cubist-spiral-{name}-*.pt")))
+        tab = open_page(play(model, masks), fragment="#test=0&lr=0.00001&l2=0&epochs=1")
+        rest(tab)
+        rows = tab.locator("#records tbody tr")
+        assert rows.count() == len(known) + 2
+        for row, size in zip(("You, in this visit", "You, where no tie decides"), own, strict=True):
+            shown = tab.locator("#records tbody tr", has_text=row)
+            assert shown.locator("td").first.inner_text() == size
+        assert passed in tab.inner_text("#standing")
 
 
 def test_a_decision_is_shown_without_its_certainty(open_page: Callable[..., Tab], rest):

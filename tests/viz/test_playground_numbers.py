@@ -99,7 +99,8 @@ def test_the_values_behind_the_images_are_float32_s(open_page: Callable):
     model, masks = network((2, 16, 16, 16, 1), share=0.5)
     tab = open_page(playground(model, masks))
     answer = tab.evaluate(
-        "() => playground.views[0].shown.values.at(-1).map((unit) => [...unit.slice(0, 4000)])"
+        "() => playground.views[0].painter.shown.values.at(-1)"
+        ".map((unit) => [...unit.slice(0, 4000)])"
     )
     with torch.no_grad():
         expected = pruned(model, masks)(plane(256))[:4000, 0]

@@ -31,8 +31,9 @@ CORE = (
 )
 _PARTS = (
     *("network", "reach", "core/features", "core/folding", "core/paths", "responses", "data"),
-    *("palette", "layout", "names", "histogram", "effort", "edits", "exports", "diagram"),
-    *("region", "inspector", "answers", "counts", "view", "shell"),
+    *("palette", "layout", "names", "writing", "histogram", "effort", "edits", "exports"),
+    *("roving", "grip", "edges", "edge-canvas", "diagram", "region", "inspector", "answers"),
+    *("counts", "toolbar", "painter", "view", "shell"),
 )
 PROGRAM = (*_PARTS, "chart", "film", "main")
 SESSION = (*CORE, "play/settings", "play/recording", "play/session")
@@ -40,7 +41,7 @@ WORKER = (*SESSION, "play/worker")
 PLAY = (
     *dict.fromkeys((*SESSION, *_PARTS)),
     *("play/curves", "play/controls", "play/records", "play/presets", "play/take-along"),
-    *("play/files", "play/story", "play/main"),
+    *("play/files", "play/story", "play/trainer", "play/progress", "play/main"),
 )
 _NOTEBOOK_HEIGHT = 760
 
@@ -117,8 +118,12 @@ def _around_content(
 ) -> tuple[str, str, str]:
     """A page but for its content and its library: what stands before, between and after them."""
     style, program = _read("style.css"), _program(names)
+    scripts = [_library(), program]
+    if trains:
+        # A film that it opens in a tab stands under its policy, too.
+        scripts.append(_program(PROGRAM))
     policy = (
-        f"default-src 'none'; script-src {_digest(_library())} {_digest(program)}; "
+        f"default-src 'none'; script-src {' '.join(map(_digest, scripts))}; "
         f"style-src {_digest(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     parts = {

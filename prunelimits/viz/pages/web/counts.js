@@ -40,7 +40,7 @@ class Counts {
 
   #write(name, value, change) {
     const place = this.root.querySelector(`[data-count=${name}]`);
-    place.querySelector(".value").textContent = value;
-    place.querySelector(".change").textContent = change;
+    write(place.querySelector(".value"), value);
+    write(place.querySelector(".change"), change);
   }
 }

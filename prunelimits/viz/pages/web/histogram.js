@@ -100,7 +100,12 @@ function fitted(context, text, room) {
 function fitCanvas(canvas, size) {
   const density = window.devicePixelRatio || 1;
   const side = Math.round(size * density);
-  canvas.width = side;
-  canvas.height = side;
-  canvas.getContext("2d").setTransform(side / size, 0, 0, side / size, 0, 0);
+  const context = canvas.getContext("2d");
+  // Another size takes memory anew, which is much in every frame.
+  if (canvas.width !== side || canvas.height !== side) {
+    canvas.width = side;
+    canvas.height = side;
+  }
+  context.setTransform(side / size, 0, 0, side / size, 0, 0);
+  context.clearRect(0, 0, size, size);
 }

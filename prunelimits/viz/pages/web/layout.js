@@ -89,8 +89,11 @@ function fitsBeside(columns, width) {
 
 const level = d3.linkHorizontal();
 
-/** The curve of every drawn edge: a cubic Bezier curve that is level at both ends. */
-function edgeCurves(edges, squares) {
+/**
+ * Gives every drawn edge its ends `from` and `to` and its curve between them: a cubic Bezier curve
+ * that is level at both ends.
+ */
+function placeEdges(edges, squares) {
   const leaving = d3.group(edges, (edge) => `${edge.layer - 1} ${edge.source}`);
   const reaching = d3.group(edges, (edge) => `${edge.layer} ${edge.unit}`);
   const offsets = new Map(edges.map((edge) => [edge, [0, 0]]));
@@ -105,13 +108,12 @@ function edgeCurves(edges, squares) {
       });
     }
   }
-  return edges.map((edge) => {
+  for (const edge of edges) {
     const from = squares[edge.layer - 1].get(edge.source);
     const to = squares[edge.layer].get(edge.unit);
     const [leave, reach] = offsets.get(edge);
-    return level({
-      source: [from.x + from.side / 2, from.y + leave * from.side],
-      target: [to.x - to.side / 2, to.y + reach * to.side],
-    });
-  });
+    edge.from = { x: from.x + from.side / 2, y: from.y + leave * from.side };
+    edge.to = { x: to.x - to.side / 2, y: to.y + reach * to.side };
+    edge.curve = level({ source: [edge.from.x, edge.from.y], target: [edge.to.x, edge.to.y] });
+  }
 }

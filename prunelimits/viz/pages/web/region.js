@@ -2,7 +2,7 @@
 
 const MOST_POINTS = 2000;
 const SHEET = 1200; // pixels along a side on paper
-const SHADE = 0.5; // the opacity of the decision, under its points
+const SHADE = "0.5"; // the opacity of the decision, under its points
 
 class Region {
   constructor(root, content) {
@@ -58,13 +58,17 @@ class Region {
 
   /**
    * `looked`: the unit to show, null for the decision. `responses`: on the plane, or on the data
-   * where there is no plane; `labels` are the classes of these data.
+   * where there is no plane; `labels` are the classes of these data. `exact`: not as one of many
+   * pictures a second, in which the points that are classified wrong are those of a moment ago.
    */
-  paint(network, looked, responses, labels) {
+  paint(network, looked, responses, labels, exact = true) {
     this.looked = looked;
     this.boundary = null;
     this.#nameClasses(0);
-    this.shade.style.opacity = "";
+    this.exact = exact;
+    const decision = this.content.plane && looked === null;
+    const opacity = decision ? SHADE : "";
+    if (this.shade.style.opacity !== opacity) this.shade.style.opacity = opacity;
     this.dots.hidden = looked !== null || !this.answers;
     fitCanvas(this.marks, this.side);
     const context = this.marks.getContext("2d");
@@ -75,7 +79,6 @@ class Region {
 
   #paintDecision(network, responses, context) {
     const outputs = responses.values[network.last];
-    this.shade.style.opacity = SHADE;
     if (outputs.length === 1) {
       paintDecision(this.shade, outputs[0]);
       this.boundary = this.#boundary(outputs[0]);
@@ -95,10 +98,12 @@ class Region {
 
   /** Marks the points that are classified wrong, under the points themselves. */
   #markWrong(network, context) {
-    this.answers.refresh(network);
-    const classes = this.answers.classes();
-    const { labels } = this.points;
-    this.wrong = this.places.map((_, point) => classes[point] !== labels[point]);
+    if (this.exact || !this.wrong) {
+      this.answers.refresh(network);
+      const classes = this.answers.classes();
+      const { labels } = this.points;
+      this.wrong = this.places.map((_, point) => classes[point] !== labels[point]);
+    }
     context.fillStyle = palette.ink;
     this.places.forEach(({ x, y }, point) => {
       if (this.wrong[point]) context.fillRect(x - 3.2, y - 3.2, 6.4, 6.4);
@@ -192,11 +197,11 @@ class Region {
   }
 
   #label(title, ends, note = "") {
-    this.caption.textContent = note ? `${title}: ${note}` : title;
+    write(this.caption, note ? `${title}: ${note}` : title);
     this.scale.hidden = ends === null;
     const [low, high] = ends ?? ["", ""];
-    this.scale.firstElementChild.textContent = low;
-    this.scale.lastElementChild.textContent = high;
-    this.plane.setAttribute("aria-label", this.caption.textContent);
+    write(this.scale.firstElementChild, low);
+    write(this.scale.lastElementChild, high);
+    mark(this.plane, "aria-label", this.caption.textContent);
   }
 }

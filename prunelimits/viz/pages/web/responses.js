@@ -24,11 +24,7 @@ class Responses {
   /** Computes what has changed and what depends on it. */
   refresh(network) {
     const all = this.touched === null;
-    if (all) {
-      this.values = network.widths.map((width) => new Array(width).fill(this.zeros));
-      this.values[0] = this.inputs;
-      this.touched = network.widths.map(() => new Set());
-    }
+    if (all) this.#begin(network.widths);
     this.changed = all ? null : network.widths.map(() => new Set());
     let before = new Set();
     for (let layer = 1; layer <= network.last; layer++) {
@@ -44,6 +40,15 @@ class Responses {
       if (!all) this.changed[layer] = touched;
       this.touched[layer] = new Set();
     }
+  }
+
+  /** Room for everything; what there is of the same shape is written again. */
+  #begin(widths) {
+    if (this.values?.map(({ length }) => length).join() !== widths.join()) {
+      this.values = widths.map((width) => new Array(width).fill(this.zeros));
+      this.values[0] = this.inputs;
+    }
+    this.touched = widths.map(() => new Set());
   }
 
   #compute(network, layer, unit, sources) {

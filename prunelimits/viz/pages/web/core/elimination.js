@@ -18,7 +18,12 @@ const ELIMINATION = {
   lastTraining: 10, // times as long
 };
 
+const STAGES = 4; // first trainings, units, weights, a last training
+
 /** @typedef {{network: Network, origin: number, accuracy: number}} Candidate */
+
+/** A stage of some, what it does, and which share of it is done.
+ * @typedef {{stage: number, of: number, text: string, share: number}} Stage */
 
 class Elimination {
   /**
@@ -45,6 +50,11 @@ class Elimination {
     this.waiting = new Map(); // by how many nonzeros they have, all with more than `keep` weights
     /** @type {Candidate[]} */
     this.found = []; // with as many weights as shall be left
+    this.tried = 0; // smaller networks that were trained
+    /** @type {Stage} */
+    this.stage = null;
+    this.ending = ""; // why it stopped, once it has
+    this.#enter(1, `trains ${ELIMINATION.networks} networks`);
     this.work = this.#work();
   }
 
@@ -76,6 +86,10 @@ class Elimination {
     this.#offer(this.#measured(network, 0));
   }
 
+  #enter(/** @type {number} */ stage, /** @type {string} */ text, share = 0) {
+    this.stage = { stage, of: STAGES, text, share };
+  }
+
   *#work() {
     const networks = yield* this.#trained();
     yield* this.#withFewerUnits(networks);
@@ -94,6 +108,7 @@ class Elimination {
     while (!training.done) {
       training.take();
       for (const other of this.changes ? [] : others) other.take();
+      this.stage.share = training.step / training.steps;
       yield;
     }
     const trained = [training, ...(this.changes ? [] : others)];
@@ -110,7 +125,11 @@ class Elimination {
     const floor = Math.min(ELIMINATION.goal, best) - ELIMINATION.slack;
     const before = this.changes;
     let losing = networks.map((candidate) => ({ candidate, share: ELIMINATION.unitShare }));
+    const unitsOf = () => sumOf(losing, ({ candidate }) => usedUnits(candidate.network).flat().length);
+    const all = unitsOf();
     while (losing.length > 0) {
+      const left = `${losing.length} of ${networks.length} networks still lose some`;
+      this.#enter(2, `removes units, ${left}`, 1 - unitsOf() / all);
       const next = [];
       for (const { candidate, share } of losing) {
         const { network, origin } = candidate;
@@ -129,9 +148,9 @@ class Elimination {
       losing = next;
       if (this.changes > before) return;
       // What is shown only becomes smaller: the largest, with which the next stage would begin.
-      const all = [...losing.map(({ candidate }) => candidate), ...this.#all()];
-      const size = Math.max(...all.map(({ network }) => network.nonzeros()));
-      this.#show(all.filter(({ network }) => network.nonzeros() === size));
+      const there = [...losing.map(({ candidate }) => candidate), ...this.#all()];
+      const size = Math.max(...there.map(({ network }) => network.nonzeros()));
+      this.#show(there.filter(({ network }) => network.nonzeros() === size));
     }
   }
 
@@ -141,10 +160,15 @@ class Elimination {
 
   /** Removes weight after weight, from the largest networks to the smallest. */
   *#withFewerWeights() {
+    let most = 0;
     while (this.waiting.size > 0) {
       const size = Math.max(...this.waiting.keys());
       const parents = this.waiting.get(size);
       const before = this.changes;
+      const left = Math.max(...parents.map(({ network }) => keptWeights(network)));
+      most = Math.max(most, left);
+      const share = (most - left) / (most - this.keep);
+      this.#enter(3, `removes weights, ${left} left, down to ${this.keep}`, share);
       for (const { network, origin } of parents) {
         for (const less of withoutOne(network, this.probe, ELIMINATION.tries)) {
           if (keptWeights(less) < this.keep || this.#known(less, origin)) continue;
@@ -163,6 +187,7 @@ class Elimination {
   /** Shows the best, exactly as large as it shall be, after a last long training. */
   *#finish() {
     const { network, origin } = bestOf(this.found);
+    this.#enter(4, "trains the best a last time");
     while (keptWeights(network) > this.keep) {
       const masks = network.kept.slice();
       masks[leastMissed(network, new Absences(network, this.probe))] = 0;
@@ -172,6 +197,19 @@ class Elimination {
     const changes = this.changes;
     const after = yield* this.#recovered(network, origin, ELIMINATION.lastTraining);
     if (this.changes === changes) this.#show([after.accuracy >= before.accuracy ? after : before]);
+    this.ending = this.#ending();
+  }
+
+  #ending() {
+    const { shown, training, keep, tried } = this;
+    const { accuracy } = measure(shown, training.samples);
+    const right = `${(100 * accuracy).toFixed(1)} % of the training data right`;
+    const goal = `${100 * ELIMINATION.goal} %`;
+    const advice = accuracy < ELIMINATION.goal ? `; for ${goal}, keep more or try another seed` : "";
+    return (
+      `it stopped at the ${keep} weights to keep: with its biases ${shown.nonzeros()} nonzeros, ` +
+      `${right}, the best of ${tried} smaller networks that were trained${advice}`
+    );
   }
 
   /** Trains a network on. */
@@ -179,9 +217,12 @@ class Elimination {
     const { samples, order } = this.training;
     const recipe = { ...this.recovery, epochs: this.recovery.epochs * times };
     const training = new Training(network, samples, recipe, (epoch) => order(this.epoch + epoch));
+    this.tried++;
     while (!training.done) {
       training.take();
-      if (training.step % ELIMINATION.steps === 0) yield;
+      if (training.step % ELIMINATION.steps !== 0) continue;
+      if (this.stage.stage === STAGES) this.stage.share = training.step / training.steps;
+      yield;
     }
     return this.#measured(network, origin);
   }
@@ -216,6 +257,10 @@ class Elimination {
     this.shown.kept.set(best.network.kept);
     this.later += this.recovery.epochs;
   }
+}
+
+function sumOf(items, /** @type {(item: any) => number} */ of) {
+  return items.reduce((sum, item) => sum + of(item), 0);
 }
 
 function bestOf(/** @type {Candidate[]} */ candidates) {

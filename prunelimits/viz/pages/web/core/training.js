@@ -90,7 +90,10 @@ class Training {
   }
 }
 
-/** Mean loss, and the share of samples classified right: an output above zero, or the largest. */
+/**
+ * Mean loss, and the share of samples classified right: an output above zero, or the largest;
+ * `untied`: those alone of them whose only output is not exactly zero.
+ */
 function measure(/** @type {Network} */ network, /** @type {Samples} */ samples) {
   const most = Math.min(1024, samples.size);
   const passes = new Passes(network.widths, most);
@@ -98,6 +101,7 @@ function measure(/** @type {Network} */ network, /** @type {Samples} */ samples)
   const classes = network.widths.at(-1);
   let loss = 0;
   let correct = 0;
+  let untied = 0;
   for (let first = 0; first < samples.size; first += most) {
     const size = Math.min(most, samples.size - first);
     passes.load(samples, everything, first, size);
@@ -110,8 +114,11 @@ function measure(/** @type {Network} */ network, /** @type {Samples} */ samples)
       for (let k = 1; k < classes; k++) {
         if (outputs[k * most + i] > outputs[guess * most + i]) guess = k;
       }
-      correct += guess === samples.y[first + i] ? 1 : 0;
+      const right = guess === samples.y[first + i] ? 1 : 0;
+      correct += right;
+      untied += classes === 1 && outputs[i] === 0 ? 0 : right;
     }
   }
-  return { loss: loss / samples.size, accuracy: correct / samples.size };
+  const all = samples.size;
+  return { loss: loss / all, accuracy: correct / all, untied: untied / all };
 }

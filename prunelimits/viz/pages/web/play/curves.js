@@ -85,11 +85,12 @@ class Curves {
     this.points = [];
   }
 
-  add(points) {
-    if (points.length === 0) return;
+  /** `later`: not to be drawn yet. */
+  add(points, later) {
     this.points.push(...points);
     // However long it trains, the page stays as large as it is.
     if (this.points.length > MOST_KEPT) this.points = thinned(this.points, MOST_KEPT / 2);
+    if (this.points.length === 0 || later) return;
     for (const curve of this.all) curve.draw(this.points);
   }
 }

@@ -15,12 +15,8 @@ class PlayPage extends Shell {
     this.records = new Records(content.records);
     this.presets = new Presets(this, content.presets);
     this.along = document.getElementById("along");
-    this.worker = new Worker(
-      URL.createObjectURL(
-        new Blob([document.getElementById("worker").textContent], { type: "text/javascript" }),
-      ),
-    );
-    this.worker.onmessage = ({ data }) => this.#hear(data);
+    this.trainer = new Trainer(this);
+    this.progress = new Progress(this);
     const invited = !location.hash && !content.network && !content.data;
     this.settings = this.#fromAddress();
     this.controls = new Controls(this, this.settings);
@@ -64,9 +60,9 @@ class PlayPage extends Shell {
   #listen() {
     const listen = (id, event, action) =>
       document.getElementById(id).addEventListener(event, action);
-    listen("run", "click", () => this.#tell({ kind: this.running ? "pause" : "play" }));
-    listen("step", "click", () => this.#tell({ kind: "step", epochs: 0 }));
-    listen("epoch", "click", () => this.#tell({ kind: "step", epochs: 1 }));
+    listen("run", "click", () => this.trainer.tell({ kind: this.running ? "pause" : "play" }));
+    listen("step", "click", () => this.trainer.tell({ kind: "step", epochs: 0 }));
+    listen("epoch", "click", () => this.trainer.tell({ kind: "step", epochs: 1 }));
     listen("restart", "click", () => this.begin());
     listen("table", "change", ({ target }) => {
       this.#readOwn(target.files[0]);
@@ -79,10 +75,11 @@ class PlayPage extends Shell {
       this.#readOwn(event.dataTransfer.files[0]);
     });
     listen("speed", "change", ({ target }) => {
-      this.#tell({ kind: "speed", rate: Number(target.value) });
+      this.trainer.tell({ kind: "speed", rate: Number(target.value) });
     });
     listen("share", "click", () => shareLink(this));
-    listen("save-film", "click", () => this.#tell({ kind: "film" }));
+    listen("watch-film", "click", () => this.trainer.tell({ kind: "film", use: "watch" }));
+    listen("save-film", "click", () => this.trainer.tell({ kind: "film", use: "save" }));
   }
 
   /** The reader's own data, or a network, from a file. */
@@ -110,10 +107,6 @@ class PlayPage extends Shell {
     } catch (error) {
       this.say(`${file.name}: ${error.message}.`);
     }
-  }
-
-  #tell(message) {
-    this.worker.postMessage(message);
   }
 
   /** How many outputs the data need. */
@@ -145,7 +138,7 @@ class PlayPage extends Shell {
     this.presets.show(settings.start);
     this.noteSettings();
     const start = { ...settings, method };
-    this.#tell({ kind: "start", settings: start, train, test, network: given && { ...given } });
+    this.trainer.tell({ kind: "start", settings: start, train, test, network: given && { ...given } });
   }
 
   /** Begins anew from other settings and a network; null: a random start. */
@@ -194,53 +187,43 @@ class PlayPage extends Shell {
     view.part("[data-count=accuracy] dt").textContent = "accuracy on training data";
   }
 
-  #hear(message) {
-    if (message.kind === "refused") {
-      this.say(`${message.reason}.`);
-      return;
-    }
-    if (message.kind === "film") {
-      saveFilm(this, message.frames);
-      return;
-    }
-    const wanted = this.news === null || this.news === undefined;
-    const points = [...(this.news?.points ?? []), ...message.points];
-    this.news = { ...message, points };
-    if (wanted) requestAnimationFrame(() => this.#draw());
-  }
-
-  #draw() {
-    const { values, kept, points, ...news } = this.news;
-    this.news = null;
+  /** Shows what the training reports. */
+  draw({ values, kept, points, ...report }) {
     const [view] = this.views;
+    const { running, epoch, done } = report;
+    const later = running && view.painter.fresh;
     if (this.fresh) this.#open(view, values, kept);
-    else view.follow(values, kept, points.at(-1)?.train.accuracy ?? view.share, news.running);
-    this.curves.add(points);
+    else view.follow(values, kept, points.at(-1)?.train.accuracy ?? view.share, running);
+    this.curves.add(points, later);
     const preset = this.settings.start !== OWN_START;
     this.records.note(this.settings, points, preset ? this.given.nonzeros() : Infinity);
-    this.running = news.running;
+    this.running = running;
+    this.progress.show(report, later);
+    const { dataset } = document.getElementById("play");
+    dataset.epoch = epoch;
+    dataset.state = running ? "running" : "paused";
+    if (later) return;
     const test = this.curves.points.at(-1)?.test;
-    view.part("[data-count=test] .value").textContent = test
-      ? percent(test.accuracy)
-      : "no data";
+    write(view.part("[data-count=test] .value"), test ? percent(test.accuracy) : "no data");
     const run = document.getElementById("run");
-    run.textContent = news.running ? "Pause" : news.done ? "Train on" : "Play";
-    run.setAttribute("aria-pressed", String(news.running));
-    document.getElementById("progress").textContent = this.#progress(news);
-    document.getElementById("play").dataset.epoch = news.epoch;
-    document.getElementById("play").dataset.state = news.running ? "running" : "paused";
-    this.#tell({ kind: "seen" });
+    write(run, running ? "Pause" : done ? "Train on" : "Play");
+    mark(run, "aria-pressed", String(running));
   }
 
-  #progress({ epoch, lastEpoch, running }) {
-    const now = performance.now();
-    if (!running || !this.before) this.before = { epoch, now, rate: "" };
-    if (now > this.before.now + 1000) {
-      const rate = (1000 * (epoch - this.before.epoch)) / (now - this.before.now);
-      this.before = { epoch, now, rate: rate > 0 ? `, ${rate.toPrecision(2)} a second` : "" };
-    }
-    const end = lastEpoch ? ` of ${number(lastEpoch)}` : "";
-    return `epoch ${number(epoch)}${end}${this.before.rate}`;
+  /** Does with the frames of a session what the reader wants. */
+  takeFilm({ use, frames }) {
+    if (use === "save") saveFilm(this, frames);
+    else watchFilm(this, frames);
+  }
+
+  /** How fast the training of the settings goes: epochs and pictures a second. */
+  async benchmark(seconds = 10) {
+    this.begin();
+    this.trainer.tell({ kind: "play" });
+    await this.trainer.pace(1); // until everything is compiled
+    const pace = await this.trainer.pace(seconds);
+    this.trainer.tell({ kind: "pause" });
+    return pace;
   }
 
   #open(view, values, kept) {
@@ -258,7 +241,7 @@ class PlayPage extends Shell {
 
   /** What was set is told to the training that goes on. */
   set() {
-    this.#tell({ kind: "set", settings: this.settings });
+    this.trainer.tell({ kind: "set", settings: this.settings });
     this.noteSettings();
   }
 
@@ -272,14 +255,14 @@ class PlayPage extends Shell {
     this.say("");
     if (Object.hasOwn(DURING, method)) {
       this.begin(method);
-      this.#tell({ kind: "play" });
+      this.trainer.tell({ kind: "play" });
     } else {
-      this.#tell({ kind: "prune", method, keep });
+      this.trainer.tell({ kind: "prune", method, keep });
     }
   }
 
   train() {
-    this.#tell({ kind: "play" });
+    this.trainer.tell({ kind: "play" });
   }
 
   /** Sets a method and a budget, and prunes. */
@@ -296,7 +279,7 @@ class PlayPage extends Shell {
   changed(indices) {
     const { values, kept } = this.views[0].network;
     const changes = indices.map((index) => ({ index, value: values[index], kept: kept[index] }));
-    this.#tell({ kind: "edit", changes });
+    this.trainer.tell({ kind: "edit", changes });
   }
 
   load(network) {

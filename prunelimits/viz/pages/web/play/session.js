@@ -67,6 +67,16 @@ class Session {
     return lastEpoch === null ? null : this.epochs + lastEpoch;
   }
 
+  /** What a method of several stages is at; null: there is none. */
+  get stage() {
+    return this.method?.stage ?? null;
+  }
+
+  /** Why a method stopped, once it has. */
+  get ending() {
+    return this.method?.ending ?? "";
+  }
+
   /** One step; at the end of an epoch also measures. */
   take() {
     const before = this.epoch;

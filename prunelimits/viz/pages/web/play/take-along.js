@@ -79,9 +79,7 @@ async function shareLink(page) {
 
 /** Hands the frames to the reader as a page. */
 function saveFilm(page, frames) {
-  const { network } = page.views[0];
-  const title = `${network.label}: ${frames.length} frames`;
-  const text = filmPage(frames, network, page.samples, { ...page.content, title });
+  const text = filmOf(page, frames);
   if (text.length > MOST_FILM) {
     page.say(`The film would have ${number(text.length)} bytes; take fewer samples.`);
     return;
@@ -89,7 +87,23 @@ function saveFilm(page, frames) {
   download(text, "film.html", "text/html");
 }
 
-/** A page that plays the frames, which needs nothing else. */
+/** Plays the frames in a tab of their own. */
+function watchFilm(page, frames) {
+  const file = new Blob([filmOf(page, frames)], { type: "text/html" });
+  const address = URL.createObjectURL(file);
+  if (window.open(address) === null) {
+    page.say("The browser opens no tab from here: save the film, and open the file.");
+  }
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+}
+
+/** The frames as a page that plays them and needs nothing else. */
+function filmOf(page, frames) {
+  const { network } = page.views[0];
+  const title = `${network.label}: ${frames.length} frames`;
+  return filmPage(frames, network, page.samples, { ...page.content, title });
+}
+
 function filmPage(frames, network, samples, { title, extent, classes }) {
   const content = {
     mode: "film",

@@ -1,6 +1,6 @@
 // The training beside the page, so that the page never waits for it.
 
-const SLICE = 16; // milliseconds of work between two looks at the messages
+const SLICE = 8; // milliseconds of work between two looks at the messages
 
 let session = null;
 let running = false;
@@ -47,6 +47,8 @@ function report() {
     kept: network.kept,
     epoch: session.epoch,
     lastEpoch: session.lastEpoch,
+    stage: session.stage,
+    ending: session.ending,
     step: training.step,
     points,
     running,
@@ -93,8 +95,8 @@ const orders = {
     speed = rate;
     owed = 0;
   },
-  film() {
-    postMessage({ kind: "film", frames: session.film.frames });
+  film({ use }) {
+    postMessage({ kind: "film", use, frames: session.film.frames });
   },
   seen() {
     shown = true;
