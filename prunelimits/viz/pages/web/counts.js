@@ -14,8 +14,11 @@ class Counts {
   /** `accuracy`: on a sample of the data; the exact one is `correct`, where it is known. */
   show(network, reach, accuracy, correct) {
     const hidden = d3.sum(network.widths.slice(1, -1));
-    this.#show("nonzeros", network.nonzeros(), number);
-    this.#show("effective", reach.parameters("live").length, number);
+    const [nonzeros, effective] = [network.nonzeros(), reach.parameters("live").length];
+    this.#show("nonzeros", nonzeros, number);
+    this.#show("effective", effective, number);
+    const waste = nonzeros > effective ? `${number(nonzeros - effective)} wasted` : "";
+    write(this.root.querySelector(".waste"), waste);
     this.#show("units", reach.liveUnits(), (units) => `${number(units)} of ${number(hidden)}`);
     const { data, paths } = this.content;
     if (paths) this.#write("paths", countPaths(network).toLocaleString("en"), "");

@@ -137,8 +137,8 @@ class PlayPage extends Shell {
     this.#show(train, widths);
     this.presets.show(settings.start);
     this.noteSettings();
-    const start = { ...settings, method };
-    this.trainer.tell({ kind: "start", settings: start, train, test, network: given && { ...given } });
+    const network = given && { ...given };
+    this.trainer.start({ settings: { ...settings, method }, train, test, network });
   }
 
   /** Begins anew from other settings and a network; null: a random start. */
@@ -208,6 +208,7 @@ class PlayPage extends Shell {
     const run = document.getElementById("run");
     write(run, running ? "Pause" : done ? "Train on" : "Play");
     mark(run, "aria-pressed", String(running));
+    if (!running) this.story?.refresh();
   }
 
   /** Does with the frames of a session what the reader wants. */
@@ -279,7 +280,7 @@ class PlayPage extends Shell {
   changed(indices) {
     const { values, kept } = this.views[0].network;
     const changes = indices.map((index) => ({ index, value: values[index], kept: kept[index] }));
-    this.trainer.tell({ kind: "edit", changes });
+    this.trainer.edit(changes);
   }
 
   load(network) {

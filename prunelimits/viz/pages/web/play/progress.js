@@ -14,12 +14,13 @@ class Progress {
   /** `later`: not to be shown yet. */
   show(report, later) {
     this.#count(report);
-    if (later) return;
     const { running, ending } = report;
+    const ended = this.ran && !running;
+    this.ran = running;
+    if (later) return;
     write(this.text, ending ? `Finished: ${ending}.` : this.#text(report));
     this.bar.value = this.#share(report);
-    if (this.ran && !running) this.page.announce(this.text.textContent);
-    this.ran = running;
+    if (ended) this.page.announce(this.text.textContent);
   }
 
   #text({ epoch, lastEpoch, running, stage }) {

@@ -1,43 +1,74 @@
 // A first visit in five steps; each says what to look at, and does its part for the reader.
 
-/** `act` is given the page; `label` is on its button. */
+/** `text` and `act` are given the page; `label` is on its button. */
 const STORY = [
   {
     title: "What the picture shows",
-    text:
-      "Two inputs at the left, the decision at the right. A square is a unit, with what it answers " +
-      "over the plane; a curve is a weight, blue where it is positive, orange where it is negative. " +
-      "The network is to part the two arms of the spiral, and knows nothing yet.",
+    text: () =>
+      "Two inputs at the left, the decision at the right. A square is a unit, and shows what it " +
+      "answers at every point of the plane; a curve is a weight, blue where it is positive, orange " +
+      "where it is negative. The network shall tell the two arms of the spiral apart, and has " +
+      "learnt nothing yet.",
   },
   {
     title: "Train",
-    text: "All 560 weights learn. Watch the squares take shape and the accuracy rise.",
+    text: () => "All 560 weights learn. Watch the squares take shape and the accuracy rise.",
     label: "Train it",
     act: (page) => page.train(),
   },
   {
     title: "Prune",
-    text:
-      "Few of these weights are needed. GMP, a common method, removes the smallest little by " +
-      "little while a new training goes on, until 60 are left.",
+    text: () =>
+      "To prune is to set weights to zero for good. Few of the 560 are needed: GMP, a common " +
+      "method, removes the smallest little by little while a new training goes on, until 60 are left.",
     label: "Train and prune with GMP",
     act: (page) => page.choose("GMP", 60),
   },
   {
     title: "See the waste",
-    text:
-      "Dashed and grey: on no way to the output. Dotted: carries a constant only. Such weights " +
-      "count as nonzeros and are not effective; the two numbers above the network differ by them.",
+    text: (page) => wasteOf(page.views[0]),
     label: "Remove what is disconnected",
     act: (page) => page.removeDisconnected(),
   },
   {
     title: "Beat the record",
-    text: "",
+    text: (page) => recordOf(page.records.known),
     label: "Eliminate down to 20 weights",
     act: (page) => page.choose("Elimination", 20),
   },
 ];
+
+/** What of a network does nothing, in numbers. */
+function wasteOf({ network, reach }) {
+  if (!network) return "";
+  const nonzeros = network.nonzeros();
+  const [cut, constant] = ["cut", "constant"].map((state) => reach.parameters(state).length);
+  const found =
+    cut + constant === 0
+      ? "Nothing is wasted here: every weight is on a path."
+      : `${number(nonzeros)} weights and biases are left, and ${number(cut + constant)} of them are ` +
+        "wasted.";
+  return (
+    `${found} Dashed and grey: on no path from an input to the output (${number(cut)} here). ` +
+    `Dotted: the same number for every input (${number(constant)}). They are counted, stored and ` +
+    "computed, and decide nothing."
+  );
+}
+
+/** How few have been enough. */
+function recordOf(known) {
+  const paper = known.find(({ who }) => who === "the paper's search");
+  const [untied, best] = [known.findLast((row) => row.untied), known.at(-1)];
+  const each = TARGETS.map((target, i) => {
+    const here = `${best.nonzeros[i]} (${untied.nonzeros[i]} where no tie decides)`;
+    return `${here} at ${100 * target} %, the paper's search ${paper.nonzeros[i]}`;
+  });
+  return (
+    `The sparsest networks known for the Cubist Spiral: ${each.join("; ")} nonzeros, ` +
+    "weights and biases together. Elimination, which takes a minute or two, comes far closer " +
+    "than GMP. Train on, prune by hand, try fewer units: can you do with less?"
+  );
+}
 
 class Story {
   constructor(page) {
@@ -47,7 +78,7 @@ class Story {
     const listen = (id, action) => document.getElementById(id).addEventListener("click", action);
     listen("story-back", () => this.go(this.step - 1));
     listen("story-next", () => this.go(this.step + 1));
-    listen("story-act", () => STORY[this.step].act(page));
+    listen("story-act", () => this.#act());
     listen("story-skip", () => this.close());
     listen("tour", () => this.open());
   }
@@ -68,28 +99,30 @@ class Story {
       return;
     }
     this.step = Math.max(0, step);
-    const { title, text, label = "" } = STORY[this.step];
-    const write = (id, words) => (document.getElementById(id).textContent = words);
-    write("story-title", `${this.step + 1} of ${STORY.length}: ${title}`);
-    write("story-text", text || this.#record());
-    write("story-act", label);
-    write("story-next", this.step === STORY.length - 1 ? "Done" : "Next");
+    const { title, label = "" } = STORY[this.step];
+    const say = (id, words) => write(document.getElementById(id), words);
+    say("story-title", `${this.step + 1} of ${STORY.length}: ${title}`);
+    say("story-text", this.#text());
+    say("story-act", label);
+    say("story-next", this.step === STORY.length - 1 ? "Done" : "Next");
     document.getElementById("story-act").hidden = label === "";
     document.getElementById("story-back").hidden = this.step === 0;
   }
 
-  #record() {
-    const { known } = this.page.records;
-    const paper = known.find(({ who }) => who === "the paper's search");
-    const [untied, best] = [known.findLast((row) => row.untied), known.at(-1)];
-    const each = TARGETS.map((target, i) => {
-      const here = `${best.nonzeros[i]} (${untied.nonzeros[i]} where no tie decides)`;
-      return `${here} at ${100 * target} %, the paper's search ${paper.nonzeros[i]}`;
-    });
-    return (
-      `The sparsest networks known for the Cubist Spiral: ${each.join("; ")} nonzeros, ` +
-      "weights and biases together. Elimination, which takes a minute, comes far closer " +
-      "than GMP. Train on, prune by hand, try fewer units: can you do with less?"
-    );
+  /** What it says of the network, as that is now. */
+  refresh() {
+    if (!this.root.hidden) write(document.getElementById("story-text"), this.#text());
+  }
+
+  #text() {
+    return STORY[this.step].text(this.page);
+  }
+
+  #act() {
+    const { page } = this;
+    STORY[this.step].act(page);
+    // What happens is below on a small screen.
+    const { stage } = page.views[0];
+    if (stage.getBoundingClientRect().top > innerHeight / 2) stage.scrollIntoView();
   }
 }

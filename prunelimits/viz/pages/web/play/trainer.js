@@ -9,11 +9,29 @@ class Trainer {
     this.worker = new Worker(URL.createObjectURL(file));
     this.worker.onmessage = ({ data }) => this.#hear(data);
     this.report = null; // that is not drawn yet
+    this.points = []; // of curves, since the last picture
     this.drawn = 0; // reports
+    this.frame = null;
+    this.starts = 0; // trainings
+    this.edits = 0; // changes by hand
   }
 
   tell(message) {
     this.worker.postMessage(message);
+  }
+
+  /** Another training: no report of the one before is drawn any more. */
+  start(training) {
+    this.starts++;
+    [this.report, this.points] = [null, []];
+    this.tell({ kind: "start", ...training });
+  }
+
+  /** What was changed by hand: a report made before it was taken in is not drawn any more. */
+  edit(changes) {
+    this.edits++;
+    this.report = null;
+    this.tell({ kind: "edit", changes });
   }
 
   #hear(message) {
@@ -25,19 +43,23 @@ class Trainer {
       this.page.takeFilm(message);
       return;
     }
-    const waits = this.report !== null;
+    if (message.starts < this.starts) return;
     // Of networks the last alone is drawn; of curves every point.
-    this.report = { ...message, points: [...(this.report?.points ?? []), ...message.points] };
-    if (!waits) requestAnimationFrame(() => this.#draw());
+    this.points.push(...message.points);
+    if (message.edits < this.edits) return;
+    this.report = message;
+    this.frame ??= requestAnimationFrame(() => this.#draw());
   }
 
   #draw() {
-    const { report } = this;
-    this.report = null;
+    const { report, points } = this;
+    this.frame = null;
+    if (report === null) return;
+    [this.report, this.points] = [null, []];
     // The next is made while this one is drawn.
     this.tell({ kind: "seen" });
     this.drawn++;
-    this.page.draw(report);
+    this.page.draw({ ...report, points });
   }
 
   /** How fast it goes, over some seconds: epochs and pictures a second. */

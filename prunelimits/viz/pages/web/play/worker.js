@@ -8,6 +8,8 @@ let speed = Infinity; // epochs a second
 let owed = 0; // steps that the speed allows
 let before = 0; // when they were counted last
 let shown = true; // whether the page has drawn the last report
+let starts = 0; // trainings
+let edits = 0; // changes by hand that were taken in
 
 const channel = new MessageChannel();
 channel.port1.onmessage = () => tick();
@@ -43,6 +45,8 @@ function report() {
   const points = history.splice(0); // the page keeps them
   postMessage({
     kind: "state",
+    starts,
+    edits,
     values: network.values,
     kept: network.kept,
     epoch: session.epoch,
@@ -59,6 +63,7 @@ function report() {
 const orders = {
   start({ settings, train, test, network }) {
     running = false;
+    starts++;
     const given =
       network && new Network("", network.widths, network.values, network.kept, settings.activation);
     session = new Session(settings, train, test, given);
@@ -85,6 +90,7 @@ const orders = {
     report();
   },
   edit({ changes }) {
+    edits++;
     session.edit(changes);
     report();
   },
