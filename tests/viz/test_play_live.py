@@ -129,8 +129,17 @@ def test_what_is_wasted_is_told_beside_what_is_effective(open_page: Callable[...
     tab.click("#tour")
     for _ in range(3):
         tab.click("#story-next")
-    assert "16 weights and biases are left, and 3 of them are wasted" in tab.inner_text(
-        "#story-text"
+    assert tab.inner_text("#story-text").startswith(
+        "16 weights and biases are left; 3 of them are wasted: 3 on no path from an input"
+    )
+    before = value(tab, "accuracy")
+    tab.click("#story-act")
+    rest(tab)
+    assert (value(tab, "nonzeros"), value(tab, "effective")) == (13, 13)
+    assert value(tab, "accuracy") == before
+    tab.wait_for_function(
+        "() => document.getElementById('story-text').textContent"
+        " === '13 weights and biases are left, none in vain.'"
     )
 
 

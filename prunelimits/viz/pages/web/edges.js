@@ -29,7 +29,7 @@ class Edges {
   /** Draws the weights between units that are drawn, where `isDrawn(index)`. */
   build(network, columns, placement, isDrawn) {
     this.network = network;
-    this.largest = network.largestWeight();
+    this.measure();
     this.widest = Math.min(8, placement.side * 0.13);
     const edges = this.#chosen(columns, isDrawn);
     placeEdges(edges, placement.squares);
@@ -67,6 +67,11 @@ class Edges {
     return d3.sort(edges, ({ index }) => Math.abs(network.effect(index))).slice(-MOST_EDGES);
   }
 
+  /** Widths are from now on beside the largest weight that there is now. */
+  measure() {
+    this.largest = this.network.largestWeight();
+  }
+
   /** How an edge looks as its parameter is now. */
   lookOf(index, reach) {
     const { crowded, largest, network } = this;
@@ -86,7 +91,7 @@ class Edges {
     this.groups.each((edge, i, groups) => {
       const { index } = edge;
       const { state, small, width, opacity, negative } = this.lookOf(index, reach);
-      const look = `${network.values[index]} ${state} ${moving} ${small} ${opacity}`;
+      const look = `${network.values[index]} ${width} ${state} ${moving} ${small}`;
       if (shown.get(index) === look) return;
       shown.set(index, look);
       const group = groups[i];

@@ -82,6 +82,7 @@ class View {
     this.answers.forget();
     this.region.answers?.forget();
     this.reach = new Reach(network);
+    this.diagram.edges.measure();
     if (this.restructured && !(running && this.painter.fresh)) this.rebuild();
     this.painter.request(true);
   }

@@ -167,11 +167,14 @@ class PlayPage extends Shell {
       paths: true,
       tallest: Math.min(640, Math.max(470, innerHeight - 430)),
     };
+    const holder = document.getElementById("views");
+    // The page stays as long as it is, so that nothing jumps.
+    holder.style.minHeight = `${holder.offsetHeight}px`;
     this.views[0]?.root.remove();
     const view = new View(this, this.content, "view-0");
     this.views = [view];
     this.fresh = true;
-    document.getElementById("views").append(view.root);
+    holder.append(view.root);
     for (const name of ["paths", "test"]) {
       view.part(`[data-count=${name}]`).hidden = false;
     }
@@ -238,6 +241,7 @@ class PlayPage extends Shell {
     // Every unit has its place, whether or not something touches it by now.
     view.open(network, widths.map((width) => new Set(d3.range(width))));
     view.part(".label").hidden = true;
+    document.getElementById("views").style.minHeight = "";
   }
 
   /** What was set is told to the training that goes on. */
@@ -273,8 +277,11 @@ class PlayPage extends Shell {
     this.prune();
   }
 
-  removeDisconnected() {
-    this.views[0].part("[data-action=disconnected]").click();
+  /** Takes out what is disconnected and what is constant, which moves into the biases. */
+  removeWaste() {
+    const { actions } = this.views[0].toolbar;
+    if (this.views[0].reach.parameters("constant").length > 0) actions.fold();
+    else actions.disconnected();
   }
 
   changed(indices) {
