@@ -50,7 +50,8 @@ def asked(
         masks: Those that are not pruned already.
         keep: As in `prune`.
         sparsity: As in `prune`.
-        model: What the weights belong to, for keys of `keep` that are no names.
+        model: What the weights belong to, for keys of `keep` that are no names, and for shapes
+            that find units.
         warns: Whether what does not come out as asked is told.
 
     Returns:
@@ -61,6 +62,8 @@ def asked(
             nothing.
         TypeError: If one is of the wrong kind.
     """
+    if model is not None:
+        pruner = pruner.for_model(model)
     if isinstance(keep, Mapping):
         if sparsity is not None:
             raise ValueError(f"exactly one of keep and sparsity must be given, got both: {keep}")
@@ -124,7 +127,7 @@ def by_groups(
         raise ValueError(f"keep must be left out for {pruner.shape}, which says it, got {keep}")
     names, asked_for = _groups(masks, keep, model)
     scope = pruner.combination.scope
-    found = pruner.shape.budget_by_groups(masks, asked_for, names, scope, pruner.floor)
+    found = pruner.shape.budget_by_groups(masks, asked_for, names, scope, pruner.floor, warns=warns)
     if found is not None:
         return replace(pruner, scope=found[0]), found[1]
     rest = [name for name in masks if not any(name in group for group in names.values())]

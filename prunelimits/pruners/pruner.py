@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import Field, dataclass, field
-from typing import Any, ClassVar, final
+from dataclasses import Field, dataclass, field, replace
+from typing import Any, ClassVar, Self, final
 
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from prunelimits.arguments import checked_instance
@@ -96,6 +96,14 @@ class AbstractPruner(ABC):
     def acts_in_training(self) -> bool:
         """Whether rounds take place in a training; else `init` does all."""
         return self.combination.schedule.acts_in_training
+
+    def for_model(self, model: nn.Module) -> Self:
+        """The method with what its shape has to know of a model: the units that a function finds.
+
+        `prune`, `attach`, `fit` and their kin do that themselves.
+        """
+        shape = self.shape.for_model(model)
+        return self if shape is self.shape else replace(self, shape=shape)
 
     def budget(self, masks: Masks, keep: int | None = None) -> Tensor:
         """`keep` as the method divides it, int64: `(1,)` for one ranking of all, or `(layers,)`.

@@ -20,6 +20,7 @@ from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.schedules import Moving, Rewind
 from prunelimits.pruners.scopes import Groups
 from prunelimits.pruners.scoring import LearnedScore, Score
+from prunelimits.pruners.shapes.shape import Counted
 from prunelimits.pruners.task import allowed_of, task_of
 from prunelimits.structure import Normalise
 from prunelimits.types import Masks, Params, Scores
@@ -159,21 +160,25 @@ class PruningPlan:
     """What a method will do; `str` shows it as a table.
 
     Attributes:
-        sizes: Name -> how many weights it has that may be kept.
-        quotas: Name of a layer, or of a group of `keep`, -> how many of its weights survive; None
-            where all layers are ranked together.
-        left: After how many optimizer steps how many weights are left in all, round by round; step
-            0 is before the training.
+        sizes: Name -> how many weights it has that may be kept; of `Units` with numbers of units,
+            what is counted -> how many units.
+        quotas: Name of a layer, or of a group of `keep`, -> how many of its weights or units
+            survive; None where all layers are ranked together.
+        left: After how many optimizer steps how many weights or units are left in all, round by
+            round; step 0 is before the training.
+        counted: What the numbers count.
     """
 
     sizes: dict[str, int]
     quotas: dict[str, int] | None
     left: list[tuple[int, int]]
+    counted: Counted = "weights"
 
     def __str__(self) -> str:
-        width = max(len(name) for name in self.sizes)
+        what = "units of" if self.counted == "units" else "weight"
+        width = max(len(name) for name in (what, *self.sizes))
         quotas = self.quotas or {}
-        lines = [f"{'weight':<{width}}  {'weights':>12}  {'kept':>12}"]
+        lines = [f"{what:<{width}}  {self.counted:>12}  {'kept':>12}"]
         for name, size in self.sizes.items():
             kept = f"{quotas[name]:,}" if name in quotas else "together"
             lines.append(f"{name:<{width}}  {size:>12,}  {kept:>12}")
@@ -233,8 +238,12 @@ def plan(
     pruner, budget = asked(pruner, dense, allowed, keep, sparsity, model=model)
     warn_of_left_out(model, include, ignore)
     schedule, start = pruner.combination.schedule, pruner.ranking.counts(allowed, budget)
+    counted = pruner.shape.counted(budget, pruner.ranking.groups)
     sizes = {name: int(mask.sum()) for name, mask in allowed.items()}
-    quotas = _quotas(pruner, budget, list(sizes))
+    labels = _labels(pruner, allowed, budget)
+    quotas = dict(zip(labels, budget.tolist(), strict=True)) if labels else None
+    if labels and counted == "units":
+        sizes = dict(zip(labels, start.tolist(), strict=True))
     if not schedule.acts_in_training:
         at = [0] * schedule.rounds
     elif steps is None:
@@ -246,10 +255,11 @@ def plan(
     before = [(0, 0.0)] if schedule.acts_in_training else []
     rounds = [(step, done / schedule.rounds) for done, step in enumerate(at, start=1)]
     left = [(step, int(schedule.left(start, budget, t).sum())) for step, t in before + rounds]
-    return PruningPlan(sizes, quotas, left)
+    return PruningPlan(sizes, quotas, left, counted)
 
 
-def _quotas(pruner: AbstractPruner, budget: Tensor, names: list[str]) -> dict[str, int] | None:
+def _labels(pruner: AbstractPruner, masks: Masks, budget: Tensor) -> list[str] | None:
     scope = pruner.combination.scope
-    labels = scope.labels if isinstance(scope, Groups) else names
-    return dict(zip(labels, budget.tolist(), strict=True)) if len(budget) == len(labels) else None
+    if isinstance(scope, Groups):
+        return list(scope.labels)
+    return pruner.shape.labels(masks, budget)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_instance, checked_integer
 from prunelimits.masks import check_masks
-from prunelimits.pruners import AbstractPruner, Gradual, Moving, State, Units
+from prunelimits.pruners import AbstractPruner, Gradual, Moving, State
 from prunelimits.pruners.described import settings
 from prunelimits.types import Masks
 
@@ -53,12 +53,10 @@ class Terms:
     def wanted(self) -> str:
         """How much shall be left, for messages."""
         number = int(self.budget.sum())
-        in_units = (
-            self.pruner is not None
-            and isinstance(self.pruner.shape, Units)
-            and (len(self.budget) > 1 or self.pruner.ranking.groups is not None)
-        )
-        return f"{number} units" if in_units else str(number)
+        if self.pruner is None:
+            return str(number)
+        counted = self.pruner.shape.counted(self.budget, self.pruner.ranking.groups)
+        return f"{number} units" if counted == "units" else str(number)
 
     def held(self, masks: Masks) -> Masks:
         """The masks, and with them those of what goes along: biases and norms of whole units."""

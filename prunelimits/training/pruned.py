@@ -57,7 +57,7 @@ def train_pruned(
     """
     plan, cost = training.plan, training_cost(ensemble, 0, training.plan.batch_size)
     dense = {name: ensemble.masks[name] for name in names}
-    pruner, budgets = _budgets(pruner, dense, keep)
+    pruner, budgets = _budgets(pruner.for_model(ensemble.member(0)[0]), dense, keep)
     work = _EnsemblePruner(pruner, _problem(ensemble, training, pruner.batches), names, seeds)
     schedule = pruner.combination.schedule
     rewinds = isinstance(schedule, Rewind)

@@ -341,17 +341,44 @@ def test_many_models_at_once_equal_one_at_a_time(shape: str):
             assert torch.equal(mask, together.masks[name][index])
 
 
-def test_semi_structured_kernels_take_two_of_four():
+def two_of_four(outputs: int, inputs: int) -> Tensor:
+    """A pruned weight, as sparse kernels shall take it."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(128, 128, bias=False))
+    model = nn.Sequential(nn.Linear(inputs, outputs, bias=False))
     masks = prune(model, Pruner(score=scores.magnitude, shape=NOfM(2, 4)))
-    make_permanent(model, masks)
     assert is_two_of_four(masks["0.weight"])
-    if not torch.cuda.is_available():
-        pytest.skip("no GPU: torch.sparse.to_sparse_semi_structured needs one")
-    half = model[0].weight.detach().half().cuda()
+    make_permanent(model, masks)
+    return model[0].weight.detach()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("outputs", "inputs"), [(32, 64), (64, 192), (128, 128)])
+def test_what_semi_structured_kernels_store_is_all_of_two_of_four(
+    outputs: int, inputs: int, dtype: torch.dtype
+):
+    """By torch's own conversion, which also runs where its kernels do not."""
+    form = pytest.importorskip("torch.sparse._semi_structured_conversions")
+    stored, restored = (
+        getattr(form, f"sparse_semi_structured_{way}_dense_cutlass") for way in ("from", "to")
+    )
+    weight = two_of_four(outputs, inputs).to(dtype)
+    values, places = stored(weight)
+    assert values.shape == (outputs, inputs // 2)
+    assert torch.equal(restored(values, places), weight)
+    assert values.count_nonzero() == weight.count_nonzero() == outputs * inputs // 2
+    # Of as many weights anywhere some would be lost.
+    elsewhere = weight.flatten()[torch.randperm(weight.numel())].view_as(weight)
+    assert not torch.equal(restored(*stored(elsewhere)), elsewhere)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_semi_structured_kernels_take_two_of_four():
+    half = two_of_four(128, 128).half().cuda()
     sparse = torch.sparse.to_sparse_semi_structured(half)
     assert torch.equal(sparse.to_dense(), half)
+    x = torch.randn(128, 128, device="cuda", dtype=torch.float16)
+    torch.testing.assert_close(functional.linear(x, sparse), functional.linear(x, half))
 
 
 @pytest.mark.parametrize("shape", ["weights", "2:4", "blocks", "units"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from torch.nn import functional
 import prunelimits as pl
 from prunelimits import MLP, MLPEnsemble, Recipe, fit, lottery_ticket, prune, scores
 from prunelimits.connectivity import compact, coupled_units, effective_masks
+from prunelimits.experiments import Study, run_study
 from prunelimits.masks import CoupledUnits, count
 from prunelimits.pruners import (
     GMP,
@@ -26,6 +29,7 @@ from prunelimits.pruners import (
     Magnitude,
     Pruner,
     Units,
+    plan,
     prunable,
 )
 from prunelimits.sessions import attach
@@ -197,9 +201,11 @@ def test_numbers_by_layers_are_units():
         masks = prune(model, Magnitude(shape=Units(units), scope=scope), keep=keep)
         return {name: int(kept.sum()) for name, kept in units.kept(masks).items()}
 
-    assert left({"stem": 2}) == {"stem": 2, "conv1": 3, "conv2": 3}
+    with pytest.warns(UserWarning, match=r"no units of conv1.weight, conv2.weight: 6 of the 10"):
+        assert left({"stem": 2}) == {"stem": 2, "conv1": 3, "conv2": 3}
+    assert left({"stem": 2, "*": 1.0}) == {"stem": 2, "conv1": 3, "conv2": 3}
     assert left({"stem": 0.5, "conv*": 4})["stem"] == 2
-    assert sum(left({"conv*": 4}).values()) == 8
+    assert sum(left({"conv*": 4, "*": 1.0}).values()) == 8
     assert left({"*": 0.5}, "uniform") == {"stem": 2, "conv1": 2, "conv2": 1}
     for keep, message in (
         ({"head": 2}, r"keep\['head'\] names no units that can be cut: there are those of stem"),
@@ -209,6 +215,79 @@ def test_numbers_by_layers_are_units():
     ):
         with pytest.raises(ValueError, match=message):
             left(keep)
+
+
+def test_a_plan_counts_units_where_budgets_do():
+    model, _ = network("dense")
+    shape = Units(coupled("dense"))
+    pruner = Pruner(score=scores.magnitude, schedule=Gradual(rounds=2), shape=shape)
+    by_group = {"stem": 1, "conv*": 0.5}
+    told = plan(model, pruner, keep=by_group, steps=8)
+    assert (told.counted, told.sizes, told.quotas) == (
+        "units", {"stem": 4, "conv*": 6}, {"stem": 1, "conv*": 3},
+    )  # fmt: skip
+    assert told.left[0] == (0, 10)
+    assert told.left[-1] == (6, 4)
+    assert str(told).splitlines()[:2] == [
+        "units of         units          kept",
+        "stem                 4             1",
+    ]
+    with pytest.warns(UserWarning, match="6 of the 10 units stay whole"):
+        told = plan(model, pruner, keep={"stem": 1}, steps=8)
+    assert told.quotas == {"stem": 1, "conv1.weight": 3, "conv2.weight": 3}
+    share = plan(model, Magnitude(shape=shape, scope="uniform"), sparsity=0.5)
+    kept = shape.coupled.kept(prune(model, Magnitude(shape=shape, scope="uniform"), sparsity=0.5))
+    assert share.sizes == {"stem": 4, "conv1": 3, "conv2": 3}
+    assert share.quotas == {name: int(units.sum()) for name, units in kept.items()}
+    together = plan(model, Magnitude(shape=shape), sparsity=0.5)
+    assert (together.counted, together.quotas) == ("weights", None)
+    assert together.sizes == {name: mask.numel() for name, mask in prunable(model).items()}
+    lone = MLP((2, 6, 1))  # of one group too, a number for all is weights
+    told = plan(lone, Magnitude(shape=Units(coupled_units), scope="uniform"), keep=9)
+    assert (told.counted, told.quotas, told.left) == ("weights", None, [(0, 9)])
+
+
+def test_units_may_be_found_by_a_function_of_the_model_that_is_pruned():
+    wide, narrow = MLP((2, 6, 5, 1)), MLP((2, 4, 3, 1))
+    pruner = Magnitude(shape=Units(coupled_units))
+    for model in (wide, narrow):
+        known = Magnitude(shape=Units(coupled_units(model)))
+        for keep in ({"layers.0": 2, "layers.1": 0.5}, 12):
+            found, expected = prune(model, pruner, keep=keep), prune(model, known, keep=keep)
+            assert all(torch.equal(found[name], mask) for name, mask in expected.items())
+    x, y = pl.datasets.cubist_spiral(60)
+    recipe = Recipe(epochs=1, batch_size=30)
+    gradual = GMP(rounds=2, shape=Units(coupled_units))
+    for widths in ((2, 6, 5, 1), (2, 4, 3, 1)):
+        ensemble = MLPEnsemble(widths, models=2, seed=0)
+        own = replace(gradual, shape=Units(coupled_units(MLP(widths))))
+        one, two = (
+            fit(ensemble, x, y, recipe, pruner=p, keep=[8, 12]).ensemble for p in (gradual, own)
+        )
+        assert all(torch.equal(one.masks[name], mask) for name, mask in two.masks.items())
+    optimizer = torch.optim.SGD(wide.parameters(), lr=0.1)
+    with attach(gradual, wide, optimizer, keep=20, steps=4) as session:
+        for _ in range(4):
+            optimizer.zero_grad()
+            wide(x).mean().backward()
+            optimizer.step()
+    assert count(session.masks) <= 20
+    assert not wide.layers[0].bias[~session.masks["layers.0.weight"].any(1)].any()
+    with pytest.raises(ValueError, match=r"take pruner\.for_model\(model\)"):
+        pruner.budget(prunable(wide), 12)
+    with pytest.raises(TypeError, match="coupled must give CoupledUnits of a model, got "):
+        prune(wide, Magnitude(shape=Units(lambda model: model)), keep=12)  # type: ignore[arg-type, return-value]
+
+
+def test_a_study_over_widths_finds_the_units_of_each(tmp_path: Path):
+    methods = (GMP(rounds=2, shape=Units(coupled_units)),)
+    recipe = Recipe(epochs=1, batch_size=50)
+    study = Study(
+        methods=methods, widths=(4, 6), budgets=(12, 16), recipes=(recipe,), hidden_layers=2
+    )
+    assert study.names == ("GMP",)
+    results = run_study(study, *pl.datasets.cubist_spiral(100), table=tmp_path / "table.csv")
+    assert len(results) == 4
 
 
 def test_floors_are_met_in_whole_units():

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunelimits.pruners.scopes import Scope
 from prunelimits.pruners.selection import counts
 from prunelimits.types import Masks, Scores
+
+Counted: TypeAlias = Literal["weights", "units"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Shape(ABC):
     ) -> Masks:
         """The masks of this shape with the largest scores; arguments as for `selection.select`."""
 
+    def for_model(self, model: nn.Module) -> Shape:
+        """The shape with what it has to know of a model: itself, where that is nothing."""
+        return self
+
     def check_scope(self, scope: Scope) -> None:  # noqa: B027 - most shapes go with any
         """Raises `ValueError` for a scope that makes no sense with the shape, with the reason."""
 
@@ -58,6 +65,8 @@ class Shape(ABC):
         names: Mapping[str, Sequence[str]],
         scope: Scope,
         floor: int,
+        *,
+        warns: bool = True,
     ) -> tuple[Scope, Tensor] | None:
         """The scope and the budget where pieces lie in several layers; None: layers share nothing.
 
@@ -67,6 +76,7 @@ class Shape(ABC):
             names: The weights of each group.
             scope: By which rule the layers of a group get their quotas.
             floor: How many weights every layer keeps at least, if it has them.
+            warns: Whether pieces that no group names are told.
 
         Raises:
             ValueError: If a group names no pieces, or its number is out of its range.
@@ -78,6 +88,14 @@ class Shape(ABC):
     ) -> Tensor:
         """How much the masks keep, in what budgets count: weights. Shaped like a budget."""
         return counts(masks, like, groups)
+
+    def counted(self, budget: Tensor, groups: Sequence[Sequence[str]] | None = None) -> Counted:
+        """What the numbers of a budget count."""
+        return "weights"
+
+    def labels(self, masks: Masks, budget: Tensor) -> list[str] | None:
+        """What each number of a budget by a rule is for; None: all layers are ranked together."""
+        return list(masks) if len(budget) == len(masks) else None
 
     def complete(self, masks: Masks) -> Masks:
         """The masks, and with them those of parameters that are not pruned by themselves."""

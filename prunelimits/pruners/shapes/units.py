@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias, final, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from prunelimits import quotas
-from prunelimits.arguments import checked_choice, checked_instance, checked_integer
+from prunelimits.arguments import checked_choice, checked_integer, shown
 from prunelimits.masks import CoupledUnits, top
 from prunelimits.pruners.scopes import Groups, Scope
 from prunelimits.pruners.selection import ranking_of
-from prunelimits.pruners.shapes.shape import Shape
+from prunelimits.pruners.shapes.shape import Counted, Shape
+from prunelimits.pruners.shapes.unit_budgets import as_units, at_least, at_one_share, warn_of_rest
 from prunelimits.pruners.shapes.unit_layout import Layout, layout_of
 from prunelimits.types import Masks, Scores
 
 Together: TypeAlias = Literal["sum", "mean"]
+FindUnits: TypeAlias = Callable[[nn.Module], CoupledUnits]
 
 
 @final
@@ -39,13 +41,15 @@ class Units(Shape):
     most `keep` weights are left: less by less than what the last one held. With
     `scope="uniform"` every group keeps the same share of its units instead (the nearest number,
     halves up), the largest share that leaves at most `keep` weights. Numbers by layers,
-    `keep={"encoder.*": 0.5, "head": 40}`, are units: of all groups that the layers of a name give.
+    `keep={"encoder.*": 0.5, "head": 40}`, are units: of all groups that the layers of a name give;
+    groups that no key names stay whole, with a warning.
 
     Units of which some weights are left out (`ignore`, frozen) stay whole, and so do layers in no
     group; `units.whole` says why.
 
     Attributes:
-        coupled: What goes together: `connectivity.coupled_units(model, inputs=...)`.
+        coupled: What goes together: `connectivity.coupled_units(model, inputs=...)`; or a function
+            that finds it of the model that is pruned, as `connectivity.coupled_units` itself.
         worth: Whether a unit is worth the sum or the mean of its weights' scores.
 
     Raises:
@@ -64,13 +68,36 @@ class Units(Shape):
         tensor([[ True, False]])
     """
 
-    coupled: CoupledUnits
+    coupled: CoupledUnits | FindUnits
     worth: Together = "sum"
 
     def __post_init__(self) -> None:
-        what = "CoupledUnits, as connectivity.coupled_units(model) finds them"
-        checked_instance("coupled", self.coupled, CoupledUnits, what)
+        if isinstance(self.coupled, type | nn.Module) or not (
+            isinstance(self.coupled, CoupledUnits) or callable(self.coupled)
+        ):
+            raise TypeError(
+                "coupled must be CoupledUnits, as connectivity.coupled_units(model) finds them, or "
+                f"a function of a model that gives them, got {shown(self.coupled)}"
+            )
         checked_choice("worth", self.worth, get_args(Together))
+
+    @override
+    def for_model(self, model: nn.Module) -> Units:
+        """See `Shape.for_model`: the units that the function finds."""
+        if isinstance(self.coupled, CoupledUnits):
+            return self
+        found: object = self.coupled(model)
+        if not isinstance(found, CoupledUnits):
+            raise TypeError(f"coupled must give CoupledUnits of a model, got {shown(found)}")
+        return replace(self, coupled=found)
+
+    @property
+    def _found(self) -> CoupledUnits:
+        if isinstance(self.coupled, CoupledUnits):
+            return self.coupled
+        raise ValueError(
+            "shape Units does not know the model's units yet: take pruner.for_model(model)"
+        )
 
     @override
     def check_scope(self, scope: Scope) -> None:
@@ -98,7 +125,7 @@ class Units(Shape):
         device = next(iter(masks.values())).device
         if scope == "global" or len(left) < 2:
             return torch.tensor([keep], device=device)
-        return torch.tensor(_uniform(layout, left, least, keep), device=device)
+        return torch.tensor(at_one_share(layout, left, least, keep), device=device)
 
     @override
     def budget_by_groups(
@@ -108,6 +135,8 @@ class Units(Shape):
         names: Mapping[str, Sequence[str]],
         scope: Scope,
         floor: int,
+        *,
+        warns: bool = True,
     ) -> tuple[Scope, Tensor]:
         """See `Shape.budget_by_groups`: numbers of units."""
         layout, left = self._checked(masks)
@@ -124,18 +153,20 @@ class Units(Shape):
         budgets: list[tuple[str, list[int], int]] = []
         for label, places in parts.items():
             here, low = [left[p] for p in places], [least[p] for p in places]
-            number = _units(label, keep[label], here, low)
+            number = as_units(label, keep[label], here, low)
             if scope == "global":
                 budgets.append((label, places, number))
                 continue
             shares = quotas.uniform(
                 {str(p): (n,) for p, n in zip(places, here, strict=True)}, number
             )
-            raised = _at_least(list(shares.values()), low, here)
+            raised = at_least(list(shares.values()), low, here)
             budgets += [(firsts[p], [p], n) for p, n in zip(places, raised, strict=True)]
         taken = {place for _, places, _ in budgets for place in places}
         rest = [(firsts[p], [p], n) for p, n in enumerate(left) if p not in taken]
         budgets += rest
+        if warns:
+            warn_of_rest({label: number for label, _, number in rest}, sum(left))
         layers = tuple(tuple(firsts[p] for p in places) for _, places, _ in budgets)
         device = next(iter(masks.values())).device
         numbers = torch.tensor([number for *_, number in budgets], device=device)
@@ -146,13 +177,23 @@ class Units(Shape):
         self, masks: Masks, like: Tensor, groups: Sequence[Sequence[str]] | None = None
     ) -> Tensor:
         """See `Shape.counts`: units, but of one budget for all, which is weights."""
-        if groups is None and len(like) == 1:
+        if self.counted(like, groups) == "weights":
             return super().counts(masks, like, groups)
-        layout = layout_of(self.coupled, masks)
+        layout = layout_of(self._found, masks)
         alive = [units.sum() for units in layout.split(layout.alive(masks))]
         return torch.stack(
             [torch.stack([alive[p] for p in places]).sum() for places in layout.places(groups)]
         )
+
+    @override
+    def counted(self, budget: Tensor, groups: Sequence[Sequence[str]] | None = None) -> Counted:
+        """See `Shape.counted`: units, but of one budget for all."""
+        return "weights" if groups is None and len(budget) == 1 else "units"
+
+    @override
+    def labels(self, masks: Masks, budget: Tensor) -> list[str] | None:
+        """See `Shape.labels`: groups of units."""
+        return layout_of(self._found, masks).names if len(budget) > 1 else None
 
     @override
     def select(
@@ -166,7 +207,7 @@ class Units(Shape):
         forced: Masks | None = None,
     ) -> Masks:
         """See `Shape.select`; what `forced` keeps of a unit keeps all of it."""
-        layout = layout_of(self.coupled, allowed)
+        layout = layout_of(self._found, allowed)
         if not layout.sizes:
             return dict(allowed)
         ranked = {
@@ -198,7 +239,7 @@ class Units(Shape):
     @override
     def complete(self, masks: Masks) -> Masks:
         """See `Shape.complete`: biases and normalisations of units that are gone."""
-        found = self.coupled.complete(masks)
+        found = self._found.complete(masks)
         # A matrix that has no mask is left alone, with all its units.
         return {n: m for n, m in found.items() if n in masks or m.dim() < 2}
 
@@ -208,17 +249,17 @@ class Units(Shape):
         Raises:
             ValueError: If the masks are of another model, or prune parts of units or whole groups.
         """
-        for name, shape in self.coupled.shapes.items():
+        for name, shape in self._found.shapes.items():
             if name in masks and tuple(masks[name].shape) != tuple(shape):
                 raise ValueError(
                     f"shape {self} is of another model: {name!r} has shape {tuple(shape)} there, "
                     f"and {tuple(masks[name].shape)} here"
                 )
-        layout = layout_of(self.coupled, masks)
+        layout = layout_of(self._found, masks)
         if not layout.sizes:
             raise ValueError(
                 f"shape {self} has no units that can be cut of {', '.join(masks)}"
-                + "".join(f"; {path}: {why}" for path, why in self.coupled.whole.items())
+                + "".join(f"; {path}: {why}" for path, why in self._found.whole.items())
             )
         alive = layout.alive(masks)
         left = [int(units.sum()) for units in layout.split(alive)]
@@ -232,44 +273,3 @@ class Units(Shape):
                     f"masks must prune whole units of {self}, but cut through {name!r}"
                 )
         return layout, left
-
-
-def _uniform(layout: Layout, left: list[int], least: list[int], keep: int) -> list[int]:
-    """The units of each group at the largest share that leaves at most `keep` weights."""
-
-    def kept(share: Fraction) -> list[int]:
-        # The nearest number, halves up.
-        near = [int(share * size + Fraction(1, 2)) for size in left]
-        return [min(max(n, low), size) for n, low, size in zip(near, least, left, strict=True)]
-
-    shares = sorted({Fraction(2 * n - 1, 2 * size) for size in left for n in range(1, size + 1)})
-    low, high = -1, len(shares)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if layout.weights(kept(shares[middle])) <= keep:
-            low = middle
-        else:
-            high = middle
-    return kept(shares[low]) if low >= 0 else list(least)
-
-
-def _units(label: str, number: int | Fraction, here: list[int], low: list[int]) -> int:
-    """A number or a share of units as a number."""
-    most, fewest = sum(here), sum(low)
-    if isinstance(number, Fraction):
-        return max(fewest, int(number * most + Fraction(1, 2)))
-    if not fewest <= number <= most:
-        raise ValueError(
-            f"keep[{label!r}] must be from {fewest} to {most} units, as each of its {len(here)} "
-            f"groups keeps one or what floor needs, got {number}"
-        )
-    return number
-
-
-def _at_least(shares: list[int], low: list[int], high: list[int]) -> list[int]:
-    """Shares raised to what must be, at the cost of the largest that can give."""
-    raised = [min(max(s, a), b) for s, a, b in zip(shares, low, high, strict=True)]
-    while sum(raised) > sum(shares):
-        place = max(range(len(raised)), key=lambda p: raised[p] - low[p])
-        raised[place] -= 1
-    return raised
