@@ -213,6 +213,10 @@ PUBLIC_METHODS: dict[str, Callable[[Path], Method]] = {
         pruners.Magnitude().budget,
         {"masks": masks(), "keep": 9},
     ),
+    "pruners.AbstractPruner.for_model": lambda _: (
+        pruners.Magnitude(shape=pruners.Units(pl.connectivity.coupled_units)).for_model,
+        {"model": pl.MLP((2, 3, 1))},
+    ),
     "pruners.AbstractPruner.interval": lambda _: (pruners.GMP().interval, {"steps": 100}),
     "pruners.AbstractPruner.update_steps": lambda _: (pruners.GMP().update_steps, {"steps": 100}),
     "randomness.Permutation.at": lambda _: (

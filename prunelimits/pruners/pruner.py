@@ -101,7 +101,11 @@ class AbstractPruner(ABC):
         """The method with what its shape has to know of a model: the units that a function finds.
 
         `prune`, `attach`, `fit` and their kin do that themselves.
+
+        Raises:
+            TypeError: If `model` is no module.
         """
+        checked_instance("model", model, nn.Module, "an nn.Module")
         shape = self.shape.for_model(model)
         return self if shape is self.shape else replace(self, shape=shape)
 
