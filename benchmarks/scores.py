@@ -16,11 +16,14 @@ ProsPr takes three steps of training, a batch each, and the loss of a fourth: ei
 before anything is differentiated twice. The diagonal of OBD is an estimate from one probe; the
 exact one is a product a weight.
 
-Run it by `python benchmarks/scores.py [rounds] [models ...]`, on Linux.
+Run it by `python benchmarks/scores.py [rounds] [models ...]`, on Linux. What it measures of the
+two models is kept in `docs/results/score-costs.csv`, and `python benchmarks/scores.py table` prints
+that as the table of the page on pruning methods.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -51,6 +54,8 @@ SCORES: dict[str, Callable[..., Scores]] = {
     "obd, Gauss-Newton, one probe": partial(scores.obd, probes=1, gauss_newton=True),
 }
 PASS = "forward-backward pass"
+KEPT = Path(__file__).parents[1] / "docs" / "results" / "score-costs.csv"
+COLUMNS = ("model", "score", "seconds", "MiB")
 
 
 class ViT(nn.Module):
@@ -125,8 +130,8 @@ def peak_memory_of_its_own(model: str, label: str) -> int:
     return int(subprocess.check_output(command, text=True, env=environment))
 
 
-def measure(model: str, rounds: int) -> None:
-    """Measures and prints one model."""
+def measure(model: str, rounds: int) -> list[dict[str, str]]:
+    """Rows of the kept file: the least seconds of the processor and the peak of memory."""
     everything = work_on(model)
     seconds = dict.fromkeys(everything, float("inf"))
     for _ in range(rounds):
@@ -134,14 +139,50 @@ def measure(model: str, rounds: int) -> None:
             begin = time.process_time()
             work()
             seconds[label] = min(seconds[label], time.process_time() - begin)
-    peaks = {label: peak_memory_of_its_own(model, label) for label in everything}
-    weights = sum(p.numel() for p in MODELS[model][0]().parameters())
-    print(f"{model}: {weights:,} parameters, {BATCH} samples")
-    print(f"  {PASS}: {seconds[PASS]:.3f} s, {peaks[PASS] / 2**20:.0f} MiB")
-    print(f"  {'':30}{'time':>8}{'memory':>8}")
-    for label in SCORES:
-        times, memory = seconds[label] / seconds[PASS], peaks[label] / peaks[PASS]
-        print(f"  {label:30}{times:8.2f}{memory:8.2f}", flush=True)
+    peaks = {label: peak_memory_of_its_own(model, label) / 2**20 for label in everything}
+    return [
+        dict(
+            zip(
+                COLUMNS, (model, label, f"{seconds[label]:.3f}", f"{peaks[label]:.1f}"), strict=True
+            )
+        )
+        for label in everything
+    ]
+
+
+def kept_rows() -> list[dict[str, str]]:
+    """What was measured, as it is kept."""
+    with KEPT.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def keep(rows: list[dict[str, str]]) -> None:
+    """Puts rows into the kept file, in place of those of the same models."""
+    models = {row["model"] for row in rows}
+    others = kept_rows() if KEPT.exists() else []
+    with KEPT.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*(row for row in others if row["model"] not in models), *rows])
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Time and memory of every score, as multiples of the pass."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    cost = {
+        (row["model"], row["score"]): (float(row["seconds"]), float(row["MiB"])) for row in rows
+    }
+    titles = [f"{model}, {what}" for model in models for what in ("time", "memory")]
+    lines = ["| Score | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
+    for score in dict.fromkeys(row["score"] for row in rows):
+        if score != PASS:
+            shares = [
+                f"{mine / whole:.2f}"
+                for model in models
+                for mine, whole in zip(cost[model, score], cost[model, PASS], strict=True)
+            ]
+            lines.append(f"| {score} | " + " | ".join(shares) + " |")
+    return "\n".join(lines)
 
 
 def peak_memory_of_choosing(entries: int) -> int:
@@ -171,9 +212,16 @@ def main() -> None:
         model, label = sys.argv[2:]
         print(peak_memory(model, label) if model else peak_memory_of_choosing(int(label)))
         return
+    if sys.argv[1:] == ["table"]:
+        print(table(kept_rows()))
+        return
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     for model in sys.argv[2:] or [name for name in MODELS if name != "small"]:
-        measure(model, rounds)
+        rows = measure(model, rounds)
+        parameters = sum(p.numel() for p in MODELS[model][0]().parameters())
+        print(f"{model}: {parameters:,} parameters, {BATCH} samples\n{table(rows)}", flush=True)
+        if model != "small":
+            keep(rows)
     choosing(100_000_000)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.utils.rnn import PackedSequence
@@ -72,8 +74,17 @@ class Structure:
             value = params.get(name, own)
             # A forward pass may write: to buffers, and to parameters (Embedding's max_norm).
             written = name in self._buffers or _is_memory_of(value, own)
-            memo[id(own)] = value.clone() if written else value
+            memo[id(own)] = _copy(value) if written else value
         return copy.deepcopy(self._twin, memo)
+
+
+def _copy(value: Tensor) -> Tensor:
+    """A copy, which takes memory only once it or its original is written to, where torch can."""
+    if value.device.type == "cpu" and not many_at_once():
+        # What torch does not manage itself, such as NumPy's memory, is copied at once.
+        with contextlib.suppress(RuntimeError):
+            return torch._lazy_clone(value)  # pyright: ignore
+    return value.clone()
 
 
 def _is_memory_of(value: Tensor, own: Tensor) -> bool:
@@ -81,6 +92,9 @@ def _is_memory_of(value: Tensor, own: Tensor) -> bool:
     if many_at_once() or value.is_sparse or own.is_meta:  # no memory that could be compared
         return value is own
     try:
+        # Asking for an address that a lazy copy shares would move what it is a copy of.
+        if torch._C._is_cow_tensor(own):  # pyright: ignore
+            return value.untyped_storage()._cdata == own.untyped_storage()._cdata  # pyright: ignore
         return value.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
     except RuntimeError:  # a wrapper around others, which may be the same
         return True

@@ -1,12 +1,14 @@
 import copy
+from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import prune as torch_prune
 
-from prunelimits import MLP
+from prunelimits import MLP, pruners
 from prunelimits.problem import problem_of
 
 
@@ -92,3 +94,67 @@ def test_bad_input():
     problem, _ = problem_of(nn.Linear(2, 1))
     with pytest.raises(ValueError, match="loss is needed"):
         problem.loss(torch.zeros(1), torch.zeros(1))
+
+
+class Writing(nn.Module):
+    """Writes to its own weights in the forward pass, as masked convolutions of PixelCNN do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(6, 4, max_norm=0.5)
+        self.conv = nn.Linear(8, 5)
+        self.last = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.conv.weight.data *= torch.arange(8) % 2
+        with torch.no_grad():
+            self.last.weight.clamp_(-0.1, 0.1)
+        return self.last(self.conv(self.table(x).flatten(1)).tanh())
+
+
+def in_numpys_memory(model: nn.Module) -> nn.Module:
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.from_numpy(parameter.detach().numpy().copy())))
+    return model
+
+
+@pytest.mark.parametrize("memory", [lambda model: model, nn.Module.share_memory, in_numpys_memory])
+def test_a_forward_pass_that_writes_to_parameters_writes_to_a_copy(
+    memory: Callable[[nn.Module], nn.Module],
+):
+    torch.manual_seed(0)
+    model = memory(Writing())
+    batches = [(torch.randint(6, (7, 2)), torch.arange(7) % 3) for _ in range(2)]
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    places = [p.data_ptr() for p in model.parameters()]
+    views = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    pruner, cross_entropy = pruners.SNIP(), functional.cross_entropy
+    pruners.score(model, pruner, loss=cross_entropy, batches=batches, ignore=["table"])
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert [p.data_ptr() for p in model.parameters()] == places
+    plain = copy.deepcopy(model)
+    losses = [cross_entropy(plain(x), y) for x, y in batches[:1]]
+    grads = torch.autograd.grad(losses[0], [plain.conv.weight, plain.last.weight])
+    one = pruners.score(model, pruner, loss=cross_entropy, batches=batches[:1], ignore=["table"])
+    for name, grad in zip(("conv.weight", "last.weight"), grads, strict=True):
+        torch.testing.assert_close(one[name], (before[name] * grad).abs())
+    with torch.no_grad():
+        model.conv.weight.add_(1)
+    assert (views["conv.weight"] == before["conv.weight"].numpy() + 1).all()  # the same memory
+
+
+class Looking(nn.Linear):
+    seen: ClassVar[list[int]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(torch._C._data_address(self.weight))
+        return super().forward(x)
+
+
+def test_the_weights_of_a_model_that_only_reads_them_are_not_copied():
+    """So that a score takes no more memory than a forward and backward pass."""
+    model = Looking(6, 3)
+    batches = [(torch.randn(4, 6), torch.arange(4) % 3)] * 2
+    pruners.score(model, pruners.SNIP(), loss=functional.cross_entropy, batches=batches)
+    assert Looking.seen == [torch._C._data_address(model.weight)] * 2

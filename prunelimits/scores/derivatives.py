@@ -37,7 +37,7 @@ def gradient_of(
         if differentiable:  # what was computed stays connected to what it was computed from
             points |= {name: value for name, value in at.items() if value.requires_grad}
         value = function(points)
-        return derivative(value, points, differentiable=differentiable)
+        return derivative(value, points, differentiable=differentiable, again=differentiable)
 
 
 def leaves(values: Params) -> Params:
@@ -51,8 +51,12 @@ def derivative(
     weighted_by: list[Tensor] | None = None,
     *,
     differentiable: bool = False,
+    again: bool = True,
 ) -> Params:
-    """The derivative of tensors that are there already, summed with weights; zero where none is."""
+    """The derivative of tensors that are there already, summed with weights; zero where none is.
+
+    Unless it may be taken `again`, the activations are given back on the way.
+    """
     values = value if isinstance(value, list) else [value]
     live = [place for place, part in enumerate(values) if part.requires_grad]
     if not live:
@@ -63,7 +67,7 @@ def derivative(
             list(by.values()),
             None if weighted_by is None else [weighted_by[place] for place in live],
             create_graph=differentiable,
-            retain_graph=True,
+            retain_graph=again,
             allow_unused=True,
             materialize_grads=True,
         )
