@@ -1,13 +1,12 @@
 """Two convolutional networks at equal cost: images of digits and of clothes, the catalogue's nine.
 
     python benchmarks/real_convolutions.py docs/results/real-convolutions.csv --packages FOLDER
-    python benchmarks/real_convolutions.py tables        # refreshes docs/real-tasks.md
 
 As real_study.py, through torch modules: two convolutions and a linear layer, pruned by `attach` and
 `lottery_ticket` to so many weights. LTH trains five times, every other method once for as long as
 these five. Beside the nine, GMP that is done early, and the same in two halves: first channels, to
 so many times the weights as are wanted, then single weights of the smaller network (`compact`). The
-table keeps, a row a budget, what every start came to; real_choices.py chooses among the starts. It
+table keeps, a row a budget, what every start came to, and real_tables.py makes the tables of it. It
 goes on where the table ends.
 """
 
@@ -16,16 +15,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import median
 
 import torch
-from page_tables import markdown
-from real_choices import NINE, best_of, by_place, chosen_at
 from real_study import Row, append, read_rows, start_seed
 from real_tasks import FASHION
 from torch import Tensor, nn
@@ -39,15 +35,11 @@ from prunelimits.experiments import PAPER_METHODS
 from prunelimits.pruners import LTH, AbstractPruner, EarlyGMP, ProsPr, Units
 from prunelimits.types import Masks
 
-DOCS = Path(__file__).parent.parent / "docs"
-RESULTS = DOCS / "results" / "real-convolutions.csv"
 LONG = 5
 LR, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 EARLY, CHANNELS = "EarlyGMP", "EarlyGMP, channels first"
 ROOM = 4
 """Channels are cut to so many times the weights that are wanted."""
-OURS = (EARLY, CHANNELS)
-LEVELS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -250,54 +242,6 @@ def measured(model: nn.Module, masks: Masks, parts: Parts) -> tuple[int, int, in
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def table(rows: Sequence[Row], level: float) -> str:
-    """Test accuracy of every method at a cost, medians of the splits; then beside the best."""
-    places = by_place(rows)
-    columns = [(task.name, keep) for task in TASKS for keep in task.budgets
-               if any(name == task.name for name, *_ in places)]  # fmt: skip
-    lines: list[list[str]] = []
-    chosen = {place: chosen_at(there, level) for place, there in places.items()}
-    for method in (*NINE, *OURS):
-        found = [[c[method].test for (name, _, keep), c in chosen.items()
-                  if (name, keep) == column and method in c] for column in columns]  # fmt: skip
-        lines.append([method, *(f"{median(values):.1%}" if values else "" for values in found)])
-    for method in OURS:
-        cells: list[str] = []
-        for column in columns:
-            above = [
-                c[method].test - best.test
-                for (name, _, keep), c in chosen.items()
-                if (name, keep) == column and method in c
-                and set(NINE) <= set(c) and (best := best_of(c, NINE)) is not None
-            ]  # fmt: skip
-            cells.append(f"{100 * median(above):+.1f}" if above else "")
-        lines.append([f"{method}, above the best of nine", *cells])
-    return markdown(("", *(f"{name}, {keep}" for name, keep in columns)), lines)
-
-
-def tasks_table(rows: Sequence[Row]) -> str:
-    """What was trained, and the dense networks' accuracy."""
-    lines: list[list[str]] = []
-    for task in TASKS:
-        dense = [r for r in rows if (r.task, r.method) == (task.name, "dense")]
-        if dense:
-            accuracy = median(right / r.test_rows for r in dense for right in r.test)
-            seconds = sum(r.seconds for r in rows if r.task == task.name)
-            lines.append([task.name, str(dense[0].keep), str(task.epochs), str(task.starts),
-                          str(len(dense)), str(dense[0].test_rows), f"{accuracy:.1%}",
-                          f"{seconds / 60:.0f}"])  # fmt: skip
-    header = ("task", "weights", "epochs", "starts", "splits", "images to test", "dense", "minutes")
-    return markdown(header, lines)
-
-
-def tables(path: Path = RESULTS) -> dict[str, Callable[[], str]]:
-    """Every table by name."""
-    rows = read_rows(path)
-    return {"convolutions": lambda: tasks_table(rows)} | {
-        f"convolutions-{level}": partial(table, rows, level) for level in LEVELS
-    }
 
 
 def main() -> None:

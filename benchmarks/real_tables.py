@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 
+import real_convolution_tables
 import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
@@ -192,6 +193,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
     """Every table by name."""
     rows = read_rows(results)
     places = by_place(rows)
+    limits = [row for row in real_limits.read_rows() if row.task in names(places)]
     return {
         "tasks": lambda: tasks(rows),
         "schedules": lambda: schedules(places),
@@ -199,9 +201,8 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "paired-32": lambda: paired(places, LEVELS[1]),
         "counting": lambda: counting(places),
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
-        "limits": lambda: real_limits.table(
-            real_limits.read_rows(), sparsest_known.read_list(), results
-        ),
+        "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),
+        **real_convolution_tables.tables(),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

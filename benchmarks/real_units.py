@@ -1,14 +1,13 @@
 """The sparsest in units: how few hidden units do at a target, by whole units removed or never had.
 
     python benchmarks/real_units.py docs/results/real-units.csv --packages FOLDER --splits 3
-    python benchmarks/real_units.py tables                  # refreshes docs/structured.md
 
 Compared are structured pruners (`pruners.Units`, the budget in units), phase one of the search
 (every choice of hidden widths, trained from the start), and the rounds in which elimination removes
 units; and beside them EarlyGMP of single weights, whose networks have the units that lie on a path.
 A network counts by its hidden units; it reaches a target by the choosing rows, and is then measured
-on the test rows. The Cubist Spiral has one part, as in the paper. The first command goes on where
-its table ends.
+on the test rows. The Cubist Spiral has one part, as in the paper. It goes on where its table
+ends; real_unit_tables.py makes the tables of docs/structured.md of it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import csv
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -26,12 +25,11 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from page_tables import markdown, refreshed
-from real_study import LONG, start_seed
-from real_tasks import RealTask, task_named
+from real_study import start_seed
+from real_unit_places import SPIRAL, TASKS, Place, place_of
 from torch import Tensor
 
-from prunelimits import MLP, MLPEnsemble, Recipe, datasets, evaluate, fit
+from prunelimits import MLP, MLPEnsemble, evaluate, fit
 from prunelimits.connectivity import coupled_units, effective_masks
 from prunelimits.datasets import Parts
 from prunelimits.elimination import Elimination, NothingFoundWarning, eliminate
@@ -48,13 +46,10 @@ from prunelimits.pruners import (
 from prunelimits.types import Masks
 
 DOCS = Path(__file__).parent.parent / "docs"
-RESULTS, PAGE = DOCS / "results" / "real-units.csv", DOCS / "structured.md"
-SPIRAL = "Cubist Spiral"
-TASKS = (SPIRAL, "Vowel", "Vehicle", "digits", "Satellite")
+RESULTS = DOCS / "results" / "real-units.csv"
 BELOW = (1, 5)
 """Targets on real tasks: so many points below the dense networks' median on the choosing rows."""
 SPIRAL_TARGETS = (0.995, 0.95)
-STARTS = 8
 STRUCTURED: dict[str, Callable[[Units], AbstractPruner]] = {
     "LTH": lambda shape: LTH(shape=shape),
     "GMP": lambda shape: GMP(shape=shape),
@@ -71,37 +66,6 @@ UNITS_ONLY = Elimination(
 )  # fmt: skip
 MOST = 40
 """Phase one goes to so many units, if it has not reached the higher target before."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A split of a task, with what is trained on it.
-
-    Attributes:
-        task: Its name.
-        split: From 0.
-        parts: On the spiral all three are the same.
-        widths: Of the dense networks.
-        short: A training; LTH has five of them.
-        long: Of the other methods.
-        starts: Of every method.
-        units: Budgets.
-        weights: Budgets of the pruner of single weights.
-    """
-
-    task: str
-    split: int
-    parts: Parts
-    widths: tuple[int, ...]
-    short: Recipe
-    long: Recipe
-    starts: int
-    units: tuple[int, ...]
-    weights: tuple[int, ...]
-
-    def seeds(self, count: int) -> list[int]:
-        """Of the starts, each `count` times."""
-        return [start_seed(self.split, start) for start in range(self.starts) for _ in range(count)]
 
 
 class Row(NamedTuple):
@@ -137,24 +101,6 @@ class Measured(NamedTuple):
     weights: int
     choose: float
     test: float
-
-
-def place_of(name: str, packages: Path, split: int) -> Place:
-    """A split of a task."""
-    if name == SPIRAL:
-        pair = datasets.cubist_spiral()
-        recipe = Recipe(epochs=50, lr=0.1)
-        return Place(name, split, Parts(pair, pair, pair), (2, 16, 16, 16, 1), recipe, recipe, 4,
-                     (*range(4, 13), 14, 16, 20), (33, 44, 65, 90, 130))  # fmt: skip
-    task = task_named(name)
-    return real_place(task, task.parts(packages, split), split)
-
-
-def real_place(task: RealTask, parts: Parts, split: int) -> Place:
-    """The budgets of a real task: from one unit a layer to half of the smallest networks."""
-    units = tuple(n for n in (*range(2, 13), 14, 16, 20, 24, 28, 32, 40) if n < sum(task.hidden))
-    return Place(task.name, split, parts, task.widths(parts), task.recipe(1), task.recipe(LONG),
-                 STARTS, units, (*task.budgets, 2 * task.budgets[-1]))  # fmt: skip
 
 
 def structured(place: Place, name: str) -> tuple[list[Measured], float]:
@@ -335,88 +281,14 @@ def study(path: Path, packages: Path, tasks: Sequence[str], splits: int) -> None
                 print(task, split, name, [(r.units, round(r.choose, 3)) for r in added], flush=True)
 
 
-class Fewest(NamedTuple):
-    """The network of fewest units that reaches a target by the choosing rows."""
-
-    units: float
-    weights: float
-    test: float
-
-
-def fewest(rows: Sequence[Row], task: str, split: int, method: str, rank: int) -> Fewest | None:
-    """The fewest units of a method at a target; None where it did not reach it."""
-    mine = [row for row in rows if (row.task, row.split) == (task, split)]
-    (target,) = (row.choose for row in mine if row.method == f"target {rank}")
-    reaching = [r for r in mine if r.method == method and r.choose >= target]
-    best = min(reaching, key=lambda r: (r.units, -r.choose), default=None)
-    return None if best is None else Fewest(best.units, best.weights, best.test)
-
-
-def units_table(rows: Sequence[Row], rank: int) -> str:
-    """Fewest units by method and task: the median over the splits, and how many reached it."""
-    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
-    table: list[list[str]] = []
-    for method in methods():
-        cells: list[str] = []
-        for task in tasks:
-            splits = sorted({r.split for r in rows if (r.task, r.method) == (task, method)})
-            found = [fewest(rows, task, split, method, rank) for split in splits]
-            cells.append(_cell(found, spiral=task == SPIRAL))
-        table.append([method, *cells])
-    return markdown(("", *tasks), table)
-
-
-def _cell(found: Sequence[Fewest | None], *, spiral: bool) -> str:
-    reached = [one for one in found if one is not None]
-    if not found:
-        return ""
-    if 2 * len(reached) <= len(found):
-        return f"none ({len(reached)} of {len(found)})"
-    units, weights, test = (median(column) for column in zip(*reached, strict=True))
-    told = f"**{units:g}** ({weights:g} weights"
-    told += ")" if spiral else f"; {test:.1%})"
-    return told if len(reached) == len(found) else f"{told}, {len(reached)} of {len(found)}"
-
-
-def costs_table(rows: Sequence[Row]) -> str:
-    """Kept parameters times samples, as a multiple of LTH's, by task: medians of the splits."""
-    tasks = [task for task in TASKS if any(row.task == task for row in rows)]
-    table: list[list[str]] = []
-    for method in methods():
-        cells: list[str] = []
-        for task in tasks:
-            costs = {(r.split, r.method): r.cost for r in rows if r.task == task}
-            ratios = [
-                cost / costs[split, "LTH"]
-                for (split, name), cost in costs.items()
-                if name == method and (split, "LTH") in costs
-            ]
-            cells.append(f"{median(ratios):.2g}" if ratios else "")
-        table.append([method, *cells])
-    return markdown(("", *tasks), table)
-
-
-def tables(path: Path = RESULTS) -> dict[str, Callable[[], str]]:
-    """Every table by name."""
-    rows = read_rows(path)
-    return {
-        "units-high": lambda: units_table(rows, 0),
-        "units-low": lambda: units_table(rows, 1),
-        "units-cost": lambda: costs_table(rows),
-    }
-
-
 def main() -> None:
-    """Runs the study, or refreshes the page."""
+    """Runs what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("table", type=Path, help="a table of results, or: tables")
+    parser.add_argument("table", type=Path)
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--splits", type=int, default=3)
     arguments = parser.parse_args()
-    if str(arguments.table) == "tables":
-        PAGE.write_text(refreshed(PAGE.read_text(), tables()))
-        return
     torch.set_num_threads(1)
     study(arguments.table, arguments.packages, arguments.tasks, arguments.splits)
 

@@ -139,7 +139,8 @@ def find(task: RealTask, packages: Path, tries: int, study: Path = STUDY) -> Non
         reached = [keep for keep, _ in budgets_reached(task.name, target, study)]
         keep = int(SHRINK * min(same)) if same else min(reached, default=max(task.budgets))
         for seed in range(tries):
-            if keep < 1:
+            # Fewer have no path through all layers.
+            if keep <= len(task.hidden):
                 break
             result = regrow(
                 *parts.train, method, keep=keep, start=task.widths(parts), measure=parts.choose,

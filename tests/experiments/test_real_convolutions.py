@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import real_convolution_tables as tables
 import real_convolutions as rc
 import torch
 from real_convolutions import Images, Trainer
@@ -104,15 +105,15 @@ def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_table_is_of_the_starts_that_the_choosing_images_take(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rc, "TASKS", (TASK,))
+    monkeypatch.setattr(tables, "TASKS", (TASK,))
 
     def row(method: str, times: int, choose: tuple[int, ...], test: tuple[int, ...]) -> Row:
         sizes = (90,) * len(test)
         return Row("digits", 0, method, times, 0, 80, 10.0, sizes, sizes, choose, test, 10, 10, 6.0)
 
-    rows = [row(name, 1 if name == "LTH" else 5, (5, 4), (6, 9)) for name in rc.NINE]
+    rows = [row(name, 1 if name == "LTH" else 5, (5, 4), (6, 9)) for name in tables.NINE]
     rows += [row(rc.EARLY, 5, (8, 9), (10, 8)), row("dense", 5, (9,), (9,))]
-    lines = rc.table(rows, 2).splitlines()
+    lines = tables.table(rows, 2).splitlines()
     assert "| LTH | 60.0% |  |" in lines
     assert "| EarlyGMP, above the best of nine | +20.0 |  |" in lines
-    assert "| digits | 80 | 1 | 1 | 1 | 10 | 90.0% | 1 |" in rc.tasks_table(rows).splitlines()
+    assert "| digits | 80 | 1 | 1 | 1 | 10 | 90.0% | 1 |" in tables.tasks_table(rows).splitlines()

@@ -162,6 +162,43 @@ def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
     assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.35)]
 
 
+@pytest.mark.slow
+def test_digits_go_from_their_package_to_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A real task end to end: every method, its table, and the page's tables of it."""
+    quick = Recipe(epochs=1, batch_size=32)
+    monkeypatch.setattr(real_study, "FEW", 1)
+    monkeypatch.setattr(real_study, "MANY", 2)
+    monkeypatch.setattr(real_study, "ELIMINATIONS", {
+        8: Elimination(networks=2, beam=2, tries=1, step=0.4, evolved=0, dense=quick,
+                       recovery=quick),
+    })  # fmt: skip
+    small = Regrowth(starts=2, beam=2, cycles=1, finalists=2, recovery=quick)
+    monkeypatch.setattr(real_study, "REGROWTHS", {"Regrowth": small})
+    digits = replace(real_study.task_named("digits"), epochs=2, budgets=(100, 200, 400, 800))
+    monkeypatch.setattr(real_study, "task_named", lambda _: digits)
+    monkeypatch.setattr(real_tables, "TASKS", (digits,))
+    path = tmp_path / "table.csv"
+    command = ["x", str(path), "--packages", str(tmp_path), "--tasks", "digits", "--splits", "2"]
+    monkeypatch.setattr("sys.argv", command)
+    real_study.main()
+    rows = read_rows(path)
+    assert {r.method for r in rows} >= {"dense", *NINE, "Regrowth", "Elimination of 8"}
+    dense = [r.test[0] / r.test_rows for r in rows if r.method == "dense"]
+    assert min(dense) > 0.8
+    best = max(r.test[0] / r.test_rows for r in rows if (r.method, r.keep) == ("LTH", 800))
+    assert best > 0.5
+    known = real_tables.tables(path)
+    assert known["tasks"]().count("| digits | 2720 | 2 | 32 | 359 | 2 |") == 1
+    for name in ("schedules", "paired-1", "paired-32", "cost-1", "cost-32"):
+        assert "digits" in known[name]()
+    assert "| LTH | " in known["counting"]()
+    done = path.read_bytes()
+    real_study.main()
+    assert path.read_bytes() == done
+
+
 def test_the_page_holds_what_the_results_say():
     text = real_tables.PAGE.read_text()
     known = real_tables.tables(real_tables.RESULTS)

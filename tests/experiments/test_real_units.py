@@ -6,11 +6,14 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import real_unit_tables
 import real_units
 import torch
 from page_tables import places, refreshed
 from real_tasks import RealTask
-from real_units import Measured, Place, Row, compositions, fewest, hidden_units, rows_of
+from real_unit_places import Place, real_place
+from real_unit_tables import fewest
+from real_units import Measured, Row, compositions, hidden_units, rows_of
 
 import prunelimits as pl
 from prunelimits.elimination import Elimination
@@ -22,7 +25,7 @@ QUICK = Recipe(epochs=1, batch_size=30)
 
 @pytest.fixture
 def place() -> Place:
-    return real_units.real_place(TASK, TASK.parts(Path(), 0), 0)
+    return real_place(TASK, TASK.parts(Path(), 0), 0)
 
 
 @pytest.mark.parametrize(("units", "layers"), [(4, 1), (5, 2), (7, 3), (3, 3), (2, 3)])
@@ -121,14 +124,14 @@ def test_the_fewest_at_a_target_are_told_by_split():
     assert fewest(rows, "Vowel", 0, "LTH", 0) == (4, 40, 0.6)
     assert fewest(rows, "Vowel", 0, "LTH", 1) == (3, 30, 0.5)
     assert fewest(rows, "Vowel", 0, "GMP", 0) is None
-    lines = real_units.units_table(rows, 0).splitlines()
+    lines = real_unit_tables.units_table(rows, 0).splitlines()
     assert lines[:1] == ["|  | Vowel |"]
     assert "| LTH | **6** (60 weights; 65.0%) |" in lines
     assert "| GMP | none (1 of 2) |" in lines
-    assert "| GMP | 1 |" in real_units.costs_table(rows).splitlines()
+    assert "| GMP | 1 |" in real_unit_tables.costs_table(rows).splitlines()
 
 
 def test_the_page_holds_what_the_results_say():
-    page = real_units.PAGE.read_text()
-    assert set(places(page)) == set(real_units.tables())
-    assert refreshed(page, real_units.tables()) == page, "run benchmarks/real_units.py tables"
+    page = real_unit_tables.PAGE.read_text()
+    assert set(places(page)) == set(real_unit_tables.tables())
+    assert refreshed(page, real_unit_tables.tables()) == page, "run benchmarks/real_unit_tables.py"

@@ -1,0 +1,66 @@
+"""The tables of convolutional networks in docs/real-tasks.md; real_tables.py writes them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from page_tables import markdown
+from real_choices import NINE, best_of, by_place, chosen_at
+from real_convolutions import CHANNELS, EARLY, TASKS
+from real_study import Row, read_rows
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-convolutions.csv"
+OURS = (EARLY, CHANNELS)
+LEVELS = (1, 2)
+"""Costs, in runs of LTH."""
+
+
+def table(rows: Sequence[Row], level: float) -> str:
+    """Test accuracy of every method at a cost, medians of the splits; then beside the best."""
+    places = by_place(rows)
+    columns = [(task.name, keep) for task in TASKS for keep in task.budgets
+               if any(name == task.name for name, *_ in places)]  # fmt: skip
+    lines: list[list[str]] = []
+    chosen = {place: chosen_at(there, level) for place, there in places.items()}
+    for method in (*NINE, *OURS):
+        found = [[c[method].test for (name, _, keep), c in chosen.items()
+                  if (name, keep) == column and method in c] for column in columns]  # fmt: skip
+        lines.append([method, *(f"{median(values):.1%}" if values else "" for values in found)])
+    for method in OURS:
+        cells: list[str] = []
+        for column in columns:
+            above = [
+                c[method].test - best.test
+                for (name, _, keep), c in chosen.items()
+                if (name, keep) == column and method in c
+                and set(NINE) <= set(c) and (best := best_of(c, NINE)) is not None
+            ]  # fmt: skip
+            cells.append(f"{100 * median(above):+.1f}" if above else "")
+        lines.append([f"{method}, above the best of nine", *cells])
+    return markdown(("", *(f"{name}, {keep}" for name, keep in columns)), lines)
+
+
+def tasks_table(rows: Sequence[Row]) -> str:
+    """What was trained, and the dense networks' accuracy."""
+    lines: list[list[str]] = []
+    for task in TASKS:
+        dense = [r for r in rows if (r.task, r.method) == (task.name, "dense")]
+        if dense:
+            accuracy = median(right / r.test_rows for r in dense for right in r.test)
+            seconds = sum(r.seconds for r in rows if r.task == task.name)
+            lines.append([task.name, str(dense[0].keep), str(task.epochs), str(task.starts),
+                          str(len(dense)), str(dense[0].test_rows), f"{accuracy:.1%}",
+                          f"{seconds / 60:.0f}"])  # fmt: skip
+    header = ("task", "weights", "epochs", "starts", "splits", "images to test", "dense", "minutes")
+    return markdown(header, lines)
+
+
+def tables(path: Path = RESULTS) -> dict[str, Callable[[], str]]:
+    """Every table by name."""
+    rows = read_rows(path)
+    return {"convolutions": lambda: tasks_table(rows)} | {
+        f"convolutions-{level}": partial(table, rows, level) for level in LEVELS
+    }
