@@ -162,6 +162,22 @@ def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
     assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.35)]
 
 
+def test_the_criterion_is_of_the_highest_medians_on_the_test_rows():
+    def at(keep: int, method: str, tests: list[int]) -> list[Row]:
+        return [row(method, 1, 10.0, [5], [n])._replace(split=split, keep=keep)
+                for split, n in enumerate(tests)]  # fmt: skip
+
+    rows: list[Row] = []
+    for keep in (4, 8, 16, 32):
+        for name in NINE:
+            best = name == "RigL" and keep != 16
+            rows += at(keep, name, [6, 8, 7] if best else [5, 5, 9])
+    rows += at(4, "Regrowth", [9, 8, 1]) + at(8, "Regrowth", [4, 6, 10])
+    rows += at(16, "Regrowth", [5, 5, 5])
+    lines = real_tables.criterion(by_place(rows), 1).splitlines()
+    assert lines[2:] == ["| spam | +10.0 (RigL) | -10.0 (RigL) | alike |  | 1 of 3 |"]
+
+
 @pytest.mark.slow
 def test_digits_go_from_their_package_to_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
