@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -235,38 +236,48 @@ def compare_groups() -> None:
                 print(f"  {label}: {some[group]} units, {sides[:160]}")
 
 
+def memory(what: str) -> float:
+    """MiB of this process: `VmRSS` now, `VmHWM` at its peak since `clear_refs` was written."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def measured(call: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of processor time, and MiB that the process grows by meanwhile."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before, start = memory("VmRSS"), time.process_time()
+    call()
+    return time.process_time() - start, memory("VmHWM") - before
+
+
 def cost() -> None:
-    """Prints what scoring ResNet-50 in units costs, in forward and backward passes."""
+    """Prints what scoring ResNet-50 in units costs, in forward and backward passes, and memory."""
     model, _ = network("resnet50")
     x, y = torch.randn(8, 3, 224, 224), torch.arange(8)
 
-    def once() -> float:
-        start = time.process_time()
+    def once() -> None:
         functional.cross_entropy(model(x), y).backward()
-        return time.process_time() - start
 
     once()
-    start = time.process_time()
     units = pl.connectivity.coupled_units(model, inputs=x[:1, :, :64, :64])
-    followed = time.process_time() - start
+    followed = measured(lambda: pl.connectivity.coupled_units(model, inputs=x[:1, :, :64, :64]))
     data: dict[str, Any] = {"loss": functional.cross_entropy, "batches": [(x, y)]}
-    rows: dict[str, list[float]] = {"pass": [], "SNIP": [], "SNIP in units": [], "magnitude": []}
     shape = pruners.Units(units)
     units_of_snip = pruners.SNIP(shape=shape)
+    calls: dict[str, Callable[[], object]] = {
+        "pass": once,
+        "SNIP": lambda: pl.prune(model, pruners.SNIP(), sparsity=0.5, **data),
+        "SNIP in units": lambda: pl.prune(model, units_of_snip, sparsity=0.5, **data),
+        "magnitude": lambda: pl.prune(model, pruners.Magnitude(shape=shape), sparsity=0.5),
+    }
+    rows: dict[str, list[tuple[float, float]]] = {label: [] for label in calls}
     for _ in range(2):
-        rows["pass"].append(once())
-        for label, call in (
-            ("SNIP", lambda: pl.prune(model, pruners.SNIP(), sparsity=0.5, **data)),
-            ("SNIP in units", lambda: pl.prune(model, units_of_snip, sparsity=0.5, **data)),
-            ("magnitude", lambda: pl.prune(model, pruners.Magnitude(shape=shape), sparsity=0.5)),
-        ):  # fmt: skip
-            start = time.process_time()
-            call()
-            rows[label].append(time.process_time() - start)
-    least = {label: min(times) for label, times in rows.items()}
-    print(f"following once: {followed:.1f} s, {followed / least['pass']:.2f} passes")
-    for label, seconds in least.items():
-        print(f"{label}: {seconds:.2f} s, {seconds / least['pass']:.2f} passes")
+        for label, call in calls.items():
+            rows[label].append(measured(call))
+    a_pass = min(seconds for seconds, _ in rows["pass"])
+    for label, found in {"following once": [followed], **rows}.items():
+        seconds, most = min(one for one, _ in found), max(one for _, one in found)
+        print(f"{label}: {seconds:.2f} s, {seconds / a_pass:.2f} passes, {most:.0f} MiB")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 import os
@@ -212,14 +213,36 @@ def checked_instance(name: str, value: object, kind: type[Kind], what: str) -> K
     return value
 
 
-def checked_callable(name: str, value: object, what: str) -> Callable[..., Any]:
+def checked_callable(
+    name: str, value: object, what: str, *, arguments: int | None = None
+) -> Callable[..., Any]:
     """`value`, if it can be called; `what` tells the caller what it should be.
 
+    Args:
+        name: Of the argument.
+        value: What the caller gave.
+        what: What it should be.
+        arguments: With how many, by position, it will be called; None: not checked.
+
     Raises:
-        TypeError: If it cannot.
+        TypeError: If it cannot be called, or not so.
+
+    Examples:
+        >>> checked_callable("curve", max, "a function of two numbers", arguments=2)
+        <built-in function max>
     """
     if not callable(value):
         raise TypeError(f"{name} must be {what}, got {shown(value)}")
+    if arguments is None:
+        return value
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some of C have none
+        return value
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError as error:
+        raise TypeError(f"{name} must be {what}, got {shown(value)}: {error}") from None
     return value
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from prunelimits.arguments import checked_tensors
+from prunelimits.modes import many_at_once
 from prunelimits.pruners.nan_checks import check_scores
 from prunelimits.pruners.scopes import Groups, Scope
 from prunelimits.pruners.scoring import AnyScore, Score
@@ -47,10 +49,20 @@ class Ranking(NamedTuple):
         """The scores where `masks` act, checked for those that may be kept, `among`.
 
         Raises:
-            ValueError: If one of them is NaN; the message names the batch of the problem `of`.
+            ValueError: If one of them is NaN; the message names the batch of the problem `of`. If
+                the score has written to a parameter or a mask.
+            TypeError: If they are no tensors of real numbers by name.
         """
         assert isinstance(self.score, Score)
-        found = self.score(seen.problem, seen.params, masks, seen.noise)
+        used = {f"params[{n!r}]": seen.params[n] for n in masks if n in seen.params}
+        used |= {f"masks[{name!r}]": mask for name, mask in masks.items()}
+        before = versions(used)
+        given: object = self.score(seen.problem, seen.params, masks, seen.noise)
+        if changed := [name for name, now in versions(used).items() if now != before[name]]:
+            raise ValueError(
+                f"score of {self.name} must not change what it is given, but wrote to {changed[0]}"
+            )
+        found = dict(checked_tensors("scores", given))
         among = masks if among is None else among
         check_scores(found, among, self.name, of or seen.problem, seen.params)
         return found
@@ -76,3 +88,11 @@ class Ranking(NamedTuple):
         if values is None:
             raise ValueError(f"{argument} is needed by {self.name}, got None")
         return values
+
+
+def versions(values: Params) -> dict[str, int]:
+    """How often each tensor was written to, where torch counts it: none under `torch.vmap`."""
+    if many_at_once():
+        return {}
+    counted = {name: value for name, value in values.items() if not value.is_inference()}
+    return {name: value._version for name, value in counted.items()}  # pyright: ignore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prunelimits import quotas
-from prunelimits.arguments import checked_integer, shown
+from prunelimits.arguments import checked_callable, checked_integer, shown
 from prunelimits.masks import check_bools, count, top
 from prunelimits.types import Masks
 
@@ -62,6 +63,8 @@ def check_scope(scope: object) -> None:
             raise ValueError(f"{what}, got {scope!r}")
     elif isinstance(scope, type) or not (callable(scope) or isinstance(scope, Groups)):
         raise TypeError(f"{what}, got {shown(scope)}")
+    elif not isinstance(scope, Groups):
+        checked_callable("scope", scope, what.removeprefix("scope must be "), arguments=2)
 
 
 def divide(masks: Masks, keep: int, *, scope: Scope = "global", floor: int = 0) -> Tensor:
@@ -142,7 +145,10 @@ def _by_rule(scope: Rule | Quotas, shapes: dict[str, tuple[int, ...]], keep: int
     found = scope(dict(shapes), keep)
     if not isinstance(found, Mapping) or set(found) != set(shapes):
         raise ValueError(f"scope must give a number for each of {list(shapes)}, got {shown(found)}")
-    result = {name: checked_integer(f"scope of {name!r}", found[name], 0) for name in shapes}
+    result = {
+        name: checked_integer(f"scope of {name!r}", found[name], 0, math.prod(shape))
+        for name, shape in shapes.items()
+    }
     if sum(result.values()) != keep:
         raise ValueError(
             f"scope must give quotas that add up to keep={keep}, got {sum(result.values())}"

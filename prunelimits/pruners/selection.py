@@ -129,6 +129,10 @@ def _ranked(name: str, score: Tensor | None, allowed: Tensor) -> Tensor:
     if score is None or score.shape != allowed.shape:
         got = "none" if score is None else tuple(score.shape)
         raise ValueError(f"scores[{name!r}] must have shape {tuple(allowed.shape)}, got {got}")
+    if score.device != allowed.device:
+        raise ValueError(
+            f"scores[{name!r}] must be on {allowed.device}, as the weight is, got {score.device}"
+        )
     score = score if score.is_floating_point() else score.double()
     if concrete(score.sum().isfinite().long()) == 1:  # and so are all
         return ruled_out(score, allowed)

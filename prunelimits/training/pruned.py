@@ -260,7 +260,10 @@ def _budgets(
     if grouped:
         if len(grouped) < len(keep) or len({tuple(number) for number in grouped}) > 1:
             raise ValueError("keep must name the same layers or groups for every member")
-        found = [by_groups(pruner, dense, number, warns=False) for number in grouped]
+        found = [
+            by_groups(pruner, dense, number, warns=not member)  # once is enough
+            for member, number in enumerate(grouped)
+        ]
         return found[0][0], torch.stack([budget for _, budget in found]).to(device)
     numbers = [number for number in keep if not isinstance(number, Mapping)]
     distinct = {number: pruner.budget(dense, number) for number in set(numbers)}

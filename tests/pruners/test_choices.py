@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelimits import MLP, MLPEnsemble, Recipe, fit, pruners, scores
+from prunelimits.connectivity import coupled_units
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import Study, run_study
 from prunelimits.masks import count, top, with_biases
@@ -131,6 +132,118 @@ def test_a_choice_of_another_kind_is_refused_by_name(options: dict[str, Any], me
         Gradual(curve=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"keep\['0'\] must be a number of weights or a share"):
         prune(model(), Magnitude(), keep={"0": True, "2": 2})
+
+
+def scored(function: Callable[[Tensor], Any]) -> Any:
+    """A score of one's own, from what it makes of each weight."""
+    return lambda problem, params, masks, noise: {n: function(params[n]) for n in masks}
+
+
+@pytest.mark.parametrize("shape", [pruners.Weights(), NOfM(2, 4), Blocks(2, 2), "units"])
+@pytest.mark.parametrize(
+    ("score", "error", "message"),
+    [
+        (scored(lambda w: w.tolist()), TypeError, r"scores\['0.weight'\] must be a tensor, got a"),
+        (scored(lambda w: w.numpy()), TypeError, r"scores\['0.weight'\] must be a tensor, got an"),
+        (scored(lambda w: 3.0), TypeError, r"scores\['0.weight'\] must be a tensor, got 3.0"),
+        (scored(lambda w: w + 1j), TypeError, r"scores\['0.weight'\] must be a dense tensor of re"),
+        (
+            scored(lambda w: w.to_sparse()),
+            TypeError,
+            r"\['0.weight'\] must be a dense tensor",
+        ),
+        (scored(lambda w: w.to("meta")), ValueError, r"scores\['0.weight'\] must hold data"),
+        (scored(lambda w: w[:1]), ValueError, r"scores\['0.weight'\] must have shape"),
+        (scored(lambda w: w * torch.nan), ValueError, "scores of Pruner.* must be numbers"),
+        (lambda *_: None, TypeError, "scores must be tensors by name, got None"),
+        (lambda *_: torch.ones(3), TypeError, "scores must be tensors by name, got a tensor"),
+        (lambda *_: {}, ValueError, r"scores\['0.weight'\] must have shape .* got none"),
+        (
+            scored(lambda w: w.abs_()),
+            ValueError,
+            r"not change .* wrote to params\['0.weight'\]",
+        ),
+        (
+            lambda problem, params, masks, noise: {n: masks[n].logical_not_() for n in masks},
+            ValueError,
+            r"must not change what it is given, but wrote to masks\['0.weight'\]",
+        ),
+    ],
+)
+def test_scores_of_another_form_are_refused_in_every_shape(
+    score: Any, error: type[Exception], message: str, shape: Any
+):
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+    shape = pruners.Units(coupled_units(net)) if shape == "units" else shape
+    keep = None if shape == NOfM(2, 4) else 32
+    with pytest.raises(error, match=message):
+        prune(net, Pruner(score=score, shape=shape), keep=keep)
+
+
+class Tiles(pruners.Tiling):
+    def __init__(self, made: Callable[[Tensor], Any]) -> None:
+        object.__setattr__(self, "made", made)
+
+    def tiles(self, weight: Tensor) -> Tensor:
+        return self.made(weight)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "message"),
+    [
+        (lambda w: None, TypeError, "each entry of '0.weight' to one tile, .* got None"),
+        (lambda w: [w], TypeError, "each entry of '0.weight' to one tile, .* got a list"),
+        (lambda w: w.float().flatten(1), TypeError, "moved and nothing else, got torch.float32"),
+        (lambda w: w.reshape(-1, 7), ValueError, "does not fit '0.weight': .*7"),
+        (lambda w: w[99], ValueError, "does not fit '0.weight': index 99"),
+        (lambda w: w.flatten(), ValueError, "each entry of '0.weight' to one tile"),
+        (lambda w: w.flatten(1)[:2], ValueError, "each entry of '0.weight' to one tile"),
+    ],
+)
+def test_tiles_that_are_none_are_refused(
+    made: Callable[[Tensor], Any], error: type[Exception], message: str
+):
+    with pytest.raises(error, match=message):
+        prune(model(), Magnitude(shape=Tiles(made)), sparsity=0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Gradual(curve=lambda start, budget: budget), "curve must be a function of start"),
+        (lambda: AtOnce(curve=lambda: 3), "curve must be a function of start"),
+        (lambda: AtOnce(curve=int), "curve must be a function of start"),
+        (lambda: Magnitude(scope=lambda shapes: {}), "scope must be one of .* or a function"),
+        (lambda: pruners.Units(lambda: None), "coupled must be a function of a model"),
+        (lambda: pruners.Growth(scores.magnitude), "function must be a function of what a round"),
+        (lambda: told(lambda start, budget, progress: None), "curve must give numbers, got None"),
+        (lambda: told(lambda start, budget, progress: "x"), "curve must give numbers, got 'x'"),
+        (lambda: told(lambda start, budget, progress: budget * 1j), "curve must give numbers"),
+        (lambda: learned(None), "score of Pruner.* must give scores and params, got None"),
+        (lambda: learned(({}, [1])), r"params must be tensors by name, got \[1\]"),
+    ],
+)
+def test_functions_of_another_form_are_refused(call: Callable[[], object], message: str):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def told(curve: Any) -> object:
+    pruner = Pruner(score=scores.magnitude, schedule=Gradual(rounds=2, curve=curve))
+    return pruners.plan(model(), pruner, keep=9, steps=9)
+
+
+def learned(found: Any) -> object:
+    score = pruners.LearnedScore(lambda *_: found, needs_data=False)
+    return pruners.prune_with_weights(model(), Pruner(score=score), keep=9)
+
+
+def test_numbers_out_of_range_of_functions_are_refused():
+    with pytest.raises(ValueError, match="curve must give numbers, got NaN"):
+        told(lambda start, budget, progress: budget * torch.nan)
+    pruner = Magnitude(scope=lambda shapes, keep: {"0.weight": keep, "2.weight": 0})
+    with pytest.raises(ValueError, match=r"scope of '0.weight' must be from 0 to 32, got 33"):
+        prune(model(), pruner, keep=33)
 
 
 def test_the_model_and_the_optimizer_are_as_before_a_refusal():

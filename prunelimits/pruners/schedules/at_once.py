@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from prunelimits.arguments import checked_flag, checked_integer
+from prunelimits.arguments import checked_flag, checked_integer, checked_tensors, shown
 from prunelimits.masks import apply
 from prunelimits.progress import tracked
 from prunelimits.pruners.nan_checks import check_scores, check_task, check_weights
@@ -120,8 +120,12 @@ def _learned(
         check_task(problem, params, masks)
     else:
         check_weights(params, masks)
-    scores, learned = score.function(
+    found: object = score.function(
         problem, params, masks, budget, ranking, seen.noise, **dict(score.options)
     )
+    if not isinstance(found, tuple) or len(found) != 2:  # pyright: ignore[reportUnknownArgumentType]
+        raise TypeError(f"score of {ranking.name} must give scores and params, got {shown(found)}")
+    scores = dict(checked_tensors("scores", found[0]))  # pyright: ignore[reportUnknownArgumentType]
+    learned = dict(checked_tensors("params", found[1], real=False))  # pyright: ignore[reportUnknownArgumentType]
     check_scores(scores, masks, ranking.name, problem, params)
     return ranking.keep(scores, masks, budget), learned

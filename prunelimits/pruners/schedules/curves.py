@@ -8,7 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import shown
+from prunelimits.arguments import checked_callable, checked_tensor, shown
+from prunelimits.pruners.selection import concrete
 
 Curve: TypeAlias = Callable[[Tensor, Tensor, Tensor | float], Tensor]
 """How many weights survive: of how many there were at first, how many survive in the end (int64,
@@ -81,26 +82,32 @@ def half_cosine(progress: Tensor | float) -> Tensor:
 
 
 def check_curve(curve: object) -> None:
-    """Raises `TypeError` unless it is a function."""
-    if not callable(curve) or isinstance(curve, type):
-        raise TypeError(
-            "curve must be a function of start, budget and progress, such as cubic, got "
-            f"{shown(curve)}"
-        )
+    """Raises `TypeError` unless it is a function of three arguments."""
+    what = "a function of start, budget and progress, such as cubic"
+    if isinstance(curve, type):
+        raise TypeError(f"curve must be {what}, got {shown(curve)}")
+    checked_callable("curve", curve, what, arguments=3)
 
 
 def survivors(curve: Curve, start: Tensor, budget: Tensor, progress: Tensor | float) -> Tensor:
     """What a curve says, rounded to the nearest weight: from `start` to `budget`, int64.
 
     Raises:
-        ValueError: If the curve gives another shape than a budget's.
+        ValueError: If the curve gives another shape than a budget's, or NaN.
+        TypeError: If it gives no numbers.
     """
-    left = torch.as_tensor(curve(start, budget, progress), device=start.device)
+    found: object = curve(start, budget, progress)
+    try:
+        left = checked_tensor("curve", torch.as_tensor(found, device=start.device))
+    except (RuntimeError, TypeError, ValueError):
+        raise TypeError(f"curve must give numbers, got {shown(found)}") from None
     if left.shape not in (start.shape, torch.Size()):
         raise ValueError(
             f"curve must give numbers shaped like the budget, {tuple(start.shape)}, got "
             f"{tuple(left.shape)}"
         )
+    if concrete(left.isnan().any().long()):
+        raise ValueError("curve must give numbers, got NaN")
     whole = left.double().nan_to_num().round().to(torch.int64).clamp(budget, start)
     done = torch.as_tensor(progress, device=start.device) >= 1
     return budget.where(done, whole)

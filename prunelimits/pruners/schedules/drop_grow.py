@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, final, get_args
 from torch import Tensor
 from typing_extensions import override
 
-from prunelimits.arguments import checked_callable, checked_flag, checked_instance
+from prunelimits.arguments import checked_callable, checked_flag, checked_instance, checked_tensors
 from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.schedules.curves import half_cosine
 from prunelimits.pruners.schedules.moving import Moves, Moving
@@ -40,7 +40,8 @@ class Growth:
     needs_noise: bool = False
 
     def __post_init__(self) -> None:
-        checked_callable("function", self.function, "a function of what a round sees and masks")
+        what = "a function of what a round sees and masks"
+        checked_callable("function", self.function, what, arguments=2)
         checked_flag("needs_gradients", self.needs_gradients)
         checked_flag("needs_noise", self.needs_noise)
 
@@ -123,7 +124,7 @@ class DropGrow(Moving):
         sizes = ranking.scores(seen, state.masks)
         stay = free._replace(shape=pieces).keep(sizes, state.masks, state.budget - growth)
         open_to = {name: state.memory[name] for name in state.masks}
-        worth = self.grow.function(seen, open_to)
+        worth = dict(checked_tensors("growth", self.grow.function(seen, open_to)))
         masks = free.keep(worth, open_to, state.budget, forced=stay)
         return Moves(seen.params, masks, state.memory)
 

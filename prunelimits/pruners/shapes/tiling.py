@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, shown
 from prunelimits.masks import top
 from prunelimits.pruners.scopes import Scope, divide
 from prunelimits.pruners.selection import grouped, ranking_of
@@ -133,17 +133,21 @@ class Tiling(Shape):
         Raises:
             ValueError: If the tiles do not hold each entry once, or what is pruned already cuts
                 through one.
+            TypeError: If they are no tensor of the weight's dtype.
         """
         try:
             tiles = self.tiles(torch.arange(mask.numel(), device=mask.device).reshape(mask.shape))
-        except ValueError as error:
+        except (ValueError, RuntimeError, IndexError) as error:  # torch's own, for most views
             raise ValueError(f"shape {self} does not fit {name!r}: {error}") from None
+        what = f"shape {self} must give each entry of {name!r} to one tile, as (tiles, entries)"
+        found: object = tiles
+        if not isinstance(found, Tensor):
+            raise TypeError(f"{what}, got {shown(found)}")
         every = torch.arange(mask.numel(), device=mask.device)
+        if tiles.dtype != every.dtype:
+            raise TypeError(f"{what}, moved and nothing else, got {tiles.dtype} of {every.dtype}")
         if tiles.dim() != 2 or not torch.equal(tiles.flatten().sort().values, every):
-            raise ValueError(
-                f"shape {self} must give each entry of {name!r} to one tile, as (tiles, entries), "
-                f"got {tuple(tiles.shape)} of {tuple(mask.shape)}"
-            )
+            raise ValueError(f"{what}, got {tuple(tiles.shape)} of {tuple(mask.shape)}")
         live = self.tiles(mask)
         if bool((live.any(1) & ~live.all(1)).any()):
             raise ValueError(f"masks must prune whole tiles of {self}, but cut through {name!r}")

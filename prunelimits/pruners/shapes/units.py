@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from prunelimits import quotas
-from prunelimits.arguments import checked_choice, checked_integer, shown
+from prunelimits.arguments import checked_callable, checked_choice, checked_integer, shown
 from prunelimits.masks import CoupledUnits, top
 from prunelimits.pruners.scopes import Groups, Scope
 from prunelimits.pruners.selection import ranking_of
@@ -79,6 +79,9 @@ class Units(Shape):
                 "coupled must be CoupledUnits, as connectivity.coupled_units(model) finds them, or "
                 f"a function of a model that gives them, got {shown(self.coupled)}"
             )
+        if not isinstance(self.coupled, CoupledUnits):
+            what = "a function of a model that gives CoupledUnits"
+            checked_callable("coupled", self.coupled, what, arguments=1)
         checked_choice("worth", self.worth, get_args(Together))
 
     @override
@@ -261,6 +264,8 @@ class Units(Shape):
                 f"shape {self} has no units that can be cut of {', '.join(masks)}"
                 + "".join(f"; {path}: {why}" for path, why in self._found.whole.items())
             )
+        if all(bool(mask.all()) for mask in masks.values()):
+            return layout, list(layout.sizes)
         alive = layout.alive(masks)
         left = [int(units.sum()) for units in layout.split(alive)]
         for name, number in zip(layout.names, left, strict=True):
