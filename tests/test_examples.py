@@ -35,11 +35,13 @@ def test_own_data(tmp_path: Path):
     assert (tmp_path / "moons.png").exists()
 
 
+@pytest.mark.slow
 def test_random_starts(tmp_path: Path):
     printed = run(tmp_path, "random_starts.py", "--starts", "3", "--epochs", "1", "--points", "500")
     assert printed.count("of 3") == 6
 
 
+@pytest.mark.slow
 def test_remeasure(tmp_path: Path):
     torch.manual_seed(0)
     model = pl.MLP((2, 4, 1))
@@ -59,6 +61,7 @@ def test_playground_pictures(tmp_path: Path):
     assert (tmp_path / "pictures" / "network.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_remeasure_without_a_file_says_what_it_needs(tmp_path: Path):
     command = [sys.executable, str(EXAMPLES / "remeasure.py")]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
@@ -124,6 +127,7 @@ def test_own_method(tmp_path: Path):
     assert experiments.read_table(tmp_path / "my_gap.csv")[0] == rows
 
 
+@pytest.mark.slow
 def test_csv_search(tmp_path: Path):
     printed = run(tmp_path, "csv_search.py", "--rows", "300")
     assert "flowers.csv: 300 rows, 6 columns" in printed
@@ -131,6 +135,7 @@ def test_csv_search(tmp_path: Path):
     assert re.search(r"^elimination: [23] nonzeros, .*reads height, weight$", printed, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_enumerate_masks(tmp_path: Path):
     printed = run(tmp_path, "enumerate_masks.py", "--widths", "2", "2", "3", "1")
     by_layer = ModelMasks((2, 2, 3, 1))
@@ -141,6 +146,7 @@ def test_enumerate_masks(tmp_path: Path):
     assert "told to be the same network: 12 of 12" in printed
 
 
+@pytest.mark.slow
 def test_pruning_limit(tmp_path: Path):
     printed = run(tmp_path, "pruning_limit.py", "--width", "6", "--epochs", "20")
     shares = re.findall(r"^ +(?:predicted|measured) .*: +([\d.]+)%$", printed, re.MULTILINE)
@@ -150,6 +156,7 @@ def test_pruning_limit(tmp_path: Path):
     assert off == pytest.approx(min(abs(p - actual) for p in predicted), abs=0.11)
 
 
+@pytest.mark.slow
 def test_lottery(tmp_path: Path):
     printed = run(tmp_path, "lottery.py", "--steps", "40", "--seeds", "1", "--keep", "100")
     assert printed.startswith("accuracy with 100 weights of 560\n")

@@ -145,6 +145,7 @@ def test_positions_is_the_inverse_of_a_permutation_of_any_length(
     assert len(set(numbers.tolist())) == len(set(positions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3, 5, 8, 11])
 def test_every_number_is_at_every_position_of_as_many_permutations(count: int) -> None:
     repeats = 500 * count

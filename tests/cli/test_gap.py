@@ -39,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_study_is_printed_kept_and_drawn(capsys: pytest.CaptureFixture[str]):
     Path("search.csv").write_text("phase,nonzeros,accuracy\n2,30,0.96\n2,26,0.9\n")
     pl.save(MLP((2, 3, 1)), None, "net.pt")
@@ -70,6 +71,7 @@ def test_quick_and_without_time(capsys: pytest.CaptureFixture[str]):
     assert not Path("quick.csv").exists()
 
 
+@pytest.mark.slow
 def test_what_one_part_chooses_another_measures(capsys: pytest.CaptureFixture[str]):
     command = Gap(**{**SMALL, "widths": (5,)}, choose=0.2, test=0.3, seed=4)
     assert command.run() == 0
@@ -149,6 +151,7 @@ def test_what_is_no_number_to_predict_is_refused():
     assert Gap(**few, standardise=True).run() == 0
 
 
+@pytest.mark.slow
 def test_from_a_saved_network():
     pl.save(MLP((2, 5, 5, 5, 1)), None, "start.pt")
     command = Gap(**SMALL, initial=Path("start.pt"), repeats=2, pictures=Path("pictures"))

@@ -68,6 +68,7 @@ def test_the_overview_has_a_line_for_each_command(capsys: pytest.CaptureFixture[
     assert "--tyro-print-completion" in text
 
 
+@pytest.mark.slow
 def test_completion_is_printed_as_the_pages_say():
     command = [sys.executable, "-m", "prunelimits", "--tyro-print-completion", "bash"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True)

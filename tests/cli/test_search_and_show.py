@@ -85,6 +85,7 @@ def test_a_search_is_shown_exported_and_remeasured(data: Path, capsys: pytest.Ca
         assert Path("pictures", name).stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["search", "eliminate"])
 def test_pictures_say_where_no_network_is_drawn(command: str, capsys: pytest.CaptureFixture[str]):
     x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)).numpy()
@@ -280,6 +281,7 @@ def test_a_size_that_was_not_trained_is_told(data: Path, capsys: pytest.CaptureF
     assert not Path("a.pt").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_politely():
     """On a terminal, with the progress bar, as a person would do it."""
     command = [sys.executable, "-m", "prunelimits.cli", "search", "--shard-size", "12"]

@@ -32,6 +32,7 @@ def random_scores(seed: int) -> Params:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.3, 0.5, 0.8, 0.9, 1.0]))
 def test_no_smaller_budget_would_do(seed: int, target: float):

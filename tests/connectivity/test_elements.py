@@ -38,6 +38,7 @@ def steps(lines: tuple[torch.Size, torch.Size]) -> list[Linear | Product]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", list(itertools.product(LINES, LINES)))
 def test_steps_on_each_element_reach_what_their_numbers_of_paths_say(
     lines: tuple[torch.Size, torch.Size],

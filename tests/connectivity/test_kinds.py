@@ -26,6 +26,7 @@ def randomise(model: nn.Module, generator: torch.Generator) -> None:
             parameter.copy_(torch.where(parameter != 0, drawn.sign() * 0.2 + drawn * 0.5, 0.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in KINDS if "complex" in name or "fourier" in name])
 def test_complex_numbers_are_computed_part_by_part(name: str):
     model, inputs = KINDS[name].make()

@@ -48,6 +48,7 @@ def test_effective_masks_are_contained_and_idempotent(
     assert all(torch.equal(again[n], found[n]) for n in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_removing_what_carries_nothing_changes_no_output(name: str, density: float, seed: int):
     model, x = sparse_model(name, density, seed)
@@ -56,6 +57,7 @@ def test_removing_what_carries_nothing_changes_no_output(name: str, density: flo
     close(output(model, x, params), output(model, x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_folding_changes_no_output(name: str, density: float, seed: int):
     model, x = sparse_model(name, density, seed)
@@ -87,6 +89,7 @@ def test_the_core_computes_the_same(name: str, density: float, seed: int, keep_c
     assert all(torch.equal(model.state_dict()[n], v) for n, v in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MLP", "LeNet", "ResNet", "SkipMLP"])
 @pytest.mark.parametrize("density", [0.2, 0.4])
 @pytest.mark.parametrize("seed", range(3))

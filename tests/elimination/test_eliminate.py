@@ -154,6 +154,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 2, 3, 7, -2, -1])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, after: int):
     store, undisturbed = tmp_path / "spiral.pt", run(EVOLVED)

@@ -18,6 +18,7 @@ from .small import EVOLVED, content, run
 MARGIN = 0.2
 
 
+@pytest.mark.slow
 def test_the_score_is_the_accuracy_with_the_margin():
     method = dataclasses.replace(EVOLVED, margin=MARGIN)
     for network in run(method).networks:
@@ -28,6 +29,7 @@ def test_the_score_is_the_accuracy_with_the_margin():
         assert float(evaluate(ensemble, X, Y).accuracy) >= network.score
 
 
+@pytest.mark.slow
 def test_no_margin_is_the_elimination_as_it_was():
     assert content(run(dataclasses.replace(EVOLVED, margin=0.0))) == content(run(EVOLVED))
 

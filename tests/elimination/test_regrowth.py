@@ -39,6 +39,7 @@ def accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     return float(((model(x)[:, 0] > 0) == (y > 0)).double().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [1, 5, 12, 40])
 def test_at_most_the_goal_is_kept_and_biases_follow_the_weights(keep: int):
     result = regrow(X, Y, QUICK, keep=keep, start=WIDTHS, measure=OTHERS)
@@ -51,6 +52,7 @@ def test_at_most_the_goal_is_kept_and_biases_follow_the_weights(keep: int):
     assert result.network.score == pytest.approx(accuracy(result.network.model, *OTHERS))
 
 
+@pytest.mark.slow
 def test_growing_back_never_makes_the_choice_worse():
     """By the rows to choose by, since what was found before stays in the choice."""
     found = [
@@ -63,6 +65,7 @@ def test_growing_back_never_makes_the_choice_worse():
     assert works == sorted(set(works))
 
 
+@pytest.mark.slow
 def test_a_seed_decides_everything_and_the_callers_random_state_stays():
     state = torch.random.get_rng_state()
     first, again, other = (

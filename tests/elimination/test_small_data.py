@@ -45,6 +45,7 @@ def test_on_the_spiral_the_defaults_are_what_they_always_were():
     assert one.method == other.method == said
 
 
+@pytest.mark.slow
 def test_iris_is_separated_by_seven_parameters_without_an_option():
     datasets = pytest.importorskip("sklearn.datasets")
     x, y = (torch.from_numpy(array) for array in datasets.load_iris(return_X_y=True))

@@ -82,6 +82,7 @@ def _pruned() -> MLPEnsemble:
     return start.replace(masks=masks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "differs"),
     [
@@ -301,6 +302,7 @@ run(store=arguments[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_processes_leave_a_run_that_goes_on_as_if_undisturbed(
     tmp_path: Path, end: signal.Signals, undisturbed

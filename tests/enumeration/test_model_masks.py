@@ -77,6 +77,7 @@ def test_filters_are_intervals_of_the_whole_list(widths: tuple[int, ...]) -> Non
             assert [nets.index(nets[rank]) for rank in some] == list(some)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [{1: 1}, {1: 3}, {0: 1, 1: 2}, {2: 5}])
 def test_first_masks_of_each_count(first: dict[int, int]) -> None:
     widths = (2, 3, 3, 2)

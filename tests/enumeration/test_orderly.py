@@ -84,6 +84,7 @@ def test_matrices_have_their_key(block: AbstractBlock) -> None:
     assert block.least_ones == fewest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 5, 2**17])
 @pytest.mark.parametrize("block", BLOCKS)
 def test_least_multisets_are_those_found_by_brute_force(

@@ -48,6 +48,7 @@ def published_list(d_in: int, d_out: int, columns: str = "all") -> list[Rows]:
 SHAPES = [(d_in, d_out) for d_in in range(1, 5) for d_out in range(1, 4)] + [(2, 5), (3, 4), (5, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tables", [True, False])
 @pytest.mark.parametrize("columns", ["all", "any"])
 @pytest.mark.parametrize(("d_in", "d_out"), SHAPES)
@@ -92,6 +93,7 @@ def first_of_each_count(d_in: int, d_out: int, first: int, order) -> set[Rows]:
     return {rows for masks in by_ones.values() for rows in masks[:first]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d_in", "first", "masks", "shared"), [(7, 3, 43, 2), (6, 6, 73, 11)])
 def test_the_published_choice_is_another_one_than_the_first_ascending(
     d_in: int, first: int, masks: int, shared: int

@@ -32,6 +32,7 @@ def by_all_threads(call: Callable[[int], Tensor]) -> list[Tensor]:
         return list(pool.map(call, range(THREADS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bytes_", [400, 2_000, 3_000, 4_000, 2**26])
 def test_a_layers_tables_are_dropped_under_other_threads(
     bytes_: int, monkeypatch: pytest.MonkeyPatch

@@ -52,6 +52,7 @@ def test_rows_are_read_back(tmp_path: Path):
     assert planted.read_rows(tmp_path / "a.csv") == [planted.Row("ReLU", "GMP", 5, 1, 0.5, 0.25)]
 
 
+@pytest.mark.slow
 def test_elimination_and_regrowth_are_laid_out_as_the_wide_networks(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -61,6 +61,7 @@ def test_elimination_is_kept_by_either_count(monkeypatch: pytest.MonkeyPatch):
         assert 0 <= r.test[0] <= 30
 
 
+@pytest.mark.slow
 def test_a_regrowth_is_measured_by_rows_that_chose_nothing(monkeypatch: pytest.MonkeyPatch):
     quick = Recipe(epochs=1, batch_size=30)
     method = Regrowth(starts=3, beam=2, cycles=1, recovery=quick)

@@ -104,6 +104,7 @@ def test_from_one_start_repeats_differ_by_the_batches(study: Study, data: Data, 
     assert first != second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["backwards", "in threads", "small parts"])
 def test_the_order_of_the_parts_changes_nothing(
     study: Study, data: Data, tmp_path: Path, order: str, monkeypatch: pytest.MonkeyPatch

@@ -120,6 +120,7 @@ def kept(state: State) -> Tensor:
     return sum((mask.flatten(1).sum(1) for mask in state.masks.values()), torch.tensor(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["random", "tied"])
 @pytest.mark.parametrize("pruner", METHODS)
 def test_every_budget_is_met_exactly(pruner: AbstractPruner, weights: str):
@@ -142,6 +143,7 @@ def test_every_scope_and_a_floor_meet_the_budget_too(pruner: AbstractPruner):
         assert min(int(mask.sum()) for mask in state.masks.values()) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", METHODS)
 def test_many_models_at_once_equal_one_at_a_time(pruner: AbstractPruner):
     problem, params, allowed = network()
@@ -298,6 +300,7 @@ def test_what_a_method_needs_depends_on_its_settings():
     assert pruners.EdgePopup().batches is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("pruner", AT_ONCE)
 def test_every_dtype_of_model_can_be_pruned(pruner: AbstractPruner, dtype: torch.dtype):

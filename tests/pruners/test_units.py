@@ -172,6 +172,7 @@ def test_a_number_of_weights_is_not_always_the_best_sum_since_units_differ_in_si
     assert better
 
 
+@pytest.mark.slow
 def test_the_same_share_of_every_group():
     model, _ = network("dense")
     units = coupled("dense")

@@ -144,6 +144,7 @@ def end_this_process(_: int, number: int) -> int:
     os._exit(number)
 
 
+@pytest.mark.slow
 def test_lost_workers_are_told_with_what_to_do():
     with pytest.raises(WorkersLostError, match="start the same again to go on"):
         list(squares(range(3), Ended()))

@@ -96,6 +96,7 @@ def test_a_link_and_the_file_it_points_to_have_one_lock(tmp_path: Path):
         WriterLock(tmp_path / "file").acquire()
 
 
+@pytest.mark.slow
 def test_a_forked_process_does_not_take_the_lock_with_it(tmp_path: Path):
     script = f"""
 import os, time

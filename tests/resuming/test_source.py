@@ -156,6 +156,7 @@ def test_comments_layout_and_unrelated_code_do_not_count(modules: Modules, old: 
     assert source_of(modules.imported().Mine) == before
 
 
+@pytest.mark.slow
 def test_the_source_is_the_same_in_every_process_and_after_use(modules: Modules):
     module = modules.imported()
     before = source_of(module.Mine)

@@ -254,6 +254,7 @@ def test_lists_in_lists_that_double_at_every_step_are_refused():
         from_bytes(Pickled.whole(b"(" + body + b"t"), "evil.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

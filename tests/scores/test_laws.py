@@ -37,6 +37,7 @@ def test_every_weight_named_has_a_finite_score(score: Score, case: Case) -> None
     assert flat(found).count_nonzero() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["perceptron", "convolution"])
 def test_many_models_at_once_are_scored_as_one_by_one(score: Score, name: str) -> None:
     case = CASES[name]()

@@ -32,6 +32,7 @@ def objective(paths: Tensor, mask: Tensor, alpha: float, beta: float) -> float:
     return float(alpha * nodes / (outputs + inputs) + (1 - alpha) * through + beta * kernels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 3, 1), (2, 4, 1), (4, 2, 1), (2, 2, 3), (1, 3, 3)])
 @pytest.mark.parametrize(("alpha", "beta"), [(0.01, 1.0), (0.5, 0.0), (0.9, 0.1), (1.0, 2.0)])
 def test_no_mask_of_its_size_is_better(

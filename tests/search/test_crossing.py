@@ -144,6 +144,7 @@ def test_every_way_to_run_a_search_finds_the_same(name: str, data: Data, tmp_pat
     search_everywhere(SEARCHES[name], data, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", ["all", "any"])
 @pytest.mark.parametrize("config", [MASKS, BOTH, EVERY], ids=["masks", "both", "every"])
 def test_every_way_finds_the_same_from_one_start(

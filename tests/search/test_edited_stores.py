@@ -225,6 +225,7 @@ def mutated(chance: random.Random, value: object) -> object:
     return value + chance.choice([-1, 1]) if isinstance(value, int | float) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seal", [False, True], ids=["as they are", "with new checksums"])
 def test_random_edits_are_told_or_change_nothing_but_never_end_otherwise(store: Path, seal: bool):
     content, chance = store.read_bytes(), random.Random(seal)

@@ -98,6 +98,7 @@ def test_a_shard_that_is_there_twice_is_ignored_or_told_plainly(path: Path):
         assert store.best(PHASE) == [candidate(5, 1)]
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_also_from_another_process(path: Path):
     script = (
         f"import sys; from prunelimits.search.store import Store\nStore({str(path)!r}, write=True)"

@@ -228,6 +228,7 @@ tell.send("end")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("phase", ["1", "2"])
 def test_killed_ten_times_it_ends_as_if_undisturbed(tmp_path: Path, contents: Contents, phase: str):

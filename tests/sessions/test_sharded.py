@@ -178,6 +178,7 @@ def test_sharded_parameters_are_pruned_as_one_process_does(case: str, ranks: lis
         torch.testing.assert_close(weights[name], value, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_what_runs_or_copies_the_model_is_refused_by_name(ranks: list[Any]):
     snip, attached, lottery, torch_form, drawn = ranks[0]["refused"]
     assert ranks[0]["refused"] == ranks[1]["refused"]

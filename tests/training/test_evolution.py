@@ -90,6 +90,7 @@ def generations_of_the_package(n: int, population: int, seed: int) -> int:
     return strategy.countiter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "population"), [(4, 10), (10, 16)])
 def test_it_climbs_an_elongated_hill_as_fast_as_the_package_cma(n: int, population: int):
     ours = np.mean([generations_to_the_top(n, population, seed) for seed in range(8)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 
 import prunelimits as pl
@@ -54,6 +55,7 @@ const session = new Session(settings, train, test);
 """
 
 
+@pytest.mark.slow
 def test_weights_go_until_the_exact_budget_and_what_is_left_is_connected():
     for keep in (8, 1, 0, 47):
         found = run(
@@ -82,6 +84,7 @@ def test_weights_go_until_the_exact_budget_and_what_is_left_is_connected():
         assert found["left"] == sorted(found["left"], reverse=True)
 
 
+@pytest.mark.slow
 def test_what_is_changed_by_hand_is_what_elimination_goes_on_from():
     for early in (True, False):
         found = run(

@@ -142,6 +142,7 @@ def survivors_of_library(method: Method, keep: int) -> list[int]:
     return [int(method.left(start, budget, r / method.rounds)) for r in range(1, method.rounds + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["GMP", "LTH", "RigL", "SET"])
 def test_rounds_leave_what_the_library_leaves(name: str):
     model, _ = MLPEnsemble((2, 16, 16, 16, 1), models=1, seed=0).member(0)

@@ -38,6 +38,7 @@ def wait_for_epoch(tab: Tab, epoch: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_page_trains_to_the_end_and_improves(open_page: Callable[..., Tab], rest):
     tab = open_page(play(), fragment=SMALL)
     assert value(tab, "nonzeros") == 6 * 3 + 5 * 7 + 6
@@ -55,6 +56,7 @@ def test_a_page_trains_to_the_end_and_improves(open_page: Callable[..., Tab], re
     wait_for_epoch(tab, 30)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_network(open_page: Callable[..., Tab], rest):
     tab = open_page(play(), fragment=SMALL)
     runs = []
@@ -128,6 +130,7 @@ def test_a_malformed_address_is_told_and_not_used(open_page: Callable[..., Tab])
     assert tab.input_value("input[name=lr]") == "0.05"
 
 
+@pytest.mark.slow
 def test_everything_is_reached_by_keyboard_and_has_a_name(open_page: Callable[..., Tab]):
     tab = open_page(play(), fragment=SMALL)
     reached = set()
@@ -150,6 +153,7 @@ def test_everything_is_reached_by_keyboard_and_has_a_name(open_page: Callable[..
     wait_for_epoch(tab, 15)
 
 
+@pytest.mark.slow
 def test_a_first_visit_leads_through_five_steps_and_can_be_skipped(open_page: Callable[..., Tab]):
     tab = open_page(play())
     for _ in range(2):  # a network that is drawn fast
@@ -178,6 +182,7 @@ def test_who_follows_a_link_is_not_led(open_page: Callable[..., Tab]):
     assert open_page(play(), fragment=SMALL).is_hidden("#story")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_network_comes_early(
     open_page: Callable[..., Tab], dark: bool
@@ -241,6 +246,7 @@ def test_what_does_not_fit_is_refused():
         play(data=3)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_path: Path):
     tab = open_page(play(), fragment="#epochs=5&hidden=4&batch=16")
     table = tmp_path / "own.csv"
@@ -313,6 +319,7 @@ def test_a_decision_is_shown_without_its_certainty(open_page: Callable[..., Tab]
     assert tab.evaluate(colours) <= 2
 
 
+@pytest.mark.slow
 def test_in_a_notebook_s_frame_it_trains(browser, tmp_path: Path):
     notebook = tmp_path / "notebook.html"
     notebook.write_text(f"<!doctype html><body>{play()._repr_html_()}</body>")

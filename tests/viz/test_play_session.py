@@ -20,6 +20,7 @@ const sessionOf = (changes) => {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cubist", "spiral"])
 @pytest.mark.parametrize("size", [50, 333, 2000, 49_982])
 def test_the_spirals_are_the_library_s(name: str, size: int):
