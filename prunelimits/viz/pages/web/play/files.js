@@ -14,6 +14,25 @@ async function readOwn(/** @type {File} */ file) {
   return readTable(text);
 }
 
+/** Gives the page what is in a file of the reader's, and tells what that is. */
+async function takeOwn(page, /** @type {File|undefined} */ file) {
+  if (!file) return;
+  try {
+    const own = await readOwn(file);
+    if ("network" in own) {
+      page.load(own.network);
+      page.say("");
+      return;
+    }
+    page.bring(own.points, own.labels);
+    const classes = own.labels.map((label, i) => `${i}: ${shortened(label)}`).join(", ");
+    const points = `${number(own.points.length)} points, columns standardised`;
+    page.say(`${file.name}: ${points}; classes ${classes}.`);
+  } catch (error) {
+    page.say(`${file.name}: ${error.message}.`);
+  }
+}
+
 /** The points of a page's data. */
 function pointsOf({ x, y }) {
   const flat = new Float32Array(bytesOf(x).buffer);

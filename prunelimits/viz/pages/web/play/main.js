@@ -65,14 +65,14 @@ class PlayPage extends Shell {
     listen("epoch", "click", () => this.trainer.tell({ kind: "step", epochs: 1 }));
     listen("restart", "click", () => this.begin());
     listen("table", "change", ({ target }) => {
-      this.#readOwn(target.files[0]);
+      takeOwn(this, target.files[0]);
       target.value = "";
     });
     const page = document.documentElement;
     page.addEventListener("dragover", (event) => event.preventDefault());
     page.addEventListener("drop", (event) => {
       event.preventDefault();
-      this.#readOwn(event.dataTransfer.files[0]);
+      takeOwn(this, event.dataTransfer.files[0]);
     });
     listen("speed", "change", ({ target }) => {
       this.trainer.tell({ kind: "speed", rate: Number(target.value) });
@@ -82,31 +82,16 @@ class PlayPage extends Shell {
     listen("save-film", "click", () => this.trainer.tell({ kind: "film", use: "save" }));
   }
 
-  /** The reader's own data, or a network, from a file. */
-  async #readOwn(file) {
-    if (!file) return;
-    try {
-      const own = await readOwn(file);
-      if ("network" in own) {
-        this.load(own.network);
-        this.say("");
-        return;
-      }
-      const { points, labels } = own;
-      this.points = points;
-      this.classes = classLabels(labels);
-      this.#offerGiven();
-      this.settings.data = "given";
-      this.settings.batch = Math.min(this.settings.batch, Math.max(1, Math.floor(points.length / 10)));
-      this.controls.show();
-      this.begin();
-      this.say(
-        `${file.name}: ${number(points.length)} points, columns standardised; classes ` +
-          `${labels.map((label, i) => `${i}: ${shortened(label)}`).join(", ")}.`,
-      );
-    } catch (error) {
-      this.say(`${file.name}: ${error.message}.`);
-    }
+  /** Other data than the page's own: points, and what their labels are. */
+  bring(points, labels) {
+    const { settings } = this;
+    this.points = points;
+    this.classes = classLabels(labels);
+    this.#offerGiven();
+    settings.data = "given";
+    settings.batch = Math.min(settings.batch, Math.max(1, Math.floor(points.length / 10)));
+    this.controls.show();
+    this.begin();
   }
 
   /** How many outputs the data need. */
