@@ -208,7 +208,7 @@ class Elimination {
     const advice = accuracy < ELIMINATION.goal ? `; for ${goal}, keep more or try another seed` : "";
     return (
       `it stopped at the ${keep} weights to keep: with its biases ${shown.nonzeros()} nonzeros, ` +
-      `${right}, the best of ${tried} smaller networks that were trained${advice}`
+      `${right}, the best of ${tried.toLocaleString("en")} smaller networks that were trained${advice}`
     );
   }
 

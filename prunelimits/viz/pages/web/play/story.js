@@ -42,11 +42,14 @@ function wasteOf({ network, reach }) {
   if (!network) return "";
   const nonzeros = network.nonzeros();
   const [cut, constant] = ["cut", "constant"].map((state) => reach.parameters(state).length);
-  if (cut + constant === 0) return `${number(nonzeros)} weights and biases are left, none in vain.`;
+  const kinds = [
+    cut > 0 && `${number(cut)} on no path from an input to the output (dashed, grey)`,
+    constant > 0 && `${number(constant)} with the same number whatever the input (dotted)`,
+  ].filter(Boolean);
+  if (kinds.length === 0) return `${number(nonzeros)} weights and biases are left, none in vain.`;
   return (
     `${number(nonzeros)} weights and biases are left; ${number(cut + constant)} of them are wasted: ` +
-    `${number(cut)} on no path from an input to the output (dashed, grey), ${number(constant)} with ` +
-    "the same number whatever the input (dotted). They are stored and computed, and decide nothing."
+    `${kinds.join(", ")}. They are stored and computed, and decide nothing.`
   );
 }
 
