@@ -14,6 +14,21 @@ async function readOwn(/** @type {File} */ file) {
   return readTable(text);
 }
 
+/** Files come by a button, or are dropped anywhere on the page. */
+function listenForFiles(page) {
+  const table = /** @type {HTMLInputElement} */ (document.getElementById("table"));
+  table.addEventListener("change", () => {
+    takeOwn(page, table.files[0]);
+    table.value = "";
+  });
+  const root = document.documentElement;
+  root.addEventListener("dragover", (event) => event.preventDefault());
+  root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    takeOwn(page, event.dataTransfer.files[0]);
+  });
+}
+
 /** Gives the page what is in a file of the reader's, and tells what that is. */
 async function takeOwn(page, /** @type {File|undefined} */ file) {
   if (!file) return;

@@ -21,6 +21,7 @@ class PlayPage extends Shell {
     this.settings = this.#fromAddress();
     this.controls = new Controls(this, this.settings);
     this.#listen();
+    listenForFiles(this);
     this.begin();
     this.story = new Story(this);
     // Who follows a link, or brings a network or data, knows the page.
@@ -64,16 +65,6 @@ class PlayPage extends Shell {
     listen("step", "click", () => this.trainer.tell({ kind: "step", epochs: 0 }));
     listen("epoch", "click", () => this.trainer.tell({ kind: "step", epochs: 1 }));
     listen("restart", "click", () => this.begin());
-    listen("table", "change", ({ target }) => {
-      takeOwn(this, target.files[0]);
-      target.value = "";
-    });
-    const page = document.documentElement;
-    page.addEventListener("dragover", (event) => event.preventDefault());
-    page.addEventListener("drop", (event) => {
-      event.preventDefault();
-      takeOwn(this, event.dataTransfer.files[0]);
-    });
     listen("speed", "change", ({ target }) => {
       this.trainer.tell({ kind: "speed", rate: Number(target.value) });
     });
@@ -163,7 +154,9 @@ class PlayPage extends Shell {
     for (const name of ["paths", "test"]) {
       view.part(`[data-count=${name}]`).hidden = false;
     }
-    // What is taken along stands together, below what is looked at.
+    // What is done to the network stands below it, so that more of it is seen at once; then what is
+    // taken along.
+    view.part(".stage").after(view.part(".actions"));
     const { along } = this;
     along.querySelectorAll("[data-action]").forEach((button) => button.remove());
     along.prepend(view.part("[data-action=json]"), view.part("[data-action=svg]"));
