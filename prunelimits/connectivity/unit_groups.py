@@ -131,10 +131,8 @@ class _Solver:
             return
         varying = [i for i in step.inputs if self.network.steps[i].varies]
         found = [None if i not in self.axis else self._labels(step, i) for i in varying]
-        axes = {place for place in found if place is not None}
         known = [place for place in found if place is not None]
         fits = bool(known) and len(known) == len(varying) and len({a for a, _ in known}) == 1
-        del axes
         if not fits or not self._own_parameters(step):
             for i in varying:
                 self._whole(i, f"{step.name} behind it cannot do with fewer")

@@ -611,6 +611,12 @@ def test_inputs_must_be_dense_and_hold_data():
         effective_masks(model, inputs=torch.zeros(1, 3, 2, device="meta"))
     with pytest.raises(TypeError, match="inputs must be dense tensors, got "):
         effective_masks(model, inputs=torch.ones(1, 3, 2).to_sparse())
+    with warnings.catch_warnings():
+        # Torch says that it may change.
+        warnings.simplefilter("ignore")
+        nested = torch.nested.as_nested_tensor([torch.ones(3, 2)])
+    with pytest.raises(TypeError, match=r"must be dense tensors, got torch\.float32, nested"):
+        effective_masks(model, inputs=nested)
 
 
 def test_a_forward_pass_that_takes_derivatives_is_told_apart_from_one_that_fails():

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from prunelimits.connectivity.following.steps import Parameter, Source
 from prunelimits.connectivity.trace import trace
 
+from . import layer_kinds as layer_kinds
+from . import sequence_kinds as sequence_kinds
 from .kinds import KINDS
 from .laws import (
     nothing_kept_is_idle,

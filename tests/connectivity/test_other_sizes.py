@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelimits.connectivity import compact, effective_masks, fold_constants
+from prunelimits.connectivity import analyze, compact, effective_masks, fold_constants
 from prunelimits.connectivity.following.model import example_of
 from prunelimits.connectivity.following.other_sizes import at_other_sizes
 
@@ -203,6 +203,29 @@ def test_an_image_that_makes_several_rows_is_no_larger_image():
 
     model = Written(run, conv=nn.Conv2d(2, 3, 1), last=fc(12, 2))
     assert other_shapes(model, torch.zeros(3, 2, 2, 2)) == [[(6, 2, 2, 2)]]
+
+
+class Counting(nn.Module):
+    """Counts how often it is called, in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = fc(4, 2)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.get_buffer("calls").add_(1)
+        return torch.relu(self.last(x))
+
+
+@pytest.mark.parametrize("function", [analyze, compact, effective_masks, fold_constants])
+def test_calls_of_a_model_leave_no_trace_in_its_buffers(function: Callable[..., object]):
+    model = Counting().train()
+    inputs = torch.randn(8, 4)
+    before = inputs.clone()
+    function(model, inputs=inputs)
+    assert (model.get_buffer("calls") == 0, model.training) == (True, True)
+    assert torch.equal(inputs, before)
 
 
 @pytest.mark.slow

@@ -126,8 +126,9 @@ def example_of(model: nn.Module, inputs: Inputs) -> tuple[tuple[Any, ...], dict[
     for x in tensors:
         if x.is_meta:
             raise ValueError("inputs must hold data, got a tensor on the meta device")
-        if x.layout != torch.strided or x.is_quantized:
-            raise TypeError(f"inputs must be dense tensors, got {x.dtype}, {x.layout}")
+        if x.is_nested or x.layout != torch.strided or x.is_quantized:
+            how = "nested" if x.is_nested else x.layout
+            raise TypeError(f"inputs must be dense tensors, got {x.dtype}, {how}")
         if 0 in x.shape:
             raise ValueError(f"inputs must not be empty, got shape {tuple(x.shape)}")
     kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.recording import Followed
+from prunelimits.connectivity.following.steps import Source
 from prunelimits.connectivity.following.table import aten, rule
 from prunelimits.connectivity.following.values import Argument
 
@@ -191,21 +192,37 @@ def embedding_bag(call: Call) -> Argument:
     """Rows of a table taken together, by indices that are not known."""
     table, index, offsets = call.args[:3]
     known = isinstance(table, Followed) and isinstance(index, Followed)
-    weights = call.argument(6, "per_sample_weights")
-    if not known or not isinstance(offsets, Tensor) or weights is not None:
+    # Offsets that come in as they are: every index may be in every bag.
+    given = all(
+        isinstance(x, Followed) and isinstance(call.record.steps[x.step], Source)
+        for x in (index, offsets)
+    )
+    if not known or not (isinstance(offsets, Tensor) or given):
         return call.unknown()
-    mode = ("sum", "mean", "max")[call.argument(4, "mode", 0)]
+    weights = call.argument(6, "per_sample_weights")
     shape, count = call.shapes[0][0], index.shape[0]
-    # Which index is in which bag: those from its offset to the next one.
-    place = torch.arange(count, device="cpu")
-    ends = torch.cat([offsets[1:], torch.tensor([count], device="cpu")])[: shape[0]]
-    inside = (place >= offsets[: shape[0], None]) & (place < ends[:, None])
-
-    def paths(i: Tensor, t: Tensor) -> Tensor:
-        return (inside.to(i.dtype) @ i).unsqueeze(-1) * t.sum(0)
-
-    def function(i: Tensor, t: Tensor) -> Tensor:
-        return functional.embedding_bag(i.long(), t, offsets, mode=mode)
-
-    bags = call.product(index, table, function, paths=paths, contracts=True)
+    inside = torch.ones(shape[0], count, dtype=torch.bool, device="cpu")
+    if isinstance(offsets, Tensor):
+        # From a bag's offset to the next one.
+        place = torch.arange(count, device="cpu")
+        ends = torch.cat([offsets[1:], torch.tensor([count], device="cpu")])[: shape[0]]
+        inside = (place >= offsets[: shape[0], None]) & (place < ends[:, None])
+    if weights is not None:
+        rows = torch.Size((count, shape[1]))
+        table = call.product(
+            index, table, lambda i, t: t[i.long()],
+            paths=lambda i, t: i.unsqueeze(-1) * t.sum(0), contracts=True, shape=rows,
+        )  # fmt: skip
+        table = call.product(table, weights, lambda r, w: r * w.unsqueeze(-1), shape=rows)
+        bags = call.step(
+            (table,), lambda r: inside.to(r.dtype) @ r, lambda r: inside.to(r.dtype) @ r,
+            keeps_zero=True, shape=shape,
+        )  # fmt: skip
+    else:
+        mode = ("sum", "mean", "max")[call.argument(4, "mode", 0)]
+        bags = call.product(
+            index, table,
+            lambda i, t: functional.embedding_bag(i.long(), t, offsets, mode=mode),
+            paths=lambda i, t: (inside.to(i.dtype) @ i).unsqueeze(-1) * t.sum(0), contracts=True,
+        )  # fmt: skip
     return [bags, *[None] * (len(call.shapes) - 1)]

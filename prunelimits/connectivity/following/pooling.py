@@ -57,6 +57,20 @@ def adaptive_pool(call: Call) -> Argument:
     return call._each(paths, keeps_zero=True)  # pyright: ignore[reportPrivateUsage]
 
 
+@rule(*aten("max_unpool2d", "max_unpool3d"))
+def unpooled(call: Call) -> Argument:
+    """Any position of the same channel, as the indices say."""
+    if not all(isinstance(x, Followed) for x in call.args[:2]):
+        return call.unknown()
+    shape = call.shapes[0][0]
+    axes = list(range(-3 if "3d" in str(call.operation) else -2, 0))
+
+    def paths(x: Tensor, index: Tensor) -> Tensor:
+        return (x + index).sum(axes, keepdim=True).expand(shape)
+
+    return call.linear(paths, keeps_zero=True)
+
+
 @rule(*aten("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
             "upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"))  # fmt: skip
 def interpolate(call: Call) -> Argument:
@@ -96,9 +110,6 @@ def sampled(call: Call) -> Argument:
 
 def _weights(call: Call, axis: int, before: torch.Size, after: torch.Size) -> Tensor:
     """Which elements along an axis each element of the output there is made of."""
-    from torch.nn import functional
-
-    del functional
     n = before[axis]
     shape = [1] * len(before)
     shape[axis] = n
@@ -107,7 +118,5 @@ def _weights(call: Call, axis: int, before: torch.Size, after: torch.Size) -> Te
         torch.eye(n, dtype=torch.float64, device="cpu").reshape(n, 1, *shape).expand(n, 1, *before)
     )
     found: Tensor = call.operation(hot.contiguous(), *call.args[1:], **call.kwargs)
-    others = [a + 2 for a in range(len(after)) if a != axis]
     rows = found[:, 0:1].movedim(axis + 2, 1)
-    del others
     return (rows.reshape(n, after[axis], -1).abs() > 1e-12).any(-1).T.double()
