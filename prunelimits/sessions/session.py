@@ -138,10 +138,14 @@ class PruningSession:
             raise RuntimeError("step() is for loops without `with`: there, call optimizer.step()")
         self._progress.is_closed()  # should the step fail, that is told already
         skipped = self._before_step()
-        for optimizer in self._optimizers:
-            if not skipped:
-                optimizer.step()
-            self.after_step(optimizer)
+        try:
+            for optimizer in self._optimizers:
+                if not skipped:
+                    optimizer.step()
+                self.after_step(optimizer)
+        except BaseException:
+            self._zeros.everywhere()  # the optimizer may have got half way
+            raise
         self._progress.is_open(self)
         return not skipped
 

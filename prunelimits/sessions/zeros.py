@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from prunelimits.masks.zeroing import integer_like, kept_bits
 from prunelimits.sessions.optimizers import keeps_zeros
+from prunelimits.sessions.roots import filling, squared
 from prunelimits.sharding import local, part_like
 from prunelimits.types import Masks
 
@@ -45,8 +46,9 @@ class Zeros:
         }
         self._masks: Masks = {}
         self._bits: dict[tuple[str, int, torch.device], Tensor] = {}
+        self._fillings: dict[tuple[str, torch.dtype], Tensor | None] = {}
         # The tensors themselves, not their ids: an id may be given to another tensor later.
-        self._clean: dict[tuple[str, int], tuple[Tensor, int, int]] = {}
+        self._clean: dict[tuple[str, int | str], tuple[Tensor, int, int]] = {}
         self._turn = 0
 
     def set(self, masks: Masks) -> None:
@@ -55,7 +57,7 @@ class Zeros:
             name: part_like(masks[name].to(weight.device), weight)
             for name, weight in self._weights.items()
         }
-        self._bits = {}
+        self._bits, self._fillings = {}, {}
         self.everywhere()
 
     @torch.no_grad()
@@ -86,6 +88,7 @@ class Zeros:
                 self.gradient(name)
             for place, buffer in self._buffers(weight):
                 self._zero(name, place, buffer)
+            self._fill(name, weight)
         return came_back
 
     @torch.no_grad()
@@ -156,18 +159,34 @@ class Zeros:
             return False
         return self._is_alive(name, weight, self._rows(weight) or ...)
 
-    def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[int, Tensor]]:
+    def _buffers(self, weight: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
         holder = self._holder.get(id(weight))
         state = {} if holder is None else holder.state.get(weight, {})
-        for place, value in enumerate(state.values(), start=1):
+        for place, value in state.items():
             if isinstance(value, Tensor) and local(value).shape == local(weight).shape:
-                yield place, value
+                yield str(place), value
 
-    def _zero(self, name: str, place: int, value: Tensor) -> None:
+    def _fill(self, name: str, weight: nn.Parameter) -> None:
+        """Spares the optimizer the roots of zeros, see `roots`; what is filled is not clean."""
+        holder = self._holder.get(id(weight))
+        if holder is None or local(weight).device.type != "cpu" or weight.numel() < _LARGE:
+            return
+        names = squared(holder)
+        for place, value in self._buffers(weight):
+            if place not in names:
+                continue
+            if (name, value.dtype) not in self._fillings:
+                self._fillings[name, value.dtype] = filling(self._masks[name], value.dtype)
+            bits = self._fillings[name, value.dtype]
+            if bits is not None:
+                local(value).view(bits.dtype).bitwise_or_(bits)
+                self._clean.pop((name, place), None)
+
+    def _zero(self, name: str, place: int | str, value: Tensor) -> None:
         if not self._is_clean(name, place, value):
             self._write(name, place, value)
 
-    def _write(self, name: str, place: int, value: Tensor) -> None:
+    def _write(self, name: str, place: int | str, value: Tensor) -> None:
         # `detach`: a leaf that requires gradients is written through one that does not.
         plain = local(value).detach()
         kind = integer_like(plain)
@@ -184,13 +203,13 @@ class Zeros:
             self._bits[key] = kept_bits(self._masks[name].to(device), kind)
         return self._bits[key]
 
-    def _is_clean(self, name: str, place: int, value: Tensor | None) -> bool:
+    def _is_clean(self, name: str, place: int | str, value: Tensor | None) -> bool:
         known = self._clean.get((name, place))
         return value is None or (
             known is not None and known[0] is value and known[1:] == _written(value)
         )
 
-    def _remember(self, name: str, place: int, value: Tensor) -> None:
+    def _remember(self, name: str, place: int | str, value: Tensor) -> None:
         self._clean[name, place] = (value, *_written(value))
 
 
