@@ -5,15 +5,16 @@ pixels) at 90 % sparsity, under SGD with momentum and AdamW, the time of a train
 backward, optimizer) as a multiple of the plain step:
 
 - session: inside `with attach(masks, model, optimizer)`;
-- optimizer: what of that is the optimizer's own, outside the session, which takes another time for
-  zeros than for numbers (the square root of zero in AdamW, where torch takes it from MKL);
+- optimizer: what a step with zeros in its state costs without the session, which spares AdamW the
+  square roots of zeros, where torch takes them from MKL;
 - torch: in the form of `torch.nn.utils.prune`;
 - round: what one round of GMP takes beside the step, in forward and backward passes.
 
-The loops take turns, step by step, on one thread, and the least processor time of each counts: so
-other work on the machine hardly does.
+The loops take turns, step by step, on one thread. Of each the processor's time beside that of the
+plain step in the same turn counts, and of these shares the median: so other work on the machine
+hardly does.
 
-Run it by `python benchmarks/session.py [steps]`.
+Run it by `python benchmarks/session.py [steps] [models ...]`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import copy
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import torch
@@ -52,6 +54,9 @@ def residual() -> tuple[nn.Module, Tensor]:
     return resnet18(classes=10), torch.randn(16, 3, 32, 32)
 
 
+MODELS = {"MLP": mlp, "ResNet-18": residual}
+
+
 def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
     """One step of the training."""
     optimizer.zero_grad()
@@ -75,18 +80,18 @@ def compare(make: Callable[[], tuple[nn.Module, Tensor]], name: str, steps: int)
     held, by_torch = copy.deepcopy(plain), copy.deepcopy(plain)
     to_torch_prune(by_torch, masks)
     loops = [(m, OPTIMIZERS[name](m.parameters())) for m in (plain, held, by_torch)]
-    least = [float("inf")] * len(loops)
+    took: list[list[float]] = []
     with attach(masks, *loops[1]):
         for number in range(steps + 2):
-            for place, loop in enumerate(loops):
-                took = seconds(lambda loop=loop: step(*loop, x, y))
-                if number > 1:  # the first make the optimizer's state
-                    least[place] = min(least[place], took)
-    session, torchs = least[1] / least[0], least[2] / least[0]
-    zeros, numbers = (min(seconds(loops[place][1].step) for _ in range(9)) for place in (1, 0))
+            turn = [seconds(lambda loop=loop: step(*loop, x, y)) for loop in loops]
+            if number > 1:  # the first make the optimizer's state
+                took.append(turn)
+    session, torchs = (median(turn[place] / turn[0] for turn in took) for place in (1, 2))
+    outside = [[seconds(loops[place][1].step) for place in (0, 1)] for _ in range(9)]
+    optimizer = median(turn[1] - turn[0] for turn in outside) / median(turn[0] for turn in took)
     return (
-        f"session {session:.3f}, optimizer {1 + (zeros - numbers) / least[0]:.3f}, "
-        f"torch {torchs:.3f}, GMP's round {round_of(plain, x, y):.2f}"
+        f"session {session:.3f}, optimizer {1 + optimizer:.3f}, torch {torchs:.3f}, "
+        f"GMP's round {round_of(plain, x, y):.2f}"
     )
 
 
@@ -109,9 +114,9 @@ def main() -> None:
     """Prints the table."""
     torch.set_num_threads(1)
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    for title, make in (("MLP", mlp), ("ResNet-18", residual)):
+    for title in sys.argv[2:] or MODELS:
         for name in OPTIMIZERS:
-            print(f"{title:<10} {name:<12} {compare(make, name, steps)}", flush=True)
+            print(f"{title:<10} {name:<12} {compare(MODELS[title], name, steps)}", flush=True)
 
 
 if __name__ == "__main__":

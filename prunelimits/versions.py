@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.export
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def autocast_devices() -> tuple[str, ...]:
@@ -58,6 +60,19 @@ def without_compiler() -> AbstractContextManager[object]:
     if stance is None or "torch._dynamo" not in sys.modules:
         return nullcontext()
     return stance("force_eager")
+
+
+def not_compiled(function: Function) -> Function:
+    """The function as it is, where a compiler follows the code that calls it.
+
+    Examples:
+        >>> not_compiled(abs)(-1)
+        1
+    """
+    # Its import takes seconds, and who compiles has it already.
+    if "torch._dynamo" not in sys.modules:
+        return function
+    return cast("Function", torch.compiler.disable(function))
 
 
 def export_decompositions() -> dict[Any, Any]:

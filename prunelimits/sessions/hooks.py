@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from prunelimits.versions import not_compiled
+
 
 class Listener(Protocol):
     """Who is told of an optimizer's steps."""
@@ -40,9 +42,10 @@ class Hooks:
     ) -> None:
         self._listener = listener
         self._handles: list[RemovableHandle] = []
+        before, after = not_compiled(self._before), not_compiled(self._after)
         for optimizer in optimizers:
-            self._handles.append(optimizer.register_step_pre_hook(self._before))
-            self._handles.append(optimizer.register_step_post_hook(self._after))
+            self._handles.append(optimizer.register_step_pre_hook(before))
+            self._handles.append(optimizer.register_step_post_hook(after))
         for name, weight in weights.items():
             if weight.requires_grad:
                 hook = partial(self._gradient, name)

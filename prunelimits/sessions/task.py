@@ -25,7 +25,7 @@ class SessionModel:
 
     Raises:
         ValueError: If no optimizer trains a parameter that is to be pruned, though it is not
-            frozen.
+            frozen, or several of its entries are one number in memory.
     """
 
     def __init__(
@@ -45,6 +45,11 @@ class SessionModel:
         for name, weight in self.weights.items():
             if weight.requires_grad and id(weight) not in trained:
                 raise ValueError(f"optimizer must train {name!r}, which is to be pruned")
+            if torch._debug_has_internal_overlap(local(weight)) == 1:  # pyright: ignore
+                raise ValueError(
+                    f"model must hold each entry of {name!r} by itself, but several share their "
+                    "memory (as expand() gives them): clone the tensor first"
+                )
         more = {name: parameters[name] for name in along if name not in self.weights}
         self.weights |= {
             name: p for name, p in more.items() if p.requires_grad and id(p) in trained
@@ -58,8 +63,8 @@ class SessionModel:
             if self._present(name) is not weight:
                 raise RuntimeError(
                     f"the model's parameter {name!r} was replaced while it was pruned (as "
-                    "load_state_dict(assign=True) does): make the optimizer anew and attach to it "
-                    "with resume="
+                    "load_state_dict(assign=True) does) or removed: make the optimizer anew and "
+                    "attach to it with resume="
                 )
 
     def check_processes(self, generator: torch.Generator) -> None:
@@ -128,7 +133,10 @@ class SessionModel:
 
     def _present(self, name: str) -> object:
         path, _, attribute = name.rpartition(".")
-        return self.model.get_submodule(path)._parameters.get(attribute)  # pyright: ignore[reportPrivateUsage]
+        try:
+            return self.model.get_submodule(path)._parameters.get(attribute)  # pyright: ignore[reportPrivateUsage]
+        except AttributeError:  # the module is gone
+            return None
 
 
 def _has_nan(value: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -614,3 +614,52 @@ def test_a_training_that_ends_in_infinity_is_named(method: Any):
         run()
     with pytest.raises(ValueError, match=r"the model has infinity in '0\.weight'"):
         prune(model, Magnitude(), keep=6)
+
+
+def test_a_module_that_is_removed_under_way_is_an_error():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3), nn.Linear(3, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with attach(prune(model, Magnitude(), keep=20), model, optimizer):
+        model(torch.randn(5, 4)).square().sum().backward()
+        optimizer.step()
+        del model[3]
+        with pytest.raises(RuntimeError, match=r"'3.weight' was replaced .* or removed"):
+            optimizer.step()
+
+
+def test_entries_that_share_their_memory_are_refused_before_anything_is_changed():
+    model = nn.Linear(4, 6)
+    model.weight = nn.Parameter(torch.randn(1, 4).expand(6, 4))
+    before = model.weight.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="each entry of 'weight' by itself"):
+        attach(GMP(rounds=2), model, optimizer, keep=10, steps=4)
+    assert torch.equal(model.weight, before)
+
+
+def test_data_that_the_method_does_not_score_with_are_not_read():
+    class Unreadable:
+        def __iter__(self) -> Iterator[Any]:
+            raise AssertionError("it was read")
+
+    model = nn.Linear(4, 6)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss, batches = nn.functional.cross_entropy, Unreadable()
+    session = attach(GMP(), model, optimizer, keep=10, steps=400, loss=loss, batches=batches)
+    assert session.masks["weight"].all()
+
+
+@pytest.mark.filterwarnings("ignore")  # what torch says of its own while it compiles
+def test_a_compiler_does_not_follow_the_hooks():
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    compiled = torch.compile(optimizer.step, backend="eager")
+    with attach(GMP(rounds=2), model, optimizer, keep=5, steps=4):
+        hooks = [*optimizer._optimizer_step_pre_hooks.values()]
+        assert [hook for hook in hooks if getattr(hook, "_torchdynamo_disable", False)]
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.ones(1, 4)).square().sum().backward()
+            compiled()
+    assert int(model.weight.count_nonzero()) == 5
