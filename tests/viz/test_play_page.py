@@ -275,6 +275,48 @@ def test_one_s_own_table_is_trained_on(open_page: Callable[..., Tab], rest, tmp_
     wait_for_epoch(tab, 10)
 
 
+def drop(tab: Tab, name: str, text: str) -> None:
+    """Drops a file on the page."""
+    tab.evaluate(
+        """([name, text]) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([text], name));
+          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+        }""",
+        [name, text],
+    )
+
+
+def test_hostile_files_that_are_dropped_are_refused_as_text(open_page: Callable[..., Tab]):
+    tab = open_page(play(), fragment="#epochs=5&hidden=4&samples=100&batch=16")
+    name = "<img src=x onerror=alert(1)>.csv"
+    cell = "<script>alert(1)</script>"
+    for text, reason in (
+        (f"1,2,a\n{cell},4,b\n", f"line 2 must begin with two numbers, got {cell} and 4."),
+        ("1,2,a\n" + "9" * 100_000 + "x,4,b\n", "got " + "9" * 40 + " and 4."),
+        ("x" * 5_000_001, "it has more than 5,000,000 bytes."),
+        ("\x00\x01\ufffd\x7f", "line 1 has 1 columns; two numbers and a label are needed."),
+        ("{" * 100_000, "this file is not JSON."),
+        ('{"format": "prunelimits network", "version": 1, "widths": [1e9, 1]}', "must have"),
+        ("", "it must have 2 to 8 labels in its last column, got 0."),
+    ):
+        tab.evaluate("document.getElementById('message').textContent = ''")
+        drop(tab, name, text)
+        tab.wait_for_function("() => document.getElementById('message').textContent !== ''")
+        message = tab.inner_text("#message")
+        assert message.startswith(f"{name}: ")
+        assert reason in message
+        assert len(message) < 200
+    assert tab.locator("#message *").count() == 0
+    tab.click("#run")  # what was there goes on
+    wait_for_epoch(tab, 5)
+    drop(tab, name, "".join(f"{i},{i * i},{cell}{i % 2}\n" for i in range(40)))
+    tab.wait_for_function(
+        "() => document.getElementById('message').textContent.includes('40 points')"
+    )
+    assert tab.locator(".scale span:not(.bar)").all_inner_texts() == [f"{cell}0", f"{cell}1"]
+
+
 def test_a_table_stands_beside_the_records(open_page: Callable[..., Tab], rest):
     known = records()
     folder = Path(__file__).parents[2] / "examples/networks"

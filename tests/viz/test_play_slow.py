@@ -11,6 +11,7 @@ import torch
 from scipy.stats import ks_2samp
 
 import prunelimits as pl
+from prunelimits.experiments import PAPER_COMBINATORIAL
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.viz import play
 from prunelimits.viz.pages.page import SESSION
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TRAININGS = 200
 MINUTES = 10
+SEEDS = 5
 
 
 @pytest.mark.long
@@ -56,6 +58,33 @@ def test_trainings_end_as_accurate_as_the_library_s(
     record_property("means", means)
     record_property("p", result.pvalue)
     assert result.pvalue > 0.01
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_elimination_gets_below_the_paper_s_search_within_three_minutes(
+    record_property: Callable[[str, object], None],
+):
+    runs = run(
+        """
+        return input.seeds.map((seed) => {
+          const settings = { ...defaultSettings(), method: "Elimination", keep: 18, seed };
+          const { train, test } = drawData(settings);
+          const session = new Session(settings, train, test);
+          const begun = process.cpuUsage();
+          while (!session.done) session.take();
+          const { user, system } = process.cpuUsage(begun);
+          const { nonzeros, train: { accuracy } } = session.history.at(-1);
+          return { nonzeros, accuracy, seconds: (user + system) / 1e6 };
+        });
+        """,
+        {"seeds": list(range(SEEDS))},
+        SESSION,
+    )
+    record_property("runs", runs)
+    (paper, _), _ = PAPER_COMBINATORIAL
+    good = [r for r in runs if r["nonzeros"] < paper and r["accuracy"] >= 0.95]
+    assert len([r for r in good if r["seconds"] < 180]) >= 3
 
 
 @pytest.mark.long

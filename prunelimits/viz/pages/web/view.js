@@ -169,7 +169,7 @@ class View {
   look(layer, unit) {
     this.looked = layer === null ? null : { layer, unit };
     this.#look();
-    this.painter.request(false);
+    this.painter.request(this.following);
   }
 
   /** Keeps a unit in the region, until it is chosen again. */
@@ -179,7 +179,7 @@ class View {
     if (this.chosen === null) this.looked = null;
     this.inspector.show(this.chosen);
     this.#look();
-    this.painter.request(false);
+    this.painter.request(this.following);
   }
 
   unfold(layer) {
@@ -190,7 +190,7 @@ class View {
   /** Does not show weights below a share of the largest. */
   hideBelow(least) {
     this.least = least;
-    this.painter.request(false);
+    this.painter.request(this.following);
   }
 
   heading() {

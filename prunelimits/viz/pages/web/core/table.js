@@ -2,6 +2,7 @@
 
 const MOST_LINES = 50000;
 const MOST_LABELS = 8;
+const LONGEST_NAME = 40;
 
 /**
  * The points of a table, standardised: every column has mean 0 and deviation 1, as the spirals.
@@ -24,9 +25,8 @@ function readTable(/** @type {string} */ text) {
     const x = cells.slice(0, 2).map((cell) => (cell === "" ? NaN : Number(cell)));
     if (!x.every(Number.isFinite)) {
       if (rows.length === 0 && at === 0 && x.every(Number.isNaN)) return; // the header
-      throw new Error(
-        `line ${at + 1} must begin with two numbers, got ${cells[0]} and ${cells[1]}`,
-      );
+      const [first, second] = cells.map((cell) => cell.slice(0, LONGEST_NAME));
+      throw new Error(`line ${at + 1} must begin with two numbers, got ${first} and ${second}`);
     }
     if (cells[2] === "") throw new Error(`line ${at + 1} has no label`);
     rows.push({ x, label: cells[2] });
@@ -50,8 +50,6 @@ function readTable(/** @type {string} */ text) {
   }));
   return { points, labels };
 }
-
-const LONGEST_NAME = 40;
 
 /**
  * What classes are called where there is room for a few words: one line each, of which no two look

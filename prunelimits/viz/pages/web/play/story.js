@@ -11,15 +11,17 @@ const STORY = [
   },
   {
     title: "Train",
-    text: () => "All 560 weights learn. Watch the squares take shape and the accuracy rise.",
+    text: (page) =>
+      `All ${weightsOf(page)} weights learn. Watch the squares take shape and the accuracy rise.`,
     label: "Train it",
     act: (page) => page.train(),
   },
   {
     title: "Prune",
-    text: () =>
-      "To prune is to set weights to zero for good. Few of the 560 are needed: GMP, a common " +
-      "method, removes the smallest little by little while a new training goes on, until 60 are left.",
+    text: (page) =>
+      `To prune is to set weights to zero for good. Few of the ${weightsOf(page)} are needed: GMP, a ` +
+      "common method, removes the smallest little by little while a new training goes on, until 60 " +
+      "are left.",
     label: "Train and prune with GMP",
     act: (page) => page.choose("GMP", 60),
   },
@@ -36,6 +38,11 @@ const STORY = [
     act: (page) => page.choose("Elimination", 18),
   },
 ];
+
+/** How many weights a network of the settings has. */
+function weightsOf({ settings, outputs }) {
+  return number(weightCount(settings, outputs));
+}
 
 /** What of a network does nothing, in numbers. */
 function wasteOf({ network, reach }) {
@@ -120,9 +127,9 @@ class Story {
   }
 
   /** Scrolls to the network, once it is there, where it is far: on small screens. */
-  #reveal() {
+  #reveal(frames = 300) {
     if (this.page.fresh) {
-      requestAnimationFrame(() => this.#reveal());
+      if (frames > 0) requestAnimationFrame(() => this.#reveal(frames - 1));
       return;
     }
     const { stage } = this.page.views[0];
