@@ -73,8 +73,11 @@ class Structure:
         for name, own in self._named.items():
             value = params.get(name, own)
             # A forward pass may write: to buffers, and to parameters (Embedding's max_norm).
-            written = name in self._buffers or _is_memory_of(value, own)
-            memo[id(own)] = _copy(value) if written else value
+            if name in self._buffers:
+                value = value.clone()
+            elif _is_memory_of(value, own):
+                value = _copy(value)
+            memo[id(own)] = value
         return copy.deepcopy(self._twin, memo)
 
 
