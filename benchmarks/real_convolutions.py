@@ -84,13 +84,13 @@ class Images:
 
 def _fashion(packages: Path) -> tuple[Tensor, Tensor]:
     x, y = datasets.mnist(packages / FASHION)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:3000]
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:2000]
     return x[order], y[order]
 
 
 TASKS = (
-    Images("digits", lambda _: datasets.digits(), 8, 8, 32, (50, 100, 200, 400), 2),
-    Images("FashionMNIST", _fashion, 28, 6, 64, (50, 100, 200, 400), 2),
+    Images("digits", lambda _: datasets.digits(), 8, 6, 32, (50, 100, 200), 2),
+    Images("FashionMNIST", _fashion, 28, 6, 64, (50, 100, 200), 2),
 )
 
 

@@ -133,12 +133,12 @@ def find(task: RealTask, packages: Path, tries: int, study: Path = STUDY) -> Non
     """Regrowth to fewer and fewer weights, while the targets are reached."""
     parts = task.parts(packages, 0)
     method = replace(METHOD, first=task.recipe(1), last=task.recipe(LONG))
-    for below, target in targets(task.name, study).items():
-        known = read_list()
-        same = [k.weights for k in known if (k.task, k.below) == (task.name, below)]
+    wanted = targets(task.name, study)
+    for below, target in wanted.items():
         reached = [keep for keep, _ in budgets_reached(task.name, target, study)]
-        keep = int(SHRINK * min(same)) if same else min(reached, default=max(task.budgets))
         for seed in range(tries):
+            same = [k.weights for k in read_list() if (k.task, k.below) == (task.name, below)]
+            keep = int(SHRINK * min(same)) if same else min(reached, default=2 * max(task.budgets))
             # Fewer have no path through all layers.
             if keep <= len(task.hidden):
                 break
@@ -147,14 +147,21 @@ def find(task: RealTask, packages: Path, tries: int, study: Path = STUDY) -> Non
                 seed=seed,
             )  # fmt: skip
             network = result.network.model, result.network.masks
-            new = entry(task.name, below, target, network, parts, "regrowth")
-            print(new, "reached" if new.accuracy >= target else "missed", flush=True)
-            if is_better(new, known):
-                FOLDER.mkdir(exist_ok=True)
-                pl.save(network[0].float(), network[1], FOLDER / new.file)
-                known = [k for k in known if (k.task, k.below) != (task.name, below)] + [new]
-                write_list(known)
-                keep = int(SHRINK * new.weights)
+            offer(task.name, wanted, network, parts, "regrowth")
+
+
+def offer(
+    task: str, wanted: dict[int, float], network: tuple[MLP, Masks], parts: Parts, by: str
+) -> None:
+    """Keeps a network wherever it is better than what the list has."""
+    for below, target in wanted.items():
+        new, known = entry(task, below, target, network, parts, by), read_list()
+        print(new, "reached" if new.accuracy >= target else "missed", flush=True)
+        if is_better(new, known):
+            FOLDER.mkdir(exist_ok=True)
+            pl.save(network[0].float(), network[1], FOLDER / new.file)
+            others = [k for k in known if (k.task, k.below) != (task, below)]
+            write_list([*others, new])
 
 
 def budgets_reached(
@@ -204,7 +211,7 @@ def table(known: Sequence[Known], study: Path = STUDY) -> str:
         cells: list[str] = []
         for methods in groups.values():
             reached = budgets_reached(one.task, one.target, study, methods)
-            cells.append("{} ({})".format(*min(reached)) if reached else "none tried")
+            cells.append("{} ({})".format(*min(reached)) if reached else "no budget")
         rows.append(
             [one.task, f"{one.target:.2%}", *cells, f"**{one.weights}** ({one.nonzeros})",
              f"{one.accuracy:.2%}", f"`{one.file}`"]
