@@ -29,9 +29,7 @@ class Painter {
     this.#busy(true);
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      const begun = performance.now();
       this.paint(this.moving);
-      this.frameTime = performance.now() - begun;
       clearTimeout(this.rest);
       if (!this.moving || this.view.following) return;
       this.rest = setTimeout(() => this.request(false), REST_AFTER);
