@@ -115,7 +115,7 @@ AFTER: dict[str, AbstractPruner] = {
 METHODS = BEFORE | DURING | AFTER
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "one-shot.md"
-KEPT = {"digits": DOCS / "results" / "one-shot-digits.csv"}
+KEPT = {name: DOCS / "results" / f"one-shot-{name}.csv" for name in ("digits", "fashion")}
 # When the masks of a method are final, as a share of the training.
 FINAL = dict.fromkeys(DURING, 0.5) | {"SET": 0.98, "RigL": 0.75, "GMP": 0.995}
 
