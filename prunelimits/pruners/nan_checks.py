@@ -63,7 +63,10 @@ def _cause(problem: Problem, params: Params) -> str:
             what = "NaN" if value.isnan().any() else "infinity"
             return f"the model has {what} in {name!r}"
     for index, (x, y) in enumerate(problem.batches):
-        value = problem.loss(problem.apply(params, x), y)
+        try:
+            value = problem.loss(problem.apply(params, x), y)
+        except ValueError:  # the method has none
+            break
         if not value.isfinite():
             return f"the loss of batch {index} is {value.item()}"
     return "the model and its loss are finite, but not what the method makes of them"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import checked_integer
 from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.progress import OnProgress
@@ -18,6 +19,7 @@ from prunelimits.pruners.parts import Part, checked_parts
 from prunelimits.pruners.prunable import prunable
 from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.pruners.schedules import Moving, Rewind
+from prunelimits.pruners.schedules.times import in_steps
 from prunelimits.pruners.scopes import Groups
 from prunelimits.pruners.scoring import LearnedScore, Score
 from prunelimits.pruners.shapes.shape import Counted
@@ -244,12 +246,16 @@ def plan(
     quotas = dict(zip(labels, budget.tolist(), strict=True)) if labels else None
     if labels and counted == "units":
         sizes = dict(zip(labels, start.tolist(), strict=True))
+    if steps is not None:
+        checked_integer("steps", steps, 1)
     if not schedule.acts_in_training:
         at = [0] * schedule.rounds
     elif steps is None:
         raise ValueError(f"steps is needed by {pruner.name}, which acts in training")
     elif isinstance(schedule, Rewind):
-        at = [steps * done for done in range(1, schedule.rounds + 1)]
+        # The first training begins at 0, the others where weights go back to.
+        first = int(in_steps("to", schedule.to, steps))
+        at = [first + (steps - first) * done for done in range(1, schedule.rounds + 1)]
     else:
         at = pruner.update_steps(steps)
     before = [(0, 0.0)] if schedule.acts_in_training else []

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from prunelimits.modes import many_at_once
 from prunelimits.progress import tracked
 from prunelimits.scores.gradient import check_batches, check_problem, check_some, masked
 from prunelimits.scores.uses import Use, Watch
@@ -77,8 +78,9 @@ def layer_inputs(
         measure: Of inputs `(n, d)`, one output's, what is summed.
 
     Raises:
-        ValueError: If there are no batches, the masks do not fit, no batch reaches a weight, or a
-            weight is used otherwise than in a product from one side; the message names it.
+        ValueError: If there are no batches, the masks do not fit, no batch reaches a weight, what
+            comes in is no finite number, or a weight is used otherwise than in a product from one
+            side; the message names it.
         TypeError: If a mask is not a bool tensor.
     """
     check_problem(problem)
@@ -103,6 +105,12 @@ def layer_inputs(
         with watch:
             problem.apply({**params, **weights}, x)
     check_followed(watch.unknown | unknown, masks, set(found))
+    for name, part in found.items():
+        if not many_at_once() and not bool(part.sums.isfinite().all()):
+            raise ValueError(
+                f"batches must give finite numbers: what comes in at {name!r} is NaN, infinite or "
+                "too large to be squared"
+            )
     return found
 
 

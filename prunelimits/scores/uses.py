@@ -31,6 +31,7 @@ _TRANSPOSES: tuple[Any, ...] = (
 _COPIES = (
     Tensor.to, Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.type,
     Tensor.type_as, Tensor.contiguous, torch.clone, Tensor.clone, Tensor.detach,
+    torch._lazy_clone,  # pyright: ignore
 )  # fmt: skip
 _ATTENTION = functional.multi_head_attention_forward
 _ATTENTION_ARGUMENTS = inspect.signature(_ATTENTION)

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,5 +111,16 @@ def test_a_plan_tells_quotas_and_asks_for_the_training():
     assert told.left == [(0, 21)]
     assert "together" in str(plan(network(), pruners.Random(), keep=21))
     assert plan(network(), pruners.LTH(rounds=2), keep=21, steps=5).left[-1] == (10, 21)
+    late = pruners.Rewind(rounds=2, to=2)
+    told = plan(network(), replace(pruners.LTH().combination, schedule=late),
+                keep=21, steps=5)  # fmt: skip
+    assert [step for step, _ in told.left] == [0, 5, 8]  # five steps, then three each
+    with pytest.raises(ValueError, match="to must be at most the training's 1 steps, got 2"):
+        plan(network(), replace(pruners.LTH().combination, schedule=late),
+             keep=21, steps=1)  # fmt: skip
+    for method in (pruners.LTH(), pruners.GMP(), pruners.SNIP()):
+        for steps in (0, -3, 2.5, True):
+            with pytest.raises((ValueError, TypeError), match="steps must be"):
+                plan(network(), method, keep=21, steps=steps)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="steps is needed by GMP"):
         plan(network(), pruners.GMP(), keep=21)

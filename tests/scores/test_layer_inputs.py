@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from prunelimits import pruners
 from prunelimits.problem import problem_of
 from prunelimits.scores import wanda
 from prunelimits.scores.layer_inputs import gram, layer_inputs, squares
@@ -222,3 +224,25 @@ def test_a_model_may_ask_its_weights_what_they_are() -> None:
 
     problem, params, masks = whole(Multiplies(asks, 3, 3), drawn(5, 3))
     assert layer_inputs(problem, params, masks, squares)["matrix"].flipped
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e200])
+@pytest.mark.parametrize(
+    "pruner", [pruners.Wanda(), pruners.OBC(), pruners.SparseGPT()], ids=lambda p: p.name
+)
+def test_inputs_that_are_no_finite_numbers_are_told(pruner: Any, value: float):
+    x = torch.ones(4, 3, dtype=torch.float64)
+    x[1, 2] = value
+    with pytest.raises(ValueError, match=r"batches must give finite .* at 'weight' is NaN"):
+        pruners.prune(torch.nn.Linear(3, 2).double(), pruner, keep=2, batches=[(x, None)])
+
+
+def test_a_score_without_a_loss_that_is_none_is_told():
+    def score(problem: Any, params: Any, masks: Any, noise: Any) -> Any:
+        return {name: params[name] * torch.nan for name in masks}
+
+    x = torch.ones(4, 3)
+    with pytest.raises(ValueError, match=r"scores of Pruner\(score\) must be numbers: the"):
+        pruners.prune(
+            torch.nn.Linear(3, 2), pruners.Pruner(score=score), keep=2, batches=[(x, None)]
+        )
