@@ -12,7 +12,7 @@ class EdgeCanvas {
     this.faded = new Map(); // weights that were alive -> how many pictures ago
   }
 
-  /** Draws the edges as `edges.lookOf` says; those of `lit`, a unit or null, before the others. */
+  /** Draws the edges as `edges.lookOf` says; where a unit is `lit`, all but its own are dimmed. */
   draw(edges, reach, { width, height }, lit) {
     const context = this.#begin(width, height);
     for (const [style, alike] of this.#byStyle(edges, reach, lit)) {
