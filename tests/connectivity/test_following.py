@@ -655,7 +655,7 @@ def test_scripted_modules_and_open_sizes_are_refused():
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     x = torch.randn(2, 3)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         traced = torch.jit.trace(model, x)
     with pytest.raises(TypeError, match="give the module that it was scripted or traced from"):
         effective_masks(traced, inputs=x)  # pyright: ignore
