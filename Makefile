@@ -19,7 +19,7 @@ $(VENV)/.dev: EXTRA = dev
 $(VENV)/.dev: WITHIN = $(VENV)/.demo $(VENV)/.test $(VENV)/.docs
 
 # A stamp for each set of extras, so that installing happens once.
-SOURCES := $(wildcard prunelimits/training/native/*.[ch]pp)
+SOURCES := $(wildcard prunelimits/*/native/*.[ch]pp)
 
 $(VENV)/.%: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES) .ci/install.py
 	$(PYTHON) .ci/install.py $(VENV) $(EXTRA)

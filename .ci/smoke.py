@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 import prunelimits as pl
+from prunelimits.scores.native import library as removal
 from prunelimits.training import TorchEngine
 from prunelimits.training.native_engine import NativeEngine, available
 
@@ -25,6 +26,8 @@ def main() -> None:
     pure = sys.argv[1:] == ["pure"]
     if available() is pure:
         sys.exit(f"the native engine is {'there' if pure else 'missing'}")
+    if (removal.load() is None) is not pure:
+        sys.exit(f"the native order of removal is {'there' if pure else 'missing'}")
 
     torch.manual_seed(0)
     x, y = pl.datasets.cubist_spiral(200)
