@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scores import PASS, kept_rows, table
+from score_costs import PASS, kept_rows, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 

@@ -16,9 +16,9 @@ ProsPr takes three steps of training, a batch each, and the loss of a fourth: ei
 before anything is differentiated twice. The diagonal of OBD is an estimate from one probe; the
 exact one is a product a weight.
 
-Run it by `python benchmarks/scores.py [rounds] [models ...]`, on Linux. What it measures of the
-two models is kept in `docs/results/score-costs.csv`, and `python benchmarks/scores.py table` prints
-that as the table of the page on pruning methods.
+Run it by `python benchmarks/score_costs.py [rounds] [models ...]`, on Linux. What it measures of
+the two models is kept in `docs/results/score-costs.csv`, and
+`python benchmarks/score_costs.py table` prints that as the table of the page on methods.
 """
 
 from __future__ import annotations
