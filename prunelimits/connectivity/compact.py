@@ -108,6 +108,10 @@ def compact(
     if others and not check(_core(model, traced, params, Cuts())):
         # Entries that count for nothing may do so at the example's sizes only.
         params = like_parameters(model, apply(dict(values), kept))
+        elsewhere = traced.at(model, others[0])
+        if elsewhere.network.steps:
+            traced, flow = elsewhere, find_flow(elsewhere.network, kept)
+            left = flow_masks(traced.network, flow, keep_constants=True)
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
         # What is kept whole although nothing of it counts may go with what is tied to it.

@@ -21,6 +21,8 @@ _CUT = (
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 # What modules call the width of all heads together.
 _WIDTHS = ("attn_dim", "inner_dim", "all_head_size")
+# What is in the names of the width of one head.
+_OF_ONE = {"dim", "d", "size", "width", "channels", "features"}
 
 
 def with_coupled_units(
@@ -100,7 +102,9 @@ def _numbers(module: nn.Module, group: UnitGroup, kept: Tensor) -> dict[str, int
     left = int(kept.sum())
     result: dict[str, int] = {}
     for name, value in vars(module).items():
-        if type(value) is int and value == group.size and "head" in name:
+        # A number of heads, and not what is as large by chance, such as the width of one.
+        counts = "head" in name and not _OF_ONE & set(name.split("_"))
+        if type(value) is int and value == group.size and counts:
             result[name] = left
         elif type(value) is int and value == width and name in _WIDTHS:
             result[name] = value * left // group.size

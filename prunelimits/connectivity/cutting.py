@@ -118,7 +118,8 @@ def rewritten(
 ) -> fx.GraphModule | None:
     """The model as a graph whose reshapes take any number of features, channels or heads.
 
-    Reshapes to `(samples, features)`, and those that split the last axis into heads or join them.
+    Reshapes to `(samples, features)`, and those that split the last axis into heads or join them;
+    and splits into parts of one size, such as queries, keys and values.
 
     None: if `torch.fx` cannot follow it, or it is called with arguments by name.
     """
@@ -148,6 +149,8 @@ def rewritten(
             continue
         before, after = shapes.found.get(node.all_input_nodes[0]), shapes.found.get(node)
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+        if before is not None and name == "split":
+            _take_any_parts(node, before)
         if before is None or after is None:
             continue
         joins = len(before) > 2 and len(after) == 2
@@ -178,6 +181,19 @@ def _take_any_heads(node: fx.Node, name: str, before: torch.Size, after: torch.S
     if (splits or joins) and len(sizes) == len(after) and -1 not in sizes:
         sizes[-2 if splits else -1] = -1
         node.args = (source, *sizes)
+
+
+def _take_any_parts(node: fx.Node, before: torch.Size) -> None:
+    """Leaves open, in place, how large the parts of a split are where all are alike."""
+    sizes = [node.kwargs.get(name) for name in ("split_size", "split_size_or_sections")]
+    size = node.args[1] if len(node.args) > 1 else next(filter(None, sizes), None)
+    axis = node.args[2] if len(node.args) > 2 else node.kwargs.get("dim", 0)
+    if not node.args or not isinstance(size, int) or not isinstance(axis, int):
+        return
+    if before[axis] % size:
+        return
+    node.target = "chunk" if node.op == "call_method" else torch.chunk
+    node.args, node.kwargs = (node.args[0], before[axis] // size, axis), {}
 
 
 class _Shapes(fx.Interpreter):

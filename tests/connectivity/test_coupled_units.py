@@ -223,3 +223,51 @@ def test_units_kept_are_checked():
         units.kept({"layers.0.weight": torch.ones(2, 2).bool()})
     assert units == coupled_units(pl.MLP((2, 3, 1)))
     assert units != coupled_units(pl.MLP((2, 4, 1)))
+
+
+class Nano(nn.Module):
+    """Queries, keys and values at once, split and joined by the width of all: as small GPTs do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_head, self.head_dim, self.n_embd = 4, 4, 16
+        self.c_attn, self.c_proj = nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, c = x.size()
+        q, k, v = self.c_attn(x).split(self.n_embd, dim=2)
+        q = q.view(b, t, self.n_head, self.head_dim).transpose(1, 2)
+        k = k.view(b, t, self.n_head, self.head_dim).transpose(1, 2)
+        v = v.view(b, t, self.n_head, self.head_dim).transpose(1, 2)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).contiguous().view(b, t, c))
+
+
+class Joined(Nano):
+    """The same in one reshape, by numbers of the module's own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        parts = self.c_attn(x).reshape(b, t, 3, self.n_head, self.head_dim)
+        q, k, v = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        y = functional.scaled_dot_product_attention(q, k, v)
+        return self.c_proj(y.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("length", [1, 5])
+@pytest.mark.parametrize("make", [Nano, Joined])
+def test_heads_of_one_layer_go_whatever_the_length_of_the_example(
+    make: type[nn.Module], length: int
+):
+    torch.manual_seed(0)
+    model = make().double()
+    mask = torch.ones(16, 16, dtype=torch.bool)
+    mask[:, 4:12] = False
+    core = compact(model, {"c_proj.weight": mask}, inputs=torch.randn(2, length, 16))
+    assert core.get_parameter("c_attn.weight").shape == (24, 16)
+    assert vars(core)["kept_whole"] == {}
+    with torch.no_grad():
+        model.get_parameter("c_proj.weight").mul_(mask)
+        for other in (1, 5, 9):
+            x = torch.randn(2, other, 16, dtype=torch.float64)
+            assert torch.allclose(core(x), model(x), atol=1e-12)
