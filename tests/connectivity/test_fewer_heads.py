@@ -145,6 +145,35 @@ def test_heads_whose_number_stands_in_the_code_go(how: str):
     close(core(x), masked(model, masks, x))
 
 
+class HalvedHeads(nn.Module):
+    """Two heads of whatever size is left: with two units fewer, two heads of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.last = (nn.Linear(4, 4) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = (self.q, self.k, self.v)
+        q, k, v = (layer(x).unflatten(-1, (2, -1)).transpose(1, 2) for layer in layers)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        return self.last(mixed.transpose(1, 2).flatten(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_core_that_differs_by_little_is_refused_too(dtype: torch.dtype):
+    torch.manual_seed(0)
+    model = HalvedHeads().to(dtype).eval()
+    with torch.no_grad():
+        for parameter in model.q.parameters():
+            parameter *= 1e-4
+    masks = whole_masks(model)
+    masks["last.weight"][:, :2] = False
+    x = torch.randn(2, 3, 4, dtype=dtype)
+    core = compact(model, masks, inputs=x).double()
+    model, x = model.double(), x.double()
+    close(core(x), masked(model, masks, x))
+
+
 def test_a_module_that_is_called_twice_loses_heads_once():
     torch.manual_seed(0)
     model = Twice().eval()

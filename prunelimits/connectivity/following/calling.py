@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,12 @@ from prunelimits.connectivity.following.values import Argument
 
 
 def called(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, double: bool = False
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    double: bool = False,
+    within: AbstractContextManager[object] | None = None,
 ) -> list[Tensor]:
     """The tensors that a model gives in evaluation mode, without gradients.
 
@@ -29,6 +35,7 @@ def called(
         args: What it is called with by position.
         kwargs: And by name.
         double: Whether in float64, if its parameters have one type.
+        within: Where the call alone takes place.
     """
     twin = copy.deepcopy(evaluation_copy(model))
     if all(x.device.type == "cpu" for x in flat_tensors((args, kwargs))):
@@ -44,7 +51,9 @@ def called(
             warnings.simplefilter("ignore")
             # A graph that is called as a module prints its code where it fails.
             call = twin.forward if isinstance(twin, fx.GraphModule) else twin
-            return flat_tensors(call(*args, **kwargs))
+            with within or nullcontext():
+                found = call(*args, **kwargs)
+            return flat_tensors(found)
     finally:
         torch.random.set_rng_state(state)
 
