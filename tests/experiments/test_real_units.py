@@ -131,6 +131,24 @@ def test_the_fewest_at_a_target_are_told_by_split():
     assert "| GMP | 1 |" in real_unit_tables.costs_table(rows).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("file", "units"),
+    [
+        ("docs/results/phase-one-at-95.pt", 10),
+        ("docs/results/bench-95-widths-at-95.pt", 7),
+        ("docs/results/phase-one-at-995.pt", 12),
+        ("examples/networks/cubist-spiral-95-17-with-biases-22.pt", 7),
+        ("examples/networks/cubist-spiral-995-23-with-biases-28.pt", 8),
+    ],
+)
+def test_the_kept_networks_of_the_spiral_have_the_units_that_the_page_tells(file: str, units: int):
+    model, masks = pl.load(real_unit_tables.PAGE.parents[1] / file)
+    assert hidden_units({name: mask[None] for name, mask in masks.items()}) == [units]
+    x, y = pl.datasets.cubist_spiral()
+    right = (model.double()(x.double())[:, 0] > 0) == (y == 1)
+    assert float(right.double().mean()) >= (0.995 if "-995" in file else 0.95)
+
+
 def test_the_page_holds_what_the_results_say():
     page = real_unit_tables.PAGE.read_text()
     assert set(places(page)) == set(real_unit_tables.tables())
