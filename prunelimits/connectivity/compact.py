@@ -112,7 +112,9 @@ def compact(
         if elsewhere.network.steps:
             traced, flow = elsewhere, find_flow(elsewhere.network, kept)
             left = flow_masks(traced.network, flow, keep_constants=True)
-    check.hold(_core(model, traced, params, Cuts()))
+    # Branches such as torch.cond are compiled, and cannot be while operations are watched.
+    if all("." in operation for operation in traced.network.unknown):
+        check.hold(_core(model, traced, params, Cuts()))
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
         # What is kept whole although nothing of it counts may go with what is tied to it.

@@ -85,7 +85,7 @@ def attach(
         steps: Optimizer steps in the whole training, instead of `every`: the method then spreads
             its rounds as `AbstractPruner.update_steps` says.
         start: Optimizer steps before the first interval begins, for a start after a warm-up.
-        loss: As in `prune`, for methods that score with data; the others leave these three unread.
+        loss: As in `prune`, for methods that score with data; others make no use of these three.
         batches: As in `prune`.
         step: As in `prune`.
         include: As in `prune`.
@@ -140,8 +140,7 @@ def attach(
         terms = _of_pruner(pruner, model, asked, parts, (every, steps, start))
         acts = pruner.acts_in_training
         statistics = normalise or pruner.normalise
-        reads = acts and pruner.needs_data
-        problem = problem_of(model, **(task if reads else {}), normalise=statistics)[0]
+        problem = problem_of(model, **(task if acts else {}), normalise=statistics)[0]
         if acts:
             check_needs(pruner, problem, loss, step)
         check_can_run(pruner, model)

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,18 @@ from torch.optim import Optimizer
 
 from prunelimits import scores
 from prunelimits.masks import count, flatten, make_permanent
-from prunelimits.pruners import GMP, SET, SNIP, Gradual, Magnitude, Pruner, Random, RigL, prune
+from prunelimits.pruners import (
+    GMP,
+    SET,
+    SNIP,
+    Gradual,
+    Magnitude,
+    Pruner,
+    Random,
+    RigL,
+    Score,
+    prune,
+)
 from prunelimits.sessions import PruningSession, attach
 from prunelimits.types import Masks, Params
 
@@ -638,16 +649,16 @@ def test_entries_that_share_their_memory_are_refused_before_anything_is_changed(
     assert torch.equal(model.weight, before)
 
 
-def test_data_that_the_method_does_not_score_with_are_not_read():
-    class Unreadable:
-        def __iter__(self) -> Iterator[Any]:
-            raise AssertionError("it was read")
-
+def test_a_score_of_shapes_alone_gets_the_batches_too():
     model = nn.Linear(4, 6)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loss, batches = nn.functional.cross_entropy, Unreadable()
-    session = attach(GMP(), model, optimizer, keep=10, steps=400, loss=loss, batches=batches)
-    assert session.masks["weight"].all()
+    pruner = Pruner(Score(scores.synflow), schedule=Gradual(rounds=2))
+    batches = [(torch.randn(3, 4), torch.zeros(3).long())]
+    with attach(pruner, model, optimizer, keep=10, steps=4, batches=batches) as session:
+        for _ in range(4):
+            model(batches[0][0]).sum().backward()
+            optimizer.step()
+    assert int(session.masks["weight"].sum()) == 10
 
 
 @pytest.mark.filterwarnings("ignore")  # what torch says of its own while it compiles
