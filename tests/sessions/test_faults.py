@@ -652,7 +652,7 @@ def test_entries_that_share_their_memory_are_refused_before_anything_is_changed(
 def test_a_score_of_shapes_alone_gets_the_batches_too():
     model = nn.Linear(4, 6)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    pruner = Pruner(Score(scores.synflow), schedule=Gradual(rounds=2))
+    pruner = Pruner(score=Score(scores.synflow), schedule=Gradual(rounds=2))
     batches = [(torch.randn(3, 4), torch.zeros(3).long())]
     with attach(pruner, model, optimizer, keep=10, steps=4, batches=batches) as session:
         for _ in range(4):
