@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-from ctypes import c_char_p, c_int, c_int64, c_void_p
+from ctypes import c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from prunelimits.compiled import found, kernel_names, opened
 
 # `INTERFACE` of removal.hpp: a library built from other sources is left alone.
 _INTERFACE = 1
@@ -23,15 +24,9 @@ class Library:
     """
 
     def __init__(self, path: Path) -> None:
-        library = ctypes.CDLL(str(path))
-        try:
-            interface = int(library.prunelimits_removal_interface())
-        except AttributeError as error:
-            raise OSError(f"{path} is not the library of removals") from error
-        if interface != _INTERFACE:
-            raise OSError(f"{path} was built from other sources: install the package again")
+        what = "the library of removals"
+        library = opened(path, what, "prunelimits_removal_interface", _INTERFACE)
         self._kernel = library.prunelimits_removal_kernel
-        self._kernel.argtypes, self._kernel.restype = [c_int], c_char_p
         self._removal = library.prunelimits_removal
         self._removal.argtypes = [
             c_int, c_int, c_void_p, c_void_p, c_int, c_int64, c_int64, c_void_p, c_int
@@ -39,10 +34,7 @@ class Library:
 
     def kernels(self) -> list[str]:
         """The instruction sets of this machine that the library has kernels for, fastest first."""
-        names: list[str] = []
-        while name := self._kernel(len(names)):
-            names.append(name.decode())
-        return names
+        return kernel_names(self._kernel)
 
     def losses(self, weights: Tensor, inverse: Tensor, *, threads: int, kernel: int = 0) -> Tensor:
         """What `losses_of_removal` gives; not a number from where a pivot is none.
@@ -73,11 +65,5 @@ class Library:
 @cache
 def load() -> Library | None:
     """The library, or None where there is none to use."""
-    for name in ("_removal.so", "_removal.dll"):
-        path = Path(__file__).with_name(name)
-        if path.exists():
-            try:
-                return Library(path)
-            except OSError:
-                return None
-    return None
+    there = found("_removal", Path(__file__).parent, Library)
+    return there if isinstance(there, Library) else None

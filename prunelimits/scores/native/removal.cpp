@@ -5,14 +5,10 @@
 #include <system_error>
 #include <thread>
 
+#include "compiling.hpp"
 #include "containers.hpp"
+#include "instruction_sets.hpp"
 #include "removal.hpp"
-
-#if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace prunelimits {
 namespace {
@@ -24,12 +20,9 @@ const List<const Remover*>& removers() {
   static const List<const Remover*> found = [] {
     List<const Remover*> list;
 #if defined(PRUNELIMITS_X86)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {
-      list.push_back(&remover_avx512);
-    }
-    if (avx2) list.push_back(&remover_avx2);
+    const InstructionSet best = instruction_set();
+    if (best >= InstructionSet::AVX512) list.push_back(&remover_avx512);
+    if (best >= InstructionSet::AVX2) list.push_back(&remover_avx2);
 #endif
     list.push_back(&remover_baseline);
     return list;

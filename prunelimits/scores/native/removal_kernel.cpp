@@ -12,13 +12,8 @@
 #include <cstring>
 #include <limits>
 
+#include "compiling.hpp"
 #include "removal.hpp"
-
-#if defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
 
 namespace prunelimits {
 namespace {
@@ -182,10 +177,7 @@ void remove_all(const T* weights, const T* inverse, int64_t size, double* losses
 
 }  // namespace
 
-#define JOIN(a, b) a##b
 #define REMOVER(name) JOIN(remover_, name)
-#define TEXT(name) #name
-#define NAME(name) TEXT(name)
 
 extern const Remover REMOVER(PRUNELIMITS_KERNEL);
 const Remover REMOVER(PRUNELIMITS_KERNEL) = {

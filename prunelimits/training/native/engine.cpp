@@ -11,17 +11,13 @@
 #include <system_error>
 #include <thread>
 
+#include "compiling.hpp"
 #include "containers.hpp"
 #include "float_mode.hpp"
+#include "instruction_sets.hpp"
 #include "interface.hpp"
 #include "keeper.hpp"
 #include "kernel.hpp"
-
-#if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 
 namespace prunelimits {
 namespace {
@@ -36,12 +32,9 @@ const List<const Kernel*>& kernels() {
   static const List<const Kernel*> found = [] {
     List<const Kernel*> list;
 #if defined(PRUNELIMITS_X86)
-    __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {
-      list.push_back(&kernel_avx512);
-    }
-    if (avx2) list.push_back(&kernel_avx2);
+    const InstructionSet best = instruction_set();
+    if (best >= InstructionSet::AVX512) list.push_back(&kernel_avx512);
+    if (best >= InstructionSet::AVX2) list.push_back(&kernel_avx2);
 #endif
     list.push_back(&kernel_baseline);
     return list;

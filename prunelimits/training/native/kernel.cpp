@@ -168,10 +168,7 @@ int64_t multiply_adds(int64_t rounds) {
 
 }  // namespace
 
-#define JOIN(a, b) a##b
 #define KERNEL(name) JOIN(kernel_, name)
-#define TEXT(name) #name
-#define NAME(name) TEXT(name)
 
 extern const Kernel KERNEL(PRUNELIMITS_KERNEL);
 const Kernel KERNEL(PRUNELIMITS_KERNEL) = {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from prunelimits.compiled import found, kernel_names, opened, other_sources
 from prunelimits.training.engine import Loss
 
 # `INTERFACE` of interface.hpp: a library built from other sources is left alone.
@@ -119,15 +120,10 @@ class Library:
     """
 
     def __init__(self, path: Path) -> None:
-        library = ctypes.CDLL(str(path))
-        try:
-            interface = int(library.prunelimits_interface())
-        except AttributeError as error:
-            raise OSError(f"{path} is not the native engine") from error
-        if interface != _INTERFACE or _layout_there(library) != list(_layout()):
-            raise OSError(f"{path} was built from other sources: install the package again")
+        library = opened(path, "the native engine", "prunelimits_interface", _INTERFACE)
+        if _layout_there(library) != list(_layout()):
+            raise other_sources(path)
         self._kernel = library.prunelimits_kernel
-        self._kernel.argtypes, self._kernel.restype = [c_int], c_char_p
         self._lanes = library.prunelimits_lanes
         self._lanes.argtypes = [c_char_p]
         self._train = library.prunelimits_train
@@ -141,10 +137,7 @@ class Library:
 
     def kernels(self) -> list[str]:
         """The instruction sets of this machine that the library has kernels for, fastest first."""
-        names: list[str] = []
-        while name := self._kernel(len(names)):
-            names.append(name.decode())
-        return names
+        return kernel_names(self._kernel)
 
     def lanes(self, kernel: str) -> int:
         """How many networks a group holds."""
@@ -189,26 +182,19 @@ class Library:
 
 def load() -> Library | None:
     """The library, or None where there is none to use; `why_absent` tells why."""
-    found = _found()
-    return found if isinstance(found, Library) else None
+    there = _found()
+    return there if isinstance(there, Library) else None
 
 
 def why_absent() -> str:
     """Why there is no library to use."""
-    found = _found()
-    return found if isinstance(found, str) else ""
+    there = _found()
+    return there if isinstance(there, str) else ""
 
 
 @cache
 def _found() -> Library | str:
-    for name in ("_engine.so", "_engine.dll"):
-        path = Path(__file__).with_name(name)
-        if path.exists():
-            try:
-                return Library(path)
-            except OSError as error:
-                return str(error)
-    return "it was not built"
+    return found("_engine", Path(__file__).parent, Library)
 
 
 def _layout() -> Iterator[int]:

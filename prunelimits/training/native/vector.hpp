@@ -4,17 +4,13 @@
 
 #include <cstdint>
 
+#include "compiling.hpp"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
-// Unrolls the loop that follows completely, so that its arrays live in registers.
-#if defined(__clang__)
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 32")
-#endif
 
 namespace prunelimits {
 namespace {
