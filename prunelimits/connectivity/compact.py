@@ -105,16 +105,18 @@ def compact(
         return _telling(_mlp(model, _core(model, traced, params, cuts)), cuts.whole)
     masked = like_parameters(model, traced.parameters.values)
     check = CoreCheck(_core(model, traced, masked, Cuts()), [example_of(model, inputs), *others])
-    if others and not check(_core(model, traced, params, Cuts())):
+    whole = _core(model, traced, params, Cuts())
+    if others and not check(whole):
         # Entries that count for nothing may do so at the example's sizes only.
         params = like_parameters(model, apply(dict(values), kept))
         elsewhere = traced.at(model, others[0])
         if elsewhere.network.steps:
             traced, flow = elsewhere, find_flow(elsewhere.network, kept)
             left = flow_masks(traced.network, flow, keep_constants=True)
+        whole = _core(model, traced, params, Cuts())
     # Branches such as torch.cond are compiled, and cannot be while operations are watched.
     if all("." in operation for operation in traced.network.unknown):
-        check.hold(_core(model, traced, params, Cuts()))
+        check.hold(whole)
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
         # What is kept whole although nothing of it counts may go with what is tied to it.
@@ -132,11 +134,10 @@ def compact(
                 cut_modules(graph, tried.modules)
                 if check(graph):
                     return _telling(_with_modes(graph, model), tried.whole)
-    core = _core(model, traced, params, Cuts())
     reason = check.reason
-    if not check(core):
+    if not check(whole):
         raise ValueError(f"model {type(model).__name__} cannot be made compact: {check.reason}")
-    return _telling(core, dict.fromkeys(cuts.modules, f"the model needs its sizes: {reason}"))
+    return _telling(whole, dict.fromkeys(cuts.modules, f"the model needs its sizes: {reason}"))
 
 
 def _with_all_heads(cuts: Cuts) -> Cuts:

@@ -33,19 +33,17 @@ def accuracy_ceiling(x: Tensor, y: Tensor) -> float:
             f"x must have shape (n, inputs) with rows and y (n,), got {tuple(x.shape)} and "
             f"{tuple(y.shape)}"
         )
-    rows = x.detach().cpu().flatten(1).double() + 0.0  # -0 becomes 0
     labels = y.detach().cpu().unique(return_inverse=True)[1]
-    shared = _perhaps_shared(rows)
+    shared, group = _equal_rows(x)
     if not len(shared):
         return 1.0
-    group = rows[shared].unique(dim=0, return_inverse=True)[1]
     counts = torch.zeros(
         int(group.max()) + 1, int(labels.max()) + 1, dtype=torch.long, device="cpu"
     )
     ones = torch.ones_like(group)
     counts.index_put_((group, labels[shared]), ones, accumulate=True)
     wrong = len(shared) - int(counts.max(1).values.sum())
-    return (len(rows) - wrong) / len(rows)
+    return (len(x) - wrong) / len(x)
 
 
 def determination_ceiling(x: Tensor, y: Tensor) -> float:
@@ -64,12 +62,10 @@ def determination_ceiling(x: Tensor, y: Tensor) -> float:
         >>> determination_ceiling(x, y)
         0.75
     """
-    rows = x.detach().cpu().flatten(1).double() + 0.0  # -0 becomes 0
     targets = y.detach().cpu().double().reshape(len(y), -1)
-    shared = _perhaps_shared(rows)
+    shared, group = _equal_rows(x)
     if not len(shared):
         return 1.0
-    group = rows[shared].unique(dim=0, return_inverse=True)[1]
     sums = torch.zeros(int(group.max()) + 1, targets.shape[1], dtype=torch.float64, device="cpu")
     sums.index_add_(0, group, targets[shared])
     means = sums / group.bincount().unsqueeze(1)
@@ -103,6 +99,13 @@ def check_reachable(target: float, x: Tensor, y: Tensor, *, numbers: bool = Fals
             f"target must be at most {most:.6g}, as equal rows have different "
             f"{'numbers' if numbers else 'labels'}, got {target:g}"
         )
+
+
+def _equal_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows that perhaps equal another one, and which of them are equal: a number a group."""
+    rows = x.detach().cpu().flatten(1).double() + 0.0  # -0 becomes 0
+    shared = _perhaps_shared(rows)
+    return shared, rows[shared].unique(dim=0, return_inverse=True)[1] if len(shared) else shared
 
 
 def _perhaps_shared(rows: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from prunelimits.arguments import checked_sequence, checked_tensor
 from prunelimits.modes import differentiable
 from prunelimits.training import Loss
 from prunelimits.training.data import check_data, default_loss
+from prunelimits.training.task import check_targets
 
 
 class MissingClassWarning(UserWarning):
@@ -57,8 +58,8 @@ class EliminationData:
         loss = default_loss(widths[-1]) if loss is None else loss
         x, y = _checked(x, y, widths, loss)
         _tell_missing("y", "no network can learn it", y, widths[-1], loss)
-        if loss == "mse" and bool((y == y[0]).all()):
-            raise ValueError("y must vary for squared error, but all targets are the same")
+        if loss == "mse":
+            check_targets("y", y)
         if measure is None:
             return cls(x, y, x, y, loss)
         pair = checked_sequence("measure", measure, "two tensors, inputs and labels")
@@ -68,8 +69,8 @@ class EliminationData:
             measure_x, measure_y = _checked(*pair, widths, loss)
         except (ValueError, TypeError) as error:
             raise type(error)(f"measure: {error}") from None
-        if loss == "mse" and bool((measure_y == measure_y[0]).all()):
-            raise ValueError("measure: y must vary for squared error, but all targets are the same")
+        if loss == "mse":
+            check_targets("measure: y", measure_y)
         _tell_missing("measure", "the score tells nothing of it", measure_y, widths[-1], loss)
         return cls(x, y, measure_x, measure_y, loss)
 
