@@ -75,6 +75,7 @@ def test_what_really_counts(pages: types.ModuleType):
     assert len(pictures["what_really_counts-1.png"]) > 20_000
 
 
+@pytest.mark.slow
 def test_sparsest_network_of_a_table(pages: types.ModuleType):
     notebook, page, _ = ran(pages, "sparsest_network_of_a_table")
     found = re.findall(r"(\w+): (\d+) nonzeros, reads \[(.*)\]", page.replace("&#x27;", "'"))

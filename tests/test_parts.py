@@ -179,6 +179,7 @@ class Scaled(nn.Module):
         return self.last(torch.relu(self.norm(self.first(x)))) * self.scale
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* leaves no weight in")
 @pytest.mark.parametrize("include", [["first.bias"], ["scale"], ["scale", "norm.weight"]], ids=str)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)

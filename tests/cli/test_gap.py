@@ -106,6 +106,7 @@ def test_parts_are_refused_before_anything_trains():
     assert not Path("gap.csv").exists()
 
 
+@pytest.mark.slow
 def test_numbers_are_predicted_with_regression(capsys: pytest.CaptureFixture[str]):
     x, y = pl.datasets.planted_relu(200)
     np.savez("relu.npz", x=x.numpy(), y=y.numpy())

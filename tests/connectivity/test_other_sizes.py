@@ -89,6 +89,7 @@ CHANGES: dict[str, Callable[[Any, Tensor], Tensor]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 3])
 @pytest.mark.parametrize("change", CHANGES)
 def test_constants_that_depend_on_the_length_stay(change: str, length: int):
@@ -121,6 +122,7 @@ def test_constants_that_do_not_depend_on_it_go(change: str):
         computes_the_same(model, core, sequence(other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 2, 6])
 def test_what_a_recurrent_layer_gives_without_a_signal_stays(length: int):
     model = without_signal(last_of_cells(), "cells.weight_ih_l0", [0, 4, 8, 12])
@@ -131,6 +133,7 @@ def test_what_a_recurrent_layer_gives_without_a_signal_stays(length: int):
         computes_the_same(model, compact(model, inputs=sequence(length)), sequence(other))
 
 
+@pytest.mark.slow
 def test_a_recurrent_layer_keeps_its_states_after_an_example_of_one_step():
     model = without_signal(last_of_cells(), "first.weight", [1])
     assert not effective_masks(model, inputs=sequence(1))["cells.weight_hh_l0"].any()
@@ -218,6 +221,7 @@ class Counting(nn.Module):
         return torch.relu(self.last(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [analyze, compact, effective_masks, fold_constants])
 def test_calls_of_a_model_leave_no_trace_in_its_buffers(function: Callable[..., object]):
     model = Counting().train()

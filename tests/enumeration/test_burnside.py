@@ -35,6 +35,7 @@ def test_cycle_classes_are_those_of_all_permutations(units: int) -> None:
     assert len(cycle_classes(units)) == len(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d_in", "d_out"), [(1, 3), (3, 2), (2, 4), (3, 3), (4, 3)])
 def test_fixed_masks_are_those_found_by_permuting_each(d_in: int, d_out: int) -> None:
     masks = weight_masks(d_in, d_out)

@@ -119,6 +119,7 @@ def test_tables_hold_as_many_as_burnside_counts(widths: tuple[int, ...], count: 
     assert count is None or chains.count == count
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     widths=st.sampled_from(

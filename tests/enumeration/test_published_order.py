@@ -104,6 +104,7 @@ def test_the_published_choice_is_another_one_than_the_first_ascending(
     assert len(published & ascending) == shared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("widths", "weights_below", "first", "count"),
     [

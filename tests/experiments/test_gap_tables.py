@@ -40,6 +40,7 @@ def result(run: Run, accuracy: float) -> RunResult:
     )
 
 
+@pytest.mark.slow
 def test_the_pages_hold_what_the_results_say(script: ModuleType):
     known = script.tables(script.DOCS / "results")
     for page in script.PAGES:

@@ -38,6 +38,7 @@ def test_the_page_holds_what_the_files_say(script: dict):
                 assert (ROOT / "docs" / part.partition(")")[0]).exists(), part
 
 
+@pytest.mark.slow
 def test_a_kept_network_is_that_of_its_run_in_the_table(script: dict):
     archive = script["read_archive"]()
     assert len(archive) >= 150

@@ -35,6 +35,7 @@ def parts() -> Parts:
     return TASK.parts(Path(), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", rc.methods())
 def test_every_method_keeps_what_it_is_asked_for(parts: Parts, name: str):
     model = TASK.network(3)

@@ -216,6 +216,7 @@ def test_digits_go_from_their_package_to_the_tables(
     assert path.read_bytes() == done
 
 
+@pytest.mark.slow
 def test_the_page_holds_what_the_results_say():
     text = real_tables.PAGE.read_text()
     known = real_tables.tables(real_tables.RESULTS)

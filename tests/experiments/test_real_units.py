@@ -57,6 +57,7 @@ def test_of_each_number_of_units_the_choosing_rows_take_one(place: Place):
     assert rows[0].cost == 1.235e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", real_units.STRUCTURED)
 def test_a_structured_pruner_keeps_as_many_units_and_all_on_a_path(place: Place, name: str):
     found, cost = real_units.structured(place, name)

@@ -86,6 +86,7 @@ def unlike(first: Sequence[RunResult], second: Sequence[RunResult]) -> list[RunR
     ]
 
 
+@pytest.mark.slow
 def test_parts_equal_runs_one_by_one(study: Study, data: Data, tmp_path: Path):
     results = run_study(study, *data, table=tmp_path / "table.csv")
     assert [result.run for result in results] == list(study.runs())
@@ -495,6 +496,7 @@ def test_a_part_holds_one_kind_of_pruner(study: Study):
     assert isinstance(study.methods[0], AbstractPruner)
 
 
+@pytest.mark.slow
 def test_three_parts_are_measured_as_each_by_itself_and_training_knows_but_one(
     study: Study, data: Data, tmp_path: Path
 ):

@@ -42,6 +42,7 @@ def test_what_was_written_is_there_and_nothing_else(tmp_path: Path):
         assert names(tmp_path) == {"file"}
 
 
+@pytest.mark.slow
 def test_a_reader_sees_only_whole_files_while_threads_and_processes_write(tmp_path: Path):
     path = tmp_path / "file"
     write_whole(b"0" * 300_000, path)

@@ -157,6 +157,7 @@ def test_every_way_finds_the_same_from_one_start(
     search_everywhere(shared, data, tmp_path, initial=initial)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 3), min_size=1, max_size=2),

@@ -43,6 +43,7 @@ def search(config: SearchConfig, path: Path, **options) -> SearchResult:
     return combinatorial_search(config, X, Y, store=path, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [1, 2, 5])
 @pytest.mark.parametrize("order", ["fewest", "shuffled"])
 def test_parts_joined_in_any_order_are_the_whole(of: int, order, tmp_path: Path):

@@ -28,6 +28,15 @@ _FLAGS = (
 )
 
 
+# First, since marks are selected by when others look at what was collected.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser takes seconds of its own to begin with: what opens one is slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+
+
 # Until the last test of this folder: other tests want an event loop of their own.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:

@@ -64,6 +64,7 @@ def test_what_is_no_such_table_is_refused_with_the_line(text: str, reason: str):
     assert reason in read(text)["refused"]
 
 
+@pytest.mark.slow
 @given(st.text(alphabet='01.-e,;\t\n"<ax', max_size=60))
 @settings(max_examples=25, deadline=None)
 def test_any_text_is_read_or_refused(text: str):
@@ -90,6 +91,7 @@ NAMES += (
 ASSIGNED = st.characters(exclude_categories=["Cn", "Cs"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(NAMES) | st.text(ASSIGNED, max_size=9), max_size=8))
 @settings(max_examples=25, deadline=None)
 def test_classes_are_called_as_the_library_calls_them(names: list[str]):

@@ -3,15 +3,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_library_does_not_import_matplotlib():
     assert run("import prunelimits, sys; assert 'matplotlib' not in sys.modules").returncode == 0
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_error_names_the_extra():
     without = "import sys; sys.modules['matplotlib'] = None; "
     assert run(f"{without}from prunelimits.viz import playground").returncode == 0
@@ -21,6 +25,7 @@ def test_without_matplotlib_the_error_names_the_extra():
     assert f"ImportError: {message}" in result.stderr
 
 
+@pytest.mark.slow
 def test_drawing_leaves_pyplot_and_settings_alone():
     code = """
 import sys, io, matplotlib
