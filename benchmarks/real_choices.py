@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from real_study import Row
+from real_rows import Row
 
 from prunelimits.experiments import PAPER_METHODS
 

@@ -10,7 +10,7 @@ from statistics import median
 from page_tables import markdown
 from real_choices import NINE, best_of, by_place, chosen_at
 from real_convolutions import CHANNELS, EARLY, TASKS
-from real_study import Row, read_rows
+from real_rows import Row, read_rows
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-convolutions.csv"
 OURS = (EARLY, CHANNELS)

@@ -22,8 +22,9 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from real_study import Row, append, read_rows, start_seed
+from real_rows import Row, append, read_rows
 from real_tasks import FASHION
+from real_trainings import start_seed
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import sparsest_known
 import torch
 from page_tables import markdown
-from real_study import LONG, start_seed
+from real_methods import LONG
 from real_tasks import TASKS, RealTask, task_named
+from real_trainings import start_seed
 from sparsest_known import BELOW, STUDY, Known, budgets_reached
 from torch import Tensor, nn
 from torch.nn import functional

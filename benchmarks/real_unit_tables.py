@@ -1,6 +1,6 @@
 """The tables of units in docs/structured.md, from docs/results/real-units.csv.
 
-Run it by `python benchmarks/real_units_tables.py` whenever the table of results has grown; a test
+Run it by `python benchmarks/real_unit_tables.py` whenever the table of results has grown; a test
 fails while the page does not say what it holds.
 """
 
@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from page_tables import markdown, refreshed
 from real_unit_places import SPIRAL, TASKS
-from real_units import DOCS, RESULTS, Row, methods, read_rows
+from real_unit_rows import DOCS, RESULTS, Row, read_rows
+from real_units import methods
 
 PAGE = DOCS / "structured.md"
 

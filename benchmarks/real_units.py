@@ -13,7 +13,6 @@ ends; real_unit_tables.py makes the tables of docs/structured.md of it.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +24,9 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from real_study import start_seed
+from real_trainings import start_seed
 from real_unit_places import SPIRAL, TASKS, Place, place_of
+from real_unit_rows import Row, read_rows, write_rows
 from torch import Tensor
 
 from prunelimits import MLP, MLPEnsemble, evaluate, fit
@@ -45,8 +45,6 @@ from prunelimits.pruners import (
 )
 from prunelimits.types import Masks
 
-DOCS = Path(__file__).parent.parent / "docs"
-RESULTS = DOCS / "results" / "real-units.csv"
 BELOW = (1, 5)
 """Targets on real tasks: so many points below the dense networks' median on the choosing rows."""
 SPIRAL_TARGETS = (0.995, 0.95)
@@ -66,32 +64,6 @@ UNITS_ONLY = Elimination(
 )  # fmt: skip
 MOST = 40
 """Phase one goes to so many units, if it has not reached the higher target before."""
-
-
-class Row(NamedTuple):
-    """The best network that a method has of some number of hidden units.
-
-    Attributes:
-        task: Its name.
-        split: From 0.
-        method: As in the tables.
-        units: Hidden units on a path from an input to an output, of all layers together.
-        weights: That it keeps, on a path.
-        choose: Accuracy on the choosing rows, by which it is the best.
-        test: On the test rows.
-        cost: Kept parameters times samples, of everything that the method trained on the split.
-        seconds: Likewise.
-    """
-
-    task: str
-    split: int
-    method: str
-    units: int
-    weights: int
-    choose: float
-    test: float
-    cost: float
-    seconds: float
 
 
 class Measured(NamedTuple):
@@ -241,24 +213,6 @@ def dense_rows(place: Place) -> list[Row]:
         Row(place.task, place.split, f"target {rank}", units, 0, round(target, 6), 0.0, cost, 0.0)
         for rank, target in wanted.items()
     ]
-
-
-def read_rows(path: Path = RESULTS) -> list[Row]:
-    """The rows of a table; none where it is missing."""
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return [
-            Row(r["task"], int(r["split"]), r["method"], int(r["units"]), int(r["weights"]),
-                *(float(r[name]) for name in Row._fields[5:]))
-            for r in csv.DictReader(file)
-        ]  # fmt: skip
-
-
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Writes the table."""
-    with open(path, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
 
 
 def study(path: Path, packages: Path, tasks: Sequence[str], splits: int) -> None:

@@ -25,7 +25,8 @@ from typing import NamedTuple
 import torch
 from page_tables import markdown
 from real_choices import NINE, by_place, chosen_at
-from real_study import LONG, UNTIL, gmp_name, read_rows
+from real_methods import LONG, UNTIL, gmp_name
+from real_rows import read_rows
 from real_tasks import RealTask, task_named
 from torch import Tensor
 

@@ -9,7 +9,7 @@ import real_convolution_tables as tables
 import real_convolutions as rc
 import torch
 from real_convolutions import Images, Trainer
-from real_study import Row, read_rows
+from real_rows import Row, read_rows
 from torch import nn
 from torch.nn import functional
 

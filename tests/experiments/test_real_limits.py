@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import real_limits
-import real_study
+import real_rows
 import torch
 from real_limits import Row, _sizes, measured, read_rows, sparsest, table, write_rows
 from real_tasks import RealTask
+from real_trainings import start_seed
 from sparsest_known import Known
 from torch.nn import functional
 
@@ -32,7 +33,7 @@ def row(task: str, start: int, predicted: int) -> Row:
 def test_what_magnitude_leaves_is_what_a_plain_loop_finds(task: RealTask):
     parts = task.parts(Path(), 0)
     found = measured(task, parts, 2)
-    start = pl.MLPEnsemble(task.widths(parts), seeds=[real_study.start_seed(0, 2)])
+    start = pl.MLPEnsemble(task.widths(parts), seeds=[start_seed(0, 2)])
     fitted = pl.fit(start, *parts.train, Recipe(epochs=40, batch_size=20), seed=0)
     model = fitted.ensemble.member(0)[0]
 
@@ -69,7 +70,7 @@ def test_what_magnitude_leaves_is_what_a_plain_loop_finds(task: RealTask):
 def test_the_limit_is_that_of_the_kept_network():
     parts = TWO.parts(Path(), 0)
     found = measured(TWO, parts, 0)
-    start = pl.MLPEnsemble(TWO.widths(parts), seeds=[real_study.start_seed(0, 0)])
+    start = pl.MLPEnsemble(TWO.widths(parts), seeds=[start_seed(0, 0)])
     fitted = pl.fit(start, *parts.train, Recipe(epochs=40, batch_size=20), seed=0)
     x, y = parts.train
 
@@ -103,11 +104,11 @@ def test_rows_are_read_back(tmp_path: Path):
 def test_the_sparsest_is_of_the_list_and_of_the_study(tmp_path: Path):
     study = tmp_path / "study.csv"
 
-    def run(method: str, keep: int, right: int) -> real_study.Row:
-        return real_study.Row("t", 0, method, 1, 0, keep, 1.0, (9,), (9,), (right,), (right,),
+    def run(method: str, keep: int, right: int) -> real_rows.Row:
+        return real_rows.Row("t", 0, method, 1, 0, keep, 1.0, (9,), (9,), (right,), (right,),
                               100, 100, 1.0)  # fmt: skip
 
-    real_study.append([run("dense", 100, 90), run("LTH", 20, 89), run("LTH", 4, 85)], study)
+    real_rows.append([run("dense", 100, 90), run("LTH", 20, 89), run("LTH", 4, 85)], study)
     assert sparsest("t", 1, [], study) == 20
     assert sparsest("t", 1, [KNOWN], study) == 7
     assert sparsest("t", 5, [KNOWN], study) == 4

@@ -8,12 +8,16 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+import real_methods
 import real_study
 import real_tables
 from page_tables import refreshed
 from real_choices import NINE, at_cost, best_of, by_place, chosen_at, joined
-from real_study import Row, Variant, append, eliminated, jobs, read_rows, regrown, trained
-from real_tasks import RealTask
+from real_methods import Compared, Variant, by_depth
+from real_rows import Row, append, read_rows
+from real_study import jobs
+from real_tasks import RealTask, task_named
+from real_trainings import eliminated, regrown, start_seed, trained
 
 import prunelimits as pl
 from prunelimits.elimination import Elimination, Regrowth
@@ -37,7 +41,7 @@ def test_a_row_keeps_what_each_start_alone_comes_to():
     variant = Variant("GMP", GMP(rounds=3), 2, range(1, 4))
     rows = trained(TASK, parts, 1, variant)
     assert [(r.keep, r.first, len(r.test)) for r in rows] == [(6, 1, 3), (12, 1, 3)]
-    start = pl.MLPEnsemble(TASK.widths(parts), seeds=[real_study.start_seed(1, 2)])
+    start = pl.MLPEnsemble(TASK.widths(parts), seeds=[start_seed(1, 2)])
     alone = pl.fit(
         start, *parts.train, Recipe(epochs=4, batch_size=20), seed=1, pruner=GMP(rounds=3), keep=12
     )
@@ -46,13 +50,12 @@ def test_a_row_keeps_what_each_start_alone_comes_to():
     assert rows[1].nonzeros[1] == int(alone.ensemble.nonzeros())
 
 
-def test_elimination_is_kept_by_either_count(monkeypatch: pytest.MonkeyPatch):
+def test_elimination_is_kept_by_either_count():
     quick = Recipe(epochs=1, batch_size=30)
     method = Elimination(
         networks=3, beam=2, tries=1, step=0.3, dense=quick, recovery=quick, evolved=0
     )
-    monkeypatch.setattr(real_study, "ELIMINATIONS", {3: method})
-    rows = eliminated(TASK, TASK.parts(Path(), 0), 0, 3)
+    rows = eliminated(TASK, TASK.parts(Path(), 0), 0, "Elimination of 3", method)
     assert {r.method for r in rows} == {"Elimination of 3", "Elimination of 3, weights"}
     for r in rows:
         if "weights" not in r.method:
@@ -62,39 +65,36 @@ def test_elimination_is_kept_by_either_count(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_a_regrowth_is_measured_by_rows_that_chose_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_regrowth_is_measured_by_rows_that_chose_nothing():
     quick = Recipe(epochs=1, batch_size=30)
     method = Regrowth(starts=3, beam=2, cycles=1, recovery=quick)
-    monkeypatch.setattr(real_study, "REGROWTHS", {"Regrowth": method})
     parts = TASK.parts(Path(), 0)
-    rows = regrown(TASK, parts, 0, "Regrowth")
+    rows = regrown(TASK, parts, 0, "Regrowth", method)
     assert [(r.method, r.keep, r.choose_rows, r.test_rows) for r in rows] == [
         ("Regrowth", 6, 30, 30), ("Regrowth", 12, 30, 30),
     ]  # fmt: skip
     result = pl.elimination.regrow(
         *parts.train, replace(method, first=TASK.recipe(1), last=TASK.recipe(5)), keep=12,
-        start=TASK.widths(parts), measure=parts.choose, seed=real_study.start_seed(0, 12),
+        start=TASK.widths(parts), measure=parts.choose, seed=start_seed(0, 12),
     )  # fmt: skip
     right = (result.network.model(parts.test[0]).argmax(1) == parts.test[1]).sum()
     assert rows[1].test == (int(right),)
     assert (rows[1].cost, rows[1].nonzeros) == (result.work, (result.network.nonzeros,))
 
 
-def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    variants = [Variant("LTH", LTH(rounds=1), 1, range(2)), Variant("dense", None, 1, range(2))]
-    monkeypatch.setattr(real_study, "variants", lambda: variants)
-    monkeypatch.setattr(real_study, "ELIMINATIONS", {})
-    monkeypatch.setattr(real_study, "REGROWTHS", {})
+def test_a_study_goes_on_where_its_table_ends(tmp_path: Path):
+    variants = (Variant("LTH", LTH(rounds=1), 1, range(2)), Variant("dense", None, 1, range(2)))
+    compared = Compared(variants, {}, {})
     table = tmp_path / "table.csv"
-    first, *others = jobs([TASK], 2, tmp_path, [])
+    first, *others = jobs([TASK], 2, tmp_path, [], compared)
     assert len(others) == 3
     append(first(), table)
-    left = list(jobs([TASK], 2, tmp_path, read_rows(table)))
+    left = list(jobs([TASK], 2, tmp_path, read_rows(table), compared))
     assert len(left) == 3
     for job in left:
         append(job(), table)
     rows = read_rows(table)
-    assert not list(jobs([TASK], 2, tmp_path, rows))
+    assert not list(jobs([TASK], 2, tmp_path, rows, compared))
     assert [(r.split, r.method, r.keep) for r in rows] == [
         (0, "LTH", 6), (0, "LTH", 12), (0, "dense", 48),
         (1, "LTH", 6), (1, "LTH", 12), (1, "dense", 48),
@@ -179,21 +179,46 @@ def test_the_criterion_is_of_the_highest_medians_on_the_test_rows():
     assert lines[2:] == ["| spam | +10.0 (RigL) | -10.0 (RigL) | alike |  | 1 of 3 |"]
 
 
+def test_a_task_of_another_depth_has_as_many_hidden_layers_and_its_own_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deep = [TASK.of_depth(depth) for depth in (1, 2, 4)]
+    assert [task.hidden for task in deep] == [(6,), (6, 4), (6, 4, 4, 4)]
+    assert {task.budgets for task in deep} == {TASK.budgets}
+    assert {name for name, *_ in (v.key() for v in by_depth().variants)} == {
+        "dense", *NINE, "GMP until 0.15"
+    }  # fmt: skip
+    compared = Compared((Variant("dense", None, 1, range(1)),), {}, {})
+    monkeypatch.setattr(real_study, "by_depth", lambda: compared)
+    monkeypatch.setattr(real_study, "task_named", lambda _: TASK)
+    table = tmp_path / "depth.csv"
+    command = ["x", str(table), "--packages", str(tmp_path), "--tasks", "small", "--splits", "1"]
+    monkeypatch.setattr("sys.argv", [*command, "--hidden-layers", "1", "4"])
+    real_study.main()
+    assert [(r.task, r.method, r.keep) for r in read_rows(table)] == [
+        ("small, 1 hidden", "dense", 30), ("small, 4 hidden", "dense", 80),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_digits_go_from_their_package_to_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A real task end to end: every method, its table, and the page's tables of it."""
     quick = Recipe(epochs=1, batch_size=32)
-    monkeypatch.setattr(real_study, "FEW", 1)
-    monkeypatch.setattr(real_study, "MANY", 2)
-    monkeypatch.setattr(real_study, "ELIMINATIONS", {
-        8: Elimination(networks=2, beam=2, tries=1, step=0.4, evolved=0, dense=quick,
-                       recovery=quick),
-    })  # fmt: skip
+    monkeypatch.setattr(real_methods, "FEW", 1)
+    monkeypatch.setattr(real_methods, "MANY", 2)
+    elimination = Elimination(
+        networks=2, beam=2, tries=1, step=0.4, evolved=0, dense=quick, recovery=quick
+    )
     small = Regrowth(starts=2, beam=2, cycles=1, finalists=2, recovery=quick)
-    monkeypatch.setattr(real_study, "REGROWTHS", {"Regrowth": small})
-    digits = replace(real_study.task_named("digits"), epochs=2, budgets=(100, 200, 400, 800))
+    compared = replace(
+        real_methods.everything(),
+        eliminations={"Elimination of 8": elimination},
+        regrowths={"Regrowth": small},
+    )
+    monkeypatch.setattr(real_study, "everything", lambda: compared)
+    digits = replace(task_named("digits"), epochs=2, budgets=(100, 200, 400, 800))
     monkeypatch.setattr(real_study, "task_named", lambda _: digits)
     monkeypatch.setattr(real_tables, "TASKS", (digits,))
     path = tmp_path / "table.csv"

@@ -12,8 +12,9 @@ import torch
 from page_tables import places, refreshed
 from real_tasks import RealTask
 from real_unit_places import Place, real_place
+from real_unit_rows import Row, read_rows
 from real_unit_tables import fewest
-from real_units import Measured, Row, compositions, hidden_units, rows_of
+from real_units import Measured, compositions, hidden_units, rows_of
 
 import prunelimits as pl
 from prunelimits.elimination import Elimination
@@ -104,13 +105,13 @@ def test_a_study_goes_on_where_its_table_ends(
     table = tmp_path / "units.csv"
     monkeypatch.setattr("sys.argv", ["x", str(table), "--tasks", "Vowel", "--splits", "1"])
     real_units.main()
-    rows = real_units.read_rows(table)
+    rows = read_rows(table)
     assert [(r.method, r.units) for r in rows] == [
         ("target 0", 10), ("target 1", 10), ("A", 2), ("B", 2),
     ]  # fmt: skip
     real_units.main()
     assert len(calls) == 2
-    assert real_units.read_rows(table) == rows
+    assert read_rows(table) == rows
 
 
 def test_the_fewest_at_a_target_are_told_by_split():

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-import real_study
 import sparsest_known
 import torch
+from real_rows import Row, append
 from real_tasks import RealTask, task_named
 from sparsest_known import Known, entry, is_better, read_list, write_list
 
@@ -93,10 +93,10 @@ def test_a_candidate_is_checked(
 
 def test_targets_are_below_the_median_of_the_dense(tmp_path: Path):
     rows = [
-        real_study.Row("t", 0, "dense", times, 0, 9, 1.0, (9,), (9,), (5,), test, 10, 10, 1.0)
+        Row("t", 0, "dense", times, 0, 9, 1.0, (9,), (9,), (5,), test, 10, 10, 1.0)
         for times, test in ((1, (8,)), (5, (9, 10)))
     ]
-    real_study.append(rows, tmp_path / "study.csv")
+    append(rows, tmp_path / "study.csv")
     found = sparsest_known.targets("t", tmp_path / "study.csv")
     assert found == {1: 0.89, 5: 0.85}
     with pytest.raises(ValueError, match="task must have dense networks"):

@@ -1,0 +1,88 @@
+"""What is compared on real tasks: methods, how long each trains, and from how many starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prunelimits.elimination import Elimination, Regrowth
+from prunelimits.experiments import PAPER_METHODS
+from prunelimits.pruners import GMP, LTH, AbstractPruner
+
+LONG = 5
+"""How many short trainings LTH takes, so how many times as long the others train."""
+FEW, MANY = 8, 32
+"""Starts of every method, and of LTH and of GMP by one of the earlier schedules."""
+UNTIL = (0.05, 0.15, 0.3, 0.5, 0.7)
+"""Shares of the training after which GMP's last round falls; published is 199 / 200."""
+BEST = 0.15
+"""The one of which more starts are trained."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A pruner with a length of training and some starts; no pruner: the dense networks."""
+
+    method: str
+    pruner: AbstractPruner | None
+    times: int
+    starts: range
+
+    def key(self) -> tuple[str, int, int]:
+        """What tells it from the others of a task's split in the table."""
+        return self.method, self.times, self.starts.start
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is compared in a study.
+
+    Attributes:
+        variants: Pruners, and the dense networks.
+        eliminations: By their names in the table.
+        regrowths: Likewise; their first and last trainings are those of the task.
+    """
+
+    variants: tuple[Variant, ...]
+    eliminations: Mapping[str, Elimination]
+    regrowths: Mapping[str, Regrowth]
+
+
+def everything() -> Compared:
+    """The dense networks, the nine of the paper, GMP that is done earlier, and the library's own.
+
+    Elimination is smaller than its defaults, and without evolution.
+    """
+    earlier = (Variant(gmp_name(until), GMP(until=until), LONG, range(FEW)) for until in UNTIL)
+    return Compared(
+        (*_nine(), *earlier, _more_of_the_best()),
+        {"Elimination of 8": Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0)},
+        {"Regrowth": Regrowth()},
+    )
+
+
+def by_depth() -> Compared:
+    """What networks of other depths are compared by: less of what hardly differs."""
+    best = Variant(gmp_name(BEST), GMP(until=BEST), LONG, range(FEW))
+    return Compared((*_nine(), best, _more_of_the_best()), {}, {"Regrowth": Regrowth()})
+
+
+def gmp_name(until: float) -> str:
+    """As in the table."""
+    return f"GMP until {until}"
+
+
+def _nine() -> list[Variant]:
+    """The dense networks, and the nine methods of the paper in both lengths."""
+    found = [Variant("dense", None, LONG, range(FEW))]
+    for pruner in PAPER_METHODS:
+        name = type(pruner).__name__
+        if isinstance(pruner, LTH):
+            found.append(Variant(name, pruner, 1, range(MANY)))
+        else:
+            found += [Variant(name, pruner, times, range(FEW)) for times in (1, LONG)]
+    return found
+
+
+def _more_of_the_best() -> Variant:
+    return Variant(gmp_name(BEST), GMP(until=BEST), LONG, range(FEW, MANY))

@@ -1,0 +1,78 @@
+"""The table of the studies of real tasks: a row for what a method gave at one budget of a split."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """What a method gave at one budget of one split.
+
+    Attributes:
+        task: Its name.
+        split: From 0.
+        method: The pruner's name with its settings.
+        times: How many times the task's epochs a training has.
+        first: Number of the first start.
+        keep: Weights that survive, at most.
+        cost: Kept parameters times samples of one start, on average.
+        nonzeros: Weights and biases that are kept, of every start.
+        effective: Those on a path from an input to an output.
+        choose: Rows of the choosing part that every start classifies right.
+        test: Rows of the test part.
+        choose_rows: How many there are.
+        test_rows: Likewise.
+        seconds: Of the training of all budgets and starts together.
+    """
+
+    task: str
+    split: int
+    method: str
+    times: int
+    first: int
+    keep: int
+    cost: float
+    nonzeros: tuple[int, ...]
+    effective: tuple[int, ...]
+    choose: tuple[int, ...]
+    test: tuple[int, ...]
+    choose_rows: int
+    test_rows: int
+    seconds: float
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a table; none where it is missing.
+
+    Raises:
+        ValueError: If it has other columns.
+    """
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        table = csv.reader(file)
+        if tuple(next(table, ())) != Row._fields:
+            raise ValueError(f"{path} must have the columns {', '.join(Row._fields)}")
+        return [_row(cells) for cells in table]
+
+
+def append(rows: Sequence[Row], path: Path) -> None:
+    """Adds rows to a table, which begins with the names of its columns."""
+    new = not path.exists()
+    with open(path, "a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(Row._fields)
+        for row in rows:
+            cells = row._replace(cost=f"{row.cost:.5g}")
+            writer.writerow(" ".join(map(str, c)) if isinstance(c, tuple) else c for c in cells)
+
+
+def _row(cells: Sequence[str]) -> Row:
+    task, split, method, times, first, keep, cost, *rest = cells
+    lists = [tuple(map(int, cell.split())) for cell in rest[:4]]
+    return Row(task, int(split), method, int(times), int(first), int(keep), float(cost), *lists,
+               int(rest[4]), int(rest[5]), float(rest[6]))  # fmt: skip
