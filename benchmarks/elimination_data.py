@@ -7,7 +7,8 @@ All have the same dense networks to start from, trained for elimination and for 
 as they were drawn for LTH and GMP; all prune on training data (70 %) and choose the best of what
 they have by accuracy on validation data (15 %). What is printed is accuracy on the test data (15 %)
 that none of them has seen: a line for every split, then the medians. A budget counts weights and
-biases for elimination, for the others weights alone, by the paper's rule for biases.
+biases for elimination, for the others weights alone, by the paper's rule for biases. With --table,
+adds a row for every split, budget and method to a file, and leaves out the splits that it has.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from kept_rows import add_rows, read_rows
 from sklearn import datasets
 from torch import Tensor
 
@@ -78,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--networks", type=int, default=64)
     parser.add_argument("--beam", type=int, default=24)
+    parser.add_argument("--table", type=Path, default=None)
     arguments = parser.parse_args()
     recipe = pl.Recipe(epochs=40, batch_size=32, lr=0.02)
     method = Elimination(
@@ -90,7 +94,10 @@ def main() -> None:
     budgets = sorted(arguments.budgets, reverse=True)
     dense: list[float] = []
     found: dict[int, list[list[float]]] = {budget: [] for budget in budgets}
+    known = [(row["data"], row["split"]) for row in read_rows(arguments.table)]
     for seed in range(arguments.seeds):
+        if (arguments.name, str(seed)) in known:
+            continue
         splits = load(arguments.name, seed)
         (x, y), validation, test = splits
         classes = int(y.max()) + 1
@@ -109,6 +116,7 @@ def main() -> None:
             measure=validation,
             seed=seed,
         )
+        rows = [_row(arguments.name, seed, int(fresh.nonzeros()[0]), "dense", dense[-1])]
         for budget in budgets:
             row = [
                 eliminated(result, budget, test),
@@ -117,12 +125,27 @@ def main() -> None:
                 pruned(fresh, GMP(), budget, recipe, splits),
             ]
             found[budget].append(row)
+            for method_name, accuracy in zip(NAMES, row, strict=True):
+                rows.append(_row(arguments.name, seed, budget, method_name, accuracy))
             print(f"  {budget}: {_line(row)}", flush=True)
         print(f"  {result.epochs:,} passes, {result.seconds:.0f} s", flush=True)
-    print(f"medians of {arguments.seeds} splits: dense {statistics.median(dense):.4f}")
+        add_rows(arguments.table, rows)
+    if not dense:
+        return
+    print(f"medians of {len(dense)} splits: dense {statistics.median(dense):.4f}")
     for budget, rows in found.items():
         medians = [statistics.median(column) for column in zip(*rows, strict=True)]
         print(f"  {budget}: {_line(medians)}")
+
+
+def _row(data: str, split: int, budget: int, method: str, accuracy: float) -> dict[str, object]:
+    return {
+        "data": data,
+        "split": split,
+        "budget": budget,
+        "method": method,
+        "accuracy": f"{accuracy:.6f}",
+    }
 
 
 def _line(accuracies: list[float]) -> str:

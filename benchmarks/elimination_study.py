@@ -11,7 +11,8 @@ Prints a line a seed: the smallest networks at 95 % and at 99.5 %, each as nonze
 every unit in brackets, and accuracy; then passes of one network over the data, and seconds, of the
 clock and of all cores together, and the paper's cost, kept parameters times samples. With --keep,
 writes these networks into a folder; with --table, the front of every seed into a CSV file, which
-gap_figures.py draws beside the pruners.
+gap_figures.py draws beside the pruners; with --runs, adds a row a seed to a file, from which
+elimination_tables.py writes the page's tables, and leaves out the seeds that it has.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ import statistics
 import time
 from pathlib import Path
 
+import torch
+from kept_rows import add_rows, read_rows
+
 import prunelimits as pl
 from prunelimits.elimination import (
     EliminatedNetwork,
@@ -35,6 +39,7 @@ from prunelimits.elimination import (
 TARGETS = (0.95, 0.995)
 # Larger networks are of no interest at these targets.
 LARGEST = 60
+X, Y = pl.datasets.cubist_spiral()
 
 
 def smallest(result: EliminationResult, target: float) -> EliminatedNetwork | None:
@@ -42,11 +47,9 @@ def smallest(result: EliminationResult, target: float) -> EliminatedNetwork | No
     return dataclasses.replace(result, target=target).sparsest
 
 
-def main() -> None:
-    """Runs the seeds one after the other."""
-    method = Elimination()
-    x, y = pl.datasets.cubist_spiral()
-    fitting = method.recipes(len(x))
+def options() -> argparse.Namespace:
+    """What the command line says."""
+    fitting = Elimination().recipes(len(X))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=float)
     parser.add_argument("--width", type=int, default=16)
@@ -61,54 +64,119 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=None)
     parser.add_argument("--table", type=Path, default=None)
+    parser.add_argument("--runs", type=Path, default=None)
     parser.add_argument("--minutes", type=float, default=None)
     arguments = parser.parse_args()
+    arguments.widths = tuple(arguments.widths or (2, *3 * [arguments.width], 1))
+    return arguments
+
+
+def method_of(arguments: argparse.Namespace) -> Elimination:
+    """Elimination with the choices of the command line."""
+    method = Elimination()
+    fitting = method.recipes(len(X))
     changes = dict(change.split("=") for change in arguments.change)
-    method = dataclasses.replace(
+    return dataclasses.replace(
         method,
         biases=arguments.biases,
         dense=dataclasses.replace(fitting.dense, epochs=arguments.dense_epochs),
         recovery=dataclasses.replace(fitting.recovery, epochs=arguments.recovery_epochs),
         **{name: ast.literal_eval(value) for name, value in changes.items()},
     )
-    widths = tuple(arguments.widths or (2, *3 * [arguments.width], 1))
-    width = "-".join(map(str, widths[1:-1])) if arguments.widths else str(arguments.width)
+
+
+def study(arguments: argparse.Namespace) -> str:
+    """What decides the outcome for a seed: the options that are not as they come, in order."""
+    fitting = Elimination().recipes(len(X))
+    parts = [f"{arguments.target:g} --widths {' '.join(map(str, arguments.widths))}"]
+    if arguments.biases != "free":
+        parts.append(f"--biases {arguments.biases}")
+    for name in ("dense", "recovery"):
+        epochs = getattr(arguments, f"{name}_epochs")
+        if epochs != getattr(fitting, name).epochs:
+            parts.append(f"--{name}-epochs {epochs}")
+    if arguments.change:
+        parts.append(f"--change {' '.join(sorted(arguments.change))}")
+    return " ".join([*parts, *(["--one"] if arguments.one else [])])
+
+
+def ties(network: EliminatedNetwork) -> int:
+    """Samples with a logit of exactly zero, which counts as class 0."""
+    with torch.no_grad():
+        return int((network.model.double()(X.double()) == 0).sum())
+
+
+def row_of(name: str, seed: int, result: EliminationResult, cores: float) -> dict[str, object]:
+    """A row of the table of runs."""
+    row: dict[str, object] = {"study": name, "seed": seed}
+    for target in TARGETS:
+        found, at = smallest(result, target), f"{target:g}".removeprefix("0.")
+        row[f"nonzeros_{at}"] = "" if found is None else found.nonzeros
+        row[f"with_biases_{at}"] = "" if found is None else found.with_biases
+        row[f"accuracy_{at}"] = "" if found is None else found.score
+        row[f"ties_{at}"] = "" if found is None else ties(found)
+    return row | {
+        "passes": result.epochs,
+        "seconds": round(cores),
+        "work": f"{result.rounds[-1].work:.4g}",
+    }
+
+
+def line_of(arguments: argparse.Namespace, seed: int, result: EliminationResult) -> str:
+    """What a seed found, for people; keeps its networks on request."""
+    width = "-".join(map(str, arguments.widths[1:-1]))
+    width = width if len(set(arguments.widths[1:-1])) > 1 else str(arguments.widths[1])
+    parts = [f"seed {seed}, width {width}, target {arguments.target:g}:"]
+    for target in TARGETS:
+        found = smallest(result, target)
+        if found is None:
+            parts.append(f"none at {target:g}")
+            continue
+        parts.append(f"{found.nonzeros} ({found.with_biases}) at {found.score:.4f}")
+        if arguments.keep is not None:
+            arguments.keep.mkdir(parents=True, exist_ok=True)
+            name = f"{target:g}-{found.nonzeros}-{found.with_biases}-w{width}-s{seed}.pt"
+            pl.save(found.model, found.masks, arguments.keep / name)
+    return "  ".join(parts)
+
+
+def main() -> None:
+    """Runs the seeds one after the other."""
+    arguments = options()
+    method, name = method_of(arguments), study(arguments)
+    done = {int(row["seed"]) for row in read_rows(arguments.runs) if row["study"] == name}
     fronts: list[tuple[int, int, int, float]] = []
     sizes: dict[float, list[int]] = {target: [] for target in TARGETS}
     for seed in range(arguments.first, arguments.first + arguments.seeds):
-        store = arguments.store
+        if seed in done:
+            continue
+        store, one = arguments.store, arguments.one
         began = time.process_time()
         result = eliminate(
-            x,
-            y,
+            X,
+            Y,
             method,
             target=arguments.target,
-            start=pl.MLPEnsemble(widths, 1, seed=seed) if arguments.one else widths,
+            start=pl.MLPEnsemble(arguments.widths, 1, seed=seed) if one else arguments.widths,
             seed=seed,
             store=None if store is None else store.with_stem(f"{store.stem}-{seed}"),
             time_limit=None if arguments.minutes is None else 60 * arguments.minutes,
         )
+        cores = time.process_time() - began
         fronts += [
             (seed, n.nonzeros, n.with_biases, n.score)
             for n in result.front
             if n.nonzeros <= LARGEST
         ]
-        parts = [f"seed {seed}, width {width}, target {arguments.target:g}:"]
-        for target in TARGETS:
+        for target, own in sizes.items():
             found = smallest(result, target)
-            if found is None:
-                parts.append(f"none at {target:g}")
-                continue
-            sizes[target].append(found.nonzeros)
-            parts.append(f"{found.nonzeros} ({found.with_biases}) at {found.score:.4f}")
-            if arguments.keep is not None:
-                arguments.keep.mkdir(parents=True, exist_ok=True)
-                name = f"{target:g}-{found.nonzeros}-{found.with_biases}-w{width}-s{seed}.pt"
-                pl.save(found.model, found.masks, arguments.keep / name)
-        cores = time.process_time() - began
+            own += [] if found is None else [found.nonzeros]
+        parts = [line_of(arguments, seed, result)]
         parts.append(f"{result.epochs:,} passes, {result.seconds:.0f} s, {cores:.0f} of all cores")
         parts.append(f"cost {result.rounds[-1].work:.3g}")
-        if not result.finished:
+        if result.finished:
+            add_rows(arguments.runs, [row_of(name, seed, result, cores)])
+        else:
             parts.append("not finished")
         print("  ".join(parts), flush=True)
     for target, found in sizes.items():

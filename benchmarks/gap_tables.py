@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import effort_tables
+import elimination_tables
 import lower_bound
 from effort_tables import starts
 from page_tables import markdown, refreshed
@@ -327,6 +328,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "disconnected": lambda: disconnected(study, (16, 64, 256)),
         "cost": lambda: costs(study),
         "times": lambda: times(folder / "gap-times.csv"),
+        **elimination_tables.tables(folder),
     }
 
 

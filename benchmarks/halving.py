@@ -12,6 +12,9 @@ would. For each choice it prints
 
 Run it by `python benchmarks/halving.py 2 7 3 3 1 --max-nonzeros 44 --trainings 100000 --target
 0.95 --store rungs.npy`. The same command goes on where it was, and when all is trained only prints.
+With --table, the counts go into a file, under the name of the store, and with --ranks those of how
+early a training that will reach the target can be told from the others of its shard: its rank by
+accuracy after so many epochs, as a share, in the median and at nine of ten.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kept_rows import add_rows, read_rows
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
@@ -100,8 +104,59 @@ def recall(found: int, all_: int) -> str:
     return f"{found:,} of {all_:,}: {found / all_:.1%} ({interval.low:.1%} to {interval.high:.1%})"
 
 
-def main() -> None:
-    """Trains or reads, and prints."""
+def counts(
+    correct: NDArray[np.int32], reached: NDArray[np.bool_], best: NDArray[np.bool_], name: str
+) -> list[dict[str, object]]:
+    """What each halving keeps, a row each."""
+    found: list[dict[str, object]] = []
+    for halving in HALVINGS:
+        stay = np.stack([kept(shard, halving) for shard in correct])
+        found.append(
+            {
+                "run": name,
+                "rungs": " ".join(f"{epochs} {share:g}" for epochs, share in halving),
+                "epochs": f"{cost(halving):.2f}",
+                "trainings": reached.size,
+                "shard": reached.shape[1],
+                "reached": int(reached.sum()),
+                "reached_kept": int((stay & reached).sum()),
+                "best": int(best.sum()),
+                "best_kept": int((stay & best).sum()),
+            }
+        )
+    return found
+
+
+def ranks(
+    correct: NDArray[np.int32], reached: NDArray[np.bool_], name: str
+) -> list[dict[str, object]]:
+    """Where the trainings that reach the target stand in their shard on the way, a row an epoch.
+
+    A rank is the share of the shard that is more accurate, half of those that are level included.
+    """
+    found: list[dict[str, object]] = []
+    for place, epochs in enumerate(EPOCHS):
+        own: list[float] = []
+        for shard, at_target in zip(correct[:, :, place], reached, strict=True):
+            for value in shard[at_target]:
+                above, level = int((shard > value).sum()), int((shard == value).sum())
+                own.append((above + (level - 1) / 2) / len(shard))
+        if own:
+            middle, most = np.quantile(own, (0.5, 0.9))
+            found.append(
+                {
+                    "run": name,
+                    "epochs": epochs,
+                    "trainings": len(own),
+                    "median": f"{middle:.5f}",
+                    "nine_of_ten": f"{most:.5f}",
+                }
+            )
+    return found
+
+
+def options() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, add_help=True)
     parser.add_argument("widths", type=int, nargs="+")
     parser.add_argument("--min-nonzeros", type=int)
@@ -111,7 +166,14 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=100_000)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--store", type=Path, required=True)
-    arguments = parser.parse_args()
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--ranks", type=Path)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Trains or reads, and prints."""
+    arguments = options()
     config = SearchConfig(
         target=arguments.target,
         widths=tuple(arguments.widths),
@@ -129,11 +191,14 @@ def main() -> None:
     each = max(1, round(final.shape[1] / 1000))
     np.put_along_axis(best, np.argsort(-final, axis=1, kind="stable")[:, :each], True, axis=1)
     print(f"{final.size:,} trainings in shards of {final.shape[1]:,}, target {config.target:.4g}")
-    for halving in HALVINGS:
-        stay = np.stack([kept(shard, halving) for shard in correct])
-        print(f"{halving}: {cost(halving):.1f} epochs")
-        print(f"  at the target    {recall(int((stay & reached).sum()), int(reached.sum()))}")
-        print(f"  best per mille   {recall(int((stay & best).sum()), int(best.sum()))}")
+    rows, name = counts(correct, reached, best, arguments.store.stem), arguments.store.stem
+    for row in rows:
+        print(f"{row['rungs']}: {row['epochs']} epochs")
+        print(f"  at the target    {recall(row['reached_kept'], row['reached'])}")
+        print(f"  best per mille   {recall(row['best_kept'], row['best'])}")
+    for path, new in ((arguments.table, rows), (arguments.ranks, ranks(correct, reached, name))):
+        if name not in [row["run"] for row in read_rows(path)]:
+            add_rows(path, new)
 
 
 if __name__ == "__main__":

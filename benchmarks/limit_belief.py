@@ -4,12 +4,14 @@ Measures on each network of `belief_networks.py` what `prunelimits.limits.belief
 pruning, and then what pruning does: docs/results/limits-belief.csv, a row a network, taken up where
 it was left. The condition was chosen on those "found on"; the others were not looked at before.
 
-Run it by `python benchmarks/limit_belief.py`; it needs scikit-learn and mlxtend, and takes half an
-hour. `python benchmarks/limit_tables.py` puts its tables into docs/limits.md.
+Run it by `python benchmarks/limit_belief.py`, with `--data wine spiral` for these alone; it needs
+scikit-learn and mlxtend, and takes an hour. `python benchmarks/limit_verdict_tables.py` puts its
+tables into docs/limit-verdict.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import time
 import warnings
@@ -93,13 +95,17 @@ def measured(setting: Setting) -> dict[str, object]:
 
 def main() -> None:
     """What is missing from the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    names = sorted({setting.data for setting in settings()})
+    parser.add_argument("--data", nargs="+", default=names, choices=names)
+    arguments = parser.parse_args()
     done: set[tuple[str, ...]] = set()
     if TABLE.exists():
         with open(TABLE, newline="") as file:
             done = {tuple(row[c] for c in KEY) for row in csv.DictReader(file)}
     for s in settings():
         key = (s.group, s.data, s.model, f"{s.penalty} {s.strength:g}", str(s.seed))
-        if key in done:
+        if key in done or s.data not in arguments.data:
             continue
         row = dict(zip(KEY, key, strict=True)) | measured(s)
         new = not TABLE.exists()

@@ -1,0 +1,162 @@
+"""Tables of elimination and halving from kept rows, and the rows themselves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import elimination_tables
+import halving
+import numpy as np
+import pytest
+from elimination_study import study
+from kept_rows import add_rows, read_rows
+
+from prunelimits.elimination import Elimination
+
+Row = dict[str, str]
+
+
+def cells(table: str) -> list[list[str]]:
+    header, _, *rows = (line[2:-2].split(" | ") for line in table.splitlines())
+    return [header, *rows]
+
+
+def run(study: str, seed: int, at_95: int | str, at_995: int | str, work: float = 1.0) -> Row:
+    row: Row = {"study": study, "seed": str(seed)}
+    for target, size in (("95", at_95), ("995", at_995)):
+        row[f"nonzeros_{target}"] = str(size)
+        row[f"with_biases_{target}"] = str(size + 4) if isinstance(size, int) else ""
+        row[f"accuracy_{target}"] = "0.9612" if size else ""
+        row[f"ties_{target}"] = str(1_000 * seed) if size else ""
+    return row | {"passes": str(1_000 + seed), "seconds": "9", "work": str(work)}
+
+
+def test_rows_are_added_to_a_file_of_the_same_columns(tmp_path: Path):
+    path = tmp_path / "rows.csv"
+    assert read_rows(path) == []
+    assert read_rows(None) == []
+    add_rows(path, [{"a": 1, "b": "x y"}])
+    add_rows(path, [{"a": 2, "b": ""}])
+    add_rows(None, [{"a": 3}])
+    assert read_rows(path) == [{"a": "1", "b": "x y"}, {"a": "2", "b": ""}]
+    with pytest.raises(ValueError, match=r"must have the columns \['a', 'c'\], got \['a', 'b'\]"):
+        add_rows(path, [{"a": 1, "c": 2}])
+
+
+def arguments(**changed: object) -> argparse.Namespace:
+    fitting = Elimination().recipes(49_982)
+    own: dict[str, object] = {
+        "target": 0.95,
+        "widths": (2, 16, 16, 16, 1),
+        "biases": "free",
+        "dense_epochs": fitting.dense.epochs,
+        "recovery_epochs": fitting.recovery.epochs,
+        "change": [],
+        "one": False,
+    }
+    return argparse.Namespace(**(own | changed))
+
+
+def test_a_study_is_named_by_the_options_that_decide_its_outcome():
+    assert study(arguments()) == elimination_tables.WIDTH_16
+    quarter = ["networks=64", "evolved=0", "beam=24"]
+    assert study(arguments(change=quarter)) == elimination_tables.QUARTER
+    changed = study(arguments(change=[*quarter, "tries=3"], recovery_epochs=7))
+    assert changed == (
+        "0.95 --widths 2 16 16 16 1 --recovery-epochs 7 "
+        "--change beam=24 evolved=0 networks=64 tries=3"
+    )
+    assert study(arguments(biases="outgoing", one=True)).endswith("--biases outgoing --one")
+
+
+def test_seed_by_seed():
+    rows = [run("s", 0, 18, 23), run("s", 1, 19, 24), run("s", 2, 18, "")]
+    header, first, second, third, middle = cells(elimination_tables.seed_by_seed(rows))
+    assert len({len(row) for row in (header, first, second, third, middle)}) == 1
+    assert first == ["0", "18", "22", "96.12%", "none", "23", "27", "96.12%", "none", "1,000"]
+    assert second[4] == "1,000"
+    assert third[5:9] == ["-"] * 4
+    # One of three reaches nothing at the second target, which counts as larger than any size.
+    assert middle == ["median", *["**18**", "**22**", "", ""], *["**24**", "**28**", "", ""],
+                      "1,001"]  # fmt: skip
+    _, *_, middle = cells(elimination_tables.seed_by_seed(rows[:2]))
+    assert middle[1] == "**18.5**"
+
+
+def test_wider_networks_have_a_median_each():
+    rows = [run("0.95 --widths 2 64 64 64 1", seed, 18 + seed, 25) for seed in (2, 0, 1)]
+    table = cells(elimination_tables.wider([*rows, run("0.95 --widths 2 9 1", 0, 3, 4)]))
+    assert [row[0] for row in table[1:]] == [f"64, {s}" for s in ("seed 0", "seed 1", "seed 2")] + [
+        "64, median"
+    ]
+    assert table[2] == ["64, seed 1", "19 (23)", "25 (29)", "1,001", "9"]
+    assert table[4][1:3] == ["**19** (23)", "**25** (29)"]
+
+
+def test_choices_stand_beside_the_method_as_it_is_on_the_same_seeds():
+    base, other = elimination_tables.QUARTER, f"{elimination_tables.QUARTER} tries=3"
+    rows = [run(base, 0, 20, 30, 4.0), run(base, 1, 19, 29, 2.0), run(base, 2, 22, 31, 8.0)]
+    rows += [run(other, 1, 21, 33, 1.0), run(other, 0, 20, 31, 1.0), run("0.95 --x", 0, 1, 2)]
+    _, as_is, few = cells(elimination_tables.choices(rows))
+    assert as_is == ["as it is", "20 19 22", "30 29 31", "20.3 / 30.0", "1.0"]
+    # Of the two seeds that it has, a third of the work.
+    assert few == ["`tries=3`", "20 21", "31 33", "20.5 / 32.0", "0.3"]
+
+
+def test_medians_of_splits():
+    rows = [
+        {"data": "x", "split": str(split), "budget": str(budget), "method": name, "accuracy": value}
+        for split, values in enumerate((("0.9", "0.8", "0.7"), ("0.8", "0.9", "0.5")))
+        for (name, budget), value in zip(
+            (("dense", 1057), ("elimination", 10), ("LTH", 10)), values, strict=True
+        )
+    ]
+    assert cells(elimination_tables.data(rows, "x")) == [
+        ["nonzeros at most, 2 split(s)", "elimination", "LTH"],
+        ["1,057 (dense)", "85.0%", ""],
+        ["10", "85.0%", "60.0%"],
+    ]
+    assert cells(elimination_tables.data(rows, "y"))[1:] == []
+
+
+def test_what_halving_keeps():
+    """Ten networks of which it keeps the two that are best after two epochs."""
+    correct = np.zeros((1, 10, len(halving.EPOCHS)), dtype=np.int32)
+    correct[0, :, halving.EPOCHS.index(5)] = range(10)
+    correct[0, :, -1] = [9, 8, 7, 6, 5, 4, 3, 2, 1, 10]
+    reached = correct[:, :, -1] >= 9
+    rows = [
+        {name: str(value) for name, value in row.items()}
+        for row in halving.counts(correct, reached, reached, "tiny")
+    ]
+    own = next(row for row in rows if row["rungs"] == "5 0.1")
+    assert (own["reached"], own["reached_kept"]) == ("2", "1")
+    assert own["epochs"] == f"{5 + 0.1 * 45:.2f}"
+    table = cells(elimination_tables.halving(rows))
+    assert table[0] == ["rungs", "epochs", "tiny", "best per mille"]
+    line = next(row for row in table if row[0] == "`5 0.1`")
+    assert line == ["`5 0.1`", "9.5", *["50% of 2 (1% to 99%)"] * 2]
+    none = halving.counts(correct, reached & False, reached, "none")
+    text = [{name: str(value) for name, value in row.items()} for row in none]
+    assert "none" not in cells(elimination_tables.halving([*rows, *text]))[0]
+
+
+def test_ranks_on_the_way():
+    """Those at the target are first and, level with two others, third of four at first."""
+    correct = np.zeros((1, 4, len(halving.EPOCHS)), dtype=np.int32)
+    correct[0, :, 0] = [7, 5, 5, 5]
+    correct[0, :, -1] = [9, 9, 1, 2]
+    reached = correct[:, :, -1] == 9
+    found = halving.ranks(correct, reached, "tiny")
+    assert [row["epochs"] for row in found] == list(halving.EPOCHS)
+    # Of four: none above the first; one above the second and two level with it, half counted.
+    assert found[0]["median"] == f"{(0 + (1 + 2 / 2) / 4) / 2:.5f}"
+    # At the end two are level.
+    assert found[-1]["median"] == f"{(1 / 2) / 4:.5f}"
+    text = [{name: str(value) for name, value in row.items()} for row in found]
+    header, middle, most = cells(elimination_tables.halving_ranks(text))
+    assert header[:3] == ["after epochs", "1", "2"]
+    assert middle[:2] == ["tiny, median", "25.0%"]
+    assert most[0] == "tiny, nine of ten"
+    assert halving.ranks(correct, reached & False, "tiny") == []
