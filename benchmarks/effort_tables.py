@@ -16,6 +16,7 @@ from pathlib import Path
 from page_tables import markdown
 
 from prunelimits.experiments import (
+    PAPER_METHODS,
     PAPER_SMALLEST,
     RunResult,
     Size,
@@ -115,6 +116,35 @@ def repeats(by_method: Mapping[str, Results]) -> str:
             line.append(" / ".join("-" if r is None else str(r.nonzeros) for r in found))
         lines.append(line)
     return markdown(("method", *(f"study {number + 1}" for number in numbers)), lines)
+
+
+def by_width(results: Results) -> str:
+    """Method by width: what nine starts reach at both targets, for widths with several nines."""
+    names = dict.fromkeys(type(pruner).__name__ for pruner in PAPER_METHODS)
+    cells: dict[str, dict[int, list[RunResult]]] = {name: defaultdict(list) for name in names}
+    for result in results:
+        cells.setdefault(result.run.method, defaultdict(list))[result.run.width].append(result)
+    repeated = {
+        width
+        for own in cells.values()
+        for width, part in own.items()
+        if len(starts(part)) >= 3 * STARTS
+    }
+    lines: list[list[str]] = []
+    for name, own in cells.items():
+        line = [name]
+        for width in sorted(repeated):
+            part = own.get(width, [])
+            # A study of its own is no median of nines: it stands among those of all widths.
+            if len(starts(part)) < 3 * STARTS:
+                line += ["", ""]
+                continue
+            line += [f"{of_nine(part, target)}, {reach(part, target)}" for target in TARGETS]
+        lines += [line] if any(line[1:]) else []
+    header = ["method"]
+    for width in sorted(repeated):
+        header += [f"{width}, {100 * target:g} %" for target in TARGETS]
+    return markdown(header, lines)
 
 
 def at_most(results: Results, target: float, size: int) -> str:

@@ -18,6 +18,7 @@ from statistics import median
 import effort_tables
 import elimination_tables
 import lower_bound
+import search_tables
 from effort_tables import starts
 from page_tables import markdown, refreshed
 from tie_table import ties
@@ -317,6 +318,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "width-16-parts": lambda: one_width(study, 16),
         "repeats": lambda: effort_tables.repeats(of_methods(at_width(study, 16))),
         "luck": lambda: luck(repeated),
+        "widths-effort": lambda: effort_tables.by_width(study),
         "widths": lambda: compact({str(width): at_width(once, width) for width in widths(once)}),
         "fixed": lambda: compact(fixed),
         "bench": lambda: compact(bench),
@@ -329,6 +331,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "cost": lambda: costs(study),
         "times": lambda: times(folder / "gap-times.csv"),
         **elimination_tables.tables(folder),
+        **search_tables.tables(folder),
     }
 
 

@@ -121,6 +121,38 @@ def test_sizes_at_equal_effort(script: ModuleType):
     ]
 
 
+def test_widths_at_equal_effort(script: ModuleType):
+    """Three studies of width 6, one of width 7, of which nothing is said here."""
+    runs = [
+        result(Run("GMP", width, 20 + repeat, recipe, repeat), 0.96)
+        for width, repeats in ((6, 3), (7, 1))
+        for recipe in range(9)
+        for repeat in range(repeats)
+    ]
+    runs += [result(Run("SNIP", 7, 20, recipe, 0), 0.96) for recipe in range(9)]
+    assert cells(script.effort_tables.by_width(runs)) == [
+        ["method", "6, 95 %", "6, 99.5 %"],
+        ["GMP", "30 (30 to 30), 100%", "-, at most 63%"],
+    ]
+
+
+def test_a_search_size_by_size(script: ModuleType, tmp_path: Path):
+    path = tmp_path / "found.csv"
+    path.write_text(
+        "phase,widths,nonzeros,networks,trainings,reached,diverged,stopped,accuracy\n"
+        "2,2-3-1,9,3,0,0,0,0,0.0\n2,2-3-1,10,1200,3600,0,0,0,0.75\n"
+        "2,2-3-1,11,4,12,0,0,0,0.5\n2,2-3-1,12,5,15,2,0,0,0.95\n"
+    )
+    table = script.search_tables.search
+    assert cells(table(path, 0.95)) == [
+        ["nonzeros", "networks", "trainings", "at 95 %", "best accuracy"],
+        ["10", "1,200", "3,600", "0", "75.00%"],
+        ["11", "4", "12", "0", "50.00%"],
+        ["12", "5", "15", "2", "95.00%"],
+    ]
+    assert [row[0] for row in cells(table(path, 0.95, records=True))[1:]] == ["10", "12"]
+
+
 def test_runs_as_small_as_the_paper_s_search(script: ModuleType):
     runs = [
         result(Run("LTH", 3, keep, 0, repeat), 0.96 if keep < 17 else 0.5)
