@@ -45,7 +45,6 @@ def whole(value: Tensor) -> Tensor:
     return gathered.detach().full_tensor() if is_sharded(value) else value
 
 
-@torch.no_grad()
 def local(value: Tensor) -> Tensor:
     """The tensor itself; of a sharded one what this process has of it, to be changed in place.
 
@@ -53,8 +52,11 @@ def local(value: Tensor) -> Tensor:
         >>> local(torch.ones(2))
         tensor([1., 1.])
     """
+    if not is_sharded(value):  # asked several times in every step: no mode is entered for it
+        return value
     sharded: Any = value
-    return sharded.to_local() if is_sharded(value) else value
+    with torch.no_grad():
+        return sharded.to_local()
 
 
 @torch.no_grad()

@@ -34,14 +34,15 @@ def squared(optimizer: Optimizer) -> tuple[str, ...]:
     return _SQUARED.get(type(optimizer), ()) if plain and torch.backends.mkl.is_available() else ()
 
 
-def filling(kept: Tensor, dtype: torch.dtype) -> Tensor | None:
-    """Bits of a small number where `kept` is false; None where that is not worth while.
+def small_bits(kept: Tensor, dtype: torch.dtype) -> int | None:
+    """The bits of a small number to put where `kept` is false; None where that is not worth while.
 
-    `value | filling` is then small where `value` is zero and pruned, and itself where it is kept.
+    Examples:
+        >>> small_bits(torch.tensor([True, False, False]), torch.float32) == 67 << 23
+        True
     """
     few = 2 * int(kept.count_nonzero()) < kept.numel()
     kind = {torch.float32: torch.int32, torch.float64: torch.int64}.get(dtype)
     if kind is None or not few:
         return None
-    small = torch.tensor(_SMALL, dtype=dtype, device=kept.device).view(kind)
-    return torch.where(kept, torch.zeros_like(small), small)
+    return int(torch.tensor(_SMALL, dtype=dtype, device="cpu").view(kind))

@@ -12,7 +12,7 @@ from torch import Tensor, nn, optim
 
 from prunelimits.pruners import GMP, Random, prune
 from prunelimits.sessions import attach
-from prunelimits.sessions.roots import filling, squared
+from prunelimits.sessions.roots import small_bits, squared
 
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="roots are MKL's")
 
@@ -111,8 +111,8 @@ def test_what_fails_half_way_leaves_zeros():
 
 
 def test_nothing_is_filled_where_little_is_pruned_or_roots_are_taken_otherwise():
-    assert filling(torch.ones(4, dtype=torch.bool), torch.float32) is None
-    assert filling(torch.zeros(4, dtype=torch.bool), torch.bfloat16) is None
+    assert small_bits(torch.ones(4, dtype=torch.bool), torch.float32) is None
+    assert small_bits(torch.zeros(4, dtype=torch.bool), torch.bfloat16) is None
     assert squared(optim.SGD(model().parameters(), lr=0.1)) == ()
     assert squared(optim.AdamW(model().parameters(), fused=True)) == ()
 

@@ -1,0 +1,1 @@
+"""The compiled library that overwrites what is pruned, and what calls it."""
