@@ -25,6 +25,7 @@ from prunelimits.cli.parquet import parquet_names, read_parquet
 from prunelimits.cli.tables import ColumnChoice, input_names, read_arrays, read_text
 from prunelimits.datasets import cubist_spiral, standardised, three_parts
 from prunelimits.datasets.r_tables import r_table_with_classes
+from prunelimits.training import Loss
 
 Pair = tuple[Tensor, Tensor]
 # How files of other kinds begin, and what to do with them.
@@ -143,21 +144,36 @@ class OwnData:
         x, y, classes = self.read_standardised()
         return (x, y), classes
 
-    def set_aside(self, share: float, seed: int) -> tuple[ClassData, Pair | None]:
+    def loss(self, *, regression: bool) -> Loss | None:
+        """Squared error where labels are numbers to predict; otherwise what fits the classes.
+
+        Raises:
+            ValueError: If there is no file of numbers to predict.
+        """
+        if regression and self.data is None:
+            raise ValueError("--regression needs --data, got --regression alone")
+        return "mse" if regression else None
+
+    def set_aside(
+        self, share: float, seed: int, *, numbers: bool = False
+    ) -> tuple[ClassData, Pair | None]:
         """The rows to work with, and a share of all that nothing is computed from until the end.
 
-        Every class is in both. Inputs are standardised by the rows to work with, if at all.
+        Every class is in both, but with `numbers` there are none. Inputs are standardised by the
+        rows to work with, if at all.
 
         Raises:
             ValueError: If the share is out of its range or a class has too few rows, or as `read`.
             OSError: If the file cannot be read.
         """
         if not share:
-            return self.read_standardised(), None
+            return self.read_standardised(numbers=numbers), None
         share = checked_number("--test", share, above=0, below=1)
-        x, y, classes = self.read()
+        x, y, classes = self.read(numbers=numbers)
         try:
-            parts = three_parts(x, y, choose=(1 - share) / 2, test=share, seed=seed)
+            parts = three_parts(
+                x, y, choose=(1 - share) / 2, test=share, seed=seed, by_class=not numbers
+            )
         except ValueError as error:
             raise ValueError(f"{self.named}: {error}") from error
         (first_x, first_y), (more_x, more_y), _ = parts

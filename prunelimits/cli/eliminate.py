@@ -35,7 +35,6 @@ from prunelimits.models import MLP
 from prunelimits.saving import load
 from prunelimits.search import make_task
 from prunelimits.training import Recipe
-from prunelimits.training.engine import Loss
 from prunelimits.training.recipe import Schedule
 from prunelimits.training.task import Task
 
@@ -75,8 +74,9 @@ class Eliminate(OwnData):
     """
 
     groups: ClassVar[Groups] = {
-        "The task": ("target", "nonzeros", "held_out", "test"),
+        "The task": ("target", "nonzeros"),
         **YOUR_DATA,
+        "What the data are": ("regression", "held_out", "test"),
         "Where it starts": ("width", "hidden_layers", "widths", "initial", "seed", "seeds"),
         "How it goes": (
             *("method.networks", "method.unit_share", "method.step", "method.beam"),
@@ -96,7 +96,7 @@ class Eliminate(OwnData):
     }
 
     target: float = 0.95
-    """Score to reach: accuracy, above 0 and at most 1."""
+    """Score to reach: accuracy, or R2 with --regression; above 0 and at most 1."""
     nonzeros: Annotated[int | None, arg(metavar="N")] = None
     """Go on to networks of so many weights and biases, whether they reach the target or not."""
     width: int = 16
@@ -115,6 +115,9 @@ class Eliminate(OwnData):
     """How the networks that it starts from are trained."""
     recovery: TrainingOptions = field(default_factory=TrainingOptions)
     """How networks are trained after something was removed."""
+    regression: FlagCreatePairsOff[bool] = False
+    """With --data: labels are numbers to predict, not classes. Networks are trained by squared
+    error and measured by R2, the share of the numbers' variance that they explain."""
     held_out: float = 0.0
     """Share of the data on which the score is measured and nothing is trained."""
     test: float = 0.0
@@ -138,9 +141,9 @@ class Eliminate(OwnData):
 
     def run(self) -> int:
         """Eliminates, and prints what was found."""
-        (x, y, classes), test = self.set_aside(self.test, self.seed)
-        task = make_task(x, y, held_out=self.held_out, seed=self.seed)
-        loss: Loss = task.loss
+        loss = self.loss(regression=self.regression)
+        (x, y, classes), test = self.set_aside(self.test, self.seed, numbers=self.regression)
+        task = make_task(x, y, loss=loss, held_out=self.held_out, seed=self.seed)
         initial = None if self.initial is None else load(self.initial)[0]
         if initial is not None and initial.widths[0] != task.inputs:
             raise ValueError(
@@ -156,7 +159,7 @@ class Eliminate(OwnData):
         if self.seeds != 1 and test is not None:
             raise ValueError(f"--test is for one elimination, got --seeds {self.seeds}")
         if self.seeds != 1:
-            return self._eliminate_seeds(task, loss, initial, method, classes)
+            return self._eliminate_seeds(task, initial, method, classes)
         for name, given in (("--workers", self.workers), ("--scheduler", self.scheduler)):
             if given is not None:
                 raise ValueError(f"{name} shares out --seeds, of which there is one")
@@ -174,7 +177,7 @@ class Eliminate(OwnData):
                 nonzeros=self.nonzeros,
                 start=initial or self._widths(task),
                 trained=initial is not None,
-                loss=loss,
+                loss=task.loss,
                 measure=(task.measure_x, task.measure_y) if self.held_out else None,
                 seed=self.seed,
                 store=self.store,
@@ -186,7 +189,7 @@ class Eliminate(OwnData):
             found = choose_eliminated(result, None)
             tell_inputs(found.model, found.masks, self.input_names())
             if test is not None:
-                tell_test(found.model, found.nonzeros, test, classes)
+                tell_test(found.model, found.nonzeros, test, classes, task.loss)
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y), classes=classes)
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
@@ -199,7 +202,6 @@ class Eliminate(OwnData):
     def _eliminate_seeds(
         self,
         task: Task,
-        loss: Loss,
         initial: MLP | None,
         method: Elimination,
         classes: tuple[str, ...] | None,
@@ -228,7 +230,7 @@ class Eliminate(OwnData):
                 target=self.target,
                 nonzeros=self.nonzeros,
                 start=self._widths(task),
-                loss=loss,
+                loss=task.loss,
                 measure=(task.measure_x, task.measure_y) if self.held_out else None,
                 store=self.store,
                 executor=executor,
@@ -250,11 +252,11 @@ class Eliminate(OwnData):
 
 
 def _tell_nothing_to_remove(nonzeros: int | None, widths: tuple[int, ...] | None) -> None:
-    """Says that a budget is no smaller than the dense networks."""
+    """Says that a budget is just what the dense networks have."""
     if nonzeros is None or widths is None:
         return
     parameters = sum((d_in + 1) * d_out for d_in, d_out in pairwise(widths))
-    if nonzeros >= parameters:
+    if nonzeros == parameters:
         say(
             f"Networks of widths {' '.join(map(str, widths))} have {parameters:,} weights and "
             f"biases: nothing has to go for --nonzeros {nonzeros}"

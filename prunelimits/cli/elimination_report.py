@@ -11,7 +11,15 @@ from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
 
-from prunelimits.cli.report import console, has_plane, say, write_model, write_pictures, write_rows
+from prunelimits.cli.report import (
+    console,
+    has_plane,
+    measure_name,
+    say,
+    write_model,
+    write_pictures,
+    write_rows,
+)
 from prunelimits.elimination import (
     EliminatedNetwork,
     EliminationResult,
@@ -90,7 +98,8 @@ class RoundBar:
 def print_elimination(result: EliminationResult) -> None:
     """Prints the networks that no smaller one equals, the sparsest, and what it took."""
     table = Table(title="Networks that no smaller one equals", title_justify="left")
-    for column in ("nonzeros", "with all biases", "widths", "score"):
+    score = "score" if result.loss != "mse" else measure_name(result.loss)
+    for column in ("nonzeros", "with all biases", "widths", score):
         table.add_column(column, justify="right")
     for network in result.front:
         reaches = result.target is not None and network.score >= result.target
@@ -112,7 +121,7 @@ def print_elimination(result: EliminationResult) -> None:
     else:
         console.print(
             f"Sparsest network {goal}: [bold]{best.nonzeros} nonzeros[/bold] "
-            f"({best.with_biases} with a bias for every unit), score {best.score:.2%}"
+            f"({best.with_biases} with a bias for every unit), {score} {best.score:.2%}"
         )
     if result.method.margin:
         console.print(
@@ -157,16 +166,22 @@ def draw_elimination(
     points: tuple[Tensor, Tensor] | None = None,
     classes: Sequence[str] | None = None,
 ) -> None:
-    """Draws a network, where it has a plane to draw, and the score of every size."""
+    """Draws a network, where it has a plane to draw, and the score of every size.
+
+    Of numbers to predict no points are drawn, and no network that is no better than their mean.
+    """
     from prunelimits.viz import accuracy_figure, network_figure
 
     found = choose_eliminated(result, nonzeros)
+    measure = measure_name(result.loss)
     figures: dict[str, Figure] = {}
     if has_plane(found.model):
-        title = f"{found.nonzeros} nonzeros, accuracy {found.score:.2%}"
+        title = f"{found.nonzeros} nonzeros, {measure} {found.score:.2%}"
+        points = None if result.loss == "mse" else points
         figures["network"] = network_figure(
             found.model, found.masks, *(points or (None, None)), title=title, classes=classes
         )
-    scores = [(n.nonzeros, n.score) for n in result.networks]
-    figures["accuracy"] = accuracy_figure(scores, target=result.target)
+    scores = [(n.nonzeros, n.score) for n in result.networks if n.score >= 0]
+    if scores:
+        figures["accuracy"] = accuracy_figure(scores, target=result.target, measure=measure)
     write_pictures(figures, folder)

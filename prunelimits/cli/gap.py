@@ -130,9 +130,7 @@ class Gap(OwnData):
 
     def _run(self) -> int:
         study = self._study()
-        if self.regression and self.data is None:
-            raise ValueError("--regression needs --data, got --regression alone")
-        loss = "mse" if self.regression else None
+        loss = self.loss(regression=self.regression)
         (x, y), others = self._parts()
         _tell_left_out(study, x, 2 if self.regression else len(y.unique()))
         initial = None if self.initial is None else load(self.initial)[0]

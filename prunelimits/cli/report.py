@@ -57,15 +57,22 @@ def print_result(result: SearchResult) -> None:
         if not phase.networks:
             say(f"{title}: none, by min_nonzeros, max_nonzeros and first_per_count")
             continue
-        console.print(_table(title, done, sizes, result.config))
+        console.print(_table(title, done, sizes, result.config, measure_name(result.loss)))
     console.print(_summary(result))
 
 
-def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], config: SearchConfig) -> Table:
+def measure_name(loss: str) -> str:
+    """What a result's scores are called: R2 for numbers to predict."""
+    return "R2" if loss == "mse" else "accuracy"
+
+
+def _table(
+    title: str, caption: str, sizes: tuple[SizeSummary, ...], config: SearchConfig, measure: str
+) -> Table:
     table = Table(title=title, caption=caption, title_justify="left")
     stopped = ("stopped early",) if config.halving else ()
     target = f"at {config.target:.4g}"
-    for column in ("nonzeros", "networks", "trainings", *stopped, target, "best accuracy"):
+    for column in ("nonzeros", "networks", "trainings", *stopped, target, f"best {measure}"):
         table.add_column(column, justify="right")
     for size in sizes:
         finished = size.stopped + size.diverged < size.trainings
@@ -81,17 +88,18 @@ def _table(title: str, caption: str, sizes: tuple[SizeSummary, ...], config: Sea
 
 def _summary(result: SearchResult) -> str:
     target = f"{100 * result.config.target:.4g} %"
+    measure = measure_name(result.loss)
     lines: list[str] = []
     if (best := result.sparsest) is not None:
         lines.append(
             f"Sparsest network at {target}: [bold]{best.nonzeros} nonzeros[/bold], "
-            f"accuracy {best.accuracy:.2%}, widths {'-'.join(map(str, best.model.widths))}, "
+            f"{measure} {best.accuracy:.2%}, widths {'-'.join(map(str, best.model.widths))}, "
             f"learning rate {best.recipe.lr:g}, {best.recipe.schedule} schedule"
         )
     elif (best := result.most_accurate) is not None:
         lines.append(
             f"No network reached {target} yet; the most accurate has {best.nonzeros} nonzeros "
-            f"and {best.accuracy:.2%}"
+            f"and {'an R2 of ' if measure == 'R2' else ''}{best.accuracy:.2%}"
         )
     if (mark := paper_mark(result)) is not None:
         lines.append(f"The paper's search at {target}: {mark[0]} nonzeros, accuracy {mark[1]:.2%}")
@@ -169,11 +177,13 @@ def draw(
     from prunelimits.viz import accuracy_figure, network_figure
 
     found = choose(result, nonzeros)
+    measure = measure_name(result.loss)
     figures: dict[str, Figure] = {}
     if has_plane(found.model):
         if points is None and result.data == published_fingerprint():
             points = cubist_spiral()
-        title = f"{found.nonzeros} nonzeros, accuracy {found.accuracy:.2%}"
+        points = None if result.loss == "mse" else points
+        title = f"{found.nonzeros} nonzeros, {measure} {found.accuracy:.2%}"
         figures["network"] = network_figure(
             found.model, found.masks, *(points or (None, None)), title=title, classes=classes
         )
@@ -182,6 +192,7 @@ def draw(
         [(network.nonzeros, network.accuracy) for network in result.best],
         paper=None if mark is None else {"the paper's search": mark},
         target=result.config.target,
+        measure=measure,
     )
     write_pictures(figures, folder)
 

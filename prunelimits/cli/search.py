@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+from torch import Tensor
 from tyro.conf import FlagCreatePairsOff, arg
 
 from prunelimits.cli import report
@@ -39,8 +41,9 @@ class Search(OwnData):
     """
 
     groups: ClassVar[Groups] = {
-        "The task": ("target", "margin", "held_out", "test"),
+        "The task": ("target", "margin"),
         **YOUR_DATA,
+        "What the data are": ("regression", "held_out", "test"),
         "Which networks": (
             *("widths", "every_widths", "width", "hidden_layers", "inputs", "symmetry"),
             *("min_nonzeros", "max_nonzeros", "first_per_count", "subset_order"),
@@ -56,7 +59,7 @@ class Search(OwnData):
     }
 
     target: float = 0.95
-    """Accuracy to reach, above 0 and at most 1."""
+    """Accuracy to reach, or R2 with --regression; above 0 and at most 1."""
     store: Path = Path("search.sqlite")
     """The file that keeps the results."""
     widths: Annotated[tuple[int, ...] | None, arg(metavar="N N [N ...]")] = None
@@ -99,6 +102,9 @@ class Search(OwnData):
     """Whether networks use all inputs or any of them; with --data any, on the spiral all."""
     initial: File = None
     """A network saved by prunelimits: every training starts from it."""
+    regression: Flag = False
+    """With --data: labels are numbers to predict, not classes. Networks are trained by squared
+    error and measured by R2, the share of the numbers' variance that they explain."""
     held_out: float = 0.0
     """Share of the data on which accuracy is measured and nothing is trained."""
     test: float = 0.0
@@ -129,7 +135,9 @@ class Search(OwnData):
     def run(self) -> int:
         """Searches, and prints what was found."""
         config = self._config()
-        (x, y, classes), test = self.set_aside(self.test, self.seed)
+        loss = self.loss(regression=self.regression)
+        (x, y, classes), test = self.set_aside(self.test, self.seed, numbers=self.regression)
+        self._tell_nothing_left_out(x, y)
         initial = None if self.initial is None else load(self.initial)[0]
         quiet = self.quiet or not sys.stderr.isatty()
         with (
@@ -140,6 +148,7 @@ class Search(OwnData):
                 config,
                 x,
                 y,
+                loss=loss,
                 store=self.store,
                 initial=initial,
                 executor=executor,
@@ -156,11 +165,32 @@ class Search(OwnData):
             found = report.choose(result, None)
             tell_inputs(found.model, found.masks, self.input_names())
             if test is not None:
-                tell_test(found.model, found.nonzeros, test, classes)
+                tell_test(found.model, found.nonzeros, test, classes, result.loss)
         if self.pictures is not None:
             report.draw(result, self.pictures, points=(x, y), classes=classes)
         report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
+
+    def _tell_nothing_left_out(self, x: Tensor, y: Tensor) -> None:
+        """Says that a limit of sizes is no smaller than the largest network there is."""
+        if x.dim() != 2:
+            return
+        outputs = len(y.unique())
+        outputs = 1 if self.regression or outputs == 2 else outputs
+        hidden = (self.width,) * self.hidden_layers
+        widths = (x.shape[1], *hidden, outputs)
+        for flag, most, limit in (
+            ("--max-nonzeros", None if self.every_widths else self.widths, self.max_nonzeros),
+            ("--first-phase-max-nonzeros", widths, self.first_phase_max_nonzeros),
+        ):
+            if most is None or limit is None:
+                continue
+            parameters = sum((d_in + 1) * d_out for d_in, d_out in pairwise(most))
+            if limit > parameters:
+                report.say(
+                    f"Networks of widths {' '.join(map(str, most))} have at most {parameters:,} "
+                    f"weights and biases: {flag} {limit:,} leaves none out"
+                )
 
     def _config(self) -> SearchConfig:
         recipes = tuple(

@@ -75,8 +75,8 @@ def eliminate(
         method: How. None: the defaults of `Elimination`.
         target: Score to reach: accuracy, or the coefficient of determination for squared error.
             The elimination ends when no network near enough to it is left, see `Elimination.slack`.
-        nonzeros: Weights and biases to get down to; the elimination ends there. At least one of
-            `target` and `nonzeros` must be given.
+        nonzeros: Weights and biases to get down to, at most those of the networks of `start`; the
+            elimination ends there. At least one of `target` and `nonzeros` must be given.
         start: Widths of the dense networks to train; or one or more networks to start from, of
             which copies make up `method.networks`. Where weights of a network are zero, all that
             is zero counts as pruned. None: three hidden layers of 16 units.
@@ -126,6 +126,7 @@ def eliminate(
         checked_callable("on_round", on_round, "a function of a Round, or None")
     with ExitStack() as stack:
         networks = starting_networks(_start(start, x, y, loss), method.networks, seed)
+        _check_budget(goal, networks)
         data = EliminationData.of(x, y, measure, networks.widths, loss)
         if goal.target is not None:
             numbers = data.loss == "mse"
@@ -175,6 +176,16 @@ def _start(
     return default_widths(x.shape[1], y, loss)
 
 
+def _check_budget(goal: Goal, networks: MLPEnsemble) -> None:
+    """Raises for a budget that no network to start from fills: nothing would have to go."""
+    most = int(networks.nonzeros().max())
+    if goal.nonzeros is not None and goal.nonzeros > most:
+        raise ValueError(
+            f"nonzeros must be at most {most:,}, the weights and biases of start with widths "
+            f"{networks.widths}, got {goal.nonzeros:,}"
+        )
+
+
 def _check_ties(networks: MLPEnsemble, data: EliminationData) -> None:
     """Raises if trained networks leave samples on no side, where a margin is asked for."""
     for place in range(len(networks)):
@@ -215,5 +226,6 @@ def _result(description: Description, state: EliminationState) -> EliminationRes
         rounds=state.rounds,
         seed=description.seed,
         samples=description.samples,
+        loss=description.loss,
         finished=state.finished,
     )

@@ -123,6 +123,7 @@ class EliminationResult:
         rounds: What was done, in order.
         seed: As given.
         samples: How many samples the score was measured on.
+        loss: The training loss; with `"mse"` scores are coefficients of determination.
         finished: Whether nothing is left to do.
     """
 
@@ -133,6 +134,7 @@ class EliminationResult:
     rounds: tuple[Round, ...]
     seed: int
     samples: int
+    loss: str
     finished: bool
 
     @property

@@ -44,7 +44,8 @@ class SearchConfig:
     `ModelMasks`. Nonzeros are weights and biases.
 
     Attributes:
-        target: Accuracy to reach, in (0, 1]: a network counts if its accuracy is at least this.
+        target: Accuracy to reach, in (0, 1]: a network counts if its accuracy is at least this. Of
+            numbers to predict, all that is said of accuracy is said of R².
         width: Hidden width of the network whose parts are searched. Phase one tries the widths up
             to it, and it sets the fan-in of every initialisation.
         hidden_layers: Hidden layers of the networks of phase one, and with `every_widths`.

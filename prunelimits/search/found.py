@@ -8,7 +8,7 @@ from prunelimits.html_table import html_table
 from prunelimits.models import MLP
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.spaces import Phase
-from prunelimits.training import Recipe
+from prunelimits.training import Loss, Recipe
 from prunelimits.types import Masks
 
 # Sizes that a notebook shows.
@@ -21,7 +21,8 @@ class FoundNetwork:
 
     Attributes:
         nonzeros: Weights and biases.
-        accuracy: Share of the samples classified right, as the search measured it.
+        accuracy: Share of the samples classified right, as the search measured it; R² for numbers
+            to predict.
         phase: What the phase goes through; `phase.number` is 1 (structured widths) or 2 (masks).
         rank: Position in the phase's space.
         recipe: How it was trained.
@@ -98,6 +99,7 @@ class SearchResult:
     Attributes:
         config: What was searched for.
         samples: How many samples accuracy was measured on.
+        loss: The training loss; with `"mse"` accuracies are R², to a millionth and at least 0.
         data: SHA-256 of the data, see `Task.fingerprint`.
         initial: SHA-256 of the network that every training began from; None: each from its own.
         phases: The phases that were begun.
@@ -108,6 +110,7 @@ class SearchResult:
 
     config: SearchConfig
     samples: int
+    loss: Loss
     data: str
     initial: str | None
     phases: tuple[PhaseSummary, ...]

@@ -10,7 +10,13 @@ from typing import Literal, TypeAlias
 from prunelimits.randomness import Permutation, derive
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.ranked_networks import AbstractSpace
-from prunelimits.search.shard import DIVERGED, ShardResult, networks_per_shard, shard_ranks
+from prunelimits.search.shard import (
+    DIVERGED,
+    ShardResult,
+    most_correct,
+    networks_per_shard,
+    shard_ranks,
+)
 from prunelimits.search.spaces import Phase
 from prunelimits.search.store import Store
 from prunelimits.training.task import Task
@@ -82,7 +88,7 @@ class PhaseUnderWay:
     ) -> None:
         self.config, self.phase, self.stop_at_target = config, phase, stop_at_target
         self.part = part
-        self.samples = len(task.measure_x)
+        self.most = most_correct(task)
         self.space = listed_space(phase, task)
         self.shards = -(-self.space.count // networks_per_shard(config))
         store.begin_phase(phase)
@@ -136,7 +142,7 @@ class PhaseUnderWay:
             trained=self.trained,
             trainings=self.space.count * self._trainings_each,
             nonzeros=size,
-            accuracy=None if size is None else self.best[size][0] / self.samples,
+            accuracy=None if size is None else self.best[size][0] / self.most,
         )
 
     def useful_shards(self) -> int:
@@ -165,7 +171,7 @@ class PhaseUnderWay:
     def _smallest(self) -> int | None:
         """Nonzeros of the smallest network that reaches the target, None while there is none."""
         target = self.config.target
-        reaching = (n for n, (correct, _) in self.best.items() if correct / self.samples >= target)
+        reaching = (n for n, (correct, _) in self.best.items() if correct / self.most >= target)
         return min(reaching, default=None)
 
     @property

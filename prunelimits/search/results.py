@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from prunelimits.arguments import checked_instance, checked_integer, checked_number
+from prunelimits.arguments import checked_choice, checked_instance, checked_integer, checked_number
 from prunelimits.masks import count
 from prunelimits.resuming import StoreError
 from prunelimits.saving import from_bytes
 from prunelimits.search.config import SearchConfig
 from prunelimits.search.found import FoundNetwork, PhaseSummary, SearchResult, SizeSummary
 from prunelimits.search.ranked_networks import AbstractSpace
-from prunelimits.search.shard import DIVERGED, STOPPED, Candidate, initial_seeds, shard_ranks
+from prunelimits.search.shard import (
+    DIVERGED,
+    MILLIONTHS,
+    STOPPED,
+    Candidate,
+    initial_seeds,
+    shard_ranks,
+)
 from prunelimits.search.spaces import Phase
 from prunelimits.search.store import Store
+from prunelimits.training import Loss
+from prunelimits.training.data import default_loss
 
 
 def read_result(store: Store, *, target: float | None = None) -> SearchResult:
@@ -57,14 +66,17 @@ def _read(store: Store, description: dict[str, str], target: float | None) -> Se
     data: dict[str, Any] = json.loads(description["data"])
     judged = config if target is None else dataclasses.replace(config, target=target)
     samples = checked_integer("samples", data["samples"], 1)
+    loss: Loss = data.get("loss", default_loss(data["d_out"]))
+    checked_choice("loss", loss, get_args(Loss))
+    most = MILLIONTHS if loss == "mse" else samples
     phases: list[PhaseSummary] = []
     best: dict[int, FoundNetwork] = {}
     for phase in store.phases():
         space = phase.space(data["d_in"], data["d_out"])
-        phases.append(_summarise(store, judged, space, phase, samples))
-        _check_best(phases[-1], store.best(phase), samples)
+        phases.append(_summarise(store, judged, space, phase, most))
+        _check_best(phases[-1], store.best(phase), most)
         for candidate in store.best(phase):
-            found = _found(store, config, space, phase, candidate, data)
+            found = _found(store, config, space, phase, candidate, data, most)
             old = best.get(found.nonzeros)
             if old is None or found.accuracy > old.accuracy:
                 best[found.nonzeros] = found
@@ -72,6 +84,7 @@ def _read(store: Store, description: dict[str, str], target: float | None) -> Se
     return SearchResult(
         config=judged,
         samples=samples,
+        loss=loss,
         data=data["sha256"],
         initial=data["initial"],
         phases=tuple(phases),
@@ -88,6 +101,7 @@ def _found(
     phase: Phase,
     candidate: Candidate,
     data: dict[str, Any],
+    most: int,
 ) -> FoundNetwork:
     model, masks = from_bytes(candidate.network, f"a network in {store.path}")
     if not masks or count(masks) != candidate.nonzeros:
@@ -101,7 +115,7 @@ def _found(
         seed = int(initial_seeds(config, phase, keys, candidate.recipe, candidate.repeat)[0])
     return FoundNetwork(
         candidate.nonzeros,
-        candidate.correct / data["samples"],
+        candidate.correct / most,
         phase,
         candidate.rank,
         config.recipes[candidate.recipe],
@@ -112,9 +126,9 @@ def _found(
     )
 
 
-def _check_best(summary: PhaseSummary, best: list[Candidate], samples: int) -> None:
+def _check_best(summary: PhaseSummary, best: list[Candidate], most: int) -> None:
     """Raises if the best networks of a phase are not those of its trainings."""
-    accuracies = {candidate.nonzeros: candidate.correct / samples for candidate in best}
+    accuracies = {candidate.nonzeros: candidate.correct / most for candidate in best}
     for size in summary.sizes:
         trained = size.trainings > size.diverged + size.stopped
         if trained != (size.nonzeros in accuracies):
@@ -130,7 +144,7 @@ def _summarise(
     config: SearchConfig,
     space: AbstractSpace,
     phase: Phase,
-    samples: int,
+    most: int,
 ) -> PhaseSummary:
     each = len(config.recipes) * config.seeds
     largest = int(space.nonzeros([space.count - 1])) if space.count else 0
@@ -143,7 +157,7 @@ def _summarise(
         correct = numbers.reshape(len(ranks), each)
         sizes = space.nonzeros(ranks).numpy()
         np.add.at(networks, sizes, 1)
-        np.add.at(reached, sizes, (correct / samples >= config.target).sum(1))
+        np.add.at(reached, sizes, (correct / most >= config.target).sum(1))
         np.add.at(diverged, sizes, (correct == DIVERGED).sum(1))
         np.add.at(stopped, sizes, (correct <= STOPPED).sum(1))
         np.maximum.at(most_correct, sizes, correct.max(1))
@@ -160,7 +174,7 @@ def _summarise(
                 reached=int(reached[size]),
                 diverged=int(diverged[size]),
                 stopped=int(stopped[size]),
-                accuracy=int(most_correct[size]) / samples,
+                accuracy=int(most_correct[size]) / most,
             )
             for size in np.flatnonzero(networks)
         ),

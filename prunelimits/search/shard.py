@@ -27,6 +27,7 @@ from prunelimits.training import (
     evaluate,
     fit,
 )
+from prunelimits.training.determination import determination
 from prunelimits.training.task import Task
 
 DIVERGED = -1
@@ -34,6 +35,15 @@ DIVERGED = -1
 
 STOPPED = -2
 """`STOPPED - n` stands for n correct samples of a training that halving stopped early."""
+
+
+MILLIONTHS = 1_000_000
+"""Of R², which stand for the correct samples of a network that predicts numbers."""
+
+
+def most_correct(task: Task) -> int:
+    """What a network has that is always right: the samples, or R² of 1."""
+    return MILLIONTHS if task.loss == "mse" else len(task.measure_x)
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Candidate:
 
     Attributes:
         nonzeros: Weights and biases.
-        correct: Samples classified right.
+        correct: Samples classified right; millionths of R² for numbers to predict.
         rank: Position in its space.
         recipe: Position among the recipes.
         repeat: Position among the seeds.
@@ -181,7 +191,19 @@ def _train(
 
 
 def _correct(task: Task, config: SearchConfig, result: FitResult, engine: AbstractEngine) -> Tensor:
-    """Samples that each member classifies right, or `DIVERGED`, int32 `(members,)`."""
+    """Samples that each member classifies right, or `DIVERGED`, int32 `(members,)`.
+
+    For numbers to predict, the millionths of R², rounded down: what is below a target stays so.
+    """
+    if task.loss == "mse":
+        errors = result.loss
+        if config.held_out:
+            errors = evaluate(
+                result.ensemble, task.measure_x, task.measure_y, loss=task.loss, engine=engine
+            ).loss
+        explained = determination(errors, task.measure_y).nan_to_num(nan=0.0).clamp(min=0.0)
+        millionths = (explained * MILLIONTHS).floor().int()
+        return millionths.masked_fill(result.diverged, DIVERGED)
     accuracy = result.accuracy
     if config.held_out or config.margin:
         accuracy = evaluate(

@@ -33,7 +33,8 @@ from prunelimits.search.results import read_result
 from prunelimits.search.shard import ShardJob, train_shard
 from prunelimits.search.spaces import EveryWidths, Phase, StructuredWidths
 from prunelimits.search.store import Store
-from prunelimits.training import AbstractEngine
+from prunelimits.training import AbstractEngine, Loss
+from prunelimits.training.margins import checked_margin
 from prunelimits.training.task import Task, make_task
 
 
@@ -45,6 +46,7 @@ def combinatorial_search(
     y: Tensor,
     *,
     store: str | os.PathLike[str] | None = None,
+    loss: Loss | None = None,
     initial: MLP | None = None,
     executor: Executor | None = None,
     in_flight: int = 32,
@@ -66,8 +68,11 @@ def combinatorial_search(
     Args:
         config: What to search for.
         x: Inputs, `(n, inputs)`.
-        y: Labels `(n,)`: 0 and 1, or integers from 0 up for more classes.
+        y: Labels `(n,)`: 0 and 1, or integers from 0 up for more classes. With `loss="mse"`
+            numbers to predict, `(n,)` or `(n, outputs)`; networks are then measured by their R²,
+            the share of the numbers' variance that they explain: to a millionth, 0 where below.
         store: The file that keeps the results. None: nothing is kept but what is returned.
+        loss: `"mse"` for numbers. None: cross-entropy, for classes.
         initial: A network at least as wide as `config.width`: every training starts from its
             leading block (Section 7.1) instead of an initialisation of its own.
         executor: Where shards are trained: any `concurrent.futures.Executor`, such as a process
@@ -109,7 +114,7 @@ def combinatorial_search(
     part = checked_part(part)
     if store is not None:
         store = checked_file("store", store)
-    task = make_task(x, y, held_out=config.held_out, seed=config.seed, initial=initial)
+    task = make_task(x, y, loss=loss, held_out=config.held_out, seed=config.seed, initial=initial)
     _check_task(config, task)
     key = task.fingerprint()
     deadline = time.monotonic() + time_limit if time_limit is not None else None
@@ -145,13 +150,16 @@ def combinatorial_search(
 
 
 def _describe(task: Task) -> str:
-    content = {
+    content: dict[str, int | str | None] = {
         "d_in": task.inputs,
         "d_out": task.outputs,
         "samples": len(task.measure_x),
         "sha256": task.fingerprint(),
         "initial": task.initial_fingerprint(),
     }
+    # Only here: stores of classes stay what they were before there were numbers to predict.
+    if task.loss == "mse":
+        content["loss"] = task.loss
     return json.dumps(content, sort_keys=True)
 
 
@@ -175,7 +183,9 @@ def _check_options(
 
 def _check_task(config: SearchConfig, task: Task) -> None:
     """Raises for whatever could only fail later, so that no store is made in vain."""
-    check_reachable(config.target, task.measure_x, task.measure_y)
+    numbers = task.loss == "mse"
+    check_reachable(config.target, task.measure_x, task.measure_y, numbers=numbers)
+    checked_margin(config.margin, task.loss)
     for recipe in config.recipes:
         if recipe.batch_size > len(task.x):
             raise ValueError(

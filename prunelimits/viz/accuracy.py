@@ -24,6 +24,7 @@ def accuracy_figure(
     paper: Mapping[str, tuple[int, float]] | None = None,
     target: float | None = None,
     title: str | None = None,
+    measure: str = "accuracy",
 ) -> Figure:
     r"""The accuracies that networks of each size reached, and their Pareto front.
 
@@ -35,6 +36,7 @@ def accuracy_figure(
         paper: Published results to compare with, by label; each has a marker of its own.
         target: The accuracy asked for, a fraction in [0, 1], drawn as a horizontal line.
         title: What to write above.
+        measure: What the vertical axis is called.
 
     Raises:
         TypeError: If a number of nonzeros is not an integer.
@@ -47,6 +49,7 @@ def accuracy_figure(
         ['target 95 %', 'smallest at the target:\n30 nonzeros, 96.00 %']
     """
     checked_text("title", title)
+    checked_text("measure", measure, absent=False)
     networks = check_points(points)
     if not networks:
         raise ValueError("points must hold at least one (nonzeros, accuracy), got none")
@@ -103,7 +106,7 @@ def accuracy_figure(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.set_xlabel("nonzero parameters", color=INK)
-    axes.set_ylabel("accuracy", color=INK)
+    axes.set_ylabel(measure, color=INK)
     draw_frame(axes)
     # Beside the axes, where it hides no network.
     figure.legend(loc="outside right upper", frameon=False, labelcolor=INK)

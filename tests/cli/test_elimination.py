@@ -196,15 +196,20 @@ def test_seeds_and_workers_go_together(capsys: pytest.CaptureFixture[str]):
 
 
 def test_what_cannot_be_is_said_before_anything_trains(capsys: pytest.CaptureFixture[str]):
-    search(nonzeros=60)
-    assert "widths 2 5 4 1 have 44 weights and biases: nothing has to go for --nonzeros 60" in (
+    search(nonzeros=44)
+    assert "widths 2 5 4 1 have 44 weights and biases: nothing has to go for --nonzeros 44" in (
         capsys.readouterr().out
     )
     Path("elimination.pt").unlink()
+    more = ["--data", "data.npz", "--widths", "2", "5", "4", "1", "--nonzeros", "45"]
+    for seeds in ("1", "2"):
+        assert main(["eliminate", *more, "--seeds", seeds]) == 1
+        told = " ".join(capsys.readouterr().err.split())
+        assert "--nonzeros must be at most 44, the weights and biases of start with widths" in told
     twice = (torch.cat([X, X]), torch.cat([Y, 1 - Y]))
     with pytest.raises(ValueError, match=r"target must be at most 0\.5, as equal rows"):
         search(twice)
-    assert not Path("elimination.pt").exists()
+    assert not list(Path().glob("elimination*.pt"))
 
 
 def test_names_of_classes_stand_in_pictures_and_in_the_table_of_the_test_rows(

@@ -54,7 +54,7 @@ def test_help_has_every_flag_and_no_none(name: str, capsys: pytest.CaptureFixtur
 
 def test_defaults_stand_behind_the_text(capsys: pytest.CaptureFixture[str]):
     text = " ".join(shown(capsys, "search", "-h").split())
-    assert "Accuracy to reach, above 0 and at most 1. [0.95]" in text
+    assert "Accuracy to reach, or R2 with --regression; above 0 and at most 1. [0.95]" in text
     assert "by every learning rate ... [0.05 0.1]" in text
     assert "batches and held-out samples. [0]" in text
     assert "--every-widths Instead: all networks" in text

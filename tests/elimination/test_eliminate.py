@@ -349,6 +349,26 @@ def test_a_method_that_cannot_be_is_refused(options, error, message):
         ),
         ({"start": None, "y": torch.full((400,), torch.nan)}, ValueError, "y must be finite"),
         ({"nonzeros": 10**30}, ValueError, "nonzeros must be at most 2147483647"),
+        (
+            {"start": (2, 3, 1), "nonzeros": 14},
+            ValueError,
+            r"nonzeros must be at most 13, the weights and biases of start with widths \(2, 3, 1\)",
+        ),
+        # Of several networks, the largest counts; what is pruned from the start is not there.
+        (
+            {
+                "start": MLPEnsemble(
+                    (2, 3, 1),
+                    1,
+                    masks={
+                        "layers.0.weight": torch.eye(3, 2).bool()[None],
+                    },
+                ),
+                "nonzeros": 10,
+            },
+            ValueError,
+            "nonzeros must be at most 9, ",
+        ),
         ({"loss": "mse", "y": torch.ones(400)}, ValueError, "y must vary for squared error"),
         (
             {"loss": "mse", "measure": (X, torch.zeros(400))},
