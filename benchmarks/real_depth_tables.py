@@ -53,12 +53,14 @@ def deep(of_two: Sequence[Row], others: Sequence[Row]) -> Deep:
     found: dict[tuple[str, int, int], set[tuple[str, int, int]]] = defaultdict(set)
     for name, depth, row in placed:
         found[name, depth, row.split].add((row.method, row.times, row.first))
-    most = max((len(found[key]) for key in found if key[1] != 2), default=0)
+    wanted: set[tuple[str, int, int]] = set()
+    for (_, depth, _), methods in found.items():
+        wanted |= methods if depth != 2 else set()
     splits = {
         name: [
             split
             for split in sorted({s for n, _, s in found if n == name})
-            if all(len(found.get((name, depth, split), ())) >= most for depth in DEPTHS)
+            if all(wanted <= found.get((name, depth, split), set()) for depth in DEPTHS)
         ]
         for name in names
     }

@@ -14,10 +14,11 @@ from pathlib import Path
 from statistics import mean, median
 
 import real_convolution_tables
+import real_depth_tables
 import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
-from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at, joined
+from real_choices import FITTING, NINE, Chosen, Place, best_of, by_place, chosen_at, joined
 from real_methods import BEST, UNTIL, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS
@@ -32,8 +33,8 @@ EARLIER = tuple(map(gmp_name, UNTIL))
 OURS = {
     "GMP, done earlier": EARLIER,
     "Regrowth": ("Regrowth",),
-    "Regrowth or GMP": ("Regrowth", *EARLIER),
-    "Regrowth, short": ("Regrowth, short",),
+    FITTING: (FITTING,),
+    "Regrowth or GMP": (FITTING, *EARLIER),
     "Elimination of 8": ("Elimination of 8",),
     "Elimination of 8, weights": ("Elimination of 8, weights",),
 }
@@ -138,7 +139,7 @@ def paired(places: Places, level: float) -> str:
     return markdown(("", "task", "fewest weights", "second", "third", "most"), rows, left=2)
 
 
-def criterion(places: Places, level: float, method: str = "Regrowth") -> str:
+def criterion(places: Places, level: float, method: str = FITTING) -> str:
     """Where a method has the highest median of the test rows, beside each of the nine by itself.
 
     Of the budgets at which the medians of the nine and of the method differ by more than a point.
@@ -246,6 +247,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
         "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),
         **real_convolution_tables.tables(),
+        **real_depth_tables.tables(results),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

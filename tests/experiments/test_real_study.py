@@ -12,7 +12,7 @@ import real_methods
 import real_study
 import real_tables
 from page_tables import refreshed
-from real_choices import NINE, at_cost, best_of, by_place, chosen_at, joined
+from real_choices import FITTING, NINE, at_cost, best_of, by_place, chosen_at, joined
 from real_methods import Compared, Variant, by_depth
 from real_rows import Row, append, read_rows
 from real_study import jobs
@@ -161,6 +161,18 @@ def test_all_methods_cost_what_lth_does_and_the_best_of_nine_is_chosen():
     for name in set(NINE) - {"LTH", "SNIP"}:
         methods[name] = [row(name, 1, 10.0, [0], [10])]
     assert real_tables.differences(places, ["GMP until 0.3"], 1)["spam"][1] == [pytest.approx(0.35)]
+
+
+def test_the_longest_regrowth_that_is_paid_for_stands_for_it():
+    rows = [
+        row("LTH", 1, 10.0, [5], [4]),
+        row("Regrowth", 1, 300.0, [9], [7]),
+        row("Regrowth, short", 1, 100.0, [10], [8]),
+    ]
+    ((_, methods),) = by_place(rows).items()
+    for times, test in ((5, None), (10, 0.8), (27, 0.8), (28, 0.7)):
+        chosen = chosen_at(methods, times).get(FITTING)
+        assert (None if chosen is None else chosen.test) == test
 
 
 def test_the_criterion_is_of_the_highest_medians_on_the_test_rows():
