@@ -12,7 +12,7 @@ backward, optimizer) as a multiple of the plain step:
 
 The loops take turns, step by step, on one thread. Of each the processor's time beside that of the
 plain step in the same turn counts, and of these shares the median: so other work on the machine
-hardly does.
+hardly does. In brackets the same of the time on the clock, which it does enter.
 
 Run it by `python benchmarks/session.py [steps] [models ...]`.
 """
@@ -64,11 +64,16 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
     optimizer.step()
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """The processor's time of a call."""
-    began = time.process_time()
+def times(run: Callable[[], object]) -> tuple[float, float]:
+    """A call's seconds of the processor, and on the clock."""
+    clock, processor = time.perf_counter(), time.process_time()
     run()
-    return time.process_time() - began
+    return time.process_time() - processor, time.perf_counter() - clock
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """A call's seconds of the processor."""
+    return times(run)[0]
 
 
 def compare(make: Callable[[], tuple[nn.Module, Tensor]], name: str, steps: int) -> str:
@@ -80,18 +85,21 @@ def compare(make: Callable[[], tuple[nn.Module, Tensor]], name: str, steps: int)
     held, by_torch = copy.deepcopy(plain), copy.deepcopy(plain)
     to_torch_prune(by_torch, masks)
     loops = [(m, OPTIMIZERS[name](m.parameters())) for m in (plain, held, by_torch)]
-    took: list[list[float]] = []
+    took: list[list[tuple[float, float]]] = []
     with attach(masks, *loops[1]):
         for number in range(steps + 2):
-            turn = [seconds(lambda loop=loop: step(*loop, x, y)) for loop in loops]
+            turn = [times(lambda loop=loop: step(*loop, x, y)) for loop in loops]
             if number > 1:  # the first make the optimizer's state
                 took.append(turn)
-    session, torchs = (median(turn[place] / turn[0] for turn in took) for place in (1, 2))
+
+    def share(place: int, clock: int) -> float:
+        return median(turn[place][clock] / turn[0][clock] for turn in took)
+
     outside = [[seconds(loops[place][1].step) for place in (0, 1)] for _ in range(9)]
-    optimizer = median(turn[1] - turn[0] for turn in outside) / median(turn[0] for turn in took)
+    optimizer = median(turn[1] - turn[0] for turn in outside) / median(turn[0][0] for turn in took)
     return (
-        f"session {session:.3f}, optimizer {1 + optimizer:.3f}, torch {torchs:.3f}, "
-        f"GMP's round {round_of(plain, x, y):.2f}"
+        f"session {share(1, 0):.3f} ({share(1, 1):.3f}), optimizer {1 + optimizer:.3f}, "
+        f"torch {share(2, 0):.3f} ({share(2, 1):.3f}), GMP's round {round_of(plain, x, y):.2f}"
     )
 
 

@@ -6,7 +6,9 @@ on saved tensors. `torch.func` refuses these, but its results can be mapped over
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -38,6 +40,40 @@ def gradient_of(
             points |= {name: value for name, value in at.items() if value.requires_grad}
         value = function(points)
         return derivative(value, points, differentiable=differentiable, again=differentiable)
+
+
+def gradient_times_point(function: Callable[[Params], Tensor], at: Params) -> Params:
+    """`w df/dw` by every tensor; zero where the function does not depend on one.
+
+    Args:
+        function: Of tensors by name.
+        at: Where: emptied, so that the memory of each tensor is free as soon as its product is
+            there, on the way of the backward pass, if nobody else holds it.
+
+    Examples:
+        >>> gradient_times_point(lambda p: (p["w"] ** 2).sum(), {"w": torch.tensor([1.0, 3.0])})
+        {'w': tensor([ 2., 18.])}
+    """
+    if many_at_once():
+        gradient = torch.func.grad(function)(at)
+        return {name: at.pop(name) * gradient.pop(name) for name in list(at)}
+    with torch.enable_grad():
+        points = {name: at.pop(name).detach().requires_grad_() for name in list(at)}
+        value = function(points)
+        for point in points.values():
+            point.register_hook(partial(_multiply_and_free, weakref.ref(point)))
+        return derivative(value, points, again=False)
+
+
+def _multiply_and_free(point: weakref.ref[Tensor], gradient: Tensor | None) -> Tensor | None:
+    leaf = point()
+    if gradient is None or leaf is None:
+        return None
+    product = leaf * gradient
+    # Everything that leads to this gradient has run. Whoever reads the point nevertheless, as no
+    # function that torch follows does, gets no number rather than a wrong one.
+    leaf.data = torch.full((), torch.nan, dtype=leaf.dtype, device=leaf.device).expand_as(leaf)
+    return product
 
 
 def leaves(values: Params) -> Params:

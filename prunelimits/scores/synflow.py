@@ -10,7 +10,7 @@ from torch import Tensor
 from prunelimits.arguments import checked_flag
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import main_tensor, map_tensors
-from prunelimits.scores.derivatives import gradient_of
+from prunelimits.scores.derivatives import gradient_times_point
 from prunelimits.scores.gradient import check_batches, check_outputs, check_real, check_some, live
 from prunelimits.types import Masks, Params, Problem, Scores
 
@@ -65,17 +65,18 @@ def synflow(
     check_some(masks)
     ones = one_input(check_batches(problem)[0][0])
     check_outputs(problem, "SynFlow")
-    positive = {
-        name: torch.zeros_like(double(value)) if _is_shift(name, biases) else double(value).abs()
-        for name, value in params.items()
+    weights = {
+        name: live({name: _positive(name, params[name], biases)}, {name: mask})[name]
+        for name, mask in masks.items()
     }
-    weights = live(positive, masks)
+    others = {
+        name: _positive(name, value, biases) for name, value in params.items() if name not in masks
+    }
 
     def flow(weights: Params) -> Tensor:
-        return main_tensor(problem.apply({**positive, **weights}, ones)).sum()
+        return main_tensor(problem.apply({**others, **weights}, ones)).sum()
 
-    gradient = gradient_of(flow, weights)
-    return {name: weight * gradient.pop(name) for name, weight in weights.items()}
+    return gradient_times_point(flow, weights)
 
 
 def one_input(inputs: Any) -> Any:  # noqa: ANN401
@@ -85,8 +86,10 @@ def one_input(inputs: Any) -> Any:  # noqa: ANN401
     return map_tensors(lambda value: double(torch.ones_like(value)), inputs)
 
 
-def _is_shift(name: str, biases: bool) -> bool:
-    return name.endswith("running_mean") or (name.endswith("bias") and not biases)
+def _positive(name: str, value: Tensor, biases: bool) -> Tensor:
+    value = double(value)
+    is_shift = name.endswith("running_mean") or (name.endswith("bias") and not biases)
+    return torch.zeros_like(value) if is_shift else value.abs()
 
 
 def double(value: Tensor) -> Tensor:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +16,7 @@ from torch import Tensor, nn
 
 from prunelimits import MLP
 from prunelimits.problem import problem_of
+from prunelimits.pruners import SynFlow, prune
 from prunelimits.scores import synflow
 from prunelimits.types import Masks, Params
 
@@ -121,3 +127,84 @@ def test_inputs_matter_by_their_shape_alone() -> None:
     expected = params["0.weight"][1].repeat(4).abs() * params["2.weight"].abs()[0]
     torch.testing.assert_close(found["2.weight"][0], expected.double())
     assert found["0.weight"].sum(1).count_nonzero() == 1  # the token 1 is what ones mean
+
+
+def test_the_scores_are_all_that_is_held_at_the_end_of_the_pass() -> None:
+    """Weights in float64 go as the scores come: at the peak half as much as both together."""
+    code = """
+from pathlib import Path
+import torch
+from torch import nn
+from prunelimits.problem import problem_of
+from prunelimits.scores import synflow
+
+def memory(what):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
+
+torch.set_num_threads(1)
+def run(width):
+    model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(20)))
+    problem, params = problem_of(model, batches=[(torch.ones(1, width), torch.ones(1))])
+    masks = {name: torch.ones_like(value).bool() for name, value in params.items()}
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    scores = synflow(problem, params, masks)
+    return (memory("VmHWM") - before) / (8 * sum(score.numel() for score in scores.values()))
+
+run(8)
+print(run(700))
+"""
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("memory is read as on Linux")
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+    held = float(subprocess.check_output([sys.executable, "-c", code], text=True, env=environment))
+    assert 0.9 < held < 1.3  # the scores, and a few layers of twenty
+
+
+def test_a_weight_that_is_used_twice_is_freed_after_the_second() -> None:
+    """In either order, and beside a use that autograd does not follow."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.first(self.second(self.first(x)))
+            return self.first(h) * self.second.weight.detach().sum()
+
+    torch.manual_seed(0)
+    problem, params = problem_of(Twice().double(), batches=[(torch.ones(1, 3), torch.ones(1))])
+    masks = {name: torch.rand_like(value) < 0.7 for name, value in params.items()}
+    weights = {n: (v.abs() * masks[n]).requires_grad_() for n, v in params.items()}
+    flow = problem.apply(weights, torch.ones(1, 3).double()).sum()
+    slopes = torch.autograd.grad(flow, list(weights.values()))
+    expected = {n: w.detach() * g for (n, w), g in zip(weights.items(), slopes, strict=True)}
+    found = synflow(problem, params, masks)
+    assert all(torch.equal(found[name], expected[name]) for name in masks)
+
+
+def test_a_weight_that_is_read_behind_the_back_of_autograd_is_no_number_and_told() -> None:
+    """Its memory has gone by then: no other number may take its place."""
+
+    class Reads(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, layer: nn.Linear) -> Tensor:
+            ctx.layer = layer
+            return x * layer.weight.sum()
+
+        @staticmethod
+        def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+            return slopes[0] * ctx.layer.weight.sum(), None
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(2, 2, bias=False), nn.Linear(2, 1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(Reads.apply(self.first(x), self.last))
+
+    with pytest.raises(ValueError, match="scores of SynFlow must be numbers"):
+        prune(Model(), SynFlow(), keep=3, batches=[(torch.ones(1, 2), torch.ones(1))])
