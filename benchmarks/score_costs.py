@@ -177,7 +177,7 @@ def table(rows: list[dict[str, str]]) -> str:
     for score in dict.fromkeys(row["score"] for row in rows):
         if score != PASS:
             shares = [
-                f"{mine / whole:.2f}"
+                f"{mine / whole:.2f}" if whole else "-"  # a pass too small to be seen
                 for model in models
                 for mine, whole in zip(cost[model, score], cost[model, PASS], strict=True)
             ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from score_costs import PASS, kept_rows, table
+from score_costs import COLUMNS, PASS, kept_rows, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
@@ -20,3 +20,17 @@ def test_snip_and_magnitude_take_little_more_than_a_pass_and_grasp_not_four():
         for score, most in (("snip", 1.2), ("magnitude", 1.2), ("grasp", 4.0)):
             for what in ("seconds", "MiB"):
                 assert float(rows[model, score][what]) <= most * float(whole[what]), (model, score)
+
+
+def test_a_pass_that_is_too_small_to_be_seen_has_no_multiples():
+    costs = {PASS: ("0.000", "0.0"), "snip": ("0.001", "0.1")}
+    rows = [
+        dict(zip(COLUMNS, ("small", score, *cost), strict=True)) for score, cost in costs.items()
+    ]
+    assert table(rows).endswith("| snip | - | - |")
+
+
+def test_a_round_of_synflow_takes_no_more_than_a_pass_and_a_fifth():
+    rows = {(row["model"], row["score"]): float(row["seconds"]) for row in kept_rows()}
+    for model in ("ResNet-50", "ViT-B"):
+        assert rows[model, "synflow"] <= 1.2 * rows[model, PASS]
