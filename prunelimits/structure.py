@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import weakref
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -50,6 +52,7 @@ class Structure:
             if isinstance(value, Tensor)
         ]
         self._twin: nn.Module | None = None
+        weakref.finalize(self, _own_alone, tuple(self._named.values())).atexit = False
         if sharded_names(model):
             return
         shared: dict[int, Any] = {id(value): value for value in self._named.values()}
@@ -88,6 +91,14 @@ def _copy(value: Tensor) -> Tensor:
         with contextlib.suppress(RuntimeError):
             return torch._lazy_clone(value)  # pyright: ignore
     return value.clone()
+
+
+def _own_alone(values: Iterable[Tensor]) -> None:
+    """Ends the sharing with lazy copies that are gone: the next write shall find plain memory."""
+    for value in values:
+        with contextlib.suppress(RuntimeError):  # a wrapper around others has no memory
+            if torch._C._is_cow_tensor(value):  # pyright: ignore
+                value.data_ptr()  # asking for the address does it, without a copy
 
 
 def _is_memory_of(value: Tensor, own: Tensor) -> bool:

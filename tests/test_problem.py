@@ -158,3 +158,16 @@ def test_the_weights_of_a_model_that_only_reads_them_are_not_copied():
     batches = [(torch.randn(4, 6), torch.arange(4) % 3)] * 2
     pruners.score(model, pruners.SNIP(), loss=functional.cross_entropy, batches=batches)
     assert Looking.seen == [torch._C._data_address(model.weight)] * 2
+
+
+@pytest.mark.parametrize("pruner", [pruners.SNIP(), pruners.SynFlow(), pruners.GraSP()], ids=str)
+def test_parameters_have_their_memory_to_themselves_once_all_is_scored(
+    pruner: pruners.AbstractPruner,
+):
+    """A first write after it finds plain memory, where it was: no copy is made for it."""
+    model = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 2))
+    places = [p.data_ptr() for p in model.parameters()]
+    x, y = torch.randn(8, 40), torch.randint(2, (8,))
+    pruners.prune(model, pruner, keep=100, loss=nn.functional.cross_entropy, batches=[(x, y)])
+    assert not any(torch._C._is_cow_tensor(p) for p in model.parameters())  # pyright: ignore
+    assert [p.data_ptr() for p in model.parameters()] == places
