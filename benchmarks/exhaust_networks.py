@@ -1,0 +1,180 @@
+"""Every network of at most so many nonzeros, from 4,096 starts each, in rungs.
+
+    python benchmarks/exhaust_networks.py 25 --table docs/results/exhausted-networks.csv
+
+Takes every network of at most so many nonzeros, each once, by the paper's bias rule, the largest
+first. `RUNGS` train all starts of each on an eighth of the samples in small batches, go on with
+fewer, and train the best two on all samples; those that then have `--promising` are evolved. A row
+a network goes into the table, whatever stands beside it in a run, and the same command goes on from
+there. Prints the best accuracies for every number of nonzeros.
+
+    python benchmarks/exhaust_networks.py 25 --table docs/results/exhausted-networks.csv \
+        --again 16 --target 0.95 --again-table docs/results/exhausted-networks-again.csv \
+        --networks examples/networks/cubist-spiral-995-23-with-biases-26.pt
+
+How much that exhausts is told by how often what is known is found again: the same for every network
+of the table at `--target`, and for networks of files, from so many times as many other starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TypeAlias
+
+from start_rungs import Rung, climb
+from torch import Tensor
+
+import prunelimits as pl
+from prunelimits.enumeration import ModelMasks, every_widths
+from prunelimits.masks import flatten, unflatten
+from prunelimits.randomness import derive
+from prunelimits.training import evaluate, evolve
+from prunelimits.training.initialisation import initial_params, member_seeds
+
+QUICK = pl.Recipe(epochs=5, batch_size=16)
+EIGHTH = 6_250
+RUNGS = (
+    Rung(QUICK, keep=1024, samples=EIGHTH, until=0.1, judged=1024),
+    Rung(QUICK, keep=384, samples=EIGHTH, until=0.3, judged=1024),
+    Rung(QUICK, keep=32, samples=EIGHTH),
+    Rung(pl.Recipe(epochs=5), keep=2),
+    Rung(pl.Recipe(epochs=20, lr=0.02), keep=2),
+)
+STARTS = 4096
+AT_ONCE = 16
+"""Networks of the same widths trained together: their finalists fill the vectors."""
+
+HEADER = ("widths", "rank", "nonzeros", "attempt", "starts", "early", "trained", "evolved")
+Row: TypeAlias = tuple[object, ...]
+Key: TypeAlias = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A network and which of its starts: attempt 0 has the first ones, 1 those after them."""
+
+    space: ModelMasks
+    rank: int
+    number: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What the table calls it."""
+        return " ".join(map(str, self.space.widths)), self.rank, self.number
+
+    def seeds(self, starts: int) -> list[int]:
+        """The seeds of its starts."""
+        return member_seeds(int(derive(0, *self.space.widths, self.rank, self.number)[0]), starts)
+
+
+def measured(
+    attempts: Sequence[Attempt],
+    x: Tensor,
+    y: Tensor,
+    promising: float,
+    starts: int = STARTS,
+    rungs: Sequence[Rung] = RUNGS,
+) -> Iterator[Row]:
+    """A row for each attempt, all on networks of the same widths and with the same number."""
+    space, number = attempts[0].space, attempts[0].number
+    rows = space.take([attempt.rank for attempt in attempts])
+    masks = unflatten(rows.repeat_interleave(starts, 0), space.shapes)
+    params = initial_params(space.widths, [s for one in attempts for s in one.seeds(starts)])
+    ensemble = pl.MLPEnsemble.from_params(space.widths, params, masks)
+    *_, early, trained = climb(ensemble, x, y, rungs, starts=starts, seed=number)
+    evolved = trained.accuracy.clone()
+    chosen = (evolved >= promising).nonzero().squeeze(1)
+    if len(chosen):
+        evolved[chosen] = evaluate(evolve(trained.ensemble[chosen], x, y), x, y).accuracy
+    stages = (early.accuracy, trained.accuracy, evolved)
+    tops = [accuracy.view(len(attempts), -1).max(1).values.tolist() for accuracy in stages]
+    sizes = rows.sum(1).tolist()
+    for attempt, size, *accuracies in zip(attempts, sizes, *tops, strict=True):
+        widths, rank, _ = attempt.key
+        texts = (f"{accuracy:.5f}" for accuracy in accuracies)
+        yield widths, rank, size, number, starts, *texts
+
+
+def every_network(nonzeros: int) -> Iterator[Attempt]:
+    """Every network's first attempt, the largest first, those of the same widths in a row."""
+    spaces = every_widths(nonzeros)
+    sizes = [space.nonzeros(range(space.count)).tolist() for space in spaces]
+    for size in range(nonzeros, 0, -1):
+        for space, own in zip(spaces, sizes, strict=True):
+            yield from (Attempt(space, rank) for rank, its in enumerate(own) if its == size)
+
+
+def add_rows(table: Path, attempts: Iterable[Attempt], promising: float) -> None:
+    """Measures the attempts that the table lacks, and adds their rows."""
+    x, y = pl.datasets.cubist_spiral()
+    if not table.exists():
+        table.write_text(",".join(HEADER) + "\n")
+    done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
+    missing = (attempt for attempt in attempts if attempt.key not in done)
+    for _, alike in groupby(missing, lambda attempt: (attempt.space.widths, attempt.number)):
+        while some := list(islice(alike, AT_ONCE)):
+            rows = list(measured(some, x, y, promising))
+            with table.open("a", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def at_target(table: Path, spaces: Iterable[ModelMasks], target: float) -> list[Attempt]:
+    """The networks of a table that reach a target."""
+    by_name = {Attempt(space, 0).key[0]: space for space in spaces}
+    return [
+        Attempt(by_name[row["widths"]], int(row["rank"]))
+        for row in rows_of(table)
+        if float(row["evolved"]) >= target
+    ]
+
+
+def of_file(path: Path) -> Attempt:
+    """The network of a file that uses all its units, with the biases of the paper's rule."""
+    model, masks = pl.load(path)
+    ruled = {name.replace("weight", "bias"): m.any(1) for name, m in masks.items() if m.dim() > 1}
+    row = flatten({name: ruled.get(name, mask) for name, mask in masks.items()})
+    space = ModelMasks(model.widths, symmetry="network", max_nonzeros=int(row.sum()))
+    return Attempt(space, int(space.ranks(row[None])[0]))
+
+
+def main() -> None:
+    """Measures what the tables lack, then prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nonzeros", type=int)
+    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--promising", type=float, default=0.9)
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--again", type=int, default=0)
+    parser.add_argument("--again-table", type=Path)
+    parser.add_argument("--networks", type=Path, nargs="*", default=())
+    arguments = parser.parse_args()
+    if arguments.again:
+        known = at_target(arguments.table, every_widths(arguments.nonzeros), arguments.target)
+        known += [of_file(path) for path in arguments.networks]
+        others = range(1, arguments.again + 1)
+        attempts = [Attempt(one.space, one.rank, number) for number in others for one in known]
+        add_rows(arguments.again_table, attempts, arguments.promising)
+        return
+    add_rows(arguments.table, every_network(arguments.nonzeros), arguments.promising)
+    accuracies: dict[int, list[float]] = defaultdict(list)
+    for row in rows_of(arguments.table):
+        accuracies[int(row["nonzeros"])].append(float(row["evolved"]))
+    for nonzeros, found in sorted(accuracies.items()):
+        top = " ".join(f"{accuracy:.2%}" for accuracy in sorted(found, reverse=True)[:3])
+        print(f"{nonzeros} nonzeros: {len(found)} networks, the best {top}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What small networks reach from thousands of starts each, and how many were missed.
+
+Of the tables that `exhaust_networks.py` and `small_networks.py` write.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from pathlib import Path
+
+from page_tables import markdown
+from scipy.stats import binomtest
+
+TARGETS = (0.95, 0.995)
+LEVELS = (0.8, 0.85, 0.9, 0.95)
+Network = tuple[str, str]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def reached(row: dict[str, str]) -> float:
+    """The best accuracy of a network at any stage."""
+    return max(float(row[stage]) for stage in ("early", "trained", "evolved"))
+
+
+def called(network: Network) -> str:
+    """What a page calls a network of a table."""
+    return f"({network[0].replace(' ', ', ')}), rank {network[1]}"
+
+
+def by_size(path: Path) -> str:
+    """Number of nonzeros by number: the networks, and what they reach."""
+    sizes: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in rows_of(path):
+        sizes[int(row["nonzeros"])].append(row)
+    lines: list[list[str]] = []
+    for nonzeros, own in sorted(sizes.items()):
+        first, *others = sorted(own, key=reached, reverse=True)
+        line = [str(nonzeros), f"{len(own):,}", f"{sum(int(r['starts']) for r in own):,}"]
+        line += [str(sum(reached(row) >= target for row in own)) for target in TARGETS]
+        line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
+        line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
+        lines.append(line)
+    header = ["nonzeros, all biases", "networks", "starts", "at 95 %", "at 99.5 %"]
+    return markdown([*header, "the best", "the next"], lines)
+
+
+def attempts(paths: list[Path]) -> dict[Network, list[dict[str, str]]]:
+    """The attempts at each network, the smallest networks first."""
+    found: dict[Network, list[dict[str, str]]] = defaultdict(list)
+    for row in (row for path in paths for row in rows_of(path)):
+        found[row["widths"], row["rank"]].append(row)
+    return dict(sorted(found.items(), key=lambda item: (int(item[1][0]["nonzeros"]), item[0])))
+
+
+def hits_of(own: list[dict[str, str]], target: float) -> int:
+    """How many attempts reach the target."""
+    return sum(reached(row) >= target for row in own)
+
+
+def share(hits: int, tries: int) -> str:
+    """A share with its 95 % interval by Clopper and Pearson."""
+    interval = binomtest(hits, tries).proportion_ci()
+    return f"{hits / tries:.0%} ({interval.low:.0%} to {interval.high:.0%})"
+
+
+def found_again(paths: list[Path]) -> str:
+    """How often networks that are known are found from as many other starts, at both targets."""
+    lines: list[list[str]] = []
+    for network, own in attempts(paths).items():
+        line = [called(network), own[0]["nonzeros"]]
+        for target in TARGETS:
+            hits = hits_of(own, target)
+            line += [f"{hits} of {len(own)}", share(len(own) - hits, len(own))]
+        lines.append(line)
+    header = ("network", "nonzeros", "at 95 %", "missed", "at 99.5 %", "missed")
+    return markdown(header, lines)
+
+
+def missed(again: list[Path], known: set[Network], target: float = 0.95) -> tuple[float, float]:
+    """How many networks at the target were missed, and the 95 % limit of that number.
+
+    A network that is found with a chance p stands for 1 / p (Horvitz and Thompson): itself and
+    (1 - p) / p that were missed. The chances are those of finding the `known` networks again. For
+    the limit, every chance is at its lower one of 1 - 0.05 / networks. Networks whose chance is so
+    small that none of their kind was found are in neither.
+    """
+    own = {network: rows for network, rows in attempts(again).items() if network in known}
+    most = expected = 0.0
+    for rows in own.values():
+        hits, tries = hits_of(rows, target), len(rows)
+        test = binomtest(hits, tries, alternative="greater")
+        low = test.proportion_ci(confidence_level=1 - 0.05 / len(own)).low
+        expected += (tries - hits) / hits if hits else math.inf
+        most += (1 - low) / low if low else math.inf
+    return expected, most
+
+
+def chance_of_a_miss(table: Path, again: list[Path]) -> str:
+    """For each size at 95 %: the networks found, and how many more there may be by `missed`."""
+    sizes: dict[int, set[Network]] = defaultdict(set)
+    for row in rows_of(table):
+        if reached(row) >= TARGETS[0]:
+            sizes[int(row["nonzeros"])].add((row["widths"], row["rank"]))
+    tried = attempts(again).keys()
+    lines: list[list[str]] = []
+    for nonzeros, known in sorted(sizes.items()):
+        numbers = ["not tried", "not tried"]
+        if known <= tried:
+            numbers = [f"{number:.1f}" for number in missed(again, known)]
+        lines.append([str(nonzeros), str(len(known)), *numbers])
+    header = ("nonzeros", "found at 95 %", "as hard to find, missed", "at most (95 % limit)")
+    return markdown(header, lines)
+
+
+def beside_plain(plain: Path, rungs: Path) -> str:
+    """Two studies of the same networks from other starts: found by one, the other, and both.
+
+    From those found by both follows how many there are to be found (Lincoln and Petersen), if
+    neither finds the same ones more easily for the same reason: otherwise there are more.
+    """
+    theirs = {(row["widths"], row["rank"]): reached(row) for row in rows_of(plain)}
+    ours = {(row["widths"], row["rank"]): reached(row) for row in rows_of(rungs)}
+    both = theirs.keys() & ours.keys()
+    lines: list[list[str]] = []
+    for level in LEVELS:
+        first = {network for network in both if theirs[network] >= level}
+        second = {network for network in both if ours[network] >= level}
+        line = [f"{level:.0%}", *(str(len(s)) for s in (first, second, first & second))]
+        common = len(first & second)
+        line.append(f"{len(first) * len(second) / common:.0f}" if common else "-")
+        lines.append(line)
+    header = (f"of {len(both):,} networks, at", "plainly", "in rungs", "both", "to be found")
+    return markdown(header, lines)
