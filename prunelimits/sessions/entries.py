@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from prunelimits.masks.zeroing import integer_like, kept_bits
 from prunelimits.sessions.native import library
 
+_PLAIN = (Tensor, nn.Parameter)  # a subclass may be other than what lies in its memory
+_MANY = 2**20  # entries that are worth a second thread
+
 
 @final
 class PrunedEntries:
@@ -25,8 +28,8 @@ class PrunedEntries:
 
     def __init__(self, kept: Tensor) -> None:
         self._kept = kept
-        # By strides and by size and device; none where the library or torch cannot do it.
-        self._laid_out: dict[tuple[int, ...], Tensor | None] = {}
+        # By type and strides; None where the library or torch cannot do it.
+        self._laid_out: dict[tuple[torch.dtype, tuple[int, ...]], Tensor | None] = {}
         self._bits: dict[tuple[int, torch.device], Tensor] = {}
         self._fillings: dict[int, Tensor] = {}
 
@@ -35,11 +38,13 @@ class PrunedEntries:
         return self._kept.to(device)
 
     def zero(self, value: Tensor) -> None:
-        """Writes zeros, whatever is there."""
+        """Writes zeros, whatever is there; nobody follows it."""
         kept = self._laid_out_like(value)
         if kept is not None:
-            self._overwrite(value, kept)
+            _overwrite(value, kept)
             return
+        # A leaf that requires gradients is written through one that does not.
+        value = value.detach()
         kind = integer_like(value)
         if kind is None:
             value.masked_fill_(~self.kept_on(value.device), 0)
@@ -50,7 +55,7 @@ class PrunedEntries:
         """Writes a number of these bits where zeros are, on the CPU."""
         kept = self._laid_out_like(value)
         if kept is not None:
-            self._overwrite(value, kept, number)
+            _overwrite(value, kept, number)
             return
         kind = integer_like(value)
         assert kind is not None
@@ -69,9 +74,10 @@ class PrunedEntries:
         which, of = part
         kept = self._laid_out_like(value)
         if kept is not None:
-            differing = self._overwrite(value, kept, entries=_part(value.numel(), which, of))
+            differing = _overwrite(value, kept, entries=_part(value.numel(), which, of))
             sign = 1 << (8 * value.element_size() - 1)
             return not (differing & ~sign if value.is_floating_point() else differing)
+        value = value.detach()
         rows = _part(len(value), which, of) if of > 1 else ...
         kind = integer_like(value)
         if kind is None:
@@ -83,28 +89,22 @@ class PrunedEntries:
         least, most = outside.aminmax()  # several times as fast as `any`
         return bool(least == 0 and most == 0)
 
-    def _overwrite(
-        self, value: Tensor, kept: Tensor, number: int = 0, entries: slice | None = None
-    ) -> int:
-        compiled = library.load()
-        assert compiled is not None
-        threads = torch.get_num_threads()
-        return compiled.overwrite(value, kept, number, entries=entries, threads=threads)
-
     def _laid_out_like(self, value: Tensor) -> Tensor | None:
         """The mask in the order in which a tensor lies in memory; None for torch's operations."""
-        if value.device.type != "cpu" or type(value) not in (Tensor, nn.Parameter):
+        # Asked after each part of a backward pass, when nothing of it is in the caches: few steps.
+        if not value.is_cpu or type(value) not in _PLAIN:
             return None
-        if integer_like(value) is None:
-            return None
-        strides = value.stride()
-        if strides not in self._laid_out:
-            self._laid_out[strides] = self._laid_out_anew(value)
-        return self._laid_out[strides]
+        key = value.dtype, value.stride()
+        if key not in self._laid_out:
+            self._laid_out[key] = self._laid_out_anew(value)
+        return self._laid_out[key]
 
     def _laid_out_anew(self, value: Tensor) -> Tensor | None:
-        if library.load() is None:
+        if library.load() is None or integer_like(value) is None:
             return None
+        for (_, strides), kept in self._laid_out.items():
+            if strides == value.stride() and kept is not None:
+                return kept
         kept = torch.empty_like(value, dtype=torch.bool, requires_grad=False)
         if kept.stride() != value.stride():  # it has gaps
             return None
@@ -116,6 +116,13 @@ class PrunedEntries:
         if key not in self._bits:
             self._bits[key] = kept_bits(self.kept_on(device), kind)
         return self._bits[key]
+
+
+def _overwrite(value: Tensor, kept: Tensor, number: int = 0, entries: slice | None = None) -> int:
+    compiled = library.load()
+    assert compiled is not None
+    threads = torch.get_num_threads() if value.numel() >= _MANY else 1
+    return compiled.overwrite(value, kept, number, entries=entries, threads=threads)
 
 
 def _part(size: int, which: int, of: int) -> slice:

@@ -31,7 +31,7 @@ class Hooks:
     """The hooks of one session.
 
     A closure is evaluated inside the step, so what comes before the step then comes after the
-    closure.
+    closure. A fused step that a gradient scaler makes do nothing is none.
     """
 
     def __init__(
@@ -47,9 +47,13 @@ class Hooks:
             self._handles.append(optimizer.register_step_pre_hook(before))
             self._handles.append(optimizer.register_step_post_hook(after))
         for name, weight in weights.items():
-            if weight.requires_grad:
+            if weight.is_floating_point():
+                # One that is frozen may be thawed under way, and takes no hook while it is.
+                frozen = not weight.requires_grad
+                weight.requires_grad_()
                 hook = partial(self._gradient, name)
                 self._handles.append(weight.register_post_accumulate_grad_hook(hook))
+                weight.requires_grad_(not frozen)
 
     def remove(self) -> None:
         """Takes all of them off."""
@@ -58,8 +62,10 @@ class Hooks:
         self._handles = []
 
     def _before(
-        self, _: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if _is_skipped(optimizer):
+            return None
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)  # args[0]: optimizer
         if closure is None:
             self._listener.before_step()
@@ -88,7 +94,14 @@ class Hooks:
         return evaluated
 
     def _after(self, optimizer: Optimizer, *_: object) -> None:
-        self._listener.after_step(optimizer)
+        if not _is_skipped(optimizer):
+            self._listener.after_step(optimizer)
 
     def _gradient(self, name: str, _: Tensor) -> None:
         self._listener.new_gradient(name)
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a gradient scaler has found infinities and told a fused step to change nothing."""
+    found: object = getattr(optimizer, "found_inf", None)
+    return isinstance(found, Tensor) and bool(found.any())
