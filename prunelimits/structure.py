@@ -35,8 +35,8 @@ class Structure:
     (activation checkpointing) still finds the tensors of its run.
 
     Args:
-        model: Any module. Its tensors are shared, not copied. One that is sharded over processes
-            cannot be run.
+        model: Any module. Its tensors are shared, not copied. One that is sharded over processes,
+            or holds what cannot be copied, cannot be run: `check` says so, and `filled`.
         normalise: What BatchNorm normalises by.
     """
 
@@ -52,12 +52,17 @@ class Structure:
             if isinstance(value, Tensor)
         ]
         self._twin: nn.Module | None = None
+        self._refusal: ValueError | TypeError = ValueError(SHARDED)
         weakref.finalize(self, _own_alone, tuple(self._named.values())).atexit = False
         if sharded_names(model):
             return
         shared: dict[int, Any] = {id(value): value for value in self._named.values()}
         shared |= {id(value): value for value in self._plain}
-        twin = self._twin = copy.deepcopy(model, shared).eval()
+        try:
+            twin = self._twin = copied(model, shared).eval()
+        except TypeError as error:  # many methods never run it
+            self._refusal = error
+            return
         if normalise == "batch":
             for module in twin.modules():
                 if isinstance(module, _NormBase):
@@ -69,9 +74,9 @@ class Structure:
 
         Raises:
             ValueError: If the module is sharded over processes: it cannot be copied.
+            TypeError: If it holds something that cannot be copied.
         """
-        if self._twin is None:
-            raise ValueError(SHARDED)
+        twin = self.check()
         memo: dict[int, Any] = {id(value): value.detach().clone() for value in self._plain}
         for name, own in self._named.items():
             value = params.get(name, own)
@@ -81,7 +86,43 @@ class Structure:
             elif _is_memory_of(value, own):
                 value = _copy(value)
             memo[id(own)] = value
-        return copy.deepcopy(self._twin, memo)
+        return copy.deepcopy(twin, memo)
+
+    def check(self) -> nn.Module:
+        """Raises as `filled` does; what is filled otherwise."""
+        if self._twin is None:
+            raise self._refusal
+        return self._twin
+
+
+def copied(model: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """A deep copy; what `memo` has by its id is taken from there.
+
+    Raises:
+        TypeError: If the module holds something that cannot be copied: it is named.
+
+    Examples:
+        >>> copied(nn.Linear(2, 1))
+        Linear(in_features=2, out_features=1, bias=True)
+    """
+    memo = {} if memo is None else memo
+    try:
+        return copy.deepcopy(model, dict(memo))
+    except Exception as error:  # whatever the module's attributes raise
+        raise TypeError(
+            f"model must be one that copy.deepcopy takes, but {_what_fails(model, memo)}: {error}"
+        ) from error
+
+
+def _what_fails(model: nn.Module, memo: dict[int, Any]) -> str:
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name not in ("_parameters", "_buffers", "_modules"):
+                try:
+                    copy.deepcopy(value, dict(memo))
+                except Exception:
+                    return f"it has {'.'.join(filter(None, (path, name)))!r}"
+    return "it cannot be copied"
 
 
 def _copy(value: Tensor) -> Tensor:

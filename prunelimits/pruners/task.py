@@ -20,7 +20,7 @@ from prunelimits.pruners.prunable import prunable
 from prunelimits.pruners.pruner import AbstractPruner
 from prunelimits.scores.gradient import check_batches, check_real
 from prunelimits.sharding import sharded_names
-from prunelimits.structure import Normalise
+from prunelimits.structure import Normalise, Structure
 from prunelimits.types import Masks, Params, Problem
 
 
@@ -85,13 +85,20 @@ def check_needs(
 
 
 def check_can_run(pruner: AbstractPruner, model: nn.Module) -> None:
-    """Raises `ValueError` if a method scores with data, and the model is sharded over processes."""
+    """Raises if a method scores with data, and the model cannot be run for it.
+
+    Raises:
+        ValueError: If it is sharded over processes.
+        TypeError: If it holds something that cannot be copied.
+    """
     checked_instance("model", model, nn.Module, "an nn.Module")
     if pruner.needs_data and sharded_names(model):
         raise ValueError(
             f"{pruner.name} runs the model, which is sharded over processes (DTensor): "
             "prune it before it is sharded, and attach the masks afterwards"
         )
+    if pruner.needs_data:
+        Structure(model, "running").check()
 
 
 def allowed_of(dense: Masks, masks: Masks | None) -> Masks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +19,7 @@ from prunelimits.pruners.noise import draw_noise
 from prunelimits.pruners.parts import checked_parts
 from prunelimits.pruners.task import allowed_of, check_needs
 from prunelimits.sharding import sharded_names
+from prunelimits.structure import copied
 from prunelimits.types import Masks, Params
 
 
@@ -78,7 +78,7 @@ def lottery_ticket(
     Raises:
         ValueError: If the budget is missing, given twice or out of its range, there is nothing to
             prune, the model is sharded over processes, or a training ends in NaN.
-        TypeError: If `pruner` is no pruner that rewinds.
+        TypeError: If `pruner` is no pruner that rewinds, or the model cannot be copied.
 
     Examples:
         >>> def train(model: nn.Module, masks: Masks) -> None:
@@ -141,7 +141,7 @@ def _copies(masks: Masks) -> Masks:
 @torch.no_grad()
 def _restarted(model: nn.Module, params: Params, masks: Masks) -> nn.Module:
     """A copy of the model with these values, zero where the masks prune."""
-    trainee = copy.deepcopy(model)
+    trainee = copied(model)
     own = {**dict(trainee.named_parameters()), **dict(trainee.named_buffers())}
     for name, value in own.items():
         value.copy_(params[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ from prunelimits.pruners import (
     prunable,
     prune,
 )
-from prunelimits.sessions import attach
+from prunelimits.sessions import attach, lottery_ticket
 
 
 class Conv1D(nn.Module):
@@ -280,3 +281,43 @@ def test_layers_of_ones_own_are_told_apart_by_name_and_shape(
     told = coverage(layer)
     assert (parameter in told.pruned) is pruned
     assert told.reasons["gain"]
+
+
+class Locked(nn.Module):
+    """Holds what cannot be copied, in a part of it."""
+
+    def __init__(self, held: object) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+        self.inner[1].held = held  # pyright: ignore
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [threading.Lock(), (i for i in range(3)), [torch.ones(2, requires_grad=True) * 2]],
+    ids=["a lock", "a generator", "a list of computed tensors"],
+)
+def test_what_cannot_be_copied_is_named_and_no_matter_where_nothing_is_run(held: object):
+    model = Locked(held)
+    x, y = torch.randn(8, 6), torch.randint(3, (8,))
+    assert count(prune(model, Magnitude(), keep=20)) == 20
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    data: Any = {"loss": functional.cross_entropy, "batches": [(x, y)]}
+    for run in (
+        lambda: prune(model, SNIP(), keep=20, **data),
+        lambda: attach(SNIP(), model, optimizer, keep=20, **data),
+        lambda: lottery_ticket(model, lambda model, masks: None, keep=20),
+    ):
+        with pytest.raises(TypeError, match=r"copy\.deepcopy takes, but it has 'inner\.1\.held'"):
+            run()
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+    with attach(GMP(rounds=2), model, optimizer, keep=20, steps=4) as session:
+        for _ in range(4):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    assert count(session.masks) == 20
