@@ -142,7 +142,8 @@ def paired(places: Places, level: float) -> str:
 def criterion(places: Places, level: float, method: str = FITTING) -> str:
     """Where a method has the highest median of the test rows, beside each of the nine by itself.
 
-    Of the budgets at which the medians of the nine and of the method differ by more than a point.
+    Of the budgets at which the medians of the nine and of the method differ by more than a point;
+    where there are six splits or more, with an interval of the paired difference.
     """
     lines: list[list[str]] = []
     for task in names(places):
@@ -166,7 +167,10 @@ def criterion(places: Places, level: float, method: str = FITTING) -> str:
                 mine = medians.pop(method)
                 best = max(medians, key=lambda name: medians[name])
                 above.append(mine - medians[best])
-                beside.append(f"{100 * above[-1]:+.1f} ({best})")
+                paired = [c[method].test - c[best].test for c in here if {method, best} <= set(c)]
+                between = median_interval(paired)
+                told = "" if between is None else f"; {_range(between)}"
+                beside.append(f"{100 * above[-1]:+.1f} ({best}{told})")
         won = sum(value > 0 for value in above)
         lines.append([task, *beside, f"{won} of {len(above) + absent}"])
     header = ("task", "fewest weights", "second", "third", "most", "highest at")
@@ -180,7 +184,11 @@ def _points(values: Sequence[float], *, interval: bool = False) -> str:
     between = median_interval(values) if interval else None
     if between is None:
         return text
-    return f"**{text}** ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
+    return f"**{text}** ({_range(between)})"
+
+
+def _range(between: tuple[float, float]) -> str:
+    return f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"
 
 
 def schedules(places: Places) -> str:
