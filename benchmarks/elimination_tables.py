@@ -151,7 +151,8 @@ def data(rows: Rows, name: str) -> str:
             line.append(f"{median(found):.1%}" if found else "")
         lines.append(line)
     splits = len({row["split"] for row in own})
-    return markdown((f"nonzeros at most, {splits} split(s)", *methods), lines)
+    title = f"nonzeros at most ({splits} split{'' if splits == 1 else 's'})"
+    return markdown((title, *methods), lines)
 
 
 def neighbours(rows: Rows) -> str:

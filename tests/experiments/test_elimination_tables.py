@@ -113,7 +113,7 @@ def test_medians_of_splits():
         )
     ]
     assert cells(elimination_tables.data(rows, "x")) == [
-        ["nonzeros at most, 2 split(s)", "elimination", "LTH"],
+        ["nonzeros at most (2 splits)", "elimination", "LTH"],
         ["1,057 (dense)", "85.0%", ""],
         ["10", "85.0%", "60.0%"],
     ]
