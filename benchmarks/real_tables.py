@@ -22,6 +22,7 @@ from real_choices import FITTING, NINE, Chosen, Place, best_of, by_place, chosen
 from real_methods import BEST, UNTIL, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS
+from real_verdict import choices, sparsest_within_error, verdict
 
 from prunelimits.experiments import median_interval
 
@@ -139,44 +140,6 @@ def paired(places: Places, level: float) -> str:
     return markdown(("", "task", "fewest weights", "second", "third", "most"), rows, left=2)
 
 
-def criterion(places: Places, level: float, method: str = FITTING) -> str:
-    """Where a method has the highest median of the test rows, beside each of the nine by itself.
-
-    Of the budgets at which the medians of the nine and of the method differ by more than a point;
-    where there are six splits or more, with an interval of the paired difference.
-    """
-    lines: list[list[str]] = []
-    for task in names(places):
-        beside: list[str] = []
-        above: list[float] = []
-        absent = 0
-        for keep in sorted({keep for name, _, keep in places if name == task}):
-            here = [chosen_at(there, level) for (name, _, k), there in places.items()
-                    if (name, k) == (task, keep) and set(NINE) <= set(there)]  # fmt: skip
-            medians = {
-                name: median(c[name].test for c in here if name in c)
-                for name in (*NINE, method)
-                if any(name in c for c in here)
-            }
-            if max(medians.values()) - min(medians.values()) <= 0.01:
-                beside.append("alike")
-            elif method not in medians:
-                beside.append("")
-                absent += 1
-            else:
-                mine = medians.pop(method)
-                best = max(medians, key=lambda name: medians[name])
-                above.append(mine - medians[best])
-                paired = [c[method].test - c[best].test for c in here if {method, best} <= set(c)]
-                between = median_interval(paired)
-                told = "" if between is None else f"; {_range(between)}"
-                beside.append(f"{100 * above[-1]:+.1f} ({best}{told})")
-        won = sum(value > 0 for value in above)
-        lines.append([task, *beside, f"{won} of {len(above) + absent}"])
-    header = ("task", "fewest weights", "second", "third", "most", "highest at")
-    return markdown(header, lines)
-
-
 def _points(values: Sequence[float], *, interval: bool = False) -> str:
     if not values:
         return ""
@@ -184,11 +147,7 @@ def _points(values: Sequence[float], *, interval: bool = False) -> str:
     between = median_interval(values) if interval else None
     if between is None:
         return text
-    return f"**{text}** ({_range(between)})"
-
-
-def _range(between: tuple[float, float]) -> str:
-    return f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"
+    return f"**{text}** ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
 
 
 def schedules(places: Places) -> str:
@@ -250,7 +209,10 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "schedules": lambda: schedules(places),
         "paired-1": lambda: paired(places, LEVELS[0]),
         "paired-32": lambda: paired(places, LEVELS[1]),
-        "criterion": lambda: criterion(places, LEVELS[1]),
+        "criterion": lambda: verdict(choices(places, LEVELS[1]), names(places)),
+        "criterion-error": lambda: verdict(
+            sparsest_within_error(choices(places, LEVELS[1]), places), names(places)
+        ),
         "counting": lambda: counting(places),
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
         "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),

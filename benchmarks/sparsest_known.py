@@ -1,6 +1,7 @@
 """The sparsest networks known on real tasks: a list that others can try to beat.
 
     python benchmarks/sparsest_known.py find --tasks digits BreastCancer --packages FOLDER
+    python benchmarks/sparsest_known.py find --tasks Satellite --hidden-layers 1 --packages FOLDER
     python benchmarks/sparsest_known.py check FILE --task digits --packages FOLDER
 
 For each task the targets are one and five points below the dense networks' median on the test rows
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--tries", type=int, default=4)
+    parser.add_argument("--hidden-layers", type=int, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.what == "check":
@@ -238,7 +240,10 @@ def main() -> None:
         check(arguments.file, task_named(arguments.tasks[0]), arguments.packages)
     else:
         for name in arguments.tasks:
-            find(task_named(name), arguments.packages, arguments.tries, arguments.study)
+            task = task_named(name)
+            if arguments.hidden_layers is not None:
+                task = replace(task.of_depth(arguments.hidden_layers), name=name)
+            find(task, arguments.packages, arguments.tries, arguments.study)
 
 
 if __name__ == "__main__":

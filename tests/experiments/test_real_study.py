@@ -18,6 +18,7 @@ from real_rows import Row, append, read_rows
 from real_study import jobs
 from real_tasks import RealTask, task_named
 from real_trainings import eliminated, regrown, start_seed, trained
+from real_verdict import choices, sparsest_within_error, verdict
 
 import prunelimits as pl
 from prunelimits.elimination import Elimination, Regrowth
@@ -187,7 +188,7 @@ def test_the_criterion_is_of_the_highest_medians_on_the_test_rows():
             rows += at(keep, name, [6, 8, 7] if best else [5, 5, 9])
     rows += at(4, "Regrowth", [9, 8, 1]) + at(8, "Regrowth", [4, 6, 10])
     rows += at(16, "Regrowth", [5, 5, 5])
-    lines = real_tables.criterion(by_place(rows), 1).splitlines()
+    lines = verdict(choices(by_place(rows), 1), ["spam"]).splitlines()
     assert lines[2:] == ["| spam | +10.0 (RigL) | -10.0 (RigL) | alike |  | 1 of 3 |"]
 
 
@@ -210,6 +211,22 @@ def test_a_task_of_another_depth_has_as_many_hidden_layers_and_its_own_rows(
     assert [(r.task, r.method, r.keep) for r in read_rows(table)] == [
         ("small, 1 hidden", "dense", 30), ("small, 4 hidden", "dense", 80),
     ]  # fmt: skip
+
+
+def test_the_sparsest_within_an_error_of_the_best_is_chosen_by_no_test_row():
+    def at(keep: int, choose: int, test: int) -> list[Row]:
+        return [row(name, 1, 10.0, [choose], [test])._replace(keep=keep, choose_rows=100)
+                for name in NINE]  # fmt: skip
+
+    # A standard error of 84 of 100 is 3.67: 80 is too far below, 81 is not.
+    rows = [*at(4, 80, 9), *at(8, 81, 2), *at(16, 84, 8), *at(32, 83, 10)]
+    places = by_place(rows)
+    found = sparsest_within_error(choices(places, 1), places)
+    tests = {keep: round(10 * there["LTH"].test) for (_, _, keep), there in found.items()}
+    # 80 is within an error of 81; from 16 weights on the best is 84.
+    assert tests == {4: 9, 8: 9, 16: 2, 32: 2}
+    late = [r for r in rows if (r.method, r.keep) != ("SNIP", 16)]
+    assert set(choices(by_place(late), 1)) == {("spam", 0, 4), ("spam", 0, 8), ("spam", 0, 32)}
 
 
 @pytest.mark.slow

@@ -144,3 +144,13 @@ def test_ever_fewer_weights_are_tried(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (best,) = read_list(listed)
     # 6, then 5, 4 and 3: two hidden layers have three weights on a path.
     assert best.weights <= 4
+
+
+def test_networks_of_another_depth_are_of_the_same_task(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    asked: list[RealTask] = []
+    monkeypatch.setattr(sparsest_known, "find", lambda task, *_: asked.append(task))
+    monkeypatch.setattr("sys.argv", ["x", "find", "--tasks", "digits", "--hidden-layers", "1"])
+    sparsest_known.main()
+    assert [(task.name, task.hidden) for task in asked] == [("digits", (32,))]
