@@ -7,11 +7,9 @@ a start, so a start counts once, with the smallest size that it reaches at any b
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from page_tables import markdown
 
@@ -159,23 +157,3 @@ def at_most(results: Results, target: float, size: int) -> str:
     hits = sum(result.accuracy >= target for result in small)
     made = RUNS * len(small) / len(results)
     return f"{1 - (1 - upper_limit(hits, len(small))) ** made:.0%}"
-
-
-def found_again(path: Path, target: float = 0.95) -> str:
-    """How often networks that were found once are found from as many other starts."""
-    found: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
-            hit = float(row["evolved"]) >= target
-            found[row["widths"], row["rank"], row["nonzeros"]].append(hit)
-    rows = [
-        [
-            f"({widths.replace(' ', ', ')}), rank {rank}",
-            nonzeros,
-            f"{sum(hits)} of {len(hits)}",
-            f"{upper_limit(len(hits) - sum(hits), len(hits)):.0%}",
-        ]
-        for (widths, rank, nonzeros), hits in found.items()
-    ]
-    header = ("network", "nonzeros", "found again", "missed, at most (95 % limit)")
-    return markdown(header, rows)

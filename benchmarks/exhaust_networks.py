@@ -9,20 +9,28 @@ a network goes into the table, whatever stands beside it in a run, and the same 
 there. Prints the best accuracies for every number of nonzeros.
 
     python benchmarks/exhaust_networks.py 25 --table docs/results/exhausted-networks.csv \
-        --again 16 --target 0.95 --again-table docs/results/exhausted-networks-again.csv \
+        --again 16 --target 0.95 --again-table docs/results/exhausted-networks-again.csv
+    python benchmarks/exhaust_networks.py 25 --table docs/results/exhausted-networks.csv \
+        --again 256 --target 0.995 --promising 0.97 \
+        --again-table docs/results/exhausted-networks-again-995.csv \
         --networks examples/networks/cubist-spiral-995-23-with-biases-26.pt
 
+    python benchmarks/exhaust_networks.py 25 ... --plain --starts 256
+
 How much that exhausts is told by how often what is known is found again: the same for every network
-of the table at `--target`, and for networks of files, from so many times as many other starts.
+of the table at `--target`, and for networks of files, from so many times as many other starts. Here
+only those that are not at the target yet are evolved. With `--plain` every start is trained on all
+samples for five epochs: 256 cost as much as 4,096 in rungs.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TypeAlias
@@ -46,7 +54,8 @@ RUNGS = (
     Rung(pl.Recipe(epochs=5), keep=2),
     Rung(pl.Recipe(epochs=20, lr=0.02), keep=2),
 )
-STARTS = 4096
+PLAIN = (Rung(pl.Recipe(epochs=5, lr=0.1), keep=2), Rung(pl.Recipe(epochs=20), keep=2))
+"""Every start on all samples, as in `small_networks.py`."""
 AT_ONCE = 16
 """Networks of the same widths trained together: their finalists fill the vectors."""
 
@@ -73,23 +82,34 @@ class Attempt:
         return member_seeds(int(derive(0, *self.space.widths, self.rank, self.number)[0]), starts)
 
 
-def measured(
-    attempts: Sequence[Attempt],
-    x: Tensor,
-    y: Tensor,
-    promising: float,
-    starts: int = STARTS,
-    rungs: Sequence[Rung] = RUNGS,
-) -> Iterator[Row]:
-    """A row for each attempt, all on networks of the same widths and with the same number."""
+@dataclass(frozen=True)
+class Way:
+    """How to try a network.
+
+    Attributes:
+        rungs: How its starts are trained.
+        starts: How many.
+        promising: Finalists of this accuracy are evolved,
+        enough: if they have not yet so much.
+    """
+
+    rungs: Sequence[Rung] = RUNGS
+    starts: int = 4096
+    promising: float = 0.9
+    enough: float = math.inf
+
+
+def measured(attempts: Sequence[Attempt], x: Tensor, y: Tensor, way: Way) -> Iterator[Row]:
+    """A row for each attempt, all on networks of the same space and with the same number."""
+    starts = way.starts
     space, number = attempts[0].space, attempts[0].number
     rows = space.take([attempt.rank for attempt in attempts])
     masks = unflatten(rows.repeat_interleave(starts, 0), space.shapes)
     params = initial_params(space.widths, [s for one in attempts for s in one.seeds(starts)])
     ensemble = pl.MLPEnsemble.from_params(space.widths, params, masks)
-    *_, early, trained = climb(ensemble, x, y, rungs, starts=starts, seed=number)
+    *_, early, trained = climb(ensemble, x, y, way.rungs, starts=starts, seed=number)
     evolved = trained.accuracy.clone()
-    chosen = (evolved >= promising).nonzero().squeeze(1)
+    chosen = ((evolved >= way.promising) & (evolved < way.enough)).nonzero().squeeze(1)
     if len(chosen):
         evolved[chosen] = evaluate(evolve(trained.ensemble[chosen], x, y), x, y).accuracy
     stages = (early.accuracy, trained.accuracy, evolved)
@@ -110,16 +130,16 @@ def every_network(nonzeros: int) -> Iterator[Attempt]:
             yield from (Attempt(space, rank) for rank, its in enumerate(own) if its == size)
 
 
-def add_rows(table: Path, attempts: Iterable[Attempt], promising: float) -> None:
+def add_rows(table: Path, attempts: Iterable[Attempt], way: Way) -> None:
     """Measures the attempts that the table lacks, and adds their rows."""
     x, y = pl.datasets.cubist_spiral()
     if not table.exists():
         table.write_text(",".join(HEADER) + "\n")
     done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
     missing = (attempt for attempt in attempts if attempt.key not in done)
-    for _, alike in groupby(missing, lambda attempt: (attempt.space.widths, attempt.number)):
+    for _, alike in groupby(missing, lambda attempt: (attempt.space, attempt.number)):
         while some := list(islice(alike, AT_ONCE)):
-            rows = list(measured(some, x, y, promising))
+            rows = list(measured(some, x, y, way))
             with table.open("a", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows(rows)
 
@@ -154,20 +174,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("nonzeros", type=int)
     parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--promising", type=float, default=0.9)
+    parser.add_argument("--starts", type=int, default=Way.starts)
+    parser.add_argument("--promising", type=float, default=Way.promising)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--again-table", type=Path)
     parser.add_argument("--networks", type=Path, nargs="*", default=())
+    parser.add_argument("--plain", action="store_true")
     arguments = parser.parse_args()
+    rungs = PLAIN if arguments.plain else RUNGS
+    way = Way(rungs, arguments.starts, arguments.promising)
     if arguments.again:
         known = at_target(arguments.table, every_widths(arguments.nonzeros), arguments.target)
         known += [of_file(path) for path in arguments.networks]
+        each = {one.key: one for one in known}.values()
         others = range(1, arguments.again + 1)
-        attempts = [Attempt(one.space, one.rank, number) for number in others for one in known]
-        add_rows(arguments.again_table, attempts, arguments.promising)
+        attempts = [Attempt(one.space, one.rank, number) for number in others for one in each]
+        add_rows(arguments.again_table, attempts, replace(way, enough=arguments.target))
         return
-    add_rows(arguments.table, every_network(arguments.nonzeros), arguments.promising)
+    add_rows(arguments.table, every_network(arguments.nonzeros), way)
     accuracies: dict[int, list[float]] = defaultdict(list)
     for row in rows_of(arguments.table):
         accuracies[int(row["nonzeros"])].append(float(row["evolved"]))

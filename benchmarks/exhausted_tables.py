@@ -8,6 +8,9 @@ from __future__ import annotations
 import csv
 import math
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from itertools import pairwise, product
+from math import prod
 from pathlib import Path
 
 from page_tables import markdown
@@ -15,6 +18,8 @@ from scipy.stats import binomtest
 
 TARGETS = (0.95, 0.995)
 LEVELS = (0.8, 0.85, 0.9, 0.95)
+PLAIN_STARTS = 4096
+"""Of every network in the tables of `small_networks.py`, which do not say it."""
 Network = tuple[str, str]
 
 
@@ -34,27 +39,28 @@ def called(network: Network) -> str:
     return f"({network[0].replace(' ', ', ')}), rank {network[1]}"
 
 
-def by_size(path: Path) -> str:
-    """Number of nonzeros by number: the networks, and what they reach."""
+def by_size(path: Path, together: int = 18) -> str:
+    """Number of nonzeros by number: the networks, and what they reach from how many starts each."""
     sizes: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in rows_of(path):
-        sizes[int(row["nonzeros"])].append(row)
+        sizes[max(together, int(row["nonzeros"]))].append(row)
     lines: list[list[str]] = []
     for nonzeros, own in sorted(sizes.items()):
         first, *others = sorted(own, key=reached, reverse=True)
-        line = [str(nonzeros), f"{len(own):,}", f"{sum(int(r['starts']) for r in own):,}"]
+        line = [f"up to {nonzeros}" if nonzeros == together else str(nonzeros), f"{len(own):,}"]
+        line.append(f"{min(int(row['starts']) for row in own):,}")
         line += [str(sum(reached(row) >= target for row in own)) for target in TARGETS]
         line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
         line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
         lines.append(line)
-    header = ["nonzeros, all biases", "networks", "starts", "at 95 %", "at 99.5 %"]
+    header = ["nonzeros, all biases", "networks", "starts each", "at 95 %", "at 99.5 %"]
     return markdown([*header, "the best", "the next"], lines)
 
 
-def attempts(paths: list[Path]) -> dict[Network, list[dict[str, str]]]:
+def attempts(path: Path) -> dict[Network, list[dict[str, str]]]:
     """The attempts at each network, the smallest networks first."""
     found: dict[Network, list[dict[str, str]]] = defaultdict(list)
-    for row in (row for path in paths for row in rows_of(path)):
+    for row in rows_of(path):
         found[row["widths"], row["rank"]].append(row)
     return dict(sorted(found.items(), key=lambda item: (int(item[1][0]["nonzeros"]), item[0])))
 
@@ -70,20 +76,30 @@ def share(hits: int, tries: int) -> str:
     return f"{hits / tries:.0%} ({interval.low:.0%} to {interval.high:.0%})"
 
 
-def found_again(paths: list[Path]) -> str:
-    """How often networks that are known are found from as many other starts, at both targets."""
+def found_again(targets: Mapping[Path, float]) -> str:
+    """How often networks that are known are found from as many other starts, table by table."""
     lines: list[list[str]] = []
-    for network, own in attempts(paths).items():
-        line = [called(network), own[0]["nonzeros"]]
-        for target in TARGETS:
+    for path, target in targets.items():
+        for network, own in attempts(path).items():
             hits = hits_of(own, target)
+            line = [called(network), own[0]["nonzeros"], f"{100 * target:g} %"]
+            line.append(f"{int(own[0].get('starts', PLAIN_STARTS)):,}")
             line += [f"{hits} of {len(own)}", share(len(own) - hits, len(own))]
-        lines.append(line)
-    header = ("network", "nonzeros", "at 95 %", "missed", "at 99.5 %", "missed")
+            line.append(f"{max(map(reached, own)):.2%}")
+            lines.append(line)
+    header = (
+        "network",
+        "nonzeros",
+        "target",
+        "starts",
+        "found again",
+        "missed (95 % interval)",
+        "best",
+    )
     return markdown(header, lines)
 
 
-def missed(again: list[Path], known: set[Network], target: float = 0.95) -> tuple[float, float]:
+def missed(again: Path, known: set[Network], target: float = 0.95) -> tuple[float, float]:
     """How many networks at the target were missed, and the 95 % limit of that number.
 
     A network that is found with a chance p stands for 1 / p (Horvitz and Thompson): itself and
@@ -102,7 +118,7 @@ def missed(again: list[Path], known: set[Network], target: float = 0.95) -> tupl
     return expected, most
 
 
-def chance_of_a_miss(table: Path, again: list[Path]) -> str:
+def chance_of_a_miss(table: Path, again: Path) -> str:
     """For each size at 95 %: the networks found, and how many more there may be by `missed`."""
     sizes: dict[int, set[Network]] = defaultdict(set)
     for row in rows_of(table):
@@ -138,3 +154,35 @@ def beside_plain(plain: Path, rungs: Path) -> str:
         lines.append(line)
     header = (f"of {len(both):,} networks, at", "plainly", "in rungs", "both", "to be found")
     return markdown(header, lines)
+
+
+def most_by_rule(parameters: int) -> int:
+    """The most nonzeros, by the paper's rule, of a network of so many weights and biases.
+
+    Of a four-layer network whose biases count as weights do and may be absent: the rule gives one
+    to every unit. A layer has at least as many weights as its inputs or outputs, so there are only
+    so many units.
+    """
+    most = 0
+    for hidden in product(range(1, parameters + 1), repeat=3):
+        layers = list(pairwise((2, *hidden, 1)))
+        if sum(max(layer) for layer in layers) <= parameters:
+            weights = min(parameters, sum(map(prod, layers)))
+            most = max(most, weights + sum(hidden) + 1)
+    return most
+
+
+def tables(folder: Path) -> dict[str, Callable[[], str]]:
+    """The tables by name, from the results in a folder."""
+    rungs, again = folder / "exhausted-networks.csv", folder / "exhausted-networks-again.csv"
+    plainly = folder / "exhausted-networks-plainly.csv"
+    at_995 = folder / "exhausted-networks-again-995.csv"
+    return {
+        "exhausted": lambda: by_size(rungs),
+        "exhausted-twice": lambda: beside_plain(folder / "small-networks.csv", rungs),
+        "exhausted-again": lambda: found_again({again: TARGETS[0], at_995: TARGETS[1]}),
+        "exhausted-plainly": lambda: found_again(
+            {folder / "small-networks-again.csv": TARGETS[0], plainly: TARGETS[0]}
+        ),
+        "exhausted-missed": lambda: chance_of_a_miss(rungs, again),
+    }

@@ -17,6 +17,7 @@ from statistics import median
 
 import effort_tables
 import elimination_tables
+import exhausted_tables
 import lower_bound
 import search_tables
 from effort_tables import starts
@@ -323,7 +324,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "fixed": lambda: compact(fixed),
         "bench": lambda: compact(bench),
         "bench-runs": lambda: bench_runs(bench),
-        "again": lambda: effort_tables.found_again(folder / "small-networks-again.csv"),
+        **exhausted_tables.tables(folder),
         "lower-bound": lambda: lower_bound.table(folder / "lower-bound.csv", NETWORKS),
         "ties": lambda: ties(NETWORKS),
         "trimmed": lambda: trimmed_searches(folder / "trimmed.csv"),
