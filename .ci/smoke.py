@@ -15,6 +15,7 @@ import torch
 
 import prunelimits as pl
 from prunelimits.scores.native import library as removal
+from prunelimits.sessions.native import library as overwriting
 from prunelimits.training import TorchEngine
 from prunelimits.training.native_engine import NativeEngine, available
 
@@ -26,8 +27,9 @@ def main() -> None:
     pure = sys.argv[1:] == ["pure"]
     if available() is pure:
         sys.exit(f"the native engine is {'there' if pure else 'missing'}")
-    if (removal.load() is None) is not pure:
-        sys.exit(f"the native order of removal is {'there' if pure else 'missing'}")
+    for what, library in (("order of removal", removal), ("overwriting", overwriting)):
+        if (library.load() is None) is not pure:
+            sys.exit(f"the native {what} is {'there' if pure else 'missing'}")
 
     torch.manual_seed(0)
     x, y = pl.datasets.cubist_spiral(200)

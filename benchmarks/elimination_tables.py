@@ -57,7 +57,7 @@ def seed_by_seed(rows: Rows) -> str:
             line += [row[f"nonzeros_{target}"], row[f"with_biases_{target}"]]
             line += [f"{float(row[f'accuracy_{target}']):.2%}", ties(row[f"ties_{target}"])]
         lines.append([*line, f"{int(row['passes']):,}"])
-    if lines:
+    if len(lines) > 1:
         middle = ["median"]
         for target in TARGETS:
             medians = (_median(rows, f"{name}_{target}") for name in ("nonzeros", "with_biases"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import threading
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -264,3 +266,12 @@ def test_bad_arguments():
         model[0].weight[0, 0] = torch.nan
     with pytest.raises(ValueError, match=r"must be finite, '0\.weight' is not"):
         effective_masks(model)
+
+
+@pytest.mark.parametrize("function", [analyze, compact, effective_masks, fold_constants])
+def test_what_cannot_be_copied_in_a_model_is_named(function: Callable[..., object]):
+    model = LeNet()
+    model.add_module("guarded", nn.ReLU())
+    model.get_submodule("guarded").lock = threading.Lock()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"copy\.deepcopy takes, but it has 'guarded\.lock'"):
+        function(model, inputs=torch.randn(2, 1, 28, 28))

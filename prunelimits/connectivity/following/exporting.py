@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import logging
 import operator
@@ -27,6 +26,7 @@ from prunelimits.connectivity.following.in_place import functional_forms
 from prunelimits.connectivity.following.table import aten
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.modes import differentiable
+from prunelimits.structure import copied
 from prunelimits.versions import export_decompositions
 
 # Checks that a graph carries: nothing comes out of them, and types are other ones here.
@@ -118,7 +118,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
     with TRACING, warnings.catch_warnings():
         # Graphs that torch exported hold types that it warns of itself.
         warnings.simplefilter("ignore", FutureWarning)
-        twin = copy.deepcopy(model, shared)
+        twin = copied(model, shared)
     for module in twin.modules():
         for key, hook in list(module._forward_pre_hooks.items()):
             if isinstance(hook, prune.BasePruningMethod):
