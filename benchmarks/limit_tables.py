@@ -46,6 +46,8 @@ def setting(row: Row) -> tuple[str, str]:
     """Network and penalty, as the page names them."""
     kind, _, strength = row["penalty"].partition(" ")
     penalty = PENALTIES[kind] + (f" {strength}" if float(strength or 0) else "")
+    if row["data"] == "spiral":
+        return "spiral, dense" if row["model"] == "dense" else f"`{row['model']}`", penalty
     return f"{NAMES[row['data']]}, {NAMES[row['model']]}", penalty
 
 
@@ -171,19 +173,19 @@ def spirals() -> str:
 
 def bounds() -> str:
     """Lower bound, upper bound and difference of what remains, every network that was trained."""
-
-    def name(row: Row) -> tuple[str, str]:
-        if row["data"] != "spiral":
-            return setting(row)
-        return ("spiral, dense" if row["model"] == "dense" else f"`{row['model']}`"), "none"
-
     own = rows("limits.csv")
-    table = in_order([row for row in own if row["data"] != "spiral"])
-    table += [row for row in rows("limits-belief.csv") if row["group"] == "tested on"]
+    others = [row for row in rows("limits-belief.csv") if row["group"] == "tested on"]
+    # The seeds of a network together, networks as they come.
+    first = list(dict.fromkeys(map(setting, others)))
+    others.sort(key=lambda row: first.index(setting(row)))
     found = [row for row in own if row["data"] == "spiral"]
+    known = {row["model"] for row in found}
+    found += [r for r in others if r["data"] == "spiral" and r["model"] not in known]
+    table = in_order([row for row in own if row["data"] != "spiral"])
+    table += [row for row in others if row["data"] != "spiral"]
     table += sorted(found, key=lambda row: (-int(row["weights"]), row["model"], row["seed"]))
     cells: list[list[str]] = []
-    for titles, group in groupby(table, name):
+    for titles, group in groupby(table, setting):
         lower, upper, apart = [], [], []
         for row in group:
             low, high = 1 - float(row["predicted"]), 1 - float(row["constructive"])
