@@ -67,14 +67,14 @@ def by_round(table: list[Row], column: str) -> list[tuple[int, float]]:
 def bounds() -> Figure:
     """What has to remain: lower bound against upper bound, a point a network."""
     figure, axes = panel("lower bound on what remains", "upper bound")
-    table = [row for row in rows("limits.csv") if row["data"] != "spiral"]
+    table = rows("limits.csv")
     table += [row for row in rows("limits-belief.csv") if row["group"] == "tested on"]
     for kind, marker in (("none", "o"), ("l1", "s"), ("l2", "^")):
         own = [row for row in table if row["penalty"].startswith(kind)]
         points = [(1 - float(row["predicted"]), 1 - float(row["constructive"])) for row in own]
         label = {"none": "no penalty", "l1": "L1", "l2": "L2"}[kind]
         axes.plot(*zip(*points, strict=True), marker, markersize=4, alpha=0.7, label=label)
-    axes.plot([0, 0.8], [0, 0.8], "k-", linewidth=0.5)
+    axes.plot([0, 1], [0, 1], "k-", linewidth=0.5)
     axes.legend(fontsize=7)
     return figure
 
