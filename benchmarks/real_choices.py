@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from real_methods import SHORT
+from real_methods import SHORT, SHORTEST
 from real_rows import Row
 
 from prunelimits.experiments import PAPER_METHODS
@@ -140,7 +140,7 @@ def chosen_at(methods: dict[str, list[Row]], times: float) -> dict[str, Chosen]:
         return {}
     found = {name: at_cost(rows, 1.1 * times * unit) for name, rows in methods.items()}
     paid = {name: chosen for name, chosen in found.items() if chosen is not None}
-    fitting = next((paid[name] for name in ("Regrowth", SHORT) if name in paid), None)
+    fitting = next((paid[name] for name in ("Regrowth", SHORT, SHORTEST) if name in paid), None)
     return paid if fitting is None else paid | {FITTING: fitting}
 
 

@@ -17,9 +17,9 @@ UNTIL = (0.05, 0.15, 0.3, 0.5, 0.7)
 """Shares of the training after which GMP's last round falls; published is 199 / 200."""
 BEST = 0.15
 """The one of which more starts are trained."""
-SHORT = "Regrowth, short"
-"""At two fifths of the cost, for budgets where the whole costs more than 32 runs of LTH."""
-ONLY_LARGEST = {SHORT: 2}
+SHORT, SHORTEST = "Regrowth, short", "Regrowth, shortest"
+"""At four and three tenths of the cost, for budgets where the whole is more than 32 runs of LTH."""
+ONLY_LARGEST = {SHORT: 2, SHORTEST: 1}
 """Of methods that are run at so many of a task's largest budgets alone."""
 
 
@@ -61,7 +61,11 @@ def everything() -> Compared:
     return Compared(
         (*_nine(), *earlier, _more_of_the_best()),
         {"Elimination of 8": Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0)},
-        {"Regrowth": Regrowth(), SHORT: Regrowth(cycles=3, finalists=4)},
+        {
+            "Regrowth": Regrowth(),
+            SHORT: Regrowth(cycles=3, finalists=4),
+            SHORTEST: Regrowth(cycles=2, finalists=4),
+        },
     )
 
 

@@ -169,9 +169,10 @@ def test_the_longest_regrowth_that_is_paid_for_stands_for_it():
         row("LTH", 1, 10.0, [5], [4]),
         row("Regrowth", 1, 300.0, [9], [7]),
         row("Regrowth, short", 1, 100.0, [10], [8]),
+        row("Regrowth, shortest", 1, 60.0, [7], [9]),
     ]
     ((_, methods),) = by_place(rows).items()
-    for times, test in ((5, None), (10, 0.8), (27, 0.8), (28, 0.7)):
+    for times, test in ((5, None), (6, 0.9), (10, 0.8), (27, 0.8), (28, 0.7)):
         chosen = chosen_at(methods, times).get(FITTING)
         assert (None if chosen is None else chosen.test) == test
 
