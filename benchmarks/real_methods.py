@@ -18,7 +18,7 @@ UNTIL = (0.05, 0.15, 0.3, 0.5, 0.7)
 BEST = 0.15
 """The one of which more starts are trained."""
 SHORT, SHORTEST = "Regrowth, short", "Regrowth, shortest"
-"""At four and three tenths of the cost, for budgets where the whole is more than 32 runs of LTH."""
+"""At some two fifths of the cost, for budgets where the whole is more than 32 runs of LTH."""
 ONLY_LARGEST = {SHORT: 2, SHORTEST: 1}
 """Of methods that are run at so many of a task's largest budgets alone."""
 
