@@ -577,6 +577,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
         "rounds": (),
         "seed": 0,
         "samples": 64,
+        "loss": "binary_cross_entropy",
         "finished": True,
     },
     "prunelimits.elimination.Round": lambda _: {
@@ -1006,6 +1007,7 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.search.SearchResult": lambda _: {
         "config": configuration(),
         "samples": 64,
+        "loss": "binary_cross_entropy",
         "data": "0" * 64,
         "initial": None,
         "phases": (phase(),),

@@ -41,7 +41,7 @@ def pruned(**options) -> Masks:
     return prune(options.pop("model", None) or model(), pruner, **{"batches": BATCHES, **options})
 
 
-@pytest.mark.parametrize("nonzeros", [9, 20, 40, 1000])
+@pytest.mark.parametrize("nonzeros", [9, 20, 40, 44])
 def test_at_most_the_budget_is_left_and_all_of_it_counts(nonzeros: int):
     found = pruned(nonzeros=nonzeros)
     net = model()
@@ -50,7 +50,7 @@ def test_at_most_the_budget_is_left_and_all_of_it_counts(nonzeros: int):
     }
     assert list(found) == [name for name, _ in net.named_parameters()]
     assert all(mask.dtype == torch.bool for mask in found.values())
-    assert 0 < masks.count(found) <= min(nonzeros, 44)
+    assert 0 < masks.count(found) <= nonzeros
     effective = effective_masks(found)
     assert all(torch.equal(effective[name], mask) for name, mask in found.items())
 
