@@ -60,6 +60,9 @@ def install(folder: Path, what: list[str], versions: str = "pinned") -> Path:
         pins = Path(temporary, "constraints.txt")
         pins.write_text("\n".join(constraints) + "\n")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if not sys.dont_write_bytecode:
+            # Python compiles what is imported when it is; of torch that is little.
+            pip.append("--no-compile")
         print(f"Installing {Path(what[-1]).name} with its dependencies", flush=True)
         subprocess.run([*pip, "-c", pins, *what], check=True)
     return python
