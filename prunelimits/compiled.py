@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 Library = TypeVar("Library")
 
+MOST_THREADS = 2**31 - 1
+"""What an int32 holds, in which the libraries are told how many threads may work."""
+
 
 def found(name: str, folder: Path, library: Callable[[Path], Library]) -> Library | str:
     """What `library` makes of the file of this name in a folder, or why there is none to use."""

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prunelimits.compiled import found, kernel_names, opened
+from prunelimits.compiled import MOST_THREADS, found, kernel_names, opened
 
 # `INTERFACE` of removal.hpp: a library built from other sources is left alone.
 _INTERFACE = 1
-_MOST_THREADS = 2**31 - 1  # what an int32 holds
 
 
 class Library:
@@ -55,7 +54,7 @@ class Library:
         places = weights.data_ptr(), inverse.data_ptr(), result.data_ptr()
         status = self._removal(
             kernel, in_double, places[0], places[1], each, rows, size, places[2],
-            min(threads, _MOST_THREADS),
+            min(threads, MOST_THREADS),
         )  # fmt: skip
         if status:
             raise MemoryError("there is too little memory for the order of removal")

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prunelimits.compiled import found, kernel_names, opened
+from prunelimits.compiled import MOST_THREADS, found, kernel_names, opened
 
 # `INTERFACE` of overwriting.hpp: a library built from other sources is left alone.
 _INTERFACE = 1
-_MOST_THREADS = 2**31 - 1  # what an int32 holds
 
 
 class Library:
@@ -66,7 +65,7 @@ class Library:
         place = values.data_ptr() + first * size
         differing = self._overwrite(
             kernel, place, kept.data_ptr() + first, last - first, size, number,
-            min(threads, _MOST_THREADS),
+            min(threads, MOST_THREADS),
         )  # fmt: skip
         if differing:
             torch.autograd.graph.increment_version(values)

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from prunelimits.compiled import found, kernel_names, opened, other_sources
+from prunelimits.compiled import MOST_THREADS, found, kernel_names, opened, other_sources
 from prunelimits.training.engine import Loss
 
 # `INTERFACE` of interface.hpp: a library built from other sources is left alone.
 _INTERFACE = 4
-_MOST_THREADS = 2**31 - 1  # what an int32 holds
 _LOSSES: dict[Loss, int] = {"binary_cross_entropy": 0, "cross_entropy": 1, "mse": 2}
 
 
@@ -232,7 +231,7 @@ def _problem(problem: Problem, widths: ctypes.Array[c_int32]) -> _Problem:
         groups=len(problem.parameters),
         layers=len(widths) - 1,
         loss=_LOSSES[problem.loss],
-        threads=min(problem.threads, _MOST_THREADS),
+        threads=min(problem.threads, MOST_THREADS),
     )
 
 
