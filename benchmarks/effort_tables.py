@@ -11,22 +11,20 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from gap_results import METHODS, TARGETS, smallest_at
 from page_tables import markdown
 
 from prunelimits.experiments import (
-    PAPER_METHODS,
     PAPER_SMALLEST,
     RunResult,
     Size,
     bootstrap_interval,
     chance_of_any,
-    smallest,
     typical_smallest,
     upper_limit,
 )
 
 Results = Sequence[RunResult]
-TARGETS = (0.95, 0.995)
 STARTS = 9
 """Starts of a published study: one for each recipe."""
 RUNS = 207
@@ -43,22 +41,24 @@ def starts(results: Results) -> dict[tuple[int, int], list[RunResult]]:
 
 def sizes(results: Results, target: float, size: Size = "nonzeros") -> list[int | None]:
     """The smallest size at the target from each start, None where there is none."""
-    found = [smallest(own, target, size) for own in starts(results).values()]
+    found = [smallest_at(own, target, size) for own in starts(results).values()]
     return [None if result is None else getattr(result, size) for result in found]
 
 
 def of_nine(results: Results, target: float, size: Size = "nonzeros") -> str:
     """The median size that nine starts reach, with its interval where there are several nines."""
-    reached = sizes(results, target, size)
+    reached = [math.inf if found is None else found for found in sizes(results, target, size)]
     if len(reached) < STARTS:
         return ""
+    # It is always the same place in the order of the sizes that is the median of the nines.
+    place = typical_smallest(range(len(reached)), STARTS)
+    assert place is not None
 
-    def typical(values: Sequence[int | None]) -> float:
-        found = typical_smallest(values, STARTS)
-        return math.inf if found is None else found
+    def typical(values: Sequence[float]) -> float:
+        return sorted(values)[place]
 
     text = shown(typical(reached))
-    if len(reached) < 3 * STARTS or not any(reached):
+    if len(reached) < 3 * STARTS or min(reached) == math.inf:
         return text
     low, high = bootstrap_interval(reached, typical)
     return f"{text} ({shown(low)} to {shown(high)})"
@@ -82,7 +82,7 @@ def reach(results: Results, target: float) -> str:
 
 def best(results: Results, target: float) -> str:
     """The smallest network of all runs, with its accuracy."""
-    found = smallest(results, target)
+    found = smallest_at(results, target)
     return "-" if found is None else f"{found.nonzeros} ({found.accuracy:.2%})"
 
 
@@ -110,7 +110,7 @@ def repeats(by_method: Mapping[str, Results]) -> str:
         line = [name]
         for repeat in numbers:
             part = [result for result in own if result.run.repeat == repeat]
-            found = [smallest(part, target) for target in TARGETS]
+            found = [smallest_at(part, target) for target in TARGETS]
             line.append(" / ".join("-" if r is None else str(r.nonzeros) for r in found))
         lines.append(line)
     return markdown(("method", *(f"study {number + 1}" for number in numbers)), lines)
@@ -118,8 +118,7 @@ def repeats(by_method: Mapping[str, Results]) -> str:
 
 def by_width(results: Results) -> str:
     """Method by width: what nine starts reach at both targets, for widths with several nines."""
-    names = dict.fromkeys(type(pruner).__name__ for pruner in PAPER_METHODS)
-    cells: dict[str, dict[int, list[RunResult]]] = {name: defaultdict(list) for name in names}
+    cells: dict[str, dict[int, list[RunResult]]] = {name: defaultdict(list) for name in METHODS}
     for result in results:
         cells.setdefault(result.run.method, defaultdict(list))[result.run.width].append(result)
     repeated = {

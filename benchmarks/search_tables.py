@@ -32,10 +32,22 @@ def search(path: Path, target: float, records: bool = False) -> str:
     return markdown(header, lines, left=0)
 
 
+def trimmed(path: Path) -> str:
+    """What the networks of searches lose as pruners' networks are trimmed."""
+    rows: list[list[str]] = []
+    for row in read_rows(path):
+        rows.append([f"{row['network']}-at-{row['target'].removeprefix('0.')}.pt"])
+        for size in ("nonzeros", "trimmed", "part"):
+            accuracy = row["accuracy" if size == "nonzeros" else f"{size}_accuracy"]
+            rows[-1].append(f"{row[size]} ({float(accuracy):.2%})")
+    return markdown(("network", "found", "trimmed", "smallest part"), rows)
+
+
 def tables(folder: Path) -> dict[str, Callable[[], str]]:
     """Every table by name, from the results in a folder."""
 
     def of(name: str, target: float, records: bool) -> Callable[[], str]:
         return lambda: search(folder / name, target, records)
 
-    return {name: of(file, target, records) for name, file, target, records in SEARCHES}
+    found = {name: of(file, target, records) for name, file, target, records in SEARCHES}
+    return found | {"trimmed": lambda: trimmed(folder / "trimmed.csv")}

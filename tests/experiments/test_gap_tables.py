@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 
+import effort_tables
+import gap_tables
 import pytest
+from gap_start_tables import bench_runs, compact
+from gap_width_tables import disconnected, luck, one_width, reaching
+from search_tables import search
 
 from prunelimits.experiments import Run, RunResult, write_table
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = ROOT / "benchmarks" / "gap_tables.py"
-    spec = importlib.util.spec_from_file_location("gap_tables", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def cells(table: str) -> list[list[str]]:
@@ -41,15 +29,15 @@ def result(run: Run, accuracy: float) -> RunResult:
 
 
 @pytest.mark.slow
-def test_the_pages_hold_what_the_results_say(script: ModuleType):
-    known = script.tables(script.DOCS / "results")
-    for page in script.PAGES:
+def test_the_pages_hold_what_the_results_say():
+    known = gap_tables.tables(gap_tables.DOCS / "results")
+    for page in gap_tables.PAGES:
         text = page.read_text()
         assert "<!-- table: " in text
-        assert script.refreshed(text, known) == text, "run python benchmarks/gap_tables.py"
+        assert gap_tables.refreshed(text, known) == text, "run python benchmarks/gap_tables.py"
 
 
-def test_one_width(script: ModuleType):
+def test_one_width():
     runs = [
         result(Run(method, width, keep, recipe, repeat), accuracy)
         for method, width, keep, recipe, repeat in product(
@@ -57,7 +45,7 @@ def test_one_width(script: ModuleType):
         )
         for accuracy in [0.96 if (method, keep, recipe) == ("RigL", 42, 1) else 0.5 + 0.1 * recipe]
     ]
-    header, *rows = cells(script.one_width(runs, 16))
+    header, *rows = cells(one_width(runs, 16))
     by_method = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert list(by_method) == ["RigL", "SNIP"]
     rigl, snip = by_method["RigL"], by_method["SNIP"]
@@ -70,27 +58,27 @@ def test_one_width(script: ModuleType):
     assert snip["left by trimming"] == f"{(42 + 50) / (52 + 60):.0%}"
 
 
-def test_the_chance_of_a_number(script: ModuleType):
+def test_the_chance_of_a_number():
     """Two cells: one of five runs reaches the target in the first, two in the second."""
     runs = [
         result(Run("LTH", 16, keep, 0, repeat), 0.96 if repeat < hits else 0.5)
         for keep, hits in ((20, 1), (30, 2))
         for repeat in range(5)
     ]
-    assert script.reaching(runs, 0.95, 40) == f"{1 - 0.8 * 0.6:.0%}"
-    assert script.reaching(runs, 0.95, 30) == "20%"
-    assert script.reaching(runs[:-1], 0.95, 40) == "20%"
-    assert script.reaching(runs[:3], 0.95, 40) == ""
-    _, row = cells(script.luck({"LTH": runs}))
+    assert reaching(runs, 0.95, 40) == f"{1 - 0.8 * 0.6:.0%}"
+    assert reaching(runs, 0.95, 30) == "20%"
+    assert reaching(runs[:-1], 0.95, 40) == "20%"
+    assert reaching(runs[:3], 0.95, 40) == ""
+    _, row = cells(luck({"LTH": runs}))
     # 3 of 10 runs leave a share of 60.7 % possible, with which 207 runs hardly miss.
     assert row == ["LTH", "95 %", "44", "30", "3 of 10", "2 of 5", "52%", "100%"]
     none = [r._replace(accuracy=0.5) for r in runs]
     # The rule of three: none of 10 leaves 26 % possible; of so few runs as a study has as small.
-    assert script.effort_tables.at_most(none, 0.95, 44) == "100%"
-    assert script.effort_tables.at_most(none, 0.95, 25) == ""
+    assert effort_tables.at_most(none, 0.95, 44) == "100%"
+    assert effort_tables.at_most(none, 0.95, 25) == ""
 
 
-def test_sizes_at_equal_effort(script: ModuleType):
+def test_sizes_at_equal_effort():
     """Three studies of nine recipes; the third recipe reaches 95 %, smaller in later studies."""
     runs = [
         result(Run("GMP", 16, keep, recipe, repeat), 0.96 if recipe == 2 and keep > 20 else 0.5)
@@ -98,30 +86,29 @@ def test_sizes_at_equal_effort(script: ModuleType):
         for repeat in range(3)
         for keep in (20, 42 - repeat)
     ]
-    effort = script.effort_tables
-    assert sorted(s for s in effort.sizes(runs, 0.95) if s) == [50, 51, 52]
-    assert len(effort.sizes(runs, 0.95)) == 27
+    assert sorted(s for s in effort_tables.sizes(runs, 0.95) if s) == [50, 51, 52]
+    assert len(effort_tables.sizes(runs, 0.95)) == 27
     # Nine of 27 starts miss all three with a chance of 18 * 17 * 16 / (27 * 26 * 25), 28 %; they
     # include one of two with 56 %, so the median is that of the second.
-    assert effort.reach(runs, 0.95) == "72%"
-    assert effort.of_nine(runs, 0.95).startswith("51 (50 to ")
-    assert effort.best(runs, 0.95) == "50 (96.00%)"
-    assert effort.of_nine(runs, 0.99) == "-"
-    assert effort.reach(runs, 0.99) == f"at most {1 - 0.05 ** (9 / 27):.0%}"
+    assert effort_tables.reach(runs, 0.95) == "72%"
+    assert effort_tables.of_nine(runs, 0.95).startswith("51 (50 to ")
+    assert effort_tables.best(runs, 0.95) == "50 (96.00%)"
+    assert effort_tables.of_nine(runs, 0.99) == "-"
+    assert effort_tables.reach(runs, 0.99) == f"at most {1 - 0.05 ** (9 / 27):.0%}"
     first = [r for r in runs if r.run.repeat == 0]
-    assert effort.of_nine(first, 0.95) == "52"
-    assert effort.of_nine(first[:4], 0.95) == ""
-    header, row = cells(effort.at_width({"GMP": runs}))
+    assert effort_tables.of_nine(first, 0.95) == "52"
+    assert effort_tables.of_nine(first[:4], 0.95) == ""
+    header, row = cells(effort_tables.at_width({"GMP": runs}))
     assert header[:5] == ["method", "95 %", "reached", "best of 27", "paper"]
     assert row[2:5] == ["72%", "50 (96.00%)", "-"]
     assert row[-1] == "61"
-    assert cells(effort.repeats({"GMP": runs})) == [
+    assert cells(effort_tables.repeats({"GMP": runs})) == [
         ["method", "study 1", "study 2", "study 3"],
         ["GMP", "52 / -", "51 / -", "50 / -"],
     ]
 
 
-def test_widths_at_equal_effort(script: ModuleType):
+def test_widths_at_equal_effort():
     """Three studies of width 6, one of width 7, of which nothing is said here."""
     runs = [
         result(Run("GMP", width, 20 + repeat, recipe, repeat), 0.96)
@@ -130,44 +117,43 @@ def test_widths_at_equal_effort(script: ModuleType):
         for repeat in range(repeats)
     ]
     runs += [result(Run("SNIP", 7, 20, recipe, 0), 0.96) for recipe in range(9)]
-    assert cells(script.effort_tables.by_width(runs)) == [
+    assert cells(effort_tables.by_width(runs)) == [
         ["method", "6, 95 %", "6, 99.5 %"],
         ["GMP", "30 (30 to 30), 100%", "-, at most 63%"],
     ]
 
 
-def test_a_search_size_by_size(script: ModuleType, tmp_path: Path):
+def test_a_search_size_by_size(tmp_path: Path):
     path = tmp_path / "found.csv"
     path.write_text(
         "phase,widths,nonzeros,networks,trainings,reached,diverged,stopped,accuracy\n"
         "2,2-3-1,9,3,0,0,0,0,0.0\n2,2-3-1,10,1200,3600,0,0,0,0.75\n"
         "2,2-3-1,11,4,12,0,0,0,0.5\n2,2-3-1,12,5,15,2,0,0,0.95\n"
     )
-    table = script.search_tables.search
-    assert cells(table(path, 0.95)) == [
+    assert cells(search(path, 0.95)) == [
         ["nonzeros", "networks", "trainings", "at 95 %", "best accuracy"],
         ["10", "1,200", "3,600", "0", "75.00%"],
         ["11", "4", "12", "0", "50.00%"],
         ["12", "5", "15", "2", "95.00%"],
     ]
-    assert [row[0] for row in cells(table(path, 0.95, records=True))[1:]] == ["10", "12"]
+    assert [row[0] for row in cells(search(path, 0.95, records=True))[1:]] == ["10", "12"]
 
 
-def test_runs_as_small_as_the_paper_s_search(script: ModuleType):
+def test_runs_as_small_as_the_paper_s_search():
     runs = [
         result(Run("LTH", 3, keep, 0, repeat), 0.96 if keep < 17 else 0.5)
         for keep in (14, 16, 18)
         for repeat in (0, 1)
     ]
-    _, row = cells(script.bench_runs({"BENCH-95, width 3": runs}))
+    _, row = cells(bench_runs({"BENCH-95, width 3": runs}))
     assert row == ["BENCH-95, width 3", "LTH", "95 %", "24 (96.00%)", "26", "4", "6"]
-    assert script.bench_runs({"BENCH-995, width 6": runs}).count("\n") == 1
+    assert bench_runs({"BENCH-995, width 6": runs}).count("\n") == 1
 
 
-def test_columns_of_widths(script: ModuleType):
+def test_columns_of_widths():
     small = [result(Run("GMP", 3, keep, 0, 0), accuracy) for keep, accuracy in ((9, 0.95), (8, 1))]
     wide = [result(Run("SNIP", 7, 9, 0, repeat), 0.9) for repeat in (0, 1)]
-    assert cells(script.compact({"3": small, "7": wide})) == [
+    assert cells(compact({"3": small, "7": wide})) == [
         ["method", "3", "7"],
         ["GMP", "18 / 18", ""],
         ["SNIP", "", "- / -"],
@@ -176,33 +162,33 @@ def test_columns_of_widths(script: ModuleType):
     ]
 
 
-def test_disconnected(script: ModuleType):
+def test_disconnected():
     runs = [
         RunResult(Run("SNIP", width, 20, recipe, 0), 30, effective, 1, 0.5, 1.0, 1.0)
         for width, found in ((16, (27, 24, 21)), (256, (1, 1, 15)))
         for recipe, effective in enumerate(found)
     ]
-    header, *rows = cells(script.disconnected(runs, (16, 64, 256)))
+    header, *rows = cells(disconnected(runs, (16, 64, 256)))
     assert header == ["method", "width 16", "no path", "width 256", "no path"]
     assert ["SNIP", "20%", "0%", "97%", "67%"] in rows
 
 
-def test_refreshing(script: ModuleType, tmp_path: Path):
+def test_refreshing(tmp_path: Path):
     study = [result(Run("SNIP", 16, 55, recipe, 0), 0.5 + 0.05 * recipe) for recipe in range(6)]
     write_table(study, tmp_path / "gap-random.csv")
     (tmp_path / "gap-times.csv").write_text(
         "width,method,seconds,processor_seconds\n16,SNIP,20.1,11.6\n3,LTH,2.0,2.5\n"
     )
-    known = script.tables(tmp_path)
+    known = gap_tables.tables(tmp_path)
     page = "A\n\n<!-- table: cost -->\nold\n<!-- end -->\nB\n<!-- table: times --><!-- end -->\n"
-    filled = script.refreshed(page, known)
+    filled = gap_tables.refreshed(page, known)
     assert filled.startswith("A\n\n<!-- table: cost -->\n\n| method |")
     assert "old" not in filled
     assert "| SNIP | 1.9e8 | 5.50e7 | -71.1% | 5.00e6 | 62.50% | 50.00% to 75.00% |" in filled
     assert "| dense | 1.5e9 | 1.52e9 | +1.3% | 8.42e9 |  |  |" in filled
     assert "| 3 | 2 |  |" in filled
-    assert script.refreshed(filled, known) == filled
+    assert gap_tables.refreshed(filled, known) == filled
     with pytest.raises(
         ValueError, match=r"table must be one of smallest, width-16, .*, got 'other'"
     ):
-        script.refreshed("<!-- table: other --> <!-- end -->", known)
+        gap_tables.refreshed("<!-- table: other --> <!-- end -->", known)
