@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.rnn import PackedSequence
 
-from prunelimits.arguments import checked_callable, checked_choice, checked_instance, shown
+from prunelimits.arguments import (
+    checked_callable,
+    checked_choice,
+    checked_instance,
+    checked_loss,
+    shown,
+)
 from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
 from prunelimits.sharding import whole
@@ -77,7 +83,7 @@ def problem_of(
 
     def loss_itself(params: Params, batch: Any) -> Any:  # noqa: ANN401
         assert step is not None
-        return step(structure.filled(params), batch)
+        return checked_loss("step", step(structure.filled(params), batch))
 
     if step is not None:
         checked_callable("step", step, "a function of a model and a batch")

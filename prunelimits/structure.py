@@ -6,7 +6,7 @@ import contextlib
 import copy
 import weakref
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from prunelimits.versions import without_compiler
 
 Normalise: TypeAlias = Literal["batch", "running"]
 """What BatchNorm normalises by at scoring time: the batch's statistics or the running ones."""
+
+Model = TypeVar("Model", bound=nn.Module)
 
 SHARDED = (
     "model is sharded over processes (DTensor), and cannot be run for its scores: prune it before "
@@ -95,7 +97,7 @@ class Structure:
         return self._twin
 
 
-def copied(model: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+def copied(model: Model, memo: dict[int, Any] | None = None) -> Model:
     """A deep copy; what `memo` has by its id is taken from there.
 
     Raises:

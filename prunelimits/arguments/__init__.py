@@ -8,6 +8,7 @@ and what is allowed.
 from prunelimits.arguments.shown import shown as shown
 from prunelimits.arguments.telling import warn as warn
 from prunelimits.arguments.tensors import checked_device as checked_device
+from prunelimits.arguments.tensors import checked_loss as checked_loss
 from prunelimits.arguments.tensors import checked_tensor as checked_tensor
 from prunelimits.arguments.tensors import checked_tensors as checked_tensors
 from prunelimits.arguments.values import checked_callable as checked_callable

@@ -65,6 +65,29 @@ def checked_tensors(name: str, values: object, *, real: bool = True) -> Mapping[
     return values
 
 
+def checked_loss(name: str, value: object) -> Tensor:
+    """What the function called `name` gave, if it is a loss: a real tensor without axes.
+
+    Raises:
+        TypeError: If it is no tensor, or a complex one.
+        ValueError: If it has axes.
+
+    Examples:
+        >>> checked_loss("step", torch.tensor(0.5))
+        tensor(0.5000)
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must give a tensor of one number, got {shown(value)}")
+    if value.is_complex():
+        raise TypeError(f"{name} must give a real number, got {value.dtype}")
+    if value.dim():
+        raise ValueError(
+            f"{name} must give one number, such as the mean over the samples, "
+            f"got shape {tuple(value.shape)}"
+        )
+    return value
+
+
 def checked_device(name: str, value: object) -> torch.device:
     """`value` as a device, if this machine has it.
 

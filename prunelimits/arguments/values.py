@@ -101,6 +101,11 @@ def checked_integers(
     items = checked_sequence(name, values, "integers")
     if length is not None and len(items) != length:
         raise ValueError(f"{name} must hold {length} integers, got {len(items)}: {shown(values)}")
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        items = tuple(values.tolist())
+    # Seeds come by the hundred thousand: plain ints all at once, and only others one by one.
+    if set(map(type, items)) == {int} and (least is None or min(items) >= least):
+        return items
     return tuple(checked_integer(f"{name}[{n}]", item, least) for n, item in enumerate(items))
 
 

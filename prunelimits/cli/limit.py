@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from prunelimits.limits import (
 from prunelimits.limits.choice import pruned_names
 from prunelimits.problem import problem_of
 from prunelimits.resuming import digest, source_of
+from prunelimits.structure import copied
 from prunelimits.types import Masks, Problem
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -151,7 +151,7 @@ class Limit(OwnData):
 
     def _check_data(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
         """Raises if the network does not take the data, or the loss not what it makes of them."""
-        trial = copy.deepcopy(model).eval()
+        trial = copied(model).eval()
         try:
             with torch.no_grad():
                 _loss(trial(x), y)

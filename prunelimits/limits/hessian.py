@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunelimits.arguments import checked_flag, checked_tensor, checked_tensors
 from prunelimits.limits.checks import check_dtype, check_params, checked_names
-from prunelimits.limits.losses import batch_weights, checked_loss
+from prunelimits.limits.losses import batch_weights, finite_loss
 from prunelimits.masks import check_masks, flatten, unflatten
 from prunelimits.modes import differentiable, in_plain_modes
 from prunelimits.nested import map_tensors
@@ -202,7 +202,7 @@ class Hessian:
         x, y = self._problem.batches[number]
         with sdpa_kernel(SDPBackend.MATH):  # the only attention that can be differentiated twice
             outputs = self._problem.apply(self._params, x)
-        loss = checked_loss(self._problem.loss(outputs, y), number)
+        loss = finite_loss(self._problem.loss(outputs, y), number)
         if not loss.requires_grad:
             raise ValueError(
                 "loss must be a differentiable function of the named parameters: "

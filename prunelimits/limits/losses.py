@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_tensors
+from prunelimits.arguments import checked_loss, checked_tensors
 from prunelimits.modes import in_plain_modes
 from prunelimits.samples import sample_counts
 from prunelimits.scores.gradient import check_batches
@@ -23,7 +23,7 @@ def batch_losses(problem: Problem, params: Params) -> Tensor:
     checked_tensors("params", params)
     with torch.no_grad():
         losses = [
-            checked_loss(problem.loss(problem.apply(params, x), y), number)
+            finite_loss(problem.loss(problem.apply(params, x), y), number)
             for number, (x, y) in enumerate(problem.batches)
         ]
     return torch.stack(losses)
@@ -73,15 +73,14 @@ def loss_spread(problem: Problem, params: Params) -> float:
     return float(losses.double().std(correction=0))
 
 
-def checked_loss(loss: Tensor, batch: int) -> Tensor:
+def finite_loss(loss: Tensor, batch: int) -> Tensor:
     """`loss`, if it is one finite number.
 
     Raises:
-        ValueError: If not.
+        TypeError: If it is no tensor, or a complex one.
+        ValueError: If it has axes, or is NaN or infinite.
     """
-    if not isinstance(loss, Tensor) or loss.dim() != 0:
-        kind = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-        raise ValueError(f"loss must be a tensor without axes, got {kind} for batch {batch}")
+    loss = checked_loss("loss", loss)
     if not loss.isfinite():
         raise ValueError(
             f"loss must be finite, got {loss.item()} for batch {batch}: the network has diverged "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from prunelimits.arguments import (
+    checked_loss,
     checked_number,
     checked_sequence,
     checked_tensor,
@@ -27,7 +28,7 @@ from prunelimits.limits.magnitudes import magnitude_masks
 from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes
 from prunelimits.nested import tensors_in
-from prunelimits.scores.gradient import check_batches, one_number
+from prunelimits.scores.gradient import check_batches
 from prunelimits.types import Masks, Params, Problem
 
 # Pruned copies are measured side by side while weights and activations, taken to be so many
@@ -222,7 +223,7 @@ def _measure(
     def one(removed: Tensor, x: Any, y: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401
         pruned = apply(weights, magnitude_masks(weights, removed, masks))
         outputs = problem.apply({**params, **pruned}, x)
-        value = one_number(problem.loss(outputs, y)).double()
+        value = checked_loss("loss", problem.loss(outputs, y)).double()
         plain = isinstance(outputs, Tensor) and isinstance(y, Tensor)
         return value, accuracy(outputs, y) if plain else torch.full_like(value, torch.nan)
 

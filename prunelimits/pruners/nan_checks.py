@@ -9,8 +9,10 @@ from __future__ import annotations
 import torch
 
 from prunelimits.masks import apply
+from prunelimits.modes import many_at_once
 from prunelimits.pruners.selection import concrete, has_infinity, has_nan
-from prunelimits.scores.gradient import check_batches, check_real
+from prunelimits.scores.derivatives import leaves
+from prunelimits.scores.gradient import batch_loss, check_batches, check_real
 from prunelimits.types import Masks, Params, Problem, Scores
 
 
@@ -52,9 +54,29 @@ def check_task(problem: Problem, params: Params, masks: Masks) -> None:
     check_weights(params, masks)
     check_batches(problem)
     for index, (x, y) in enumerate(problem.batches):
-        finite = problem.loss(problem.apply(apply(params, masks), x), y).isfinite().all()
+        finite = batch_loss(problem, apply(params, masks), (x, y)).isfinite()
         if concrete(finite.long()) == 0:
-            raise ValueError(f"loss must be finite, got NaN or infinity for batch {index}")
+            name = "loss" if problem.has_outputs else "step"
+            raise ValueError(f"{name} must be finite, got NaN or infinity for batch {index}")
+
+
+def check_differentiable(problem: Problem, params: Params, masks: Masks) -> None:
+    """Raises if the loss of the first batch has no derivative by the weights, where it can be told.
+
+    Raises:
+        ValueError: If it has none: a training would learn nothing of the task.
+    """
+    if many_at_once():
+        return
+    with torch.enable_grad():
+        weights = leaves({name: params[name] for name in masks})
+        loss = batch_loss(problem, apply({**params, **weights}, masks), problem.batches[0])
+    if not loss.requires_grad:
+        name = "loss" if problem.has_outputs else "step"
+        raise ValueError(
+            f"{name} must be a differentiable function of the model's weights: its value has no "
+            "gradient"
+        )
 
 
 def _cause(problem: Problem, params: Params) -> str:

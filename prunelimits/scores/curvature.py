@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from prunelimits.arguments import checked_loss
 from prunelimits.masks import flatten, unflatten
 from prunelimits.modes import many_at_once
 from prunelimits.nested import map_tensors, tensors_in
@@ -24,7 +25,6 @@ from prunelimits.scores.gradient import (
     loss_gradient,
     masked,
     mean_over_batches,
-    one_number,
 )
 from prunelimits.types import Masks, Params, Problem
 
@@ -119,7 +119,7 @@ def _gauss_newton(
         return problem.apply({**params, **weights}, x)
 
     def loss(outputs: Any) -> Tensor:  # noqa: ANN401
-        return one_number(problem.loss(outputs, y))
+        return checked_loss("loss", problem.loss(outputs, y))
 
     if not many_at_once():
         return _plain_gauss_newton(outputs, loss, weights, vector)

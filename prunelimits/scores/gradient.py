@@ -8,7 +8,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_callable, checked_instance, checked_tensors, shown
+from prunelimits.arguments import (
+    checked_callable,
+    checked_instance,
+    checked_loss,
+    checked_tensors,
+    shown,
+)
 from prunelimits.masks import apply, check_masks
 from prunelimits.modes import in_plain_modes, many_at_once
 from prunelimits.nested import tensors_in
@@ -29,23 +35,7 @@ def batch_loss(problem: Problem, params: Params, batch: Batch) -> Tensor:
         ValueError: If the loss is not one number.
     """
     x, y = batch
-    return one_number(problem.loss(problem.apply(params, x), y))
-
-
-def one_number(loss: Tensor) -> Tensor:
-    """The loss, checked.
-
-    Raises:
-        ValueError: If it has axes.
-    """
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"loss must give a tensor of one number, got {shown(loss)}")
-    if loss.dim():
-        raise ValueError(
-            "loss must give one number, such as the mean over the samples, "
-            f"got shape {tuple(loss.shape)}"
-        )
-    return loss
+    return checked_loss("loss", problem.loss(problem.apply(params, x), y))
 
 
 def mean_over_batches(problem: Problem, part: Callable[[Batch], Params]) -> Params:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_generator, checked_instance
+from prunelimits.arguments import checked_callable, checked_generator, checked_instance, shown
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import params_of, problem_of
 from prunelimits.progress import OnProgress
@@ -117,13 +117,13 @@ def lottery_ticket(
     late: dict[str, int | None] = {}
     if schedule.to:
         early = _restarted(model, params, allowed)
-        train(early, _copies(allowed), start=0, stop=schedule.to)
+        _train(train, early, allowed, start=0, stop=schedule.to)
         params, late = params_of(early), {"start": int(schedule.to), "stop": None}
     state = pruner.init(problem, params, allowed, budget)
     rewound = params
     for number in range(1, schedule.rounds + 1):
         trainee = _restarted(model, rewound, state.masks)
-        train(trainee, _copies(state.masks), **late)
+        _train(train, trainee, state.masks, **late)
         trained = _checked(params_of(trainee), state.masks, number)
         noise = draw_noise(state.masks, generator) if pruner.needs_noise else None
         with torch.no_grad():
@@ -133,8 +133,19 @@ def lottery_ticket(
     return state.masks
 
 
-def _copies(masks: Masks) -> Masks:
-    return {name: mask.clone() for name, mask in masks.items()}
+def _train(
+    train: Callable[..., object], trainee: nn.Module, masks: Masks, **part: float | None
+) -> None:
+    """Trains in place; the masks are copies, which the training may change.
+
+    Raises:
+        TypeError: If it gives another module: what it has trained would not be looked at.
+    """
+    found = train(trainee, {name: mask.clone() for name, mask in masks.items()}, **part)
+    if isinstance(found, nn.Module) and found is not trainee:
+        raise TypeError(
+            f"train must train the model that it is given, in place, got another: {shown(found)}"
+        )
 
 
 @in_plain_modes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from prunelimits.masks import apply
 from prunelimits.models import MLP
+from prunelimits.structure import copied
 from prunelimits.types import Masks
 
 Array = NDArray[np.floating]
@@ -54,9 +54,9 @@ def subnetwork(model: MLP, masks: Masks | None) -> Subnetwork:
 
     Raises:
         ValueError: If a mask has no parameter or not its shape, or a kept parameter is not finite.
-        TypeError: If a mask is not a bool tensor.
+        TypeError: If a mask is not a bool tensor, or the model cannot be copied.
     """
-    network = copy.deepcopy(model).requires_grad_(False)
+    network = copied(model).requires_grad_(False)
     parameters = dict(network.named_parameters())
     for name, value in apply(parameters, masks or {}).items():
         parameters[name].copy_(value)

@@ -55,6 +55,8 @@ def test_integers_of_any_sequence_become_a_tuple():
         assert result == (2, 3, 1)
         assert all(type(n) is int for n in result)
     assert checked_integers("widths", range(2)) == (0, 1)
+    assert checked_integers("widths", np.array([2**64 - 1], dtype=np.uint64)) == (2**64 - 1,)
+    assert checked_integers("widths", [], 1) == checked_integers("widths", np.empty(0, int)) == ()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,12 @@ def test_one_wrong_integer_of_several_is_told_by_its_place():
         checked_integers("widths", [2, 3.0], 1)
     with pytest.raises(ValueError, match=r"widths\[2\] must be at least 1, got 0"):
         checked_integers("widths", [2, 3, 0], 1)
+    with pytest.raises(ValueError, match=r"widths\[2\] must be at least 1, got 0"):
+        checked_integers("widths", np.array([2, 3, 0]), 1)
+    with pytest.raises(TypeError, match=r"widths\[1\] must be an integer, got True"):
+        checked_integers("widths", [2, True, 3])
+    with pytest.raises(TypeError, match=r"widths\[0\] must be an integer, got "):
+        checked_integers("widths", np.array([True, False]))
     with pytest.raises(ValueError, match="seeds must hold 3 integers, got 2"):
         checked_integers("seeds", [2, 3], 0, length=3)
 

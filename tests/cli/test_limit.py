@@ -167,3 +167,19 @@ def test_data_that_the_network_does_not_take_are_named(network: Path):
 def test_the_last_line_is_a_verdict(network: Path, data: Path, capsys: pytest.CaptureFixture[str]):
     Limit(file=network, data=data).run()
     assert "Verdict: " in capsys.readouterr().out
+
+
+def test_what_cannot_be_copied_in_ones_own_model_is_named(data: Path):
+    Path("locked_models.py").write_text(
+        "import threading\n"
+        "from torch import nn\n"
+        "def small():\n"
+        "    model = nn.Sequential(nn.Linear(4, 9), nn.ReLU(), nn.Linear(9, 3))\n"
+        "    model[1].lock = threading.Lock()\n"
+        "    return model\n"
+    )
+    model = torch.nn.Sequential(torch.nn.Linear(4, 9), torch.nn.ReLU(), torch.nn.Linear(9, 3))
+    torch.save(model.state_dict(), "weights.pt")
+    command = Limit(model="locked_models:small", state_dict=Path("weights.pt"), data=data)
+    with pytest.raises(TypeError, match=r"model must be one that .* takes, but it has '1\.lock'"):
+        command.run()

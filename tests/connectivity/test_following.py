@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,7 +15,13 @@ from torch.nn import functional
 
 import prunelimits as pl
 from prunelimits import masks as pm
-from prunelimits.connectivity import analyze, compact, effective_masks, fold_constants
+from prunelimits.connectivity import (
+    analyze,
+    compact,
+    coupled_units,
+    effective_masks,
+    fold_constants,
+)
 from prunelimits.types import Masks
 
 
@@ -790,3 +798,48 @@ def test_the_core_has_no_dead_heads_and_no_dead_hidden_units():
     close(core(x), functional_call(model, pm.apply(dict(model.named_parameters()), masks), (x,)))
     assert [core.q.out_features, core.v.out_features, core.out.in_features] == [4, 4, 4]
     assert (core.up.out_features, core.down.in_features) == (5, 5)
+
+
+class Scaled(nn.Module):
+    """Two layers with constants between them: a buffer, an attribute, and one made of a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 4), nn.Linear(4, 2)
+        self.register_buffer("scale", torch.ones(4))
+        self.register_buffer("shift", torch.zeros(4), persistent=False)
+        self.register_buffer("unread", torch.full((2,), torch.nan))
+        self.plain = torch.ones(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x).relu() * (2 * self.scale) * self.plain + self.shift)
+
+
+@pytest.mark.parametrize(
+    "function", [analyze, compact, coupled_units, effective_masks, fold_constants]
+)
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_constants_that_are_no_numbers_are_named(function: Callable[..., object], value: float):
+    x, kind = torch.randn(2, 3), "NaN" if math.isnan(value) else "infinite, as a factor,"
+    for name in ("scale", "plain"):
+        model = Scaled()
+        getattr(model, name)[1] = value
+        with pytest.raises(ValueError, match=rf"'{name}' is {kind} in aten\.mul"):
+            function(model, inputs=x)
+    for name in ("running_mean", "running_var"):
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+        getattr(model[1], name)[1] = value
+        with pytest.raises(ValueError, match=rf"'1\.{name}' is {kind} in aten.* in '1'"):
+            function(model, inputs=x)
+        if function not in (coupled_units, compact):
+            exported = torch.export.export(model.eval(), (x,))
+            with pytest.raises(ValueError, match=rf"'1\.{name}' is {kind}"):
+                function(exported)
+    # Nothing is a multiple of what is added, and infinities are how attention rules out.
+    model = Scaled()
+    model.shift[1] = value
+    if math.isnan(value):
+        with pytest.raises(ValueError, match=r"'shift' is NaN in aten\.add"):
+            function(model, inputs=x)
+    else:
+        function(model, inputs=x)

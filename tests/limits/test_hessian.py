@@ -176,9 +176,10 @@ def nan_loss(outputs: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         (
             {"loss": lambda out, _: out},
             ValueError,
-            r"loss must be a tensor without axes.*\(16, 3\)",
+            r"loss must give one number.*\(16, 3\)",
         ),
-        ({"loss": lambda *_: 1.0}, ValueError, "loss must be a tensor without axes, got float"),
+        ({"loss": lambda *_: 1.0}, TypeError, "loss must give a tensor of one number, got 1.0"),
+        ({"loss": lambda out, _: out.sum() * 1j}, TypeError, "loss must give a real number"),
         (
             {"loss": lambda out, y: (out.argmax(1) != y).double().mean()},
             ValueError,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,18 +18,22 @@ from prunelimits import MLP, attach, lottery_ticket, masks, pruners
 from prunelimits.pruners import (
     FORCE,
     GMP,
+    LOMP,
     LTH,
+    OBS,
     SNIP,
     AbstractPruner,
     AtInit,
     AtOnce,
     Dense,
+    EdgePopup,
     GraSP,
     IterSNIP,
     Magnitude,
     ProsPr,
     Pruner,
     Random,
+    RareGems,
     RigL,
     SynFlow,
     prunable,
@@ -454,3 +459,50 @@ def test_what_is_left_out_is_told_once_at_the_caller_s_line(name: str):
         warnings.simplefilter("error")
         call(Words(), ignore=["table"])
         call(Words(), include=(one for one in [nn.Embedding]))
+
+
+@pytest.mark.parametrize("pruner", [SNIP(), OBS(), LOMP(epochs=1), EdgePopup(epochs=1)])
+@pytest.mark.parametrize("argument", ["loss", "step"])
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda v: {"loss": v}, TypeError, "must give a tensor of one number, got"),
+        (lambda v: (v, 1), TypeError, "must give a tensor of one number, got"),
+        (lambda v: v.item(), TypeError, r"must give a tensor of one number, got 0\.\d+"),
+        (lambda v: v.detach().numpy(), TypeError, "must give a tensor of one number, got"),
+        (lambda v: None, TypeError, "must give a tensor of one number, got None"),
+        (lambda v: v * 1j, TypeError, "must give a real number, got torch.complex64"),
+        (lambda v: v.expand(2), ValueError, r"must give one number.* got shape \(2,\)"),
+    ],
+)
+def test_what_gives_no_loss_is_called_as_the_caller_calls_it(
+    pruner: AbstractPruner,
+    argument: str,
+    change: Callable[[Tensor], object],
+    error: type[Exception],
+    message: str,
+):
+    own: Any = {
+        "loss": lambda outputs, targets: change(bce(outputs, targets)),
+        "step": lambda model, batch: change(bce(model(batch[0]), batch[1])),
+    }
+    with pytest.raises(error, match=f"^{argument} {message}"):
+        prune(mlp(), pruner, keep=10, batches=[BATCH], **{argument: own[argument]})
+    if pruner == SNIP():
+        model = mlp()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        with pytest.raises(error, match=f"^{argument} {message}"):
+            attach(pruner, model, optimizer, keep=10, batches=[BATCH], **{argument: own[argument]})
+
+
+@pytest.mark.parametrize("pruner", [LOMP(epochs=1), EdgePopup(epochs=1), RareGems(epochs=1)])
+def test_a_training_by_a_loss_without_a_gradient_is_refused(pruner: AbstractPruner):
+    with pytest.raises(ValueError, match=r"^loss must be a differentiable function"):
+        prune(mlp(), pruner, keep=10, loss=lambda z, y: bce(z, y).detach(), batches=[BATCH])
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        with torch.no_grad():
+            return bce(model(batch[0]), batch[1])
+
+    with pytest.raises(ValueError, match=r"^step must be a differentiable function"):
+        prune(mlp(), pruner, keep=10, step=step, batches=[BATCH])

@@ -86,3 +86,20 @@ def test_bad_input():
         lottery_ticket(network(), train)
     with pytest.raises(ValueError, match="at most the 30"):
         lottery_ticket(network(), train, keep=31)
+
+
+def test_a_training_that_gives_another_model_is_refused():
+    def elsewhere(model: nn.Module, masks: Masks) -> nn.Module:
+        other = copy.deepcopy(model)
+        train(other, masks)
+        return other
+
+    with pytest.raises(TypeError, match="train must train the model that it is given, in place"):
+        lottery_ticket(network(), elsewhere, keep=5)
+
+    def returned(model: nn.Module, masks: Masks) -> nn.Module:
+        train(model, masks)
+        return model
+
+    found, expected = (lottery_ticket(network(), how, keep=5) for how in (returned, train))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)

@@ -449,3 +449,10 @@ def test_without_names_nothing_stands_there_and_one_name_is_enough():
 def test_names_must_be_texts_and_at_most_two(classes, error):
     with pytest.raises(error, match="classes"):
         network_figure(make_model(), resolution=4, classes=classes)
+
+
+def test_what_cannot_be_copied_in_a_model_is_named():
+    model = make_model()
+    model.layers[1].numbers = (n for n in range(3))  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"model must be one .* it has 'layers\.1\.numbers'"):
+        network_figure(model)

@@ -23,7 +23,10 @@ from prunelimits.connectivity.following.complex_numbers import (
     is_complex_call,
 )
 from prunelimits.connectivity.following.exporting import CHECKS, decomposed
-from prunelimits.connectivity.following.failing import refuse_unknown_shapes
+from prunelimits.connectivity.following.failing import (
+    refuse_bad_constants,
+    refuse_unknown_shapes,
+)
 from prunelimits.connectivity.following.in_place import functional_forms
 from prunelimits.connectivity.following.recording import Followed, LayerUse, Recorder, double
 from prunelimits.connectivity.following.rules import RULES
@@ -83,6 +86,7 @@ class _Reader:
         self.names = names
         self.record = Recorder()
         self.values: dict[fx.Node, Any] = {}
+        self.held = {s.arg.name: s.target or "" for s in program.graph_signature.input_specs}
         self.parameters: dict[str, Followed] = {}
         self.written = functional_forms(program.graph, RULES)
 
@@ -166,6 +170,7 @@ class _Reader:
             return drawn if len(drawn) != 1 else drawn[0]
         if is_fixed:
             return _evaluated(function, args, kwargs)
+        refuse_bad_constants(node, function, self.values, self.held)
         read = [n.meta.get("val") for n in node.all_input_nodes]
         ordered = all(x.is_contiguous() for x in read if isinstance(x, Tensor))
         call = Call(node.name, function, args, kwargs, _shapes(node), self.record, ordered)

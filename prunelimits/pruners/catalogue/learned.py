@@ -14,6 +14,7 @@ from prunelimits.masks import apply
 from prunelimits.progress import tracked
 from prunelimits.pruners.catalogue.method import Method
 from prunelimits.pruners.descent import cosine_rates, sgd_step, single_batches
+from prunelimits.pruners.nan_checks import check_differentiable
 from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.schedules import Category, geometric
 from prunelimits.pruners.schedules.curves import survivors
@@ -78,6 +79,7 @@ def _popped(
     momentum: float,
     weight_decay: float,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of EdgePopup
+    check_differentiable(problem, params, masks)
     drawn = score.random(problem, params, masks, noise)
     # As nn.Linear's weights at first: uniform in [-1, 1] / sqrt(fan_in).
     scores = {
@@ -154,6 +156,7 @@ def _mined(
     momentum: float,
     l2: float,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of RareGems
+    check_differentiable(problem, params, masks)
     drawn = score.random(problem, params, masks, noise)
     scores = {name: value.to(params[name].dtype) for name, value in drawn.items()}
     times = max(1, (epochs - 1) // freeze)
@@ -234,6 +237,7 @@ def _trained(
     l1: float,
     penalised: Penalised,
 ) -> tuple[Scores, Params]:  # what a learned score is given, and the numbers of LOMP
+    check_differentiable(problem, params, masks)
     trained = trainable(problem, apply(params, masks))
     everything = {
         name: masks.get(name, torch.ones_like(value, dtype=torch.bool))
