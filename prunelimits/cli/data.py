@@ -131,8 +131,10 @@ class OwnData:
         mean, deviation = x[0].where(constant, mean), deviation.masked_fill(constant, 1.0)
         return found._replace(x=((x - mean) / deviation).float())
 
-    def to_draw(self) -> tuple[Pair | None, tuple[str, ...] | None]:
+    def to_draw(self, *, numbers: bool = False) -> tuple[Pair | None, tuple[str, ...] | None]:
         """The data to draw, and what its classes are called; without --data there is neither.
+
+        With `numbers`, labels are numbers to predict.
 
         Raises:
             ValueError: As `check_options` and `read` do.
@@ -141,7 +143,7 @@ class OwnData:
         self.check_options()
         if self.data is None:
             return None, None
-        x, y, classes = self.read_standardised()
+        x, y, classes = self.read_standardised(numbers=numbers)
         return (x, y), classes
 
     def loss(self, *, regression: bool) -> Loss | None:
@@ -260,7 +262,7 @@ def read_data(
 def _numbers_of_r(y: Tensor, levels: tuple[str, ...] | None) -> Tensor:
     if levels is not None:
         raise ValueError(
-            f"labels must be numbers with --regression, got a factor of levels {', '.join(levels)}"
+            f"labels must be numbers for a regression, got a factor of levels {', '.join(levels)}"
         )
     return y.float()
 

@@ -15,6 +15,7 @@ from prunelimits.cli.report import (
     console,
     has_plane,
     measure_name,
+    plane_extent,
     say,
     write_model,
     write_pictures,
@@ -24,7 +25,6 @@ from prunelimits.elimination import (
     EliminatedNetwork,
     EliminationResult,
     Round,
-    read_elimination,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def show_elimination(
-    store: Path,
+    result: EliminationResult,
     *,
     target: float | None,
     nonzeros: int | None,
@@ -42,10 +42,10 @@ def show_elimination(
     points: tuple[Tensor, Tensor] | None,
     classes: Sequence[str] | None = None,
 ) -> int:  # as many as the command has options
-    """Prints the table of a store and writes what was asked for; the exit code.
+    """Prints the table of a result and writes what was asked for; the exit code.
 
     Args:
-        store: The file.
+        result: What a store holds.
         target: Another target to judge by, or None.
         nonzeros: The size that the model and the picture take; None: the sparsest at the target.
         model: Where to write that network, or None.
@@ -54,7 +54,6 @@ def show_elimination(
         points: Data to show in the picture, or None.
         classes: What their classes are called; None: by their numbers.
     """
-    result = read_elimination(store)
     if target is not None:
         result = dataclasses.replace(result, target=target)
     print_elimination(result)
@@ -168,7 +167,7 @@ def draw_elimination(
 ) -> None:
     """Draws a network, where it has a plane to draw, and the score of every size.
 
-    Of numbers to predict no points are drawn, and no network that is no better than their mean.
+    Of numbers to predict, no network is shown that is no better than their mean.
     """
     from prunelimits.viz import accuracy_figure, network_figure
 
@@ -177,10 +176,10 @@ def draw_elimination(
     figures: dict[str, Figure] = {}
     if has_plane(found.model):
         title = f"{found.nonzeros} nonzeros, {measure} {found.score:.2%}"
-        points = None if result.loss == "mse" else points
         figures["network"] = network_figure(
-            found.model, found.masks, *(points or (None, None)), title=title, classes=classes
-        )
+            found.model, found.masks, *(points or (None, None)), title=title, classes=classes,
+            loss=result.loss, extent=plane_extent(points),
+        )  # fmt: skip
     scores = [(n.nonzeros, n.score) for n in result.networks if n.score >= 0]
     if scores:
         figures["accuracy"] = accuracy_figure(scores, target=result.target, measure=measure)

@@ -61,7 +61,7 @@ def numbers_to_predict(y: NDArray[Any]) -> Tensor:
     """
     if y.dtype.kind not in "fiub":
         raise ValueError(
-            f"labels must be numbers with --regression, got texts such as {str(y[0])[:40]!r}"
+            f"labels must be numbers for a regression, got texts such as {str(y[0])[:40]!r}"
         )
     return torch.from_numpy(y.astype(np.float32))
 

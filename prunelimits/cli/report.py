@@ -39,6 +39,8 @@ errors = Console(highlight=False, emoji=False, stderr=True, soft_wrap=True)
 
 # Sizes beyond this many are left out of a printed table unless they are on the front.
 _LONG = 30
+# Appendix I of https://arxiv.org/abs/2407.04075.
+_PAPER_EXTENT = 2.25
 # https://arxiv.org/abs/2407.04075, Section 4.2: target -> (nonzeros, accuracy) found there.
 _PAPER = {0.95: (30, 0.9604), 0.995: (45, 0.9959)}
 
@@ -182,11 +184,11 @@ def draw(
     if has_plane(found.model):
         if points is None and result.data == published_fingerprint():
             points = cubist_spiral()
-        points = None if result.loss == "mse" else points
         title = f"{found.nonzeros} nonzeros, {measure} {found.accuracy:.2%}"
         figures["network"] = network_figure(
-            found.model, found.masks, *(points or (None, None)), title=title, classes=classes
-        )
+            found.model, found.masks, *(points or (None, None)), title=title, classes=classes,
+            loss=result.loss, extent=plane_extent(points),
+        )  # fmt: skip
     mark = paper_mark(result)
     figures["accuracy"] = accuracy_figure(
         [(network.nonzeros, network.accuracy) for network in result.best],
@@ -195,6 +197,19 @@ def draw(
         measure=measure,
     )
     write_pictures(figures, folder)
+
+
+def plane_extent(points: tuple[Tensor, Tensor] | None) -> float:
+    """Half the side of the plane to draw: the paper's, and wider where points lie beyond it.
+
+    Examples:
+        >>> import torch
+        >>> plane_extent((torch.tensor([[4.0, -1.0]]), torch.tensor([1]))), plane_extent(None)
+        (4.2, 2.25)
+    """
+    return (
+        _PAPER_EXTENT if points is None else max(_PAPER_EXTENT, 1.05 * float(points[0].abs().max()))
+    )
 
 
 def has_plane(model: MLP) -> bool:

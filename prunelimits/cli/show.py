@@ -13,6 +13,7 @@ from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import show_elimination
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.kept import kind_of
+from prunelimits.elimination import read_elimination
 from prunelimits.elimination.state_file import is_state_file
 from prunelimits.search import Store, read_result
 
@@ -21,7 +22,8 @@ from prunelimits.search import Store, read_result
 class Show(OwnData):
     """Show what a search or an elimination has found: a table, and on request pictures and files.
 
-    With --data, the file that was searched, --pictures shows its points.
+    With --data, the file that was searched, --pictures shows its points: by their classes, or by
+    the numbers to predict where it was searched with --regression.
 
     How long: a second or two. It may be asked while a search is under way.
     """
@@ -48,15 +50,17 @@ class Show(OwnData):
 
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
-        points, classes = self.to_draw()
+        self.check_options()
         if self.store.is_file() and kind_of(self.store) == "other":
             raise ValueError(
                 f"{self.store} is not what a search or an elimination of this version keeps: for "
                 "networks there are prunelimits view and prunelimits analyze"
             )
         if is_state_file(self.store):
+            eliminated = read_elimination(self.store)
+            points, classes = self.to_draw(numbers=eliminated.loss == "mse")
             return show_elimination(
-                self.store,
+                eliminated,
                 target=self.target,
                 nonzeros=self.nonzeros,
                 model=self.model,
@@ -67,6 +71,7 @@ class Show(OwnData):
             )
         with Store(self.store, write=False) as store:
             result = read_result(store, target=self.target)
+        points, classes = self.to_draw(numbers=result.loss == "mse")
         report.print_result(result)
         if self.csv is not None:
             report.write_csv(result, self.csv)

@@ -21,6 +21,7 @@ from prunelimits.elimination import read_elimination
 from prunelimits.models import MLP
 from prunelimits.saving import load
 from prunelimits.search import Store, read_result
+from prunelimits.training import Loss
 from prunelimits.types import Masks
 from prunelimits.viz.pages import Page, comparison, gallery, playground
 from prunelimits.viz.pages.content import Data
@@ -67,6 +68,7 @@ class View(OwnData):
             if self.beside is not None:
                 raise ValueError(f"--beside needs a network as FILE, got elimination {file}")
             result = read_elimination(file)
+            self._check_loss(result.loss)
             fits = bool(result.networks) and has_plane(result.networks[0].model)
             data, about, classes = self._data(fits and result.samples == len(cubist_spiral()[1]))
             return gallery(result, data, title=file.name, about=about, classes=classes)
@@ -83,9 +85,18 @@ class View(OwnData):
     def _gallery(self, file: Path) -> Page:
         with Store(file, write=False) as store:
             result = read_result(store)
+        self._check_loss(result.loss)
         searched = report.published_fingerprint() == result.data
         data, about, classes = self._data(searched)
         return gallery(result, data, title=file.name, about=about, classes=classes)
+
+    def _check_loss(self, loss: Loss) -> None:
+        """Raises if data would be shown as classes that are numbers to predict."""
+        if loss == "mse" and self.data is not None:
+            raise ValueError(
+                f"--data {self.data} holds numbers to predict, and a page shows classes: leave it "
+                "out, or draw them with prunelimits show --pictures"
+            )
 
     def _data(self, spiral: bool) -> tuple[Data | None, str, tuple[str, ...] | None]:
         """The data to show, a line about them, and what their classes are called.

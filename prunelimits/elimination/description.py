@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from prunelimits.arguments import checked_flag, checked_integer
+from prunelimits.arguments import checked_choice, checked_flag, checked_integer
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.goal import Goal
 from prunelimits.models import check_widths
 from prunelimits.resuming import digest
-from prunelimits.training import MLPEnsemble, Recipe
+from prunelimits.training import Loss, MLPEnsemble, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Description:
     trained: bool
     widths: tuple[int, ...]
     start: str
-    loss: str
+    loss: Loss
     data: str
     measure: str
     samples: int
@@ -85,13 +85,14 @@ class Description:
         method = {field.name: values[field.name] for field in dataclasses.fields(Elimination)}
         for name in ("dense", "recovery"):
             method[name] = Recipe(**method[name])
-        texts = {name: str(values[name]) for name in ("start", "loss", "data", "measure")}
+        texts = {name: str(values[name]) for name in ("start", "data", "measure")}
         return cls(
             method=Elimination(**method),
             goal=Goal(values["target"], values["nonzeros"]),
             seed=checked_integer("seed", values["seed"]),
             trained=checked_flag("trained", values["trained"]),
             widths=check_widths(values["widths"]),
+            loss=checked_choice("loss", values["loss"], get_args(Loss)),
             samples=checked_integer("samples", values["samples"], 1),
             **texts,
         )

@@ -13,6 +13,7 @@ from prunelimits.elimination.settling import narrowed
 from prunelimits.html_table import html_table
 from prunelimits.masks import count, with_biases
 from prunelimits.models import MLP, check_widths
+from prunelimits.training import Loss
 from prunelimits.types import Masks
 
 Stage: TypeAlias = Literal["dense", "units", "parameters", "evolution"]
@@ -134,7 +135,7 @@ class EliminationResult:
     rounds: tuple[Round, ...]
     seed: int
     samples: int
-    loss: str
+    loss: Loss
     finished: bool
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunelimits.arguments import (
+    checked_choice,
     checked_instance,
     checked_integer,
     checked_number,
@@ -25,18 +26,25 @@ from prunelimits.arguments import (
 from prunelimits.masks import check_bools
 from prunelimits.models import MLP
 from prunelimits.modes import in_plain_modes
+from prunelimits.training import Loss
 from prunelimits.types import Masks
 from prunelimits.viz.class_names import checked_classes, class_labels
 from prunelimits.viz.layout import Layout, Square, place
+from prunelimits.viz.output_square import (
+    check_points,
+    draw_decision,
+    draw_numbers,
+    draw_plane,
+    explained,
+    pixel_centres,
+)
 from prunelimits.viz.palette import BLUE, DIVERGING, GREY, INK, ORANGE, WHITE
 from prunelimits.viz.picture import Picture
 from prunelimits.viz.subnetwork import Array, Subnetwork, subnetwork
 
 _MOST_UNITS = 64
 _MOST_PIXELS = 10_000
-_MOST_POINTS = 2000
 _CHIP = 0.28  # the side of a bias chip; a hidden unit's square has side 1
-_SHADE = 0.5  # the opacity of the decision, under its points
 _LINE = 0.16  # the height of a line of the names of classes, in inches
 _FAN = 0.13  # how far apart the edges of a unit leave or reach its square, at most
 
@@ -52,7 +60,8 @@ def network_figure(
     resolution: int = 256,
     title: str | None = None,
     classes: Sequence[str] | None = None,
-) -> Figure:
+    loss: Loss | None = None,
+) -> Figure:  # what is drawn, and how it is told
     """The nonzero subnetwork of `model`, drawn as Figure 1 of the paper draws it.
 
     One square a unit shows its value after the ReLU over the plane `[-extent, extent]^2`, scaled by
@@ -62,6 +71,9 @@ def network_figure(
     beside the network's largest; the chip on top of a square is the unit's bias. Blue is positive,
     orange negative, white zero. Hidden units without any nonzero weight or bias are left out.
 
+    With `loss="mse"` the output is a number: the large square shows it in colours from the smallest
+    number (orange) to the largest (blue), of `y` or, without it, over the plane.
+
     Parts have the `gid`, an SVG's `id`, `unit-{layer}-{unit}` (the inputs are layer 0),
     `bias-{layer}-{unit}` and `edge-{layer}-{unit}-{source}` for the weight of a unit on a source.
 
@@ -69,11 +81,13 @@ def network_figure(
         model: A network with 2 inputs and 1 output. It is not changed.
         masks: What is kept, by parameter name; None keeps every parameter.
         x: Points `(samples, 2)` to draw on the decision, thinned evenly to at most 2,000.
-        y: Their classes `(samples,)`, 0 or 1.
+        y: Their classes `(samples,)`, 0 or 1; with `loss="mse"` their numbers.
         extent: Half the side of the plane shown.
         resolution: Pixels along a side; each shows the value at its centre.
-        title: Instead of the widths, the number of nonzeros and, with `x`, the accuracy on it.
+        title: Instead of the widths, the number of nonzeros and, with `x`, the accuracy on it, or
+            the R2.
         classes: What classes 0 and 1 are called, below the decision. None: nothing stands there.
+        loss: What the network was trained by; only `"mse"` makes a difference.
 
     Raises:
         ValueError: If the model has not 2 inputs and 1 output, has parameters that are not finite,
@@ -98,11 +112,12 @@ def network_figure(
     extent = checked_number("extent", extent, above=0)
     if (x is None) != (y is None):
         raise ValueError(f"x and y go together, got {'y' if x is None else 'x'} alone")
+    numbers = loss is not None and checked_choice("loss", loss, get_args(Loss)) == "mse"
     if x is not None and y is not None:
         checked_tensor("x", x)
         checked_tensor("y", y)
-        _check_data(x, y)
-    classes = checked_classes(classes, 2)
+        check_points(x, y, numbers=numbers)
+    classes = checked_classes(classes, 0 if numbers else 2)
     network = subnetwork(model, masks)
     for layer, units in enumerate(network.units):
         if len(units) > _MOST_UNITS:
@@ -110,19 +125,24 @@ def network_figure(
                 f"layer {layer} has {len(units)} units with nonzero parameters, more than the"
                 f" {_MOST_UNITS} that can be drawn legibly: prune further, or pass masks that do"
             )
-    layout = place(network.units, lines=0 if classes is None else 2 * _LINE)
+    layout = place(network.units, lines=0 if classes is None and not numbers else 2 * _LINE)
     figure = Picture((layout.width * layout.inches, layout.height * layout.inches), facecolor=WHITE)
     canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, layout.height))
     canvas.set_axis_off()
     _draw_edges(canvas, network, layout)
     _draw_captions(canvas, network, layout)
-    if classes is not None:
-        _draw_classes(canvas, layout, classes)
-    decision = _draw_units(figure, network, layout, extent, resolution)
+    last, output = _draw_units(figure, network, layout, extent, resolution)
+    points = None if x is None or y is None else (x, y)
     heading = f"{'-'.join(map(str, model.widths))}  ·  {network.nonzeros} nonzeros"
-    if x is not None and y is not None:
-        _draw_data(decision, x.detach().cpu().numpy(), y.detach().cpu().numpy())
-        heading += f"  ·  {100 * network.accuracy(x, y):.2f} %"
+    if numbers:
+        colours = draw_numbers(last, output, extent, points)
+        _draw_classes(canvas, layout, colours.labels())
+    else:
+        draw_decision(last, output, extent, points)
+        if classes is not None:
+            _draw_classes(canvas, layout, classes)
+    if points is not None:
+        heading += _told(network, points, numbers=numbers)
     text = heading if title is None else title
     figure.suptitle(text, y=1 - 0.35 / layout.height, va="top", color=INK, size=13)
     return figure
@@ -199,9 +219,12 @@ def _draw_classes(canvas: Axes, layout: Layout, classes: Sequence[str]) -> None:
 
 def _draw_units(
     figure: Figure, network: Subnetwork, layout: Layout, extent: float, resolution: int
-) -> Axes:
-    """Draws the square of each unit, and its chip; returns the axes of the decision."""
-    centres = extent * ((2 * np.arange(resolution) + 1) / resolution - 1)
+) -> tuple[Axes, Array]:
+    """Draws the square of each unit, and its chip; the output's square is still empty.
+
+    Returns its axes, and the output over the plane.
+    """
+    centres = pixel_centres(extent, resolution)
     grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2)
     *values, logits = network.activations(torch.from_numpy(grid))
     scales = [np.abs(value).max(axis=0) for value in values]
@@ -209,17 +232,23 @@ def _draw_units(
         for unit, square in layout.columns[layer].items():
             axes = _add_square(figure, layout, square, f"unit-{layer}-{unit}")
             image = value[:, unit].reshape(resolution, resolution)
-            _draw_plane(axes, image, extent, scale=scale[unit] or 1.0)
+            draw_plane(axes, image, extent, scale=scale[unit] or 1.0)
             if layer > 0:
                 _draw_chip(axes, square, network, layer, unit)
-    decision, last = logits.reshape(resolution, resolution), len(values)
+    last = len(values)
     square = layout.columns[last][0]
     axes = _add_square(figure, layout, square, f"unit-{last}-0")
-    _draw_plane(axes, np.tanh(decision / 2), extent, scale=1.0).set_alpha(_SHADE)
-    if decision.min() < 0 < decision.max():
-        axes.contour(centres, centres, decision, [0.0], colors=INK, linewidths=0.8)
     _draw_chip(axes, square, network, last, 0)
-    return axes
+    return axes, logits.reshape(resolution, resolution)
+
+
+def _told(network: Subnetwork, points: tuple[Tensor, Tensor], *, numbers: bool) -> str:
+    """How good a network is on points, for the heading."""
+    x, y = points
+    if not numbers:
+        return f"  ·  {100 * network.accuracy(x, y):.2f} %"
+    share = explained(network.activations(x)[-1][:, 0], y)
+    return "" if share is None else f"  ·  R2 {100 * share:.2f} %"
 
 
 def _add_square(figure: Figure, layout: Layout, square: Square, gid: str) -> Axes:
@@ -229,18 +258,6 @@ def _add_square(figure: Figure, layout: Layout, square: Square, gid: str) -> Axe
     axes.spines[:].set(color=GREY, linewidth=0.6)
     axes.set_gid(gid)
     return axes
-
-
-def _draw_plane(axes: Axes, image: Array, extent: float, scale: float) -> AxesImage:
-    return axes.imshow(
-        image,
-        cmap=DIVERGING,
-        vmin=-scale,
-        vmax=scale,
-        origin="lower",
-        extent=(-extent, extent, -extent, extent),
-        interpolation="auto",
-    )
 
 
 def _draw_chip(axes: Axes, square: Square, network: Subnetwork, layer: int, unit: int) -> None:
@@ -259,20 +276,3 @@ def _draw_chip(axes: Axes, square: Square, network: Subnetwork, layer: int, unit
     )
     chip.set_gid(f"bias-{layer}-{unit}")
     axes.add_patch(chip)
-
-
-def _check_data(x: Tensor, y: Tensor) -> None:
-    if x.ndim != 2 or x.shape[1] != 2 or len(x) == 0:
-        raise ValueError(f"x must have shape (samples, 2), got {tuple(x.shape)}")
-    if y.shape != x.shape[:1]:
-        raise ValueError(f"y must have shape ({len(x)},), one class a point, got {tuple(y.shape)}")
-    if not ((y == 0) | (y == 1)).all():
-        raise ValueError(f"y must hold the classes 0 and 1, got {y.unique().tolist()[:5]}")
-
-
-def _draw_data(decision: Axes, x: Array, y: Array) -> None:
-    # Thinned in the order of the classes: an even stride through alternating ones would drop one.
-    order = np.argsort(y, kind="stable")
-    chosen = order[np.linspace(0, len(y) - 1, min(len(y), _MOST_POINTS)).round().astype(int)]
-    colors = np.where(y[chosen] == 1, BLUE, ORANGE)
-    decision.scatter(x[chosen, 0], x[chosen, 1], s=3, linewidths=0, c=colors)

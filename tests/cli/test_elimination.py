@@ -41,7 +41,7 @@ def search(data: tuple[torch.Tensor, torch.Tensor] = (X, Y), **options) -> int:
 
 def show(**options) -> int:
     return show_elimination(
-        Path("elimination.pt"),
+        read_elimination("elimination.pt"),
         **{
             "target": None,
             "nonzeros": None,

@@ -143,7 +143,7 @@ def test_what_is_no_number_to_predict_is_refused():
     )
     with pytest.raises(
         ValueError,
-        match=r"table\.csv: labels must be numbers with --regression, got texts such as 'u'",
+        match=r"table\.csv: labels must be numbers for a regression, got texts such as 'u'",
     ):
         Gap(**few).run()
     Path("table.csv").write_text("a,b,y\n" + "".join(f"{n},{n % 7},4\n" for n in range(60)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,35 @@ def test_an_elimination_of_numbers_is_that_of_the_library():
     assert best.score == pytest.approx(float(1 - error / Y.double().var(correction=0)), abs=1e-5)
 
 
+PLANE = torch.rand(120, 2, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(
+    ("command", "store", "widths"),
+    [(eliminate, "elimination.pt", (2, 4, 1)), (search, "search.sqlite", (2, 1))],
+)
+def test_what_is_kept_is_shown_with_the_numbers_that_it_predicts(
+    command, store: str, widths: tuple[int, ...], capsys: pytest.CaptureFixture[str]
+):
+    numbers = 3 * PLANE[:, 0] - PLANE[:, 1]
+    np.savez("data.npz", x=PLANE.numpy(), y=numbers.numpy())
+    assert command(widths=widths).run() == 0
+    shown = ["show", store, "--pictures"]
+    assert main([*shown, "with", "--data", "data.npz"]) == 0
+    assert main([*shown, "without"]) == 0
+    for folder, count in (("with", len(PLANE)), ("without", 0)):
+        picture = Path(folder, "network.svg").read_text()
+        drawn = re.findall(r'<g id="PathCollection_\d+">(.*?)\n   </g>', picture, re.DOTALL)
+        assert sum(group.count("<use ") for group in drawn) == count
+    capsys.readouterr()
+    assert main(["view", store, "--data", "data.npz", "-o", "page.html"]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "--data data.npz holds numbers to predict, and a page shows classes" in error
+    Path("text.csv").write_text("a,b,y\n" + "".join(f"{n},1,{'uv'[n % 2]}\n" for n in range(60)))
+    assert main(["show", store, "--data", "text.csv"]) == 1
+    assert "labels must be numbers for a regression" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["search", "eliminate", "gap"])
 def test_numbers_need_a_file_of_numbers(command: str, capsys: pytest.CaptureFixture[str]):
     assert main([command, "--regression"]) == 1
@@ -88,7 +118,7 @@ def test_numbers_need_a_file_of_numbers(command: str, capsys: pytest.CaptureFixt
     Path("text.csv").write_text("a,y\n" + "".join(f"{n},{'uv'[n % 2]}\n" for n in range(60)))
     assert main([command, "--data", "text.csv", "--regression"]) == 1
     error = " ".join(capsys.readouterr().err.split())
-    assert "labels must be numbers with --regression, got texts such as 'u'" in error
+    assert "labels must be numbers for a regression, got texts such as 'u'" in error
     assert {path.name for path in Path().iterdir()} == {"data.npz", "text.csv"}
 
 

@@ -240,7 +240,8 @@ def test_descriptions_that_were_edited_are_refused(tmp_path: Path, kept: bytes):
         store.write_bytes(sealed({**loaded, "description": json.dumps(without)}))
         with pytest.raises(StoreError):
             read_elimination(store)
-    for name in ("networks", "slack", "target", "seed", "trained", "dense", "widths", "samples"):
+    edited_fields = ("networks", "slack", "target", "seed", "trained", "dense", "widths", "samples")
+    for name in (*edited_fields, "loss"):
         edited = json.dumps({**description, name: "nonsense"})
         store.write_bytes(sealed({**loaded, "description": edited}))
         with pytest.raises(StoreError):
