@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable
 from itertools import groupby, pairwise
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 import torch
 from gap_archive import Kept, read_archive
 from page_tables import markdown, refreshed
+from sign_table import signs
 
 from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import cubist_spiral
@@ -188,30 +188,6 @@ def figure_5() -> str:
     return markdown(("starts", "trainings", "target", "paper", "ours"), lines)
 
 
-def signs() -> str:
-    """Appendix E: searches from starts that share something with one that works."""
-    lines: list[list[str]] = []
-    for kind, own in groupby(sorted(rows("sign-pattern.csv"), key=_kind), lambda r: r["start"]):
-        group = list(own)
-        found = [
-            f"{row['smallest']} ({float(row['accuracy']):.2%})" if row["smallest"] else "none"
-            for row in group
-        ]
-        alike = [float(row["alike"]) for row in group]
-        best = max(float(row["best"]) for row in group)
-        spread = f"{median(alike):.2f}" + (
-            f" ({min(alike):.2f} to {max(alike):.2f})" if len(group) > 1 else ""
-        )
-        lines.append([kind, str(len(group)), ", ".join(found), f"{best:.2%}", spread])
-    header = ("start", "searches", "smallest at 95 %", "best accuracy", "alike (Spearman)")
-    return markdown(header, lines)
-
-
-def _kind(row: dict[str, str]) -> tuple[int, str, str]:
-    order = ("the start", "its signs, mag", "its signs, one", "its magnitudes", "another")
-    return [row["start"].startswith(name) for name in order].index(True), row["start"], row["draw"]
-
-
 def wider() -> str:
     """Appendix J: the fewest parameters of a network of 17 units in a layer, fully connected."""
     lines: list[list[str]] = []
@@ -231,7 +207,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "archive": archive_summary,
     "two-of-all": two_of_all,
-    "signs": signs,
+    "signs": lambda: signs(RESULTS / "sign-pattern.csv"),
     "wider": wider,
 }
 
