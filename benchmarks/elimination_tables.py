@@ -1,19 +1,24 @@
-"""The tables of what elimination and halving do, from the rows that their studies keep.
+"""The tables of what elimination does, from the rows that its studies keep.
 
 Of docs/closing-the-gap.md those that `elimination_study.py --runs`, `elimination_data.py` and
-`elimination_neighbours.py` are behind, of docs/results.md those of `halving.py`. `gap_tables.py`
-writes them into the pages.
+`elimination_neighbours.py` are behind. `gap_tables.py` writes them into the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 
 from kept_rows import read_rows
 from page_tables import markdown
-from scipy.stats import binomtest
+from scipy import stats
+
+from prunelimits.experiments import (
+    PAPER_COMBINATORIAL,
+    PAPER_COMBINATORIAL_FIXED,
+    PAPER_SMALLEST,
+)
 
 Rows = Sequence[dict[str, str]]
 TARGETS = ("95", "995")
@@ -97,24 +102,117 @@ def wider(rows: Rows) -> str:
     return markdown((*header, "seconds of one core"), lines)
 
 
+def variants(rows: Rows) -> str:
+    """The method as it comes, by the paper's bias rule, and each without evolution: all seeds."""
+    lines: list[list[str]] = []
+    for name, options in (
+        ("as it is", ""),
+        ("by the paper's bias rule", " --biases outgoing"),
+        ("without evolution", " --change evolved=0"),
+        ("both", " --biases outgoing --change evolved=0"),
+    ):
+        own = of_study(rows, WIDTH_16 + options)
+        if own:
+            line = [f"{name}{f' (`{options.strip()}`)' if options else ''}"]
+            for target in TARGETS:
+                paper = " ".join(row[f"with_biases_{target}"] or "-" for row in own)
+                line += [sizes(own, target), _median(own, f"nonzeros_{target}"), paper]
+            lines.append(line)
+    header = [""]
+    for target in ("95 %", "99.5 %"):
+        header += [f"nonzeros at {target}", "median", "all biases"]
+    return markdown(header, lines)
+
+
+def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
+    """The smallest of elimination and of the paper, each from random starts unless it says so."""
+    free, outgoing = (of_study(rows, WIDTH_16 + more) for more in ("", " --biases outgoing"))
+    untied = [[row for row in free if row[f"ties_{target}"] == "0"] for target in TARGETS]
+    margins = [
+        min(
+            int(path.stem.split("-")[3])
+            for path in networks.glob(f"cubist-spiral-{target}-*-margin-*.pt")
+        )
+        for target in TARGETS
+    ]
+    pruners = [
+        min(size for size in sizes if size is not None)
+        for sizes in zip(*PAPER_SMALLEST.values(), strict=True)
+    ]
+    lines: list[list[str]] = []
+    for name, numbers in (
+        (f"elimination, best of {len(free)} seeds: nonzeros", _smallest(free, "nonzeros")),
+        (
+            "of these networks, those without a [logit of zero](#ties-and-margins)",
+            [*_smallest(untied[0], "nonzeros")[:1], *_smallest(untied[1], "nonzeros")[1:]],
+        ),
+        ("elimination, [with a margin](#ties-and-margins)", margins),
+        (
+            f"elimination by the paper's bias rule, best of {len(outgoing)}",
+            _smallest(outgoing, "with_biases"),
+        ),
+        (
+            "[proved](lower-bound.md) for every four-layer network, by the paper's bias rule",
+            [f"at least {least[target]}" for target in TARGETS],
+        ),
+        ("the paper's search, random initialisation", [size for size, _ in PAPER_COMBINATORIAL]),
+        (
+            "the paper's search, best known initialisation",
+            [size for size, _ in PAPER_COMBINATORIAL_FIXED],
+        ),
+        ("the paper's best pruner at width 16", pruners),
+    ):
+        lines.append([name, *map(str, numbers)])
+    return markdown(("", "95 %", "99.5 %"), lines)
+
+
+def _smallest(rows: Rows, column: str) -> list[int | str]:
+    """Over the seeds, at each target; a dash where there is none."""
+    found = [[int(r[f"{column}_{t}"]) for r in rows if r[f"{column}_{t}"]] for t in TARGETS]
+    return [min(own) if own else "-" for own in found]
+
+
 def choices(rows: Rows) -> str:
     """One choice of the method changed at a time, at a quarter of the size: all seeds."""
+    header = ("choice", "at 95 %", "at 99.5 %", "more at 95 %", "more at 99.5 %", "work")
     base = of_study(rows, QUARTER)
-    if not base:
-        return markdown(("choice", "at 95 %", "at 99.5 %", "mean", "work"), [])
     lines: list[list[str]] = []
+    if not base:
+        return markdown(header, lines)
     found = {row["study"] for row in rows}
     for study in [QUARTER, *sorted(study for study in found if _varies(study))]:
         own = of_study(rows, study)
-        means = [
-            f"{sum(float(row[f'nonzeros_{t}']) for row in own) / len(own):.1f}" for t in TARGETS
-        ]
         seeds = {row["seed"] for row in own}
         same = [row for row in base if row["seed"] in seeds]
         work = sum(float(r["work"]) for r in own) / sum(float(r["work"]) for r in same)
-        name = "as it is" if study == QUARTER else f"`{_what(study)}`"
-        lines.append([name, *(sizes(own, t) for t in TARGETS), " / ".join(means), f"{work:.1f}"])
-    return markdown(("choice", "at 95 %", "at 99.5 %", "mean", "work"), lines, left=3)
+        as_is = study == QUARTER
+        lines.append(
+            [
+                "as it is" if as_is else f"`{_what(study)}`",
+                *(sizes(own, t) for t in TARGETS),
+                *("" if as_is else _more(own, same, t) for t in TARGETS),
+                f"{work:.1f}",
+            ]
+        )
+    return markdown(header, lines, left=3)
+
+
+def _more(own: Rows, same: Rows, target: str) -> str:
+    """How many nonzeros more seeds end with than as the method is: the mean and its interval.
+
+    Student's, of the differences seed by seed, of those that reach the target both ways.
+    """
+    pairs = [
+        (a[f"nonzeros_{target}"], b[f"nonzeros_{target}"]) for a, b in zip(own, same, strict=True)
+    ]
+    apart = [int(a) - int(b) for a, b in pairs if a and b]
+    if not apart:
+        return "-"
+    middle = mean(apart)
+    if len(apart) < 2:
+        return f"{middle:+.1f}"
+    reach = float(stats.t.ppf(0.975, len(apart) - 1)) * stdev(apart) / len(apart) ** 0.5
+    return f"{middle:+.1f} ({middle - reach:+.1f} to {middle + reach:+.1f})"
 
 
 def _varies(study: str) -> bool:
@@ -170,44 +268,13 @@ def neighbours(rows: Rows) -> str:
     return markdown(("parts of", "parameters", "networks", "trained", "evolved"), lines)
 
 
-def halving(rows: Rows) -> str:
-    """What each choice of rungs keeps of each run, and of the best of all runs together."""
-    runs = list(dict.fromkeys(row["run"] for row in rows if int(row["reached"])))
-    lines: list[list[str]] = []
-    for rungs in dict.fromkeys(row["rungs"] for row in rows):
-        own = [row for row in rows if row["rungs"] == rungs]
-        line = [f"`{rungs}`", f"{float(own[0]['epochs']):.1f}"]
-        for run in runs:
-            row = next(row for row in own if row["run"] == run)
-            line.append(_share(int(row["reached_kept"]), int(row["reached"])))
-        kept, all_ = (sum(int(row[name]) for row in own) for name in ("best_kept", "best"))
-        lines.append([*line, _share(kept, all_)])
-    return markdown(("rungs", "epochs", *runs, "best per mille"), lines)
-
-
-def _share(found: int, of: int) -> str:
-    """With its 95 % Clopper-Pearson interval."""
-    interval = binomtest(found, of).proportion_ci(0.95, method="exact")
-    return f"{found / of:.0%} of {of} ({interval.low:.0%} to {interval.high:.0%})"
-
-
-def halving_ranks(rows: Rows) -> str:
-    """How early the trainings that reach the target can be told from the others."""
-    epochs = list(dict.fromkeys(row["epochs"] for row in rows))
-    lines: list[list[str]] = []
-    for run in dict.fromkeys(row["run"] for row in rows):
-        for name, title in (("median", "median"), ("nine_of_ten", "nine of ten")):
-            own = {row["epochs"]: float(row[name]) for row in rows if row["run"] == run}
-            lines.append([f"{run}, {title}", *(f"{own[epoch]:.1%}" for epoch in epochs)])
-    return markdown(("after epochs", *epochs), lines)
-
-
 def tables(folder: Path) -> dict[str, Callable[[], str]]:
     """Every table by name, from the results in a folder."""
     runs = read_rows(folder / "elimination-runs.csv")
     sets = read_rows(folder / "elimination-data.csv")
     return {
         "elimination-seeds": lambda: seed_by_seed(of_study(runs, WIDTH_16)),
+        "elimination-variants": lambda: variants(runs),
         "elimination-wider": lambda: wider(runs),
         "elimination-choices": lambda: choices(runs),
         "elimination-waist": lambda: waist(runs),
@@ -216,6 +283,4 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "elimination-neighbours": lambda: neighbours(
             read_rows(folder / "elimination-neighbours.csv")
         ),
-        "halving": lambda: halving(read_rows(folder / "halving.csv")),
-        "halving-ranks": lambda: halving_ranks(read_rows(folder / "halving-ranks.csv")),
     }

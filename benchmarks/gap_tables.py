@@ -14,14 +14,16 @@ from pathlib import Path
 import effort_tables
 import elimination_tables
 import exhausted_tables
+import halving_tables
 import lower_bound
 import search_tables
 from gap_cost_tables import costs, times
 from gap_results import at_width, of_methods, read, widths
 from gap_start_tables import bench_runs, by_start, compact
 from gap_width_tables import disconnected, luck, one_width
+from kept_rows import read_rows
 from page_tables import refreshed
-from tie_table import ties
+from tie_table import eliminated, ties
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = tuple(
@@ -62,10 +64,17 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         **exhausted_tables.tables(folder),
         "lower-bound": lambda: lower_bound.table(folder / "lower-bound.csv", NETWORKS),
         "ties": lambda: ties(NETWORKS),
+        "elimination-ties": lambda: eliminated(folder / "eliminated"),
         "disconnected": lambda: disconnected(study, (16, 64, 256)),
         "cost": lambda: costs(study),
         "times": lambda: times(folder / "gap-times.csv"),
         **elimination_tables.tables(folder),
+        "elimination-beside": lambda: elimination_tables.beside(
+            read_rows(folder / "elimination-runs.csv"),
+            NETWORKS,
+            lower_bound.least_nonzeros(folder / "lower-bound.csv"),
+        ),
+        **halving_tables.tables(folder),
         **search_tables.tables(folder),
     }
 

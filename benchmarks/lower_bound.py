@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 from fractions import Fraction
+from functools import cache
 from math import ceil, comb
 from pathlib import Path
 from typing import TypeAlias
@@ -147,6 +148,7 @@ def _after(units: int) -> int:
     return 2 if units == 1 else 2 * parts_of_plane(units)
 
 
+@cache
 def smallest_possible(cells: int) -> dict[str, int]:
     """Hidden units, weights, and nonzeros by the paper's rule, below which none has so many cells.
 
@@ -196,6 +198,15 @@ def found(folder: Path) -> dict[str, str]:
         target: f"{min(free for free, _ in own)} ({min(paper for _, paper in own)})"
         for target, own in sizes.items()
     }
+
+
+def least_nonzeros(path: Path) -> dict[str, int]:
+    """What is proved: nonzeros by the paper's rule, by target without its zero."""
+    with path.open(newline="") as file:
+        return {
+            row["target"].removeprefix("0."): smallest_possible(int(row["cells"]))["nonzeros"]
+            for row in csv.DictReader(file)
+        }
 
 
 def table(path: Path, networks: Path) -> str:

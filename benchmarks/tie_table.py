@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -12,6 +13,13 @@ from prunelimits.datasets import cubist_spiral
 
 MARGIN = 0.01
 NOISE = 1e-4
+SIZE = "nonzeros (by the paper's rule)"
+HEADER = (
+    "target", "logits of zero", "as the paper counts", "zero as class 1", f"margin {MARGIN:g}",
+    f"noise {NOISE:g}",
+)  # fmt: skip
+# Target, nonzeros, with all biases, hidden widths, seed: as elimination_study.py names them.
+NAME = re.compile(r"(0\.\d+)-(\d+)-(\d+)-w([\d-]+)-s(\d+)")
 
 
 def logits(state: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -43,33 +51,43 @@ def share(right: Tensor) -> str:
     return f"{float(right.double().mean()):.2%}"
 
 
-def ties(folder: Path) -> str:
-    """Every kept network, those of one target together, by size."""
+def measured(path: Path) -> list[str]:
+    """Of a saved network: its logits of zero, and its accuracy in four ways."""
     x, y = cubist_spiral(dtype=torch.float64)
+    content = torch.load(path, weights_only=True)["state_dict"]
+    state = {name: value.double() for name, value in content.items()}
+    z = logits(state, x)
+    threshold = MARGIN * float(z.std(correction=0))
+    tied = int((z == 0).sum())
+    return [
+        f"{tied:,}" if tied else "none",
+        share((z > 0) == (y == 1)),
+        share((z >= 0) == (y == 1)),
+        share(torch.where(y == 1, z > threshold, z < -threshold)),
+        share(worst_case(state, x, y)),
+    ]
+
+
+def ties(folder: Path) -> str:
+    """Every network of examples/networks, those of one target together, by size."""
     rows: list[list[str]] = []
     for path in sorted(
         folder.glob("cubist-spiral-*.pt"), key=lambda path: path.stem.split("-")[2:]
     ):
         percent, nonzeros, *_, paper = path.stem.removeprefix("cubist-spiral-").split("-")
-        content = torch.load(path, weights_only=True)["state_dict"]
-        state = {name: value.double() for name, value in content.items()}
-        z = logits(state, x)
-        threshold = MARGIN * float(z.std(correction=0))
-        tied = int((z == 0).sum())
-        rows.append(
-            [
-                f"{'*' if '-margin-' in path.stem else ''}{nonzeros} ({paper})"
-                f"{', with a margin*' if '-margin-' in path.stem else ''}",
-                f"{100 * float(f'0.{percent}'):g} %",
-                f"{tied:,}" if tied else "none",
-                share((z > 0) == (y == 1)),
-                share((z >= 0) == (y == 1)),
-                share(torch.where(y == 1, z > threshold, z < -threshold)),
-                share(worst_case(state, x, y)),
-            ]
-        )
-    header = (
-        "nonzeros (by the paper's rule)", "target", "logits of zero", "as the paper counts",
-        "zero as class 1", f"margin {MARGIN:g}", f"noise {NOISE:g}",
-    )  # fmt: skip
-    return markdown(header, rows)
+        name = f"{nonzeros} ({paper})"
+        if "-margin-" in path.stem:
+            name = f"*{name}, with a margin*"
+        rows.append([name, f"{100 * float(f'0.{percent}'):g} %", *measured(path)])
+    return markdown((SIZE, *HEADER), rows)
+
+
+def eliminated(folder: Path) -> str:
+    """Every network that seeds of elimination ended with, by target, size, widths and seed."""
+    named = [(NAME.fullmatch(path.stem), path) for path in folder.glob("*.pt")]
+    found = [(*match.groups(), path) for match, path in named if match is not None]
+    rows: list[list[str]] = []
+    for target, size, paper, width, seed, path in sorted(found):
+        names = (f"{size} ({paper})", f"{width}, seed {seed}", f"{100 * float(target):g} %")
+        rows.append([*names, *measured(path)])
+    return markdown((SIZE, "width, seed", *HEADER), rows, left=2)

@@ -1,4 +1,4 @@
-"""Tables of elimination and halving from kept rows, and the rows themselves."""
+"""Tables of elimination from kept rows, and the rows themselves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 
 import elimination_tables
-import halving
-import numpy as np
 import pytest
 from elimination_study import study
 from kept_rows import add_rows, read_rows
@@ -98,10 +96,46 @@ def test_choices_stand_beside_the_method_as_it_is_on_the_same_seeds():
     base, other = elimination_tables.QUARTER, f"{elimination_tables.QUARTER} tries=3"
     rows = [run(base, 0, 20, 30, 4.0), run(base, 1, 19, 29, 2.0), run(base, 2, 22, 31, 8.0)]
     rows += [run(other, 1, 21, 33, 1.0), run(other, 0, 20, 31, 1.0), run("0.95 --x", 0, 1, 2)]
-    _, as_is, few = cells(elimination_tables.choices(rows))
-    assert as_is == ["as it is", "20 19 22", "30 29 31", "20.3 / 30.0", "1.0"]
-    # Of the two seeds that it has, a third of the work.
-    assert few == ["`tries=3`", "20 21", "31 33", "20.5 / 32.0", "0.3"]
+    header, as_is, few = cells(elimination_tables.choices(rows))
+    assert len(header) == len(as_is) == len(few)
+    assert as_is == ["as it is", "20 19 22", "30 29 31", "", "", "1.0"]
+    # Of the two seeds that it has, a third of the work; 0 and 2 more, and 1 and 4, with the
+    # interval of two values: Student's t of one degree of freedom is 12.706.
+    assert few == [
+        "`tries=3`", "20 21", "31 33", "+1.0 (-11.7 to +13.7)", "+2.5 (-16.6 to +21.6)", "0.3",
+    ]  # fmt: skip
+    assert cells(elimination_tables.choices(rows[3:])) == [header]
+
+
+def test_variants_of_the_method_have_a_row_each():
+    name = elimination_tables.WIDTH_16
+    rows = [run(name, seed, 18 + seed, 24) for seed in (2, 0, 1)]
+    rows += [run(f"{name} --biases outgoing", 0, 22, ""), run(f"{name} --one", 0, 1, 2)]
+    assert cells(elimination_tables.variants(rows))[1:] == [
+        ["as it is", "18 19 20", "19", "22 23 24", "24 24 24", "24", "28 28 28"],
+        ["by the paper's bias rule (`--biases outgoing`)", "22", "22", "26", "-", "-", "-"],
+    ]
+
+
+def test_elimination_beside_the_paper(tmp_path: Path):
+    for name in ("95-19-margin-with-biases-22", "95-18-margin-with-biases-22",
+                 "995-24-margin-with-biases-28", "995-23-with-biases-28"):  # fmt: skip
+        (tmp_path / f"cubist-spiral-{name}.pt").touch()
+    name = elimination_tables.WIDTH_16
+    # Ties are a thousand times the seed.
+    rows = [run(name, 0, 19, 25), run(name, 1, 18, 24), run(f"{name} --biases outgoing", 0, 20, 27)]
+    table = elimination_tables.beside(rows, tmp_path, {"95": 13, "995": 14})
+    assert [row[1:] for row in cells(table)[1:]] == [
+        ["18", "24"],
+        ["19", "25"],
+        ["18", "24"],
+        ["24", "31"],
+        ["at least 13", "at least 14"],
+        ["30", "45"],
+        ["26", "38"],
+        ["44", "61"],
+    ]
+    assert cells(elimination_tables.beside([], tmp_path, {"95": 13, "995": 14}))[1][1:] == ["-"] * 2
 
 
 def test_medians_of_splits():
@@ -118,45 +152,3 @@ def test_medians_of_splits():
         ["10", "85.0%", "60.0%"],
     ]
     assert cells(elimination_tables.data(rows, "y"))[1:] == []
-
-
-def test_what_halving_keeps():
-    """Ten networks of which it keeps the two that are best after two epochs."""
-    correct = np.zeros((1, 10, len(halving.EPOCHS)), dtype=np.int32)
-    correct[0, :, halving.EPOCHS.index(5)] = range(10)
-    correct[0, :, -1] = [9, 8, 7, 6, 5, 4, 3, 2, 1, 10]
-    reached = correct[:, :, -1] >= 9
-    rows = [
-        {name: str(value) for name, value in row.items()}
-        for row in halving.counts(correct, reached, reached, "tiny")
-    ]
-    own = next(row for row in rows if row["rungs"] == "5 0.1")
-    assert (own["reached"], own["reached_kept"]) == ("2", "1")
-    assert own["epochs"] == f"{5 + 0.1 * 45:.2f}"
-    table = cells(elimination_tables.halving(rows))
-    assert table[0] == ["rungs", "epochs", "tiny", "best per mille"]
-    line = next(row for row in table if row[0] == "`5 0.1`")
-    assert line == ["`5 0.1`", "9.5", *["50% of 2 (1% to 99%)"] * 2]
-    none = halving.counts(correct, reached & False, reached, "none")
-    text = [{name: str(value) for name, value in row.items()} for row in none]
-    assert "none" not in cells(elimination_tables.halving([*rows, *text]))[0]
-
-
-def test_ranks_on_the_way():
-    """Those at the target are first and, level with two others, third of four at first."""
-    correct = np.zeros((1, 4, len(halving.EPOCHS)), dtype=np.int32)
-    correct[0, :, 0] = [7, 5, 5, 5]
-    correct[0, :, -1] = [9, 9, 1, 2]
-    reached = correct[:, :, -1] == 9
-    found = halving.ranks(correct, reached, "tiny")
-    assert [row["epochs"] for row in found] == list(halving.EPOCHS)
-    # Of four: none above the first; one above the second and two level with it, half counted.
-    assert found[0]["median"] == f"{(0 + (1 + 2 / 2) / 4) / 2:.5f}"
-    # At the end two are level.
-    assert found[-1]["median"] == f"{(1 / 2) / 4:.5f}"
-    text = [{name: str(value) for name, value in row.items()} for row in found]
-    header, middle, most = cells(elimination_tables.halving_ranks(text))
-    assert header[:3] == ["after epochs", "1", "2"]
-    assert middle[:2] == ["tiny, median", "25.0%"]
-    assert most[0] == "tiny, nine of ten"
-    assert halving.ranks(correct, reached & False, "tiny") == []

@@ -145,9 +145,19 @@ def test_runs_as_small_as_the_paper_s_search():
         for keep in (14, 16, 18)
         for repeat in (0, 1)
     ]
-    _, row = cells(bench_runs({"BENCH-95, width 3": runs}))
-    assert row == ["BENCH-95, width 3", "LTH", "95 %", "24 (96.00%)", "26", "4", "6"]
-    assert bench_runs({"BENCH-995, width 6": runs}).count("\n") == 1
+    first, *_ = cells(bench_runs({"BENCH-95, width 3": runs}))[1:]
+    # All four of those with at most 26 nonzeros.
+    assert first == ["BENCH-95, width 3", "LTH", "95 %", "24 (96.00%)", "26", "4", "6",
+                     "100.00% of 4"]  # fmt: skip
+    runs += [result(Run("SNIP", 3, keep, 0, 0), share) for keep, share in ((15, 0.9), (17, 0.96))]
+    _, again, others = cells(bench_runs({"BENCH-95, width 3": runs}))
+    assert again == first
+    assert others[1:] == ["*the others*", "95 %", "27 (96.00%)", "26", "0", "2", "95.00% of 1"]
+    none = [r._replace(accuracy=0.9) for r in runs]
+    # None of five leave 45 % possible.
+    assert cells(bench_runs({"BENCH-95, width 3": none}))[1][1:] == [
+        "*all of them*", "95 %", "-", "26", "0", "8", "45.07% of 5",
+    ]  # fmt: skip
 
 
 def test_columns_of_widths():
