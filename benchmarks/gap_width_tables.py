@@ -65,7 +65,10 @@ def reaching(results: Results, target: float, size: int) -> str:
             result.accuracy >= target and result.nonzeros <= size
         )
     shares = [sum(hits) / len(hits) for hits in cells.values() if len(hits) >= 5]
-    return f"{1 - prod(1 - share for share in shares):.0%}" if shares else ""
+    if not shares:
+        return ""
+    # No run did, which does not make the chance zero.
+    return f"{1 - prod(1 - share for share in shares):.0%}" if any(shares) else "none seen"
 
 
 def luck(studies: Mapping[str, Results]) -> str:

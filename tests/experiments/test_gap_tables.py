@@ -10,7 +10,6 @@ import gap_tables
 import pytest
 from gap_start_tables import bench_runs, compact
 from gap_width_tables import disconnected, luck, one_width, reaching
-from search_tables import search
 
 from prunelimits.experiments import Run, RunResult, write_table
 
@@ -73,6 +72,7 @@ def test_the_chance_of_a_number():
     # 3 of 10 runs leave a share of 60.7 % possible, with which 207 runs hardly miss.
     assert row == ["LTH", "95 %", "44", "30", "3 of 10", "2 of 5", "52%", "100%"]
     none = [r._replace(accuracy=0.5) for r in runs]
+    assert reaching(none, 0.95, 44) == "none seen"
     # The rule of three: none of 10 leaves 26 % possible; of so few runs as a study has as small.
     assert effort_tables.at_most(none, 0.95, 44) == "100%"
     assert effort_tables.at_most(none, 0.95, 25) == ""
@@ -121,22 +121,6 @@ def test_widths_at_equal_effort():
         ["method", "6, 95 %", "6, 99.5 %"],
         ["GMP", "30 (30 to 30), 100%", "-, at most 63%"],
     ]
-
-
-def test_a_search_size_by_size(tmp_path: Path):
-    path = tmp_path / "found.csv"
-    path.write_text(
-        "phase,widths,nonzeros,networks,trainings,reached,diverged,stopped,accuracy\n"
-        "2,2-3-1,9,3,0,0,0,0,0.0\n2,2-3-1,10,1200,3600,0,0,0,0.75\n"
-        "2,2-3-1,11,4,12,0,0,0,0.5\n2,2-3-1,12,5,15,2,0,0,0.95\n"
-    )
-    assert cells(search(path, 0.95)) == [
-        ["nonzeros", "networks", "trainings", "at 95 %", "best accuracy"],
-        ["10", "1,200", "3,600", "0", "75.00%"],
-        ["11", "4", "12", "0", "50.00%"],
-        ["12", "5", "15", "2", "95.00%"],
-    ]
-    assert [row[0] for row in cells(search(path, 0.95, records=True))[1:]] == ["10", "12"]
 
 
 def test_runs_as_small_as_the_paper_s_search():
