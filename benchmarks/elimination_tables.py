@@ -146,7 +146,7 @@ def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
             "of these networks, those without a [logit of zero](#ties-and-margins)",
             [*_smallest(untied[0], "nonzeros")[:1], *_smallest(untied[1], "nonzeros")[1:]],
         ),
-        ("elimination, [with a margin](#ties-and-margins)", margins),
+        ("elimination from any start, [with a margin](#ties-and-margins)", margins),
         (
             f"elimination by the paper's bias rule, best of {len(outgoing)}",
             _smallest(outgoing, "with_biases"),
@@ -162,7 +162,8 @@ def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
         ),
         ("the paper's best pruner at width 16", pruners),
     ):
-        lines.append([name, *map(str, numbers)])
+        if set(numbers) != {"-"}:
+            lines.append([name, *map(str, numbers)])
     return markdown(("", "95 %", "99.5 %"), lines)
 
 

@@ -135,7 +135,8 @@ def test_elimination_beside_the_paper(tmp_path: Path):
         ["26", "38"],
         ["44", "61"],
     ]
-    assert cells(elimination_tables.beside([], tmp_path, {"95": 13, "995": 14}))[1][1:] == ["-"] * 2
+    # What has not been run has no row.
+    assert len(cells(elimination_tables.beside([], tmp_path, {"95": 13, "995": 14}))) == 6
 
 
 def test_medians_of_splits():
