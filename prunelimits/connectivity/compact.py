@@ -17,7 +17,7 @@ from prunelimits.connectivity.cutting import cut_modules, lose_heads, rewritten
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.folding import fold_model
 from prunelimits.connectivity.following.exporting import plain_copy
-from prunelimits.connectivity.following.model import Inputs, example_of
+from prunelimits.connectivity.following.model import Inputs
 from prunelimits.connectivity.following.values import Argument
 from prunelimits.connectivity.parameters import like_parameters
 from prunelimits.connectivity.trace import Traced, Unknown, trace
@@ -104,9 +104,13 @@ def compact(
         cuts = needed_units(traced.network, flow, modules)
         return _telling(_mlp(model, _core(model, traced, params, cuts)), cuts.whole)
     masked = like_parameters(model, traced.parameters.values)
-    check = CoreCheck(_core(model, traced, masked, Cuts()), [example_of(model, inputs), *others])
+    examples = [traced.example(model, inputs), *others]
+    check = CoreCheck(_core(model, traced, masked, Cuts()), examples)
+    # Branches such as torch.cond are compiled, and cannot be while operations are watched.
+    watched = all("." in operation for operation in traced.network.unknown)
     whole = _core(model, traced, params, Cuts())
-    if others and not check(whole):
+    held = check.hold(whole, watched=watched)
+    if others and not held:
         # Entries that count for nothing may do so at the example's sizes only.
         params = like_parameters(model, apply(dict(values), kept))
         elsewhere = traced.at(model, others[0])
@@ -114,9 +118,7 @@ def compact(
             traced, flow = elsewhere, find_flow(elsewhere.network, kept)
             left = flow_masks(traced.network, flow, keep_constants=True)
         whole = _core(model, traced, params, Cuts())
-    # Branches such as torch.cond are compiled, and cannot be while operations are watched.
-    if all("." in operation for operation in traced.network.unknown):
-        check.hold(whole)
+        held = check.hold(whole, watched=watched)
     for flatten in (True, False):
         cuts = needed_units(traced.network, flow, modules, flatten=flatten)
         # What is kept whole although nothing of it counts may go with what is tied to it.
@@ -126,6 +128,8 @@ def compact(
             cuts,
             *([_with_all_heads(cuts)] if cuts.heads else []),
         ]:
+            if not (tried.modules or tried.heads or tried.attributes) and held:
+                return _telling(whole, tried.whole)
             core = _core(model, traced, params, tried)
             if check(core):
                 return _telling(core, tried.whole)

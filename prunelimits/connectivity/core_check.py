@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -35,27 +36,42 @@ class CoreCheck:
         self._expected = [called(masked, *example, double=True) for example in self._examples]
         self._exact: list[list[Tensor]] = []
 
-    def hold(self, whole: nn.Module) -> None:
-        """From now on a core must give what this one does, up to rounding in float64.
+    def hold(self, whole: nn.Module, *, watched: bool = True) -> bool:
+        """As a call; from then on a core must also give what this one does, rounded in float64.
 
         Its parameters are those of the cores, where moved constants were rounded to the model's
-        type. A model that computes in a smaller type itself has no such numbers.
+        type. A model that computes in a smaller type itself has no such numbers, and one whose
+        operations cannot be watched is not held to them.
         """
         narrow = _Narrow()
-        exact = [called(whole, *example, double=True, within=narrow) for example in self._examples]
-        self._exact = [] if narrow.seen else exact
+        self._exact = []
+        found: list[list[Tensor]] = []
+        is_same = self._compare(whole, found, narrow if watched else None)
+        if is_same and watched and not narrow.seen:
+            self._exact = found
+        return is_same
 
     def __call__(self, core: nn.Module) -> bool:
         """Whether this one does."""
+        return self._compare(core, [])
+
+    def _compare(
+        self,
+        core: nn.Module,
+        gathered: list[list[Tensor]],
+        within: AbstractContextManager[object] | None = None,
+    ) -> bool:
+        """Whether a core gives what it should; what it gives is gathered."""
         for number, (example, expected) in enumerate(
             zip(self._examples, self._expected, strict=True)
         ):
             where = " at other sizes than the example's" if number else ""
             try:
-                found = called(core, *example, double=True)
+                found = called(core, *example, double=True, within=within)
             except Exception as error:
                 self.reason = f"its core{where} ({error})"
                 return False
+            gathered.append(found)
             exact = not self._exact or _same(found, self._exact[number], 1e-9)
             if not exact or not _same(found, expected):
                 self.reason = f"its core differs from what it computes{where}"

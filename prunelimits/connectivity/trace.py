@@ -16,6 +16,7 @@ from prunelimits.connectivity.following.model import (
     example_of,
     first_rows,
     follow,
+    one_row,
 )
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.other_sizes import Call, at_other_sizes
@@ -46,14 +47,20 @@ class Traced:
         """The same with other masks; what was followed serves them too."""
         return replace(self, parameters=model_parameters(model, masks))
 
+    def example(self, model: nn.Module, inputs: Inputs) -> Call:
+        """What the model is called with; of rows that are samples as many as were followed."""
+        example, samples = example_of(model, inputs), self.network.samples
+        return first_rows(example, samples) if samples > 1 else example
+
     def other_examples(self, model: Model, inputs: Inputs) -> list[Call]:
         """What the model is called with at other sizes than the example's, if it takes any."""
         if self.any_size or not isinstance(model, nn.Module):
             return []
-        args, kwargs = example_of(model, inputs)
+        args, kwargs = self.example(model, inputs)
         samples = self.network.samples
         if samples > 1:
-            args, kwargs = first_rows((args, kwargs), samples)
+            # Larger inputs take longer, and samples that never meet tell the same.
+            args, kwargs = one_row(model, (args, kwargs))
         return at_other_sizes(model, args, kwargs, samples)
 
     def at(self, model: Model, example: Call) -> Traced:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -245,3 +245,40 @@ def test_the_core_computes_the_same_at_other_sizes(name: str):
     core = compact(model, inputs=inputs)
     for args, kwargs in at_other_sizes(model, *example_of(model, inputs)):
         computes_the_same(model, core, kwargs or args)
+
+
+class Seen(nn.Identity):
+    """Tells how large a batch of images is."""
+
+    shapes: ClassVar[list[tuple[int, int]]] = []
+
+    def forward(self, input: Tensor) -> Tensor:
+        if type(input) is Tensor:  # and not a stand-in, while it is exported
+            Seen.shapes.append((input.shape[0], input.shape[2]))
+        return input
+
+
+def test_of_a_large_batch_few_samples_are_called_and_one_at_other_sizes():
+    model = without_signal(nn.Sequential(Seen(), *pooled_without_padding()), "1.weight", [0, 2])
+    with torch.no_grad():
+        model.get_parameter("3.weight")[1, [1, 3]] = 0
+    Seen.shapes.clear()
+    core = compact(model, inputs=image(5).expand(64, -1, -1, -1))
+    # Whether samples meet is asked of the whole batch.
+    assert sum(samples == 64 for samples, _ in Seen.shapes) == 2
+    assert {samples for samples, _ in Seen.shapes} == {1, 3, 64}
+    assert {samples for samples, side in Seen.shapes if side != 5} == {1}
+    assert core.get_parameter("1.weight").shape[0] == 2
+    for side in (3, 5, 9):
+        computes_the_same(model, core, image(side).expand(7, -1, -1, -1))
+
+
+@pytest.mark.parametrize("samples", [2, 5])
+def test_a_model_that_takes_no_single_sample_is_called_at_other_sizes_with_several(samples: int):
+    def summed(m: Any, h: Tensor) -> Tensor:
+        return h.squeeze().sum(1)  # of one sample the features
+
+    model = without_signal(after(summed), "first.weight", [0, 2])
+    core = compact(model, inputs=rows(samples, 3, 4))
+    for length in (2, 3, 7):
+        computes_the_same(model, core, rows(samples, length, 4))
