@@ -15,7 +15,8 @@ from prunelimits.arguments import (
     checked_size,
     shown,
 )
-from prunelimits.masks import apply, check_bools
+from prunelimits.masks import check_bools
+from prunelimits.masks.zeroing import zeroed
 from prunelimits.models.mlp import MLP, check_params, check_widths, parameter_shapes
 from prunelimits.modes import in_plain_modes
 from prunelimits.training.initialisation import initial_params, member_seeds
@@ -88,19 +89,24 @@ class MLPEnsemble:
 
     @classmethod
     def from_params(
-        cls, widths: Sequence[int], params: Params, masks: Masks | None = None
+        cls,
+        widths: Sequence[int],
+        params: Params,
+        masks: Masks | None = None,
+        *,
+        momentum: Params | None = None,
     ) -> MLPEnsemble:
         """An ensemble that starts from given parameters, `(models, *shape)` each.
 
-        `params` is copied; momentum is zero. `{k: v.expand(models, *v.shape) ...}` starts every
-        member from one network.
+        `params` is copied; momentum too, and zero if it is not given.
+        `{k: v.expand(models, *v.shape) ...}` starts every member from one network.
 
         Raises:
             ValueError: If names or shapes do not fit the widths.
             TypeError: If the parameters are not all float32 or all float64.
         """
         ensemble = cls.__new__(cls)
-        ensemble._set(check_widths(widths), params, {} if masks is None else masks, None)
+        ensemble._set(check_widths(widths), params, {} if masks is None else masks, momentum)
         return ensemble
 
     @in_plain_modes
@@ -217,7 +223,8 @@ class MLPEnsemble:
 
 def _zero_outside(masks: Masks, params: Params) -> Params:
     """Detached copies, zero outside the masks, in the order of the masks' names."""
-    return apply({name: params[name].detach() for name in masks}, masks)
+    named = {name: (params[name].detach(), mask) for name, mask in masks.items()}
+    return {name: zeroed(value, mask.to(value.device)) for name, (value, mask) in named.items()}
 
 
 def stacked_masks(

@@ -103,7 +103,8 @@ def _part(ensemble: MLPEnsemble, places: list[Tensor]) -> MLPEnsemble:
         _widths(ensemble, places),
         _gathered(ensemble.params, places),
         _gathered(ensemble.masks, places),
-    ).replace(momentum=_gathered(ensemble.momentum, places))
+        momentum=_gathered(ensemble.momentum, places),
+    )
 
 
 def _live_units(masks: Masks) -> list[Tensor]:

@@ -87,15 +87,15 @@ def train_pruned(
             ensemble, state = work.update(trained.without_momentum(), state)
         return train(ensemble, first, stop=plan.stop), cost
     ensemble, state = work.init(ensemble, budgets)
-    done = 0
+    done, needs_gradients = 0, pruner.needs_gradients
     for step, rounds in sorted(due.items()):
         ensemble, grads = train(ensemble, done, stop=step), None
         done = step
-        if pruner.needs_gradients and step < plan.stop:
+        if needs_gradients and step < plan.stop:
             # The round takes the place of a step of the optimiser, on that step's batch.
             grads = training.gradients(ensemble, step)
             done += 1
-        elif pruner.needs_gradients:
+        elif needs_gradients:
             break
         for _ in range(rounds):
             ensemble, state = work.update(ensemble, state, grads)
@@ -140,6 +140,7 @@ class _EnsemblePruner:
         self._problem = problem
         self._names = names
         self._words = seed_words(seeds)[:, None]
+        self._needs_noise = pruner.needs_noise
 
     def init(self, ensemble: MLPEnsemble, budgets: Tensor) -> tuple[MLPEnsemble, State]:
         """The ensemble as the pruner starts it, and the pruner's state."""
@@ -168,7 +169,7 @@ class _EnsemblePruner:
         return ensemble.replace(params=params, masks=_whole(ensemble, state.masks)), state
 
     def _noise(self, masks: Masks, round: int) -> Params | None:
-        if not self._pruner.needs_noise:
+        if not self._needs_noise:
             return None
         noise: Params = {}
         for layer, (name, mask) in enumerate(masks.items()):
@@ -197,7 +198,9 @@ def _mapped(
         in_dims = tuple(None if argument is None else 0 for argument in arguments)
         chunk = max(1, _SCORED_PARAMETERS // size)
         try:
-            return torch.vmap(function, in_dims=in_dims, chunk_size=chunk)(*arguments)
+            # One chunk of all would be taken apart and put together for nothing.
+            at_once = None if len(ensemble) <= chunk else chunk
+            return torch.vmap(function, in_dims=in_dims, chunk_size=at_once)(*arguments)
         except RuntimeError as error:
             ours = all(part.__module__.startswith("prunelimits.") for part in functions_of(pruner))
             if ours or not any(sign in str(error) for sign in _READ_UNDER_VMAP):
