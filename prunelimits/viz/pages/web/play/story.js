@@ -67,8 +67,9 @@ function recordOf(known) {
   const both = ({ nonzeros }) => nonzeros.join(" and ");
   return (
     `The sparsest networks known for the Cubist Spiral have ${best.nonzeros[0]} nonzeros, weights ` +
-    `and biases together, at 95 % and ${best.nonzeros[1]} at 99.5 % (${both(untied)} where no tie ` +
-    `decides; the paper's search: ${both(paper)}). Elimination, a minute or two, comes far closer ` +
+    `and biases together, at 95 % and ${best.nonzeros[1]} at 99.5 % (` +
+    `${both(untied) === both(best) ? "also" : both(untied)} where no tie decides; the paper's ` +
+    `search: ${both(paper)}). Elimination, a minute or two, comes far closer ` +
     "than GMP. Prune by hand, try fewer units: can you do with less?"
   );
 }
