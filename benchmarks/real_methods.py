@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import PAPER_METHODS
@@ -17,10 +17,10 @@ UNTIL = (0.05, 0.15, 0.3, 0.5, 0.7)
 """Shares of the training after which GMP's last round falls; published is 199 / 200."""
 BEST = 0.15
 """The one of which more starts are trained."""
+LEVELS = (1, 32)
+"""Costs that are compared, in runs of LTH."""
 SHORT, SHORTEST = "Regrowth, short", "Regrowth, shortest"
-"""At some two fifths of the cost, for budgets where the whole is more than 32 runs of LTH."""
-ONLY_LARGEST = {SHORT: 2, SHORTEST: 1}
-"""Of methods that are run at so many of a task's largest budgets alone."""
+"""At some two fifths of the cost and less, where what is longer is above the larger of these."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Compared:
         variants: Pruners, and the dense networks.
         eliminations: By their names in the table.
         regrowths: Likewise; their first and last trainings are those of the task.
+        shorter: Regrowths for budgets where the longer ones are not paid for.
     """
 
     variants: tuple[Variant, ...]
     eliminations: Mapping[str, Elimination]
     regrowths: Mapping[str, Regrowth]
+    shorter: Mapping[str, Regrowth] = field(default_factory=dict[str, Regrowth])
 
 
 def everything() -> Compared:
@@ -61,8 +63,8 @@ def everything() -> Compared:
     return Compared(
         (*_nine(), *earlier, _more_of_the_best()),
         {"Elimination of 8": Elimination(networks=8, beam=6, tries=2, step=0.1, evolved=0)},
+        {"Regrowth": Regrowth()},
         {
-            "Regrowth": Regrowth(),
             SHORT: Regrowth(cycles=3, finalists=4),
             SHORTEST: Regrowth(cycles=2, finalists=4),
         },

@@ -7,10 +7,11 @@ r"""Every pruning method on real tasks, at equal cost: the trainings.
 
 FOLDER: see real_tasks.py. Each split of a task into rows to train on, to choose by and to test is
 trained from so many starts, the same ones for every method, to every budget; each method in a short
-training and in one five times as long, which is how long LTH trains with its five short ones. The
-table keeps, a row a budget, how many rows of the choosing and of the test part every start got
-right, and what a start costs; which start is chosen, and how many of them a cost allows, is decided
-by the tables that real_tables.py makes of it. The command goes on where the table ends.
+training and in one five times as long, which is how long LTH trains with its five short ones. Where
+a regrowth costs more than thirty-two runs of LTH, a shorter one is added. The table keeps, a row a
+budget, how many rows of the choosing and of the test part every start got right, and what a start
+costs; which start is chosen, and how many of them a cost allows, is decided by the tables that
+real_tables.py makes of it. The command goes on where the table ends.
 
 With `--hidden-layers` the networks have so many hidden layers instead of the task's two, and there
 are fewer methods.
@@ -21,21 +22,25 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
 import torch
-from real_methods import Compared, by_depth, everything
+from real_choices import FITTING, by_place, chosen_at, unit_cost
+from real_methods import LEVELS, Compared, by_depth, everything
 from real_rows import Row, append, read_rows
-from real_tasks import TASKS, RealTask, task_named
+from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, trained
 
 
 def jobs(
     tasks: Sequence[RealTask], splits: int, packages: Path, rows: Sequence[Row], compared: Compared
 ) -> Iterator[Callable[[], list[Row]]]:
-    """What is left to train, split after split, every task of a split before the next."""
+    """What is left to train, split after split, every task of a split before the next.
+
+    The rows may grow meanwhile: which shorter regrowths there are, the costs of others decide.
+    """
     for split, task in product(range(splits), tasks):
         done = {
             (row.method, row.times, row.first)
@@ -45,15 +50,30 @@ def jobs(
         growing = [name for name in compared.regrowths if (name, 1, 0) not in done]
         eliminating = [name for name in compared.eliminations if (name, 1, 0) not in done]
         variants = [variant for variant in compared.variants if variant.key() not in done]
-        if not growing and not eliminating and not variants:
-            continue
-        parts = task.parts(packages, split)
+        parts = cache(partial(task.parts, packages, split))
         for name in growing:
-            yield partial(regrown, task, parts, split, name, compared.regrowths[name])
+            yield partial(
+                regrown, task, parts(), split, task.budgets, name, compared.regrowths[name]
+            )
         for name in eliminating:
-            yield partial(eliminated, task, parts, split, name, compared.eliminations[name])
+            yield partial(eliminated, task, parts(), split, name, compared.eliminations[name])
         for variant in variants:
-            yield partial(trained, task, parts, split, variant)
+            yield partial(trained, task, parts(), split, variant)
+        for name, method in compared.shorter.items():
+            if budgets := too_dear(task, split, name, rows):
+                yield partial(regrown, task, parts(), split, budgets, name, method)
+
+
+def too_dear(task: RealTask, split: int, name: str, rows: Sequence[Row]) -> list[int]:
+    """Budgets where no regrowth so far is paid for, and this one has not been tried."""
+    mine = [row for row in rows if (row.task, row.split) == (task.name, split)]
+    return [
+        keep
+        for (_, _, keep), there in by_place(mine).items()
+        if name not in there
+        and unit_cost(there) is not None
+        and FITTING not in chosen_at(there, LEVELS[-1])
+    ]
 
 
 def main() -> None:
@@ -61,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", type=Path)
     parser.add_argument("--packages", type=Path, required=True)
-    parser.add_argument("--tasks", nargs="+", default=[task.name for task in TASKS])
+    parser.add_argument("--tasks", nargs="+", default=[task.name for task in STUDIED])
     parser.add_argument("--hidden-layers", type=int, nargs="+", default=[])
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=None)
@@ -79,6 +99,7 @@ def main() -> None:
             break
         added = job()
         append(added, arguments.table)
+        rows += added
         first = added[0]
         best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in added)
         print(f"{first.task} {first.split} {first.method} x{first.times}: {best} "

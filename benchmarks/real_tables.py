@@ -19,7 +19,7 @@ import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
 from real_choices import FITTING, NINE, Chosen, Place, best_of, by_place, chosen_at, joined
-from real_methods import BEST, UNTIL, gmp_name
+from real_methods import BEST, LEVELS, UNTIL, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS
 from real_verdict import choices, sparsest_within_error, verdict
@@ -29,7 +29,6 @@ from prunelimits.experiments import median_interval
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results" / "real-tasks.csv"
 PAGE = DOCS / "real-tasks.md"
-LEVELS = (1, 32)
 EARLIER = tuple(map(gmp_name, UNTIL))
 OURS = {
     "GMP, done earlier": EARLIER,

@@ -119,6 +119,8 @@ TASKS = (
              (32, 16), 10, 128, (100, 200, 400, 800), rows=15_000),
 )  # fmt: skip
 """The tasks, cheap ones first."""
+STUDIED = TASKS[:8]
+"""Those of the study that is kept."""
 
 
 def task_named(name: str) -> RealTask:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 
-from real_methods import LONG, ONLY_LARGEST, Variant
+from real_methods import LONG, Variant
 from real_rows import Row
 from real_tasks import RealTask
 from torch import Tensor
@@ -88,12 +88,14 @@ def eliminated(
     return rows
 
 
-def regrown(task: RealTask, parts: Parts, split: int, name: str, method: Regrowth) -> list[Row]:
-    """A regrowth to every budget, each for itself; some only to the largest ones."""
+def regrown(
+    task: RealTask, parts: Parts, split: int, budgets: Sequence[int], name: str, method: Regrowth
+) -> list[Row]:
+    """A regrowth to every one of some budgets, each for itself."""
     (x, y), choose, test = parts
     method = dataclasses.replace(method, first=task.recipe(1), last=task.recipe(LONG))
     rows: list[Row] = []
-    for keep in task.budgets[-ONLY_LARGEST.get(name, len(task.budgets)) :]:
+    for keep in budgets:
         result = regrow(
             x, y, method, keep=keep, start=task.widths(parts), measure=choose,
             seed=start_seed(split, keep),

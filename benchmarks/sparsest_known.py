@@ -97,7 +97,7 @@ def targets(task: str, study: Path = STUDY) -> dict[int, float]:
     dense = [
         right / row.test_rows
         for row in read_rows(study)
-        if (row.task, row.split, row.method) == (task, 0, "dense")
+        if (row.task, row.split, row.method, row.times) == (task, 0, "dense", LONG)
         for right in row.test
     ]
     if not dense:
@@ -131,8 +131,13 @@ def is_better(new: Known, known: Sequence[Known]) -> bool:
     return new.accuracy >= new.target and all(new.weights < k.weights for k in same)
 
 
-def find(task: RealTask, packages: Path, tries: int, study: Path = STUDY) -> None:
-    """Regrowth to fewer and fewer weights, while the targets are reached."""
+def find(
+    task: RealTask, packages: Path, tries: int, study: Path = STUDY, begin: int | None = None
+) -> None:
+    """Regrowth to fewer and fewer weights, while the targets are reached.
+
+    Where no network is known it begins with a budget that the study reached, or with `begin`.
+    """
     parts = task.parts(packages, 0)
     method = replace(METHOD, first=task.recipe(1), last=task.recipe(LONG))
     wanted = targets(task.name, study)
@@ -140,7 +145,8 @@ def find(task: RealTask, packages: Path, tries: int, study: Path = STUDY) -> Non
         reached = [keep for keep, _ in budgets_reached(task.name, target, study)]
         for seed in range(tries):
             same = [k.weights for k in read_list() if (k.task, k.below) == (task.name, below)]
-            keep = int(SHRINK * min(same)) if same else min(reached, default=2 * max(task.budgets))
+            unknown = begin or min(reached, default=2 * max(task.budgets))
+            keep = int(SHRINK * min(same)) if same else unknown
             # Fewer have no path through all layers.
             if keep <= len(task.hidden):
                 break
@@ -231,6 +237,7 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--tries", type=int, default=4)
+    parser.add_argument("--begin", type=int, default=None)
     parser.add_argument("--hidden-layers", type=int, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -243,7 +250,7 @@ def main() -> None:
             task = task_named(name)
             if arguments.hidden_layers is not None:
                 task = replace(task.of_depth(arguments.hidden_layers), name=name)
-            find(task, arguments.packages, arguments.tries, arguments.study)
+            find(task, arguments.packages, arguments.tries, arguments.study, arguments.begin)
 
 
 if __name__ == "__main__":

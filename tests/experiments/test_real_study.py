@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+import real_depth_tables
 import real_methods
 import real_study
 import real_tables
@@ -15,8 +16,8 @@ from page_tables import refreshed
 from real_choices import FITTING, NINE, at_cost, best_of, by_place, chosen_at, joined
 from real_methods import Compared, Variant, by_depth
 from real_rows import Row, append, read_rows
-from real_study import jobs
-from real_tasks import RealTask, task_named
+from real_study import jobs, too_dear
+from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, start_seed, trained
 from real_verdict import choices, sparsest_within_error, verdict
 
@@ -70,7 +71,7 @@ def test_a_regrowth_is_measured_by_rows_that_chose_nothing():
     quick = Recipe(epochs=1, batch_size=30)
     method = Regrowth(starts=3, beam=2, cycles=1, recovery=quick)
     parts = TASK.parts(Path(), 0)
-    rows = regrown(TASK, parts, 0, "Regrowth", method)
+    rows = regrown(TASK, parts, 0, TASK.budgets, "Regrowth", method)
     assert [(r.method, r.keep, r.choose_rows, r.test_rows) for r in rows] == [
         ("Regrowth", 6, 30, 30), ("Regrowth", 12, 30, 30),
     ]  # fmt: skip
@@ -103,6 +104,28 @@ def test_a_study_goes_on_where_its_table_ends(tmp_path: Path):
     table.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="must have the columns task, split"):
         read_rows(table)
+
+
+def test_a_shorter_regrowth_is_run_only_where_the_longer_ones_are_not_paid_for():
+    quick = Regrowth(cycles=0)
+    compared = Compared((), {}, {}, {"Regrowth, short": quick, "Regrowth, shortest": quick})
+
+    def left(*rows: Row) -> list[tuple[object, ...]]:
+        found = jobs([TASK], 1, Path(), [r._replace(task="small") for r in rows], compared)
+        return [job.args[3:5] for job in found]  # pyright: ignore[reportFunctionMemberAccess]
+
+    def at(keep: int, method: str, cost: float) -> Row:
+        return row(method, 1, cost, [5], [5])._replace(keep=keep)
+
+    units = [at(6, "LTH", 10.0), at(12, "LTH", 20.0)]
+    # Thirty-two runs and a tenth over: 352 and 704.
+    whole = [at(6, "Regrowth", 352.0), at(12, "Regrowth", 705.0)]
+    assert left(*units, *whole) == [([12], "Regrowth, short"), ([12], "Regrowth, shortest")]
+    assert left(*units, *whole, at(12, "Regrowth, short", 704.0)) == []
+    short = at(12, "Regrowth, short", 800.0)
+    assert left(*units, *whole, short) == [([12], "Regrowth, shortest")]
+    assert left(*units, *whole, short, at(12, "Regrowth, shortest", 750.0)) == []
+    assert left(*whole) == []
 
 
 def test_a_cost_pays_for_so_many_starts_and_the_choosing_part_alone_decides():
@@ -246,6 +269,7 @@ def test_digits_go_from_their_package_to_the_tables(
         real_methods.everything(),
         eliminations={"Elimination of 8": elimination},
         regrowths={"Regrowth": small},
+        shorter={},
     )
     monkeypatch.setattr(real_study, "everything", lambda: compared)
     digits = replace(task_named("digits"), epochs=2, budgets=(100, 200, 400, 800))
@@ -269,6 +293,33 @@ def test_digits_go_from_their_package_to_the_tables(
     done = path.read_bytes()
     real_study.main()
     assert path.read_bytes() == done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("others", [False, True], ids=["two layers", "other depths"])
+def test_the_kept_table_is_what_the_command_leaves(others: bool):
+    """Nothing is left to train of the splits it has, and no row is of anything else."""
+    path = real_depth_tables.RESULTS if others else real_tables.RESULTS
+    compared = real_methods.by_depth() if others else real_methods.everything()
+    rows = read_rows(path)
+    tasks = [t.of_depth(d) for t in STUDIED for d in (1, 3, 4)] if others else list(STUDIED)
+    splits = {task.name: {r.split for r in rows if r.task == task.name} for task in tasks}
+    assert {r.task for r in rows} <= set(splits)
+    for task in tasks:
+        there = splits[task.name]
+        assert there == set(range(len(there)))
+        assert not list(jobs([task], len(there), Path(), rows, compared))
+    variants = {variant.key() for variant in compared.variants}
+    eliminations = {f"{n}{more}" for n in compared.eliminations for more in ("", ", weights")}
+    names = {*compared.regrowths, *compared.shorter, *eliminations}
+    for r in rows:
+        assert r.method in names or (r.method, r.times, r.first) in variants
+        if r.method in compared.shorter:
+            without = [o for o in rows if o.method != r.method or o.keep != r.keep]
+            mine = [o for o in without if (o.task, o.split) == (r.task, r.split)]
+            longer = list(compared.shorter)[: list(compared.shorter).index(r.method)]
+            mine = [o for o in mine if o.method not in compared.shorter or o.method in longer]
+            assert r.keep in too_dear(task_named(r.task), r.split, r.method, mine)
 
 
 @pytest.mark.slow

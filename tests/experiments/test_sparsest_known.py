@@ -98,7 +98,8 @@ def test_targets_are_below_the_median_of_the_dense(tmp_path: Path):
     ]
     append(rows, tmp_path / "study.csv")
     found = sparsest_known.targets("t", tmp_path / "study.csv")
-    assert found == {1: 0.89, 5: 0.85}
+    # Of the long trainings, as every dense network of the page.
+    assert found == {1: 0.94, 5: 0.9}
     with pytest.raises(ValueError, match="task must have dense networks"):
         sparsest_known.targets("u", tmp_path / "study.csv")
 
