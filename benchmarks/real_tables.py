@@ -212,6 +212,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "criterion-error": lambda: verdict(
             sparsest_within_error(choices(places, LEVELS[1]), places), names(places)
         ),
+        "criterion-10": lambda: verdict(choices(places, 10), names(places), "Regrowth"),
         "counting": lambda: counting(places),
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
         "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),

@@ -55,7 +55,8 @@ def verdict(choices: Choices, tasks: Sequence[str], method: str = FITTING) -> st
     """Where a method has the highest median of the test rows, beside each of the nine by itself.
 
     Of the budgets at which the medians of the nine and of the method differ by more than a point;
-    where there are six splits or more, with an interval of the paired difference.
+    where there are six splits or more, with an interval of the paired difference. On the splits
+    that the method is paid for, which have to be half of them.
     """
     lines: list[list[str]] = []
     for task in tasks:
@@ -63,7 +64,12 @@ def verdict(choices: Choices, tasks: Sequence[str], method: str = FITTING) -> st
         above: list[float] = []
         absent = 0
         for keep in sorted({keep for name, _, keep in choices if name == task}):
-            here = [there for (name, _, k), there in choices.items() if (name, k) == (task, keep)]
+            every = [there for (name, _, k), there in choices.items() if (name, k) == (task, keep)]
+            here = [there for there in every if method in there]
+            if 2 * len(here) < len(every):
+                beside.append("")
+                absent += 1
+                continue
             medians = {
                 name: median(c[name].test for c in here if name in c)
                 for name in (*NINE, method)
@@ -71,24 +77,20 @@ def verdict(choices: Choices, tasks: Sequence[str], method: str = FITTING) -> st
             }
             if max(medians.values()) - min(medians.values()) <= ALIKE:
                 beside.append("alike")
-            elif method not in medians:
-                beside.append("")
-                absent += 1
             else:
                 mine = medians.pop(method)
                 best = max(medians, key=lambda name: medians[name])
                 above.append(mine - medians[best])
-                beside.append(_told(above[-1], best, method, here))
+                told = [best, _interval(best, method, here)]
+                told += [f"{len(here)} of {len(every)} splits"] if len(here) < len(every) else []
+                beside.append(f"{100 * above[-1]:+.1f} ({'; '.join(filter(None, told))})")
         won = sum(value > 0 for value in above)
         lines.append([task, *beside, f"{won} of {len(above) + absent}"])
     header = ("task", "fewest weights", "second", "third", "most", "highest at")
     return markdown(header, lines)
 
 
-def _told(above: float, best: str, method: str, here: Sequence[Mapping[str, Chosen]]) -> str:
-    paired = [c[method].test - c[best].test for c in here if {method, best} <= set(c)]
+def _interval(best: str, method: str, here: Sequence[Mapping[str, Chosen]]) -> str:
+    paired = [c[method].test - c[best].test for c in here if best in c]
     between = median_interval(paired)
-    if between is None:
-        return f"{100 * above:+.1f} ({best})"
-    low, high = between
-    return f"{100 * above:+.1f} ({best}; {100 * low:+.1f} to {100 * high:+.1f})"
+    return "" if between is None else f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"

@@ -214,6 +214,14 @@ def test_the_criterion_is_of_the_highest_medians_on_the_test_rows():
     rows += at(16, "Regrowth", [5, 5, 5])
     lines = verdict(choices(by_place(rows), 1), ["spam"]).splitlines()
     assert lines[2:] == ["| spam | +10.0 (RigL) | -10.0 (RigL) | alike |  | 1 of 3 |"]
+    # On half of the splits, beside the nine on these; on one of three it is not there.
+    fewer = [
+        r
+        for r in rows
+        if r.method != "Regrowth" or (r.keep, r.split) not in {(4, 2), (8, 0), (8, 1)}
+    ]
+    lines = verdict(choices(by_place(fewer), 1), ["spam"]).splitlines()
+    assert lines[2:] == ["| spam | +15.0 (RigL; 2 of 3 splits) |  | alike |  | 1 of 3 |"]
 
 
 def test_a_task_of_another_depth_has_as_many_hidden_layers_and_its_own_rows(

@@ -10,7 +10,7 @@ import sparsest_known
 import torch
 from real_rows import Row, append
 from real_tasks import RealTask, task_named
-from sparsest_known import Known, entry, is_better, read_list, write_list
+from sparsest_known import Known, budgets_reached, entry, is_better, read_list, write_list
 
 import prunelimits as pl
 
@@ -55,6 +55,20 @@ def test_a_kept_network_is_what_the_list_says(known: Known):
     weights = sum(int((v != 0).sum()) for name, v in state.items() if name.endswith("weight"))
     assert weights <= known.weights < known.nonzeros
     assert known.accuracy >= known.target
+
+
+def test_the_targets_are_those_of_the_kept_study():
+    found = {task: sparsest_known.targets(task) for task in {known.task for known in LIST}}
+    assert {(k.task, k.below): k.target for k in LIST} == {
+        (task, below): target for task, both in found.items() for below, target in both.items()
+    }
+
+
+@pytest.mark.slow
+def test_no_budget_of_the_kept_study_reaches_a_target_with_fewer_weights():
+    for known in LIST:
+        reached = budgets_reached(known.task, known.target, sparsest_known.STUDY)
+        assert min(reached, default=(known.weights, ""))[0] >= known.weights
 
 
 def test_fewer_weights_at_the_target_belong_into_the_list():
