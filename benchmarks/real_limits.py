@@ -39,6 +39,8 @@ from prunelimits.problem import problem_of
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, IMAGE = DOCS / "results" / "real-limits.csv", DOCS / "images" / "real-limits.png"
 STARTS = 4
+_NAMES = {"Satellite": ((-6, -2), "right"), "Vowel": ((6, -4), "left")}
+"""Where a name stands in the figure that would lie on another."""
 _EACH, _FEWER = 400, 0.98
 """Every number of weights up to the first is tried, and above it steps of the second's factor."""
 
@@ -228,7 +230,9 @@ def figure(rows: Sequence[Row], known: Sequence[Known], path: Path, study: Path 
             axes.scatter(*zip(*points, strict=True), color=colour, marker=marker, s=48, label=label)
     for task, place in zip(tasks, x, strict=True):
         top = _middle(by_task[task], "magnitude")
-        axes.annotate(task, (place, top), xytext=(3, 5), textcoords="offset points", fontsize=7)
+        offset, side = _NAMES.get(task, ((3, 5), "left"))
+        axes.annotate(task, (place, top), xytext=offset, textcoords="offset points", fontsize=7,
+                      ha=side)  # fmt: skip
     axes.set(
         xlabel="weights that must remain, by the published formula",
         ylabel="weights that do remain", xscale="log", yscale="log",
