@@ -19,7 +19,10 @@ LEVELS = (1, 2)
 
 
 def table(rows: Sequence[Row], level: float) -> str:
-    """Test accuracy of every method at a cost, medians of the splits; then beside the best."""
+    """Test accuracy of every method at a cost, medians of the splits; then beside the best.
+
+    Of what is above the best of the nine, the smallest and the largest of the splits as well.
+    """
     places = by_place(rows)
     columns = [(task.name, keep) for task in TASKS for keep in task.budgets
                if any(name == task.name for name, *_ in places)]  # fmt: skip
@@ -38,7 +41,11 @@ def table(rows: Sequence[Row], level: float) -> str:
                 if (name, keep) == column and method in c
                 and set(NINE) <= set(c) and (best := best_of(c, NINE)) is not None
             ]  # fmt: skip
-            cells.append(f"{100 * median(above):+.1f}" if above else "")
+            cells.append(
+                f"{100 * median(above):+.1f} ({100 * min(above):+.1f} to {100 * max(above):+.1f})"
+                if above
+                else ""
+            )
         lines.append([f"{method}, above the best of nine", *cells])
     return markdown(("", *(f"{name}, {keep}" for name, keep in columns)), lines)
 

@@ -116,5 +116,5 @@ def test_the_table_is_of_the_starts_that_the_choosing_images_take(monkeypatch: p
     rows += [row(rc.EARLY, 5, (8, 9), (10, 8)), row("dense", 5, (9,), (9,))]
     lines = tables.table(rows, 2).splitlines()
     assert "| LTH | 60.0% |  |" in lines
-    assert "| EarlyGMP, above the best of nine | +20.0 |  |" in lines
+    assert "| EarlyGMP, above the best of nine | +20.0 (+20.0 to +20.0) |  |" in lines
     assert "| digits | 80 | 1 | 1 | 1 | 10 | 90.0% | 1 |" in tables.tasks_table(rows).splitlines()
