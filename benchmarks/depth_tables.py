@@ -45,11 +45,14 @@ def middle(seeds: Sequence[Sequence[Row]], target: float, *, rule: bool = False)
         return ""
     sizes = [smallest(rows, target, rule=rule) for rows in seeds]
     reached = [size for size in sizes if size is not None]
-    ordered = sorted(size if size is not None else 10**9 for size in sizes)
-    typical = ordered[(len(ordered) - 1) // 2]
-    best = str(min(reached)) if reached else "none"
-    text = "none" if typical == 10**9 else str(typical)
-    return f"{text} ({best}; {len(reached)} of {len(sizes)})"
+    best = min(reached, default="none")
+    return f"{typical(sizes) or 'none'} ({best}; {len(reached)} of {len(sizes)})"
+
+
+def typical(sizes: Sequence[int | None]) -> int | None:
+    """The median, the lower one of two; None where that reached nothing."""
+    ordered = sorted(sizes, key=lambda size: (size is None, size))
+    return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
 def eliminations(rows: Sequence[Row]) -> str:
@@ -145,9 +148,8 @@ def figure(rows: Sequence[Row], path: Path) -> None:
         points: list[tuple[int, float]] = []
         for depth in DEPTHS:
             sizes = [smallest(mine, TARGET, rule=True) for mine in by_seed(rows, method, depth)]
-            reached = [size for size in sizes if size is not None]
-            if sizes and 2 * len(reached) >= len(sizes):
-                points.append((depth, median(reached)))
+            if (middle_one := typical(sizes)) is not None:
+                points.append((depth, middle_one))
         if points:
             style = styles.get(method)
             colour = style.colour if style else {"elimination": "#274e13"}.get(method, "#7fa65a")
@@ -161,8 +163,9 @@ def figure(rows: Sequence[Row], path: Path) -> None:
     )  # fmt: skip
     ticks = (20, 30, 50, 100, 150)
     axes.set_yticks(ticks, map(str, ticks))
+    axes.set_ylim(18, 270)
     axes.minorticks_off()
-    axes.legend(fontsize=7, ncols=2, frameon=False)
+    axes.legend(fontsize=7, ncols=4, frameon=False, loc="upper right")
     axes.grid(color="#dfe2e6")
     save_figure(drawn, path)
 
