@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
 
 from page_tables import markdown
-from real_choices import NINE, Place, best_of, by_place, chosen_at
+from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at
 from real_methods import BEST, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS, RealTask
@@ -23,6 +24,8 @@ from prunelimits.experiments import median_interval
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-depth.csv"
 DEPTHS = (1, 2, 3, 4)
+RANKS = ("fewest", "second", "third", "most")
+_BEST = "best of the nine"
 OURS = {"GMP, done earlier": gmp_name(BEST), "Regrowth": "Regrowth"}
 
 
@@ -108,30 +111,65 @@ def _three(places: dict[Place, dict[str, list[Row]]], keep: int, level: float) -
     )
 
 
+def chosen_by_depth(found: Deep, level: float) -> dict[Place, dict[int, dict[str, Chosen]]]:
+    """What every method comes to at a cost, by place and depth; the best of the nine is one."""
+    result: dict[Place, dict[int, dict[str, Chosen]]] = defaultdict(dict)
+    for task, depth in product(found.tasks, DEPTHS):
+        for (_, split, keep), there in found.places(task.name, depth).items():
+            chosen = chosen_at(there, level)
+            ours = {name: chosen[method] for name, method in OURS.items() if method in chosen}
+            best = best_of(chosen, NINE)
+            result[task.name, split, keep][depth] = ours if best is None else ours | {_BEST: best}
+    return result
+
+
 def above(found: Deep, level: float) -> str:
     """Points above the best of the nine, by depth: the median over tasks and splits.
 
-    Of each split the median over its budgets, as these are not independent of each other.
+    Of each split the median over its budgets, as these are not independent of each other, and of
+    these the ones that the method is paid for at every depth.
     """
+    everywhere = chosen_by_depth(found, level)
     lines: list[list[str]] = []
-    for name, method in OURS.items():
-        cells: list[str] = []
-        for depth in DEPTHS:
-            by_split: dict[tuple[str, int], list[float]] = defaultdict(list)
-            for task in found.tasks:
-                for (_, split, _), there in found.places(task.name, depth).items():
-                    chosen = chosen_at(there, level)
-                    best = best_of(chosen, NINE)
-                    if method in chosen and best is not None:
-                        points = 100 * (chosen[method].test - best.test)
-                        by_split[task.name, split].append(points)
-            values = [median(points) for points in by_split.values()]
-            between = median_interval(values) if values else None
-            told = f"{median(values):+.1f}" if values else ""
-            cells.append(told if between is None else f"{told} ({between[0]:+.1f} to "
-                         f"{between[1]:+.1f}; {len(values)})")  # fmt: skip
-        lines.append([name, *cells])
+    for name in OURS:
+        by_split: dict[tuple[str, int], list[list[float]]] = defaultdict(list)
+        for (task, split, _), there in everywhere.items():
+            if all({name, _BEST} <= set(there[depth]) for depth in DEPTHS):
+                here = [there[d][name].test - there[d][_BEST].test for d in DEPTHS]
+                by_split[task, split].append(here)
+        if by_split:
+            medians = [[median(values) for values in zip(*budgets, strict=True)]
+                       for budgets in by_split.values()]  # fmt: skip
+            lines.append([name, *(_told(values) for values in zip(*medians, strict=True))])
     return markdown(("", *map(str, DEPTHS)), lines)
+
+
+def beside_two(found: Deep, level: float) -> str:
+    """Points above the same with two hidden layers, by rank of budget: medians over splits."""
+    budgets = {task.name: sorted(task.budgets) for task in found.tasks}
+    everywhere = chosen_by_depth(found, level)
+    lines: list[list[str]] = []
+    for name, (rank, words) in product((_BEST, *OURS), enumerate(RANKS)):
+        cells: list[str] = []
+        for depth in (1, 3, 4):
+            values = [
+                there[depth][name].test - there[2][name].test
+                for (task, _, keep), there in everywhere.items()
+                if budgets[task].index(keep) == rank and name in there[depth] and name in there[2]
+            ]
+            cells.append(_told(values) if values else "")
+        if any(cells):
+            lines.append([name, words, *cells])
+    return markdown(("", "weights", "1", "3", "4"), lines, left=2)
+
+
+def _told(values: Sequence[float]) -> str:
+    """The median in points; its interval, where there are six or more, and of how many."""
+    between = median_interval(values)
+    told = f"{100 * median(values):+.1f}"
+    if between is None:
+        return f"{told} ({len(values)})"
+    return f"{told} ({100 * between[0]:+.1f} to {100 * between[1]:+.1f}; {len(values)})"
 
 
 def tables(of_two: Path, others: Path = RESULTS) -> dict[str, Callable[[], str]]:
@@ -141,6 +179,10 @@ def tables(of_two: Path, others: Path = RESULTS) -> dict[str, Callable[[], str]]
     found = deep(read_rows(of_two), read_rows(others))
     return {"depth-dense": partial(dense_table, found)} | {
         f"{name}-{level}": partial(table, found, level)
-        for name, table in (("depth-accuracies", accuracies), ("depth-above", above))
+        for name, table in (
+            ("depth-accuracies", accuracies),
+            ("depth-above", above),
+            ("depth-beside-two", beside_two),
+        )
         for level in (1, 32)
     }

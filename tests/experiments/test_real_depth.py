@@ -41,8 +41,29 @@ def test_methods_of_every_depth_stand_beside_each_other():
     )
     assert "60.0 / 64.0 / -" in tables.accuracies(found, 1)
     early, regrowth = tables.above(found, 32).splitlines()[2:]
-    assert early == "| GMP, done earlier | +4.0 | +4.0 | +4.0 | +4.0 |"
-    assert regrowth == "| Regrowth | +11.0 | +12.0 | +13.0 | +14.0 |"
+    assert early == "| GMP, done earlier | +4.0 (1) | +4.0 (1) | +4.0 (1) | +4.0 (1) |"
+    assert regrowth == "| Regrowth | +11.0 (1) | +12.0 (1) | +13.0 (1) | +14.0 (1) |"
+    assert tables.above(found, 1).splitlines()[2:] == [early]
+    assert tables.beside_two(found, 32).splitlines()[2:] == [
+        "| best of the nine | fewest | +0.0 (1) | +0.0 (1) | +0.0 (1) |",
+        "| GMP, done earlier | fewest | +0.0 (1) | +0.0 (1) | +0.0 (1) |",
+        "| Regrowth | fewest | -1.0 (1) | +1.0 (1) | +2.0 (1) |",
+    ]
+
+
+def test_budgets_that_are_not_paid_for_at_every_depth_are_left_out_of_what_is_above():
+    others = [row for depth in (1, 3, 4) for row in study(0, depth, 70 + depth)]
+    two = study(0, 2, 72)
+    more = [r._replace(keep=50, test=(80,)) for r in [*two, *others] if r.method != "dense"]
+    dear = [
+        r._replace(cost=99.0) if (r.method, r.task) == ("Regrowth", "digits") else r for r in more
+    ]
+    found = tables.deep([*two, *(r for r in dear if r.task == "digits")],
+                        [*others, *(r for r in dear if r.task != "digits")])  # fmt: skip
+    early, regrowth = tables.above(found, 32).splitlines()[2:]
+    # Of two budgets the median of 4 and 0 points; regrowth to 50 is too dear with two layers.
+    assert early == "| GMP, done earlier | +2.0 (1) | +2.0 (1) | +2.0 (1) | +2.0 (1) |"
+    assert regrowth == "| Regrowth | +11.0 (1) | +12.0 (1) | +13.0 (1) | +14.0 (1) |"
 
 
 @pytest.mark.parametrize("missing", ["GMP until 0.15", "Regrowth", "SNIP"])
