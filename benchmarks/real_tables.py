@@ -107,16 +107,16 @@ def every_task(places: Places, level: float) -> str:
 
 
 def differences(
-    places: Places, methods: Sequence[str], level: float
+    places: Places, methods: Sequence[str], level: float, beside: Sequence[str] = NINE
 ) -> dict[str, dict[int, list[float]]]:
-    """How far the best of some methods is above the best of nine, by task and rank of budget."""
+    """How far the best of some methods is above the best of others, by task and rank of budget."""
     result: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     budgets = {task.name: sorted(task.budgets) for task in TASKS}
     for (task, _, keep), there in sorted(places.items()):
         if not set(NINE) <= set(there):
             continue
         chosen = chosen_at(there, level)
-        best, mine = best_of(chosen, NINE), best_of(chosen, methods)
+        best, mine = best_of(chosen, beside), best_of(chosen, methods)
         if best is not None and mine is not None:
             result[task][budgets[task].index(keep)].append(mine.test - best.test)
     return result
@@ -137,6 +137,16 @@ def paired(places: Places, level: float) -> str:
             everywhere = [[d for task in found.values() for d in task[r]] for r in range(4)]
             rows.append([method, "**all**", *(_points(d, interval=True) for d in everywhere)])
     return markdown(("", "task", "fewest weights", "second", "third", "most"), rows, left=2)
+
+
+def beside_earlier(places: Places, level: float) -> str:
+    """How far regrowth is above GMP that is done earlier: medians over all tasks and splits."""
+    rows: list[list[str]] = []
+    for method in ("Regrowth", FITTING):
+        found = differences(places, OURS[method], level, EARLIER)
+        everywhere = [[d for task in found.values() for d in task[rank]] for rank in range(4)]
+        rows.append([method, *(_points(values, interval=True) for values in everywhere)])
+    return markdown(("", "fewest weights", "second", "third", "most"), rows)
 
 
 def _points(values: Sequence[float], *, interval: bool = False) -> str:
@@ -208,6 +218,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "schedules": lambda: schedules(places),
         "paired-1": lambda: paired(places, LEVELS[0]),
         "paired-32": lambda: paired(places, LEVELS[1]),
+        "beside-earlier": lambda: beside_earlier(places, LEVELS[1]),
         "criterion": lambda: verdict(choices(places, LEVELS[1]), names(places)),
         "criterion-error": lambda: verdict(
             sparsest_within_error(choices(places, LEVELS[1]), places), names(places)
