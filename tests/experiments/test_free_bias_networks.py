@@ -141,9 +141,7 @@ def test_classes_behind_a_single_unit_need_no_bias_of_the_output() -> None:
         if classes.all() or not classes.any():
             continue
         sign = 1 if a > 0 else -1
-        edge = (
-            s[classes].min() + s[~classes].max() if a > 0 else s[classes].max() + s[~classes].min()
-        ) / 2
+        edge = (max(sign * s[~classes]) + min(sign * s[classes])) / 2
         assert np.array_equal(np.maximum(sign * s - edge, 0) > 0, classes)
 
 
