@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+import numpy as np
 from gap_results import METHODS, TARGETS, smallest_at
+from numpy.typing import NDArray
 from page_tables import markdown
 
 from prunelimits.experiments import (
@@ -27,6 +30,7 @@ from prunelimits.experiments import (
 Results = Sequence[RunResult]
 STARTS = 9
 """Starts of a published study: one for each recipe."""
+RESAMPLES = 2000
 RUNS = 207
 """Runs of a published study of one method and width: 23 budgets, nine recipes."""
 
@@ -50,9 +54,7 @@ def of_nine(results: Results, target: float, size: Size = "nonzeros") -> str:
     reached = [math.inf if found is None else found for found in sizes(results, target, size)]
     if len(reached) < STARTS:
         return ""
-    # It is always the same place in the order of the sizes that is the median of the nines.
-    place = typical_smallest(range(len(reached)), STARTS)
-    assert place is not None
+    place = median_place(len(reached))
 
     def typical(values: Sequence[float]) -> float:
         return sorted(values)[place]
@@ -62,6 +64,16 @@ def of_nine(results: Results, target: float, size: Size = "nonzeros") -> str:
         return text
     low, high = bootstrap_interval(reached, typical)
     return f"{text} ({shown(low)} to {shown(high)})"
+
+
+def median_place(count: int) -> int:
+    """Where in the order of so many sizes the median of the smallest of nine of them stands.
+
+    It is the same place whatever the sizes are.
+    """
+    place = typical_smallest(range(count), STARTS)
+    assert place is not None
+    return place
 
 
 def shown(size: float) -> str:
@@ -116,32 +128,68 @@ def repeats(by_method: Mapping[str, Results]) -> str:
     return markdown(("method", *(f"study {number + 1}" for number in numbers)), lines)
 
 
+def by_method_and_width(results: Results) -> dict[str, dict[int, list[RunResult]]]:
+    """The runs of each method and width that has several nines, narrow widths first.
+
+    A study of its own is no median of nines: it stands among those of all widths.
+    """
+    cells: dict[str, dict[int, list[RunResult]]] = {name: defaultdict(list) for name in METHODS}
+    for result in sorted(results, key=lambda result: result.run.width):
+        cells.setdefault(result.run.method, defaultdict(list))[result.run.width].append(result)
+    return {
+        name: {width: part for width, part in own.items() if len(starts(part)) >= 3 * STARTS}
+        for name, own in cells.items()
+    }
+
+
 def by_width(results: Results) -> str:
     """Method by width: what nine starts reach at both targets, for widths with several nines."""
-    cells: dict[str, dict[int, list[RunResult]]] = {name: defaultdict(list) for name in METHODS}
-    for result in results:
-        cells.setdefault(result.run.method, defaultdict(list))[result.run.width].append(result)
-    repeated = {
-        width
-        for own in cells.values()
-        for width, part in own.items()
-        if len(starts(part)) >= 3 * STARTS
-    }
+    cells = by_method_and_width(results)
+    repeated = sorted({width for own in cells.values() for width in own})
     lines: list[list[str]] = []
     for name, own in cells.items():
         line = [name]
-        for width in sorted(repeated):
+        for width in repeated:
             part = own.get(width, [])
-            # A study of its own is no median of nines: it stands among those of all widths.
-            if len(starts(part)) < 3 * STARTS:
-                line += ["", ""]
-                continue
-            line += [f"{of_nine(part, target)}, {reach(part, target)}" for target in TARGETS]
+            texts = [f"{of_nine(part, target)}, {reach(part, target)}" for target in TARGETS]
+            line += texts if part else ["", ""]
         lines += [line] if any(line[1:]) else []
     header = ["method"]
-    for width in sorted(repeated):
+    for width in repeated:
         header += [f"{width}, {100 * target:g} %" for target in TARGETS]
     return markdown(header, lines)
+
+
+def between_widths(results: Results) -> str:
+    """How sure it is that nine starts end smaller from the narrower of two widths with nines.
+
+    The share of pairs of resamples of both widths' starts in which they do, half of those in which
+    they end level; a blank where neither ever reaches the target.
+    """
+    cells = by_method_and_width(results)
+    repeated = sorted({width for own in cells.values() for width in own})
+    pairs = list(pairwise(repeated))
+    lines: list[list[str]] = []
+    for name, own in cells.items():
+        line = [name]
+        for narrow, wide in pairs:
+            both = own.get(narrow, []), own.get(wide, [])
+            line += [narrower(*both, target) if all(both) else "" for target in TARGETS]
+        lines += [line] if any(line[1:]) else []
+    header = [f"{a} before {b}, {100 * t:g} %" for a, b in pairs for t in TARGETS]
+    return markdown(("method", *header), lines)
+
+
+def narrower(narrow: Results, wide: Results, target: float) -> str:
+    """The share of pairs of resamples in which the first ends smaller, half of the level ones."""
+    found: list[NDArray[np.float64]] = []
+    for number, part in enumerate((narrow, wide)):
+        own = np.array([math.inf if size is None else size for size in sizes(part, target)])
+        chosen = np.random.default_rng(number).integers(len(own), size=(RESAMPLES, len(own)))
+        found.append(np.sort(own[chosen], axis=1)[:, median_place(len(own))])
+    if np.isinf(found[0]).all() and np.isinf(found[1]).all():
+        return ""
+    return f"{(found[0] < found[1]).mean() + (found[0] == found[1]).mean() / 2:.1%}"
 
 
 def at_most(results: Results, target: float, size: int) -> str:

@@ -57,6 +57,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "repeats": lambda: effort_tables.repeats(of_methods(at_width(study, 16))),
         "luck": lambda: luck(repeated),
         "widths-effort": lambda: effort_tables.by_width(study),
+        "widths-between": lambda: effort_tables.between_widths(study),
         "widths": lambda: compact({str(width): at_width(once, width) for width in widths(once)}),
         "fixed": lambda: compact(fixed),
         "bench": lambda: compact(bench),

@@ -123,6 +123,24 @@ def test_widths_at_equal_effort():
     ]
 
 
+def test_how_sure_one_width_is_before_another():
+    """From width 6 always smaller than from 16, from 32 as small, at 99.5 % from 16 alone."""
+    runs = [
+        result(Run("GMP", width, keep, recipe, repeat), 0.999 if width == 16 else 0.96)
+        for width, keep in ((6, 20), (16, 30), (32, 30))
+        for recipe in range(9)
+        for repeat in range(3)
+    ]
+    runs += [result(Run("SNIP", 6, 20, recipe, repeat), 0.5) for recipe in range(9)
+             for repeat in range(3)]  # fmt: skip
+    runs += [r._replace(run=r.run._replace(width=16)) for r in runs if r.run.method == "SNIP"]
+    assert cells(effort_tables.between_widths(runs)) == [
+        ["method", "6 before 16, 95 %", "6 before 16, 99.5 %", "16 before 32, 95 %",
+         "16 before 32, 99.5 %"],
+        ["GMP", "100.0%", "0.0%", "50.0%", "100.0%"],
+    ]  # fmt: skip
+
+
 def test_runs_as_small_as_the_paper_s_search():
     runs = [
         result(Run("LTH", 3, keep, 0, repeat), 0.96 if keep < 17 else 0.5)
