@@ -37,6 +37,7 @@ from prunelimits.limits import (
     pruning_limit,
 )
 from prunelimits.limits.choice import pruned_names
+from prunelimits.masks import apply
 from prunelimits.problem import problem_of
 from prunelimits.resuming import digest, source_of
 from prunelimits.structure import copied
@@ -116,6 +117,7 @@ class Limit(OwnData):
         train, test = self._batches()
         self._check_data(model, *train[0])
         problem, params = problem_of(model, _loss, train)
+        params = apply(params, masks or {})
         names = default_names(model)
         parts = named_parts("--include", self.include), named_parts("--ignore", self.ignore)
         prunable = pruned_names(model, tuple(names), *parts, called=("--include", "--ignore"))

@@ -63,6 +63,8 @@ def check_finite(params: Params, masks: Masks, argument: str) -> None:
         ValueError: If one is; the message names it.
     """
     for name, value in params.items():
+        if value.is_floating_point() and value.itemsize == 1:  # torch does not sum 8 bits
+            value = value.float()
         if bool(value.sum().isfinite()):
             # One that is not finite would show.
             continue

@@ -19,7 +19,7 @@ from prunelimits.connectivity.folding import fold_model
 from prunelimits.connectivity.following.exporting import plain_copy
 from prunelimits.connectivity.following.model import Inputs
 from prunelimits.connectivity.following.values import Argument
-from prunelimits.connectivity.parameters import like_parameters
+from prunelimits.connectivity.parameters import check_units, like_parameters
 from prunelimits.connectivity.trace import Traced, Unknown, trace
 from prunelimits.connectivity.unit_groups import needed_units
 from prunelimits.masks import apply
@@ -91,6 +91,7 @@ def compact(
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     checked_flag("keep_constants", keep_constants)
     traced = trace(model, masks, inputs, unknown)
+    check_units(traced.parameters)
     others = traced.other_examples(model, inputs)
     if keep_constants:
         values, kept = traced.parameters.values, traced.parameters.masks

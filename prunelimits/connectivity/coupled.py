@@ -12,6 +12,7 @@ from prunelimits.connectivity.coupling import Coupling, ParameterUse
 from prunelimits.connectivity.following.model import Inputs
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.moved_units import OUTSIDE
+from prunelimits.connectivity.parameters import check_units
 from prunelimits.connectivity.ties import Ties
 from prunelimits.connectivity.trace import trace
 from prunelimits.masks import CoupledUnits, UnitGroup, UnitSlices
@@ -46,7 +47,9 @@ def coupled_units(model: nn.Module, *, inputs: Inputs = None) -> CoupledUnits:
     """
     checked_instance("model", model, nn.Module, "a torch.nn.Module")
     # Which zeros there are does not matter: nothing is asked but how tensors are made.
-    return coupling_of(trace(model, {}, inputs).network)
+    traced = trace(model, {}, inputs)
+    check_units(traced.parameters)
+    return coupling_of(traced.network)
 
 
 def coupling_of(network: Network) -> CoupledUnits:

@@ -84,6 +84,19 @@ def model_parameters(
     return ModelParameters(values, whole, aliases)
 
 
+def check_units(parameters: ModelParameters) -> None:
+    """Raises if a layer has no units, of which none can be cut.
+
+    Raises:
+        ValueError: If one has none; the message names it.
+    """
+    for name, value in parameters.own.items():
+        if value.dim() > 1 and not value.numel():
+            raise ValueError(
+                f"model must have units in every layer: {name!r} has shape {tuple(value.shape)}"
+            )
+
+
 def _check_kinds(named: Iterable[tuple[str, nn.Parameter]], argument: str) -> None:
     """Raises if a parameter holds no numbers of its own."""
     for name, parameter in named:

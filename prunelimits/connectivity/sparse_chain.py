@@ -172,8 +172,8 @@ def _compressed_rows(name: str, matrix: Matrix) -> Matrix:
             .coo_array((coordinates.values().numpy(), (rows, columns)), shape=tuple(matrix.shape))
             .tocsr()
         )
-    if np.isnan(values.data).any():
-        raise ValueError(f"{name!r} must not hold NaN")
+    if not np.isfinite(values.data).all():
+        raise ValueError(f"{name!r} must be finite, got NaN or infinite entries")
     kept = _scipy_sparse().csr_array(values, dtype=np.bool_, copy=False)
     if not kept.data.all():
         kept = kept.copy()

@@ -29,6 +29,7 @@ from prunelimits.limits.predictions import (
 )
 from prunelimits.limits.spectrum import Estimate, Spectrum, exact_spectrum, lanczos_spectrum
 from prunelimits.limits.width import check_curved, check_epsilon
+from prunelimits.masks import apply
 from prunelimits.modes import in_plain_modes
 from prunelimits.problem import problem_of
 from prunelimits.pruners import Part
@@ -168,8 +169,8 @@ def pruning_limit(
         prunable: The parameters to prune. None: those of `names` with two axes or more.
         include: Parts of `names` to prune as well, given as in `prune`.
         ignore: Parts to leave whole, given as in `prune`.
-        masks: What is pruned already, for a sparse network: no variables of the Hessian, and
-            not counted among the weights.
+        masks: What is pruned already, for a sparse network: zero whatever the model holds there,
+            no variables of the Hessian, and not counted among the weights.
         dtype: What to compute the Hessian in.
         seed: Of the random probes.
         on_step: See `lanczos_spectrum`.
@@ -210,6 +211,7 @@ def pruning_limit(
     check_dtype(dtype)
     seed = checked_seed(seed)
     problem, params = problem_of(model, loss, batches)
+    params = apply(params, {} if masks is None else masks)
     variables = tuple(default_names(model) if names is None else names)
     hessian = Hessian(problem, params, variables, masks=masks, dtype=dtype)
     pruned = pruned_names(model, variables, *parts) if prunable is None else prunable

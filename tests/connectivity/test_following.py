@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -843,3 +844,63 @@ def test_constants_that_are_no_numbers_are_named(function: Callable[..., object]
             function(model, inputs=x)
     else:
         function(model, inputs=x)
+
+
+class Times(nn.Module):
+    """A layer, and a number."""
+
+    def __init__(self, compute: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.compute = nn.Linear(3, 2), compute
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.compute(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Times(lambda x: x * math.nan), "a number is NaN in aten.mul"),
+        (Times(lambda x: x + math.nan), "a number is NaN in aten.add"),
+        (Times(lambda x: x * math.inf), "a number is infinite, as a factor, in aten.mul"),
+        (Times(lambda x: x * torch.from_numpy(np.array([1, np.nan]))), "NaN in aten.mul"),
+        (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, eps=math.nan)), "a number is NaN"),
+    ],
+)
+def test_numbers_in_the_code_that_are_none_are_told(model: nn.Module, message: str):
+    with pytest.raises(ValueError, match=f"must compute with finite constants: .*{message}"):
+        analyze(model, inputs=torch.randn(2, 3))
+
+
+def test_numbers_that_are_chosen_or_put_in_a_place_may_be_none():
+    for fill in (math.nan, -math.inf):
+        model = Times(lambda x, fill=fill: x.masked_fill(torch.tensor([True, False]), fill))
+        assert analyze(model, inputs=torch.randn(2, 3)).effective_weights == 3
+
+
+def test_a_negative_variance_is_named():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    model[1].running_var[2] = -1
+    with pytest.raises(ValueError, match=r"'1\.running_var' is negative, as a variance, in aten"):
+        analyze(model, inputs=torch.randn(2, 3))
+
+
+def test_a_network_of_eight_bits_is_followed():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).to(torch.float8_e4m3fn)
+    masks = {"0.weight": torch.tensor([[True], [False], [True], [True]]).expand(4, 3)}
+    assert analyze(model, masks).effective_weights == 9 + 6
+    model[0].weight.data.view(torch.uint8)[0, 0] = 0x7F
+    with pytest.raises(ValueError, match=r"must be finite, '0\.weight' is not"):
+        analyze(model, masks)
+
+
+@pytest.mark.parametrize("widths", [(3, 0, 2), (3, 2, 0)])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_where_no_unit_is_none_can_be_cut(widths: tuple[int, ...]):
+    model = nn.Sequential(nn.Linear(*widths[:2]), nn.ReLU(), nn.Linear(*widths[1:]))
+    x = torch.randn(2, 3)
+    for function in (compact, coupled_units):
+        with pytest.raises(ValueError, match=r"model must have units in every layer: '\d.weight'"):
+            function(model, inputs=x)
+    folded, _ = fold_constants(model, inputs=x)
+    close(functional_call(model, folded, (x,)), model(x))

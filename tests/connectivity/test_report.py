@@ -296,9 +296,10 @@ def test_the_dict_goes_through_json():
 def test_bad_networks():
     with pytest.raises(ValueError, match=r"must be one network: 'a.weight' has shape \(5, 2, 2\)"):
         analyze({"a.weight": torch.ones(5, 2, 2).bool()})
-    bad = sparse.csr_array(np.array([[np.nan, 1.0]]))
-    with pytest.raises(ValueError, match=r"'a.weight' must not hold NaN"):
-        analyze({"a.weight": bad})
+    for number in (np.nan, np.inf):
+        bad = sparse.csr_array(np.array([[number, 1.0]]))
+        with pytest.raises(ValueError, match=r"'a.weight' must be finite, got NaN or infinite"):
+            analyze({"a.weight": bad})
     with pytest.raises(TypeError, match="must be a bool tensor"):
         analyze({"a.weight": torch.ones(2, 2)})
     good = sparse.csr_array(np.ones((2, 3)))

@@ -389,3 +389,18 @@ def test_masks_of_biases_may_come_with_those_of_weights():
     assert torch.equal(sweeps[0].train.loss, sweeps[1].train.loss)
     with pytest.raises(ValueError, match="nowhere"):
         magnitude_sweep(problem, params, both[0].prunable, masks={"nowhere": torch.tensor([True])})
+
+
+def test_what_masks_prune_counts_as_zero_whatever_the_model_holds():
+    mlp, generator = at_minimum(), torch.Generator().manual_seed(3)
+    masks = {"0.weight": torch.rand(8, 6, generator=generator) < 0.6}
+    dirty = limit_of(mlp, masks=masks)
+    with torch.no_grad():
+        mlp.model.get_parameter("0.weight").masked_fill_(~masks["0.weight"], torch.nan)
+    poisoned = limit_of(mlp, masks=masks)
+    with torch.no_grad():
+        mlp.model.get_parameter("0.weight").masked_fill_(~masks["0.weight"], 0.0)
+    clean = limit_of(mlp, masks=masks)
+    for found in (dirty, poisoned):
+        for name in ("loss", "epsilon", "gradient_norm", "predicted", "constructive", "exact"):
+            assert getattr(found, name) == getattr(clean, name), name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,25 +11,12 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from prunelimits.connectivity.following.table import aten
 from prunelimits.connectivity.following.values import Argument
 
 _BY_VALUES = (
     "its forward pass chooses by values of tensors: use torch.where or torch.cond, or "
     "analyze the part that does not"
 )
-
-# An infinite constant may be added, as attention's masks are; as a factor of nothing it gives NaN.
-_MULTIPLY = frozenset(
-    aten(
-        "mul", "linear", "addmm", "addmv", "addbmm", "baddbmm", "mm", "bmm", "mv", "dot", "outer",
-        "matmul", "convolution", "_convolution", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-        "conv_transpose2d", "conv_transpose3d", "addcmul", "batch_norm", "native_batch_norm",
-        "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
-        "_batch_norm_no_update", "layer_norm", "native_layer_norm", "group_norm",
-        "native_group_norm",
-    )
-)  # fmt: skip
 
 
 def why_not_exported(
@@ -128,49 +115,11 @@ def refuse_unknown_shapes(program: ExportedProgram) -> None:
         for value in pytree.tree_leaves(node.meta.get("val")):
             sizes = value.shape if isinstance(value, Tensor) else (value,)
             if any(isinstance(n, torch.SymInt | torch.SymFloat | torch.SymBool) for n in sizes):
-                raise ValueError(f"cannot follow {_place(node)}: {_reason(node)}")
+                raise ValueError(f"cannot follow {place_of(node)}: {_reason(node)}")
 
 
-def refuse_bad_constants(
-    node: fx.Node, operation: object, values: Mapping[fx.Node, object], names: Mapping[str, str]
-) -> None:
-    """Raises if a constant that a call reads is NaN, or infinite where it is a factor.
-
-    Args:
-        node: The call.
-        operation: What it calls.
-        values: What each node before it gives.
-        names: The name in the graph of what the model holds -> its name in the model.
-
-    Raises:
-        ValueError: If one is; the message names it.
-    """
-    for read in node.all_input_nodes:
-        value = values.get(read)
-        if not isinstance(value, Tensor):
-            continue
-        if bool(value.isnan().any()):
-            kind = "NaN"
-        elif operation in _MULTIPLY and bool(value.isinf().any()):
-            kind = "infinite, as a factor,"
-        else:
-            continue
-        raise ValueError(
-            f"model must compute with finite constants: {_origin(read, values, names)} is {kind} "
-            f"in {_place(node)}: repair it"
-        )
-
-
-def _origin(node: fx.Node, values: Mapping[fx.Node, object], names: Mapping[str, str]) -> str:
-    """What the model holds that made a constant what it is."""
-    for read in node.all_input_nodes:
-        value = values.get(read)
-        if isinstance(value, Tensor) and not bool(value.isfinite().all()):
-            return _origin(read, values, names)
-    return repr(names.get(node.name, node.name))
-
-
-def _place(node: fx.Node) -> str:
+def place_of(node: fx.Node) -> str:
+    """An operation, and the module it is called in."""
     modules: Any = list((node.meta.get("nn_module_stack") or {}).values())
     inside = next((path for path, _ in reversed(modules) if path), "")
     return f"{node.target} in {inside!r}" if inside else f"{node.target}"

@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
+from prunelimits.connectivity.following.bad_constants import refuse_bad_constants
 from prunelimits.connectivity.following.call import Call
 from prunelimits.connectivity.following.complex_numbers import (
     Complex,
@@ -23,10 +24,7 @@ from prunelimits.connectivity.following.complex_numbers import (
     is_complex_call,
 )
 from prunelimits.connectivity.following.exporting import CHECKS, decomposed
-from prunelimits.connectivity.following.failing import (
-    refuse_bad_constants,
-    refuse_unknown_shapes,
-)
+from prunelimits.connectivity.following.failing import refuse_unknown_shapes
 from prunelimits.connectivity.following.in_place import functional_forms
 from prunelimits.connectivity.following.recording import Followed, LayerUse, Recorder, double
 from prunelimits.connectivity.following.rules import RULES
