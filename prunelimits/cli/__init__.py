@@ -16,7 +16,7 @@ import tyro
 
 from prunelimits.cli.analyze import Analyze
 from prunelimits.cli.eliminate import Eliminate
-from prunelimits.cli.flags import check_folders, in_flags
+from prunelimits.cli.flags import check_outputs, in_flags
 from prunelimits.cli.gap import Gap
 from prunelimits.cli.help import Command, print_help, print_overview
 from prunelimits.cli.limit import Limit
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="prunelimits", description=_DESCRIPTION, args=given
         )
-        check_folders(command)
+        check_outputs(command)
         with _terminated_like_ctrl_c():
             return command.run()
     except KeyboardInterrupt:

@@ -55,11 +55,12 @@ def _given(command: Any, filename: str) -> str:  # noqa: ANN401
     return filename
 
 
-def check_folders(command: Any) -> None:  # noqa: ANN401
+def check_outputs(command: Any) -> None:  # noqa: ANN401
     """Raises if what a command will leave at its end has nowhere to go: before it begins.
 
     Raises:
-        ValueError: If `--pictures` is a file, or a file's folder does not exist.
+        ValueError: If `--pictures` is a file, a file's folder does not exist, or a file is another
+            one of the command: what it reads would be lost, or what it writes.
     """
     options = options_of(type(command))
     for field in command.groups.get("What it leaves", ()):
@@ -73,3 +74,20 @@ def check_folders(command: Any) -> None:  # noqa: ANN401
             raise ValueError(f"{flag} {path}: the folder {path.parent} does not exist")
         elif path.is_dir():
             raise ValueError(f"{flag} {path}: must be a file, got a folder")
+        for other, name in _files(command):
+            if other != field and _is_same(path, getattr(command, other)):
+                raise ValueError(f"{flag} {path}: must be another file than {name}")
+
+
+def _files(command: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+    """The files that a command is given, and what it calls them."""
+    options = options_of(type(command))
+    named = [(f, options[f].flags) for f, value in vars(command).items() if isinstance(value, Path)]
+    return [(field, flags[-1] if flags else field.upper()) for field, flags in named]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, which need not be there yet."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()

@@ -147,6 +147,7 @@ class Limit(OwnData):
         checked_integer("--batch-size", self.batch_size, 1)
         checked_integer("--probes", self.probes, 1)
         checked_integer("--steps", self.steps, 1)
+        checked_integer("--seed", self.seed, -(2**63), 2**63 - 1)
         checked_number("--held-out", self.held_out, least=0, below=1)
         if self.epsilon is not None:
             checked_number("--epsilon", self.epsilon, above=0)

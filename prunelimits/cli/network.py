@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from prunelimits.arguments import checked_callable
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.saved_inputs import saved_inputs
 from prunelimits.saving import load
@@ -65,7 +66,11 @@ def made(name: str) -> nn.Module:
     """
     with current_folder_importable():
         found = imported("--model", name, "MODULE:FACTORY, such as my_models:resnet")
-    result: object = found() if callable(found) else found
+    result: object = found
+    if callable(found) and not isinstance(found, nn.Module):
+        result = checked_callable(
+            f"--model {name}", found, "a function without arguments", arguments=0
+        )()
     if not isinstance(result, nn.Module):
         raise TypeError(f"--model {name} must make a torch.nn.Module, got {type(result).__name__}")
     return result

@@ -11,7 +11,7 @@ from typing import Any, Self, final
 import torch
 from torch.optim import Optimizer
 
-from prunelimits.arguments import warn
+from prunelimits.arguments import checked_tensor, shown, warn
 from prunelimits.masks import count
 from prunelimits.pruners import State
 from prunelimits.pruners.noise import draw_noise
@@ -104,7 +104,7 @@ class PruningSession:
         state = State(**{name: saved[name] for name in State._fields})
         devices = {name: weight.device for name, weight in model.weights.items()}
         state = state._replace(masks={n: m.to(devices[n]) for n, m in state.masks.items()})
-        generator.set_state(saved["generator"].cpu())
+        _set_state(generator, saved["generator"])
         session = cls(terms, model, optimizers, state, generator)
         session._progress.steps = saved["steps"]
         session._progress.rounds = int(state.round)
@@ -254,3 +254,15 @@ class PruningSession:
         self._state = state
         self._progress.rounds, self._progress.left = int(state.round), count(state.masks)
         self._zeros.set(self._terms.held(state.masks))
+
+
+def _set_state(generator: torch.Generator, saved: object) -> None:
+    """Raises `ValueError` if what was saved is no state of such a generator."""
+    state = checked_tensor("resume['generator']", saved)
+    try:
+        generator.set_state(state.cpu())
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"resume['generator'] must be the state of a generator on {generator.device}, got "
+            f"{shown(state)}"
+        ) from error

@@ -9,7 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_instance, checked_integer
+from prunelimits.arguments import (
+    checked_instance,
+    checked_integer,
+    checked_tensor,
+    checked_tensors,
+)
 from prunelimits.masks import check_masks
 from prunelimits.pruners import AbstractPruner, Gradual, Moving, State
 from prunelimits.pruners.described import settings
@@ -80,6 +85,7 @@ class Terms:
         checked_instance("resume", saved, Mapping, "what PruningSession.state_dict gave")
         if set(saved) != _SAVED:
             raise ValueError(f"resume must have {sorted(_SAVED)}, got {sorted(saved)}")
+        _check_state(saved)
         mine = self.saved()
         if saved["pruner"] != mine["pruner"]:
             raise ValueError(f"pruner must be {saved['pruner']} as in resume, got {mine['pruner']}")
@@ -108,6 +114,29 @@ class Terms:
                 f"{_short(saved['update_steps'])}, got {_short(mine['update_steps'])}"
             )
         checked_integer("resume['steps']", saved["steps"], 0)
+
+
+def _check_state(saved: Mapping[str, Any]) -> None:
+    """Raises unless what was saved are tensors such as a session's, whatever they say.
+
+    Raises:
+        TypeError: If one is of another kind.
+        ValueError: If one is out of its range.
+    """
+    for name in ("masks", "memory"):
+        checked_tensors(f"resume[{name!r}]", saved[name], real=False)
+    for name in ("asked", "update_steps", "budget", "start", "round"):
+        value = checked_tensor(f"resume[{name!r}]", saved[name])
+        if value.dtype != torch.int64:
+            raise TypeError(f"resume[{name!r}] must hold whole numbers, got {value.dtype}")
+        if bool((value < 0).any()):
+            raise ValueError(f"resume[{name!r}] must be at least 0, got {value.tolist()}")
+    if saved["start"].shape != saved["budget"].shape:
+        shapes = tuple(saved["budget"].shape), tuple(saved["start"].shape)
+        raise ValueError("resume['start'] must have shape {} as budget, got {}".format(*shapes))
+    if saved["round"].dim():
+        raise ValueError(f"resume['round'] must be one number, got {saved['round'].tolist()}")
+    checked_integer("resume['round']", int(saved["round"]), 0, len(saved["update_steps"]))
 
 
 def update_steps(

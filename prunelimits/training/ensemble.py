@@ -169,11 +169,14 @@ class MLPEnsemble:
 
         Raises:
             TypeError: If `members` is a single number; see `member`.
-            ValueError: If no member is left.
+            ValueError: If no member is left, or bools are not one a member.
+            IndexError: If there is no such member.
         """
         if not isinstance(members, slice | Tensor) or getattr(members, "ndim", 1) != 1:
             got = shown(members)
             raise TypeError(f"members must be a slice or a tensor, got {got}; see member()")
+        if isinstance(members, Tensor):
+            self._check_places(members)
         ensemble = type(self).__new__(type(self))
         params, masks, momentum = (
             {name: value[members] for name, value in part.items()}
@@ -181,6 +184,19 @@ class MLPEnsemble:
         )
         ensemble._set(self.widths, params, masks, momentum)
         return ensemble
+
+    def _check_places(self, members: Tensor) -> None:
+        if members.dtype == torch.bool:
+            if len(members) != len(self):
+                raise ValueError(f"members must be {len(self)} bools, got {len(members)}")
+            return
+        if members.dtype not in (torch.int32, torch.int64):
+            raise TypeError(f"members must be indices or bools, got {members.dtype}")
+        outside = members[(members < -len(self)) | (members >= len(self))]
+        if len(outside):
+            raise IndexError(
+                f"members must be below {len(self)}, their number, got {int(outside[0])}"
+            )
 
     def __repr__(self) -> str:
         return f"MLPEnsemble({self.widths}, models={len(self)}, dtype={self.dtype})"

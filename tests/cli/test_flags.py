@@ -130,3 +130,40 @@ def test_the_kept_study_is_shown_without_training(capsys: pytest.CaptureFixture[
     assert main(["gap", "--kept", "--methods", "SNIP", "GMP", "--quiet"]) == 0
     assert "SNIP" in capsys.readouterr().out
     assert Path("gap.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "given", "other"),
+    [
+        ("--csv", "data.npz", "--data"),
+        ("--csv", "./data.npz", "--data"),
+        ("--csv", "link.npz", "--data"),
+        ("--state", "net.pt", "FILE"),
+        ("--state", "sweep.csv", "--csv"),
+    ],
+)
+def test_a_file_that_is_read_or_written_already_is_not_written_over(
+    flag: str, given: str, other: str, capsys: pytest.CaptureFixture[str]
+):
+    data, network = Path("data.npz"), Path("net.pt")
+    data.write_bytes(b"kept")
+    network.write_bytes(b"kept")
+    Path("link.npz").symlink_to(data)
+    arguments = ["limit", "net.pt", "--data", "data.npz", flag, given]
+    if other == "--csv":
+        # The first of the two that is looked at says so.
+        assert "--csv sweep.csv: must be another file than --state" in refused(
+            capsys, *arguments, "--csv", "sweep.csv"
+        )
+    else:
+        told = f"{flag} {Path(given)}: must be another file than {other}"
+        assert refused(capsys, *arguments) == told
+    assert data.read_bytes() == network.read_bytes() == b"kept"
+
+
+def test_the_network_to_analyze_is_not_written_over(capsys: pytest.CaptureFixture[str]):
+    pl.save(pl.MLP((2, 3, 1)), None, "net.pt")
+    before = Path("net.pt").read_bytes()
+    told = refused(capsys, "analyze", "net.pt", "--json", "net.pt")
+    assert told == "--json net.pt: must be another file than FILE"
+    assert Path("net.pt").read_bytes() == before

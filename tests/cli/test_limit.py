@@ -144,6 +144,7 @@ def test_bad_input(options: dict, message: str, network: Path, data: Path):
         ({"steps": 0}, "^--steps must be at least 1, got 0"),
         ({"held_out": 1.0}, "^--held-out must be"),
         ({"epsilon": -1.0}, "^--epsilon must be"),
+        ({"seed": 2**70}, f"^--seed must be from {-(2**63)} to {2**63 - 1}, got 1180591620717411"),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_their_flag(
@@ -183,3 +184,16 @@ def test_what_cannot_be_copied_in_ones_own_model_is_named(data: Path):
     command = Limit(model="locked_models:small", state_dict=Path("weights.pt"), data=data)
     with pytest.raises(TypeError, match=r"model must be one that .* takes, but it has '1\.lock'"):
         command.run()
+
+
+def test_ones_own_model_may_be_one_already_and_a_function_has_no_arguments(data: Path):
+    Path("other_models.py").write_text(
+        "from torch import nn\n"
+        "made = nn.Linear(4, 3)\n"
+        "def needs(width): return nn.Linear(4, width)\n"
+    )
+    torch.save(torch.nn.Linear(4, 3).state_dict(), "weights.pt")
+    mine = {"state_dict": Path("weights.pt"), "data": data, "epsilon": 10.0}
+    assert Limit(model="other_models:made", **mine).run() == 0
+    with pytest.raises(TypeError, match=r"^--model other_models:needs must be a function without"):
+        Limit(model="other_models:needs", **mine).run()

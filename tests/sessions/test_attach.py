@@ -1,5 +1,6 @@
 import copy
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -374,6 +375,38 @@ def test_bad_input():
     ).state_dict()
     refused(ValueError, "resume prunes", resume=saved)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("masks", None, TypeError, "must be tensors by name, got None"),
+        ("memory", [1], TypeError, r"must be tensors by name, got \[1\]"),
+        ("budget", None, TypeError, "must be a tensor, got None"),
+        ("budget", torch.tensor([1.5]), TypeError, "must hold whole numbers, got torch.float32"),
+        ("start", torch.tensor([math.nan]), TypeError, "must hold whole numbers"),
+        ("start", torch.tensor([1, 2]), ValueError, r"must have shape \(1,\) as budget"),
+        ("asked", torch.tensor([-5]), ValueError, r"must be at least 0, got \[-5\]"),
+        ("update_steps", [1, 2], TypeError, r"must be a tensor, got \[1, 2\]"),
+        ("round", torch.tensor(-5), ValueError, "must be at least 0, got -5"),
+        ("round", torch.tensor([1]), ValueError, r"must be one number, got \[1\]"),
+        ("round", torch.tensor(99), ValueError, "must be from 0 to 3, got 99"),
+        ("generator", None, TypeError, "must be a tensor, got None"),
+        ("generator", torch.zeros(3).byte(), ValueError, "must be the state of a generator on cpu"),
+        ("generator", torch.zeros(5056), ValueError, "must be the state of a generator on cpu"),
+    ],
+)
+def test_a_saved_session_that_was_changed_is_refused(
+    name: str, value: object, error: type[Exception], message: str
+):
+    model = network()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    saved = attached(GMP(rounds=3), model, optimizer).state_dict()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(error, match=rf"^resume\['{name}'\] {message}"):
+        attached(GMP(rounds=3), model, optimizer, resume={**saved, name: value})
+    assert all(torch.equal(now, before[key]) for key, now in model.state_dict().items())
+    attached(GMP(rounds=3), model, optimizer, resume=saved)
 
 
 def test_step_and_hooks_do_not_mix():

@@ -332,6 +332,16 @@ def test_members_that_are_none_or_one_number() -> None:
     for wrong in (np.int64(1), [1, 2], torch.tensor(1), torch.zeros(1, 1).long(), None, "1"):
         with pytest.raises(TypeError, match="members must be a slice or a tensor"):
             ensemble[wrong]  # type: ignore[index]
+    with pytest.raises(ValueError, match="members must be 3 bools, got 1"):
+        ensemble[torch.tensor([True])]
+    with pytest.raises(TypeError, match=r"members must be indices or bools, got torch\.float32"):
+        ensemble[torch.tensor([0.5])]
+    for outside in (3, -4):
+        with pytest.raises(
+            IndexError, match=f"members must be below 3, their number, got {outside}"
+        ):
+            ensemble[torch.tensor([0, outside])]
+    assert equal(ensemble[torch.tensor([-1])].params, ensemble[2:].params)
     with pytest.raises(IndexError, match="index must be below 3, the number of members, got 3"):
         ensemble.member(3)
     with pytest.raises(TypeError, match=r"index must be an integer, got 1\.0"):
