@@ -225,3 +225,14 @@ def test_integer_parameters_are_refused():
 def test_vectors_of_another_length_are_refused(mlp: Case):
     with pytest.raises(ValueError, match=r"vectors must be \(\.\.\., 57\), got \(3, 56\)"):
         mlp.hessian().product(torch.zeros(3, 56))
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
+def test_products_are_the_same_where_torch_looks_for_anomalies():
+    problem, params = perceptron().problem()
+    hessian = Hessian(problem, params)
+    vectors = torch.randn(5, hessian.size, dtype=hessian.dtype)
+    expected = hessian.product(vectors)
+    with torch.autograd.detect_anomaly():
+        found = hessian.product(vectors)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
