@@ -6,8 +6,8 @@ As real_study.py, through torch modules: two convolutions and a linear layer, pr
 `lottery_ticket` to so many weights. LTH trains five times, every other method once for as long as
 these five. Beside the nine, GMP that is done early, and the same in two halves: first channels, to
 so many times the weights as are wanted, then single weights of the smaller network (`compact`). The
-table keeps, a row a budget, what every start came to, and real_tables.py makes the tables of it. It
-goes on where the table ends.
+table keeps, a row a budget, what every start came to, and real_tables.py makes the tables of it.
+Regrowth is one run a budget, of several starts. It goes on where the table ends.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ import prunelimits as pl
 from prunelimits import datasets
 from prunelimits.connectivity import compact, coupled_units, effective_masks
 from prunelimits.datasets import Parts, three_parts
+from prunelimits.elimination import Regrowth, regrow
 from prunelimits.experiments import PAPER_METHODS
 from prunelimits.pruners import LTH, AbstractPruner, EarlyGMP, ProsPr, Units
+from prunelimits.training import Recipe
 from prunelimits.types import Masks
 
 LONG = 5
 LR, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
-EARLY, CHANNELS = "EarlyGMP", "EarlyGMP, channels first"
+EARLY, CHANNELS, REGROWTH = "EarlyGMP", "EarlyGMP, channels first", "Regrowth"
+METHOD = Regrowth(starts=8, head=2.0, beam=4, tries=2, cycles=3, finalists=4)
+"""Of regrowth, chosen by the choosing rows of digits' first split: under ten runs of LTH."""
 ROOM = 4
 """Channels are cut to so many times the weights that are wanted."""
 
@@ -216,6 +220,25 @@ def rows_of(task: Images, parts: Parts, split: int, name: str) -> list[Row]:
     return rows
 
 
+def regrown_rows(task: Images, parts: Parts, split: int, method: Regrowth = METHOD) -> list[Row]:
+    """The rows of regrowth on one split, one run a budget: its starts are a part of it."""
+    recipe = Recipe(epochs=task.epochs, batch_size=task.batch_size, lr=LR)
+    rows: list[Row] = []
+    for keep in task.budgets:
+        result = regrow(
+            *parts.train, dataclasses.replace(method, first=recipe), keep=keep,
+            start=[task.network(start_seed(split, start)) for start in range(method.starts)],
+            measure=parts.choose, seed=start_seed(split, keep),
+        )  # fmt: skip
+        columns = [measured(result.network.model, result.network.masks, parts)]
+        sizes = zip(*columns, strict=True)
+        rows.append(
+            Row(task.name, split, REGROWTH, LONG, 0, keep, float(result.work), *sizes,
+                len(parts.choose[0]), len(parts.test[0]), round(result.seconds, 1))
+        )  # fmt: skip
+    return rows
+
+
 def dense_rows(task: Images, parts: Parts, split: int) -> list[Row]:
     """Of networks that nothing is pruned from."""
     began, columns, cost = time.monotonic(), [], 0
@@ -252,20 +275,21 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--tasks", nargs="+", default=[task.name for task in TASKS])
     parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--methods", nargs="+", help="only these; default: all")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     done = {(row.task, row.split, row.method) for row in read_rows(arguments.table)}
     for split, task in product(range(arguments.splits), TASKS):
-        left = [m for m in ("dense", *methods()) if (task.name, split, m) not in done]
+        names = [m for m in ("dense", *methods(), REGROWTH) if m in (arguments.methods or [m])]
+        left = [m for m in names if (task.name, split, m) not in done]
         if task.name not in arguments.tasks or not left:
             continue
         parts = task.parts(arguments.packages, split)
         for name in left:
-            rows = (
-                dense_rows(task, parts, split)
-                if name == "dense"
-                else rows_of(task, parts, split, name)
-            )
+            if name in ("dense", REGROWTH):
+                rows = (dense_rows if name == "dense" else regrown_rows)(task, parts, split)
+            else:
+                rows = rows_of(task, parts, split, name)
             append(rows, arguments.table)
             best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in rows)
             seconds = sum(row.seconds for row in rows)

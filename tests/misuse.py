@@ -45,6 +45,7 @@ RECORDS = {
     "datasets.Parts",
     "elimination.EliminatedNetwork",
     "elimination.EliminationResult",
+    "elimination.RegrownModule",
     "elimination.RegrowthResult",
     "elimination.Round",
     "experiments.Median",

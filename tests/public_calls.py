@@ -565,6 +565,13 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.elimination.RegrowthResult": lambda _: vars(
         regrow(*data(), regrowth(), keep=8, start=(2, 4, 1))
     ).copy(),
+    "prunelimits.elimination.RegrownModule": lambda _: {
+        "nonzeros": 8,
+        "score": 0.5,
+        "model": torch.nn.Linear(2, 1),
+        "masks": {"weight": torch.ones(1, 2, dtype=torch.bool)},
+        "origin": 0,
+    },
     "prunelimits.elimination.EliminationPruner": lambda _: {
         "nonzeros": 12,
         "method": elimination(),

@@ -6,9 +6,10 @@ from prunelimits.elimination.eliminate import NothingFoundWarning as NothingFoun
 from prunelimits.elimination.eliminate import eliminate as eliminate
 from prunelimits.elimination.eliminate import read_elimination as read_elimination
 from prunelimits.elimination.pruning import EliminationPruner as EliminationPruner
-from prunelimits.elimination.regrowth import RegrowthResult as RegrowthResult
 from prunelimits.elimination.regrowth import regrow as regrow
 from prunelimits.elimination.regrowth_config import Regrowth as Regrowth
+from prunelimits.elimination.regrowth_result import RegrownModule as RegrownModule
+from prunelimits.elimination.regrowth_result import RegrowthResult as RegrowthResult
 from prunelimits.elimination.result import EliminatedNetwork as EliminatedNetwork
 from prunelimits.elimination.result import EliminationResult as EliminationResult
 from prunelimits.elimination.result import Round as Round

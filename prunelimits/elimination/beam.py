@@ -8,14 +8,16 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from prunelimits.elimination.network_stack import NetworkStack, join
-from prunelimits.elimination.signatures import signatures
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.stack import AnyStack, Stack, join_all
 
 BySize: TypeAlias = Mapping[int, NetworkStack]
 """Nonzeros -> networks of this size, the best first. A value: functions return a changed copy."""
 
 
-def offer(waiting: BySize, networks: NetworkStack, width: int, per_origin: int) -> BySize:
+def offer(
+    waiting: Mapping[int, AnyStack], networks: AnyStack, width: int, per_origin: int
+) -> dict[int, AnyStack]:
     """The waiting networks together with others; of every size only the best stay.
 
     Args:
@@ -27,13 +29,13 @@ def offer(waiting: BySize, networks: NetworkStack, width: int, per_origin: int) 
     result = dict(waiting)
     for size, same in by_size(networks):
         known = [result[size]] if size in result else []
-        result[size] = best(join([*known, same]), width, per_origin)
+        result[size] = best(join_all([*known, same]), width, per_origin)
     return result
 
 
 def take(
-    waiting: BySize, step: float, width: int, per_origin: int
-) -> tuple[NetworkStack | None, BySize]:
+    waiting: Mapping[int, AnyStack], step: float, width: int, per_origin: int
+) -> tuple[AnyStack | None, Mapping[int, AnyStack]]:
     """The largest networks that wait, and what waits without them; None if nothing waits.
 
     Sizes that differ by less than what one candidate loses are taken together.
@@ -42,11 +44,11 @@ def take(
         return None, waiting
     largest = max(waiting)
     sizes = [size for size in waiting if size > largest - removed(largest, step)]
-    taken = best(join([waiting[size] for size in sizes]), width, per_origin)
+    taken = best(join_all([waiting[size] for size in sizes]), width, per_origin)
     return taken, {size: waiting[size] for size in waiting if size not in sizes}
 
 
-def remember(front: BySize, networks: NetworkStack, most: int) -> BySize:
+def remember(front: Mapping[int, AnyStack], networks: AnyStack, most: int) -> dict[int, AnyStack]:
     """The `most` best networks of every size ever seen, each of another origin."""
     result = dict(front)
     for size, same in by_size(networks):
@@ -55,12 +57,12 @@ def remember(front: BySize, networks: NetworkStack, most: int) -> BySize:
             known = result[size]
             if len(known) == most and chosen.score[0] <= known.score[-1]:
                 continue
-            chosen = _best_of_origins(join([known, chosen]), most)
+            chosen = _best_of_origins(join_all([known, chosen]), most)
         result[size] = chosen
     return result
 
 
-def _best_of_origins(networks: NetworkStack, most: int) -> NetworkStack:
+def _best_of_origins(networks: AnyStack, most: int) -> AnyStack:
     return networks[best_of_each(networks.origin, networks.score, 1)[:most]]
 
 
@@ -69,10 +71,10 @@ def removed(size: int, step: float) -> int:
     return max(1, int(step * size))
 
 
-def best(networks: NetworkStack, most: int, per_origin: int) -> NetworkStack:
+def best(networks: AnyStack, most: int, per_origin: int) -> AnyStack:
     """At most `most` of the networks by descending score, of each origin its `per_origin` best.
 
-    Networks of one origin that are the same up to the order of hidden units count once.
+    Networks of one origin that are the same, see `Stack.signatures`, count once.
     """
     order = networks.score.argsort(descending=True, stable=True)
     ordered = networks[order]
@@ -80,12 +82,12 @@ def best(networks: NetworkStack, most: int, per_origin: int) -> NetworkStack:
     return ordered[best_of_each(ordered.origin, ordered.score, per_origin)[:most]]
 
 
-def identities(networks: NetworkStack) -> Tensor:
+def identities(networks: Stack) -> Tensor:
     """Equal numbers for equal networks of one origin, int64 `(models,)`."""
-    return signatures(networks.masks) * 1_000_003 + networks.origin
+    return networks.signatures() * 1_000_003 + networks.origin
 
 
-def by_size(networks: NetworkStack) -> Iterator[tuple[int, NetworkStack]]:
+def by_size(networks: AnyStack) -> Iterator[tuple[int, AnyStack]]:
     """The networks of each number of nonzeros, sizes ascending."""
     sizes = networks.nonzeros()
     for size in sizes.unique().tolist():

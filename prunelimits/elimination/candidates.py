@@ -11,6 +11,7 @@ from prunelimits.elimination.beam import best_of_each, first_of_each, identities
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.settling import settle
+from prunelimits.elimination.stack import AnyStack
 from prunelimits.elimination.trainer import Trainer
 from prunelimits.elimination.units import activations
 from prunelimits.masks import rows, unflatten
@@ -34,18 +35,28 @@ def candidates(
     least loss are taken; several at a time, those of the least score, see `magnitudes`, each try
     with other noise.
     """
+    kept, removable = rows(networks.masks), _removable(networks, method)
     if removed == 1:
-        parent, without = _each_removal(networks, method)
+        parent, without = each_removal(kept, removable)
     else:
-        parent, without = _least_removals(networks, removed, method, trainer.sample, generator)
-    found = settle(replace(networks[parent], masks=without), method.biases)
+        scores = magnitudes(networks, trainer.sample)
+        parent, without = least_removals(kept, removable, scores, removed, method.tries, generator)
+    masks = unflatten(without, parameter_shapes(networks.widths))
+    found = settle(replace(networks[parent], masks=masks), method.biases)
     found = trainer.screened(found)
-    # The same network may come from several parents: the one of the least loss stands for it.
-    order = found.loss.argsort(stable=True)
-    found, parent = found[order], parent[order]
+    return best_tries(found, found.loss, parent, method.tries)
+
+
+def best_tries(found: AnyStack, loss: Tensor, parent: Tensor, tries: int) -> AnyStack:
+    """Of each parent the candidates of least loss, at most `tries`.
+
+    The same network may come from several parents: the one of the least loss stands for it.
+    """
+    order = loss.argsort(stable=True)
+    found, loss, parent = found[order], loss[order], parent[order]
     unique = first_of_each(identities(found))
-    found, parent = found[unique], parent[unique]
-    return found[best_of_each(parent, -found.loss, method.tries)]
+    found, loss, parent = found[unique], loss[unique], parent[unique]
+    return found[best_of_each(parent, -loss, tries)]
 
 
 def magnitudes(networks: NetworkStack, x: Tensor) -> Tensor:
@@ -76,22 +87,40 @@ def _removable(networks: NetworkStack, method: Elimination) -> Tensor:
     return rows(parts)
 
 
-def _each_removal(networks: NetworkStack, method: Elimination) -> tuple[Tensor, dict[str, Tensor]]:
-    parent, entry = _removable(networks, method).nonzero(as_tuple=True)
-    kept = rows(networks.masks)[parent]
-    kept[torch.arange(len(entry), device="cpu"), entry] = False
-    return parent, unflatten(kept, parameter_shapes(networks.widths))
+def each_removal(kept: Tensor, removable: Tensor) -> tuple[Tensor, Tensor]:
+    """Every network without each of the parameters that may go, one at a time.
+
+    Args:
+        kept: What the networks keep, bool `(models, entries)`.
+        removable: Which of it may go.
+
+    Returns:
+        Which network each candidate comes from, and what it keeps.
+    """
+    parent, entry = removable.nonzero(as_tuple=True)
+    without = kept[parent]
+    without[torch.arange(len(entry), device="cpu"), entry] = False
+    return parent, without
 
 
-def _least_removals(
-    networks: NetworkStack, removed: int, method: Elimination, x: Tensor, generator: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    parent = torch.arange(len(networks), device="cpu").repeat_interleave(method.tries)
-    scores = magnitudes(networks, x)[parent].log()
-    scores += _NOISE * torch.randn(
-        scores.shape, generator=generator, dtype=torch.float32, device="cpu"
+# What there is, what of it may go, by which scores, how much, how often and by which noise.
+def least_removals(
+    kept: Tensor,
+    removable: Tensor,
+    scores: Tensor,
+    removed: int,
+    tries: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Every network `tries` times without `removed` parameters of the least score, with noise.
+
+    Arguments and results are those of `each_removal`, and the scores, positive `(models, entries)`.
+    """
+    parent = torch.arange(len(kept), device="cpu").repeat_interleave(tries)
+    noisy = scores[parent].log()
+    noisy += _NOISE * torch.randn(
+        noisy.shape, generator=generator, dtype=torch.float32, device="cpu"
     )
-    scores[~_removable(networks, method)[parent]] = torch.inf
-    least = scores.argsort(1)[:, :removed]
-    kept = rows(networks.masks)[parent].scatter(1, least, False)
-    return parent, unflatten(kept, parameter_shapes(networks.widths))
+    noisy[~removable[parent]] = torch.inf
+    least = noisy.argsort(1)[:, :removed]
+    return parent, kept[parent].scatter(1, least, False)

@@ -30,15 +30,30 @@ def grown(
         count: How many weights.
         generator: Of the noise.
     """
-    can_grow = rows(growable(networks.masks))
-    strength = rows(gradients).abs().double().log()
-    noise = torch.randn(strength.shape, generator=generator, dtype=torch.float64, device="cpu")
-    strength = (strength + _NOISE * noise).masked_fill(~can_grow, -torch.inf)
-    largest = strength.topk(min(count, strength.shape[1]), dim=1).indices
-    new = torch.zeros_like(can_grow).scatter(1, largest, True) & (strength > -torch.inf)
+    new = strongest(rows(growable(networks.masks)), rows(gradients), count, generator)
     return replace(
         networks, masks=unflatten(rows(networks.masks) | new, parameter_shapes(networks.widths))
     )
+
+
+def strongest(
+    can_grow: Tensor, gradients: Tensor, count: int, generator: torch.Generator
+) -> Tensor:
+    """Where the `count` largest gradients are among those that can grow, bool `(models, entries)`.
+
+    In magnitude, with noise on the logarithm; a gradient of zero is none.
+
+    Args:
+        can_grow: Bool `(models, entries)`.
+        gradients: Of the same shape.
+        count: How many in each row, at most.
+        generator: Of the noise.
+    """
+    strength = gradients.abs().double().log()
+    noise = torch.randn(strength.shape, generator=generator, dtype=torch.float64, device="cpu")
+    strength = (strength + _NOISE * noise).masked_fill(~can_grow, -torch.inf)
+    largest = strength.topk(min(count, strength.shape[1]), dim=1).indices
+    return torch.zeros_like(can_grow).scatter(1, largest, True) & (strength > -torch.inf)
 
 
 def growable(masks: Masks) -> Masks:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from prunelimits.elimination.signatures import signatures
 from prunelimits.masks import rows
 from prunelimits.models import MLP, parameter_shapes
 from prunelimits.training import MLPEnsemble
@@ -73,6 +74,14 @@ class NetworkStack:
     def nonzeros(self) -> Tensor:
         """Kept parameters of every member, weights and biases, int64 `(models,)`."""
         return rows(self.masks).sum(1)
+
+    def signatures(self) -> Tensor:
+        """Equal for networks that are the same up to the order of hidden units."""
+        return signatures(self.masks)
+
+    def joined(self, others: Sequence[NetworkStack]) -> NetworkStack:
+        """These networks, then the others, see `join`."""
+        return join([self, *others])
 
     def ensemble(self) -> MLPEnsemble:
         """The members as an ensemble to train."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import overload
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunelimits.arguments import (
     checked_instance,
@@ -17,36 +16,23 @@ from prunelimits.arguments import (
     shown,
 )
 from prunelimits.elimination.data import EliminationData
-from prunelimits.elimination.network_stack import NetworkStack
-from prunelimits.elimination.regrowing import Regrowing, dense_weights, kept_weights
+from prunelimits.elimination.module_data import ModuleData, checked_starts
+from prunelimits.elimination.regrowing import AbstractRegrowing
+from prunelimits.elimination.regrowing_mlps import MLPRegrowing, dense_weights
+from prunelimits.elimination.regrowing_modules import ModuleRegrowing
 from prunelimits.elimination.regrowth_config import Regrowth
+from prunelimits.elimination.regrowth_result import RegrownModule, RegrowthResult
 from prunelimits.elimination.result import EliminatedNetwork
+from prunelimits.elimination.stack import AnyStack
+from prunelimits.masks import count
 from prunelimits.modes import in_plain_modes
+from prunelimits.pruners import prunable
+from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.training import AbstractEngine, Loss
+from prunelimits.types import Masks
 
 
-@dataclass(frozen=True, eq=False)
-class RegrowthResult:
-    """The network that a regrowth chose.
-
-    Attributes:
-        network: With its masks; its score is accuracy, or the coefficient of determination for
-            squared error, on the rows to choose by.
-        weights: Weights that it keeps, at most the goal; a unit in use has its bias besides.
-        method: How it was found.
-        work: Kept parameters times samples, summed over all trainings: the paper's measure of cost.
-        seconds: Time taken.
-    """
-
-    network: EliminatedNetwork
-    weights: int
-    method: Regrowth
-    work: int
-    seconds: float
-
-
-# What to reach, what to start from, how to measure and how to run: a caller names three or four.
-@in_plain_modes
+@overload
 def regrow(
     x: Tensor,
     y: Tensor,
@@ -58,26 +44,67 @@ def regrow(
     measure: tuple[Tensor, Tensor] | None = None,
     seed: int = 0,
     engine: AbstractEngine | None = None,
-) -> RegrowthResult:
-    """The best network of at most `keep` weights that `Regrowth` finds.
+) -> RegrowthResult[EliminatedNetwork]: ...
 
-    Weights count as for the pruners: a hidden unit in use has its bias, and so has every output.
+
+@overload
+def regrow(
+    x: Tensor,
+    y: Tensor,
+    method: Regrowth | None = None,
+    *,
+    keep: int,
+    start: nn.Module | Sequence[nn.Module],
+    loss: Loss | None = None,
+    measure: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    engine: None = None,
+) -> RegrowthResult[RegrownModule]: ...
+
+
+# What to reach, what to start from, how to measure and how to run: a caller names three or four.
+@in_plain_modes
+def regrow(
+    x: Tensor,
+    y: Tensor,
+    method: Regrowth | None = None,
+    *,
+    keep: int,
+    start: Sequence[int] | nn.Module | Sequence[nn.Module],
+    loss: Loss | None = None,
+    measure: tuple[Tensor, Tensor] | None = None,
+    seed: int = 0,
+    engine: AbstractEngine | None = None,
+) -> RegrowthResult[EliminatedNetwork] | RegrowthResult[RegrownModule]:
+    """The best network of at most `keep` weights that `Regrowth` finds: an MLP, or any module.
+
+    Weights count as for the pruners: biases come on top, those of hidden units in use and of all
+    outputs of an MLP, all there are of a module.
+
+    MLPs are drawn anew for every start, and trained side by side by an engine. Modules are trained
+    one after the other by torch, on the device of `start`: copies of it, in training mode, with
+    dropout and BatchNorm at work, and measured in evaluation mode; what is frozen stays. They start
+    from the weights that they have, so several starts of one module differ by the order of the rows
+    alone: give several, with weights drawn anew, for more. What is pruned is what
+    `pruners.prunable` names; what then lies on no path from an input to an output is pruned too,
+    for which the forward pass is followed as by `connectivity.effective_masks`.
 
     Args:
-        x: Inputs to train on, `(n, inputs)`.
+        x: Inputs to train on, `(n, inputs)`, or rows of any shape that the module takes.
         y: Labels or targets, as `loss` wants them.
         method: How. None: the defaults of `Regrowth`.
         keep: Weights that survive, at most.
-        start: Widths of the networks to start from.
+        start: Widths of the MLPs to start from; or a module, or several of one form, at which the
+            starts begin in turn. They stay as they are.
         loss: The training loss. None: binary cross-entropy for one output, cross-entropy for more.
         measure: Inputs and labels to choose by. None: the training data.
         seed: Decides initialisations, batches and noise.
-        engine: Who trains. None: the fastest.
+        engine: Who trains MLPs. None: the fastest.
 
     Raises:
         ValueError: If data, start and `keep` do not fit each other, a number is out of its range,
-            or every training diverged.
-        TypeError: If an argument is of another kind.
+            a module's forward pass cannot be followed, or every training diverged.
+        TypeError: If an argument is of another kind, or a module cannot be copied.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -86,45 +113,81 @@ def regrow(
         >>> result = regrow(*cubist_spiral(1000), quick, keep=12, start=(2, 6, 4, 1))
         >>> result.weights <= 12
         True
+
+        Bright on the left or on the right, seen by a small convolutional network:
+
+        >>> import torch
+        >>> x = torch.rand(64, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        >>> y = (x[..., :2].sum((1, 2, 3)) > x[..., 2:].sum((1, 2, 3))).long()
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Conv2d(1, 4, 2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2))
+        >>> quick = Regrowth(starts=2, beam=2, tries=2, finalists=2, cycles=1,
+        ...                  first=Recipe(epochs=5, batch_size=16))
+        >>> network = regrow(x, y, quick, keep=12, start=model).network
+        >>> sum(int(mask.sum()) for mask in network.masks.values()) <= 12, network.score > 0.8
+        (True, True)
     """
     began = time.monotonic()
     method = Regrowth() if method is None else method
     checked_instance("method", method, Regrowth, "a Regrowth or None")
-    seed = checked_integer("seed", seed)
+    seed, keep = checked_integer("seed", seed), checked_integer("keep", keep, 1)
     if engine is not None:
         checked_instance("engine", engine, AbstractEngine, "an engine or None")
+    modules = checked_starts(start)
+    if modules is None:
+        widths = _checked_widths(start, y, keep, loss)
+        data = EliminationData.of(x, y, measure, widths, loss)
+        run = MLPRegrowing(method, data, keep, seed, engine)
+        chosen = _best(run, run.starts(widths))
+        network, weights = EliminatedNetwork.of(chosen), int(run.weights(chosen))
+        return RegrowthResult(network, weights, method, run.work, time.monotonic() - began)
+    if engine is not None:
+        raise ValueError(f"engine must be None for modules, which torch trains, got {engine!r}")
+    whole = _checked_weights(modules[0], keep)
+    module_data = ModuleData.of(x, y, measure, modules[0], loss)
+    of_modules = ModuleRegrowing(method, module_data, modules, whole, keep, seed)
+    regrown = of_modules.network(_best(of_modules, of_modules.starts()))
+    seconds = time.monotonic() - began
+    return RegrowthResult(regrown, count(regrown.masks), method, of_modules.work, seconds)
+
+
+def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
+    found = run.best_networks(starts) if len(starts) else starts
+    if not len(found):
+        raise ValueError("first must be a training that does not diverge: lower its learning rate")
+    return run.chosen(found)
+
+
+def _checked_widths(start: object, y: object, keep: int, loss: Loss | None) -> tuple[int, ...]:
+    """Widths of MLPs with more weights than are kept, and outputs for the labels."""
     widths = checked_sizes("start", start)
     if len(widths) < 3:
         raise ValueError(f"start must have a hidden layer, got widths {widths}")
-    if loss is None and widths[-1] > 1 and checked_tensor("y", y).is_floating_point():
-        raise ValueError(
-            f"start must end in 1 output, or y be integer labels, got widths {widths} and {y.dtype}"
-        )
+    if loss is None and widths[-1] > 1:
+        kind = checked_tensor("y", y).dtype
+        if kind.is_floating_point:
+            raise ValueError(
+                "start must end in 1 output, or y be integer labels, got widths "
+                f"{widths} and {kind}"
+            )
     weights = dense_weights(widths)
-    keep = checked_integer("keep", keep, 1)
     if keep >= weights:
         raise ValueError(
             f"keep must be below the {weights} weights of widths {widths}, got {shown(keep)}"
         )
-    run = Regrowing(method, EliminationData.of(x, y, measure, widths, loss), keep, seed, engine)
-    found = run.best_networks(widths)
-    if not len(found):
-        raise ValueError("first must be a training that does not diverge: lower its learning rate")
-    chosen = _chosen(run, found)
-    return RegrowthResult(
-        EliminatedNetwork.of(chosen),
-        int(kept_weights(chosen)),
-        method,
-        run.work,
-        time.monotonic() - began,
-    )
+    return widths
 
 
-def _chosen(run: Regrowing, found: NetworkStack) -> NetworkStack:
-    """The one of best accuracy on the rows to choose by, of equals the one of least loss."""
-    losses = found.score
-    measured = run.trainer.measured(found)
-    if run.data.loss == "mse":
-        return measured[measured.score.argmax()[None]]
-    ties = measured.score == measured.score.max()
-    return measured[losses.masked_fill(~ties, -torch.inf).argmax()[None]]
+def _checked_weights(module: nn.Module, keep: int) -> Masks:
+    """Masks of all weights of a module that may be pruned, more than are kept."""
+    try:
+        whole = prunable(module)
+    except ValueError as error:
+        raise ValueError(f"start cannot be pruned: {error}") from error
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError("start must have parameters to train, but all are frozen")
+    weights = count(whole)
+    if keep >= weights:
+        raise ValueError(f"keep must be below the {weights} weights of start, got {shown(keep)}")
+    warn_of_left_out(module, (), ())
+    return whole

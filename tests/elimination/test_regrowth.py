@@ -15,7 +15,7 @@ from prunelimits.elimination import (
     regrow,
 )
 from prunelimits.elimination.data import EliminationData
-from prunelimits.elimination.regrowing import Regrowing, kept_weights
+from prunelimits.elimination.regrowing_mlps import MLPRegrowing, kept_weights
 from prunelimits.masks import count, with_biases
 from prunelimits.pruners import GMP
 from prunelimits.training import MLPEnsemble, Recipe, evaluate, fit
@@ -81,11 +81,11 @@ def test_a_seed_decides_everything_and_the_callers_random_state_stays():
 
 def test_the_starts_are_those_of_gmp_at_the_multiple_of_the_goal():
     data = EliminationData.of(X, Y, None, WIDTHS, None)
-    run = Regrowing(dataclasses.replace(QUICK, head=2.5), data, 9, 0, None)
+    run = MLPRegrowing(dataclasses.replace(QUICK, head=2.5), data, 9, 0, None)
     starts = run.starts(WIDTHS)
-    seeds = [run._word(1, n) for n in range(6)]
+    seeds = [run.word(1, n) for n in range(6)]
     result = fit(
-        MLPEnsemble(WIDTHS, seeds=seeds), X, Y, QUICK.first, seed=run._word(2),
+        MLPEnsemble(WIDTHS, seeds=seeds), X, Y, QUICK.first, seed=run.word(2),
         pruner=GMP(until=0.15), keep=23, pruner_seeds=seeds,
     )  # fmt: skip
     assert torch.allclose(starts.loss, result.loss, rtol=1e-4)
@@ -95,13 +95,13 @@ def test_the_starts_are_those_of_gmp_at_the_multiple_of_the_goal():
 
 def test_starts_stay_dense_where_the_multiple_is_all_there_is():
     data = EliminationData.of(X, Y, None, WIDTHS, None)
-    starts = Regrowing(QUICK, data, 30, 0, None).starts(WIDTHS)
+    starts = MLPRegrowing(QUICK, data, 30, 0, None).starts(WIDTHS)
     assert kept_weights(starts).tolist() == [47] * 6
 
 
 def test_scores_are_the_loss_of_a_row_whether_trained_on_or_chosen_by():
     data = EliminationData.of(X, Y, OTHERS, WIDTHS, None)
-    starts = Regrowing(QUICK, data, 9, 0, None).starts(WIDTHS)
+    starts = MLPRegrowing(QUICK, data, 9, 0, None).starts(WIDTHS)
     together = evaluate(
         starts.ensemble(), torch.cat([X, OTHERS[0]]), torch.cat([Y, OTHERS[1]])
     ).loss

@@ -1,0 +1,128 @@
+"""Regrowth of MLPs: what their starts are, how they are cut, trained, measured and grown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from prunelimits.elimination.candidates import candidates
+from prunelimits.elimination.config import Elimination
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.growing import grown
+from prunelimits.elimination.network_stack import NetworkStack
+from prunelimits.elimination.regrowing import AbstractRegrowing
+from prunelimits.elimination.regrowth_config import Regrowth
+from prunelimits.elimination.settling import settle
+from prunelimits.elimination.trainer import Trainer
+from prunelimits.pruners import GMP
+from prunelimits.training import AbstractEngine, MLPEnsemble, Recipe, evaluate, fit
+from prunelimits.training.engines import default_engine
+from prunelimits.types import Params
+
+
+@final
+class MLPRegrowing(AbstractRegrowing[NetworkStack]):
+    """A regrowth of MLPs under way.
+
+    Args:
+        method: How.
+        data: On what.
+        keep: Weights that survive, at most.
+        seed: Decides all random numbers.
+        engine: Who computes. None: the fastest.
+    """
+
+    def __init__(
+        self,
+        method: Regrowth,
+        data: EliminationData,
+        keep: int,
+        seed: int,
+        engine: AbstractEngine | None,
+    ) -> None:
+        super().__init__(method, method.recipes(len(data.x)), data.loss, keep, seed)
+        self.data = data
+        self.trainer = Trainer(data, seed, engine)
+        self._engine = engine
+        self._removal = Elimination(
+            beam=method.beam, per_origin=method.per_origin, tries=method.tries, step=method.step,
+            biases="outgoing",
+        )  # fmt: skip
+
+    def starts(self, widths: tuple[int, ...]) -> NetworkStack:
+        """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""
+        method, recipe = self.method, self.recipes.first
+        keep = math.ceil(method.head * self.keep)
+        seeds = [self.word(1, number) for number in range(method.starts)]
+        ensemble = MLPEnsemble(widths, seeds=seeds)
+        x, y, loss, seed = self.data.x, self.data.y, self.data.loss, self.word(2)
+        if keep < dense_weights(widths):
+            result = fit(
+                ensemble, x, y, recipe, loss=loss, seed=seed, engine=self._engine,
+                pruner=GMP(until=method.until), keep=keep, pruner_seeds=seeds,
+            )  # fmt: skip
+        else:
+            result = fit(ensemble, x, y, recipe, loss=loss, seed=seed, engine=self._engine)
+        self.work += round(float(result.parameter_samples.sum()))
+        networks = NetworkStack.unmeasured(result.ensemble)[~result.diverged]
+        if not len(networks):
+            return networks
+        return self._with_score(self.trainer.measured(settle(networks, "outgoing")))
+
+    @override
+    def candidates(
+        self, networks: NetworkStack, count: int, noise: torch.Generator
+    ) -> NetworkStack:
+        return candidates(networks, count, self._removal, self.trainer, noise)
+
+    @override
+    def larger(self, parents: NetworkStack, count: int, noise: torch.Generator) -> NetworkStack:
+        return grown(parents, self._gradients(parents), count, noise)
+
+    @override
+    def trained(self, networks: NetworkStack, recipe: Recipe, round_: int) -> NetworkStack:
+        trained = self.trainer.train(networks, recipe, round_)
+        self.work += trained.work
+        return self._with_score(trained.networks)
+
+    @override
+    def measured(self, networks: NetworkStack) -> NetworkStack:
+        return self.trainer.measured(networks)
+
+    @override
+    def weights(self, networks: NetworkStack) -> Tensor:
+        return kept_weights(networks)
+
+    def _gradients(self, networks: NetworkStack) -> Params:
+        ensemble = networks.ensemble()
+        engine = default_engine(ensemble) if self._engine is None else self._engine
+        return engine.gradients(ensemble, self.data.x, self.data.y, self.data.loss)
+
+    def _with_score(self, networks: NetworkStack) -> NetworkStack:
+        """The score is minus the loss of a row, of those to train on and to choose by."""
+        data, total = self.data, networks.loss
+        if data.measure_x is not data.x:
+            others = evaluate(
+                networks.ensemble(), data.measure_x, data.measure_y, loss=data.loss,
+                engine=self._engine,
+            )  # fmt: skip
+            n, m = len(data.x), len(data.measure_x)
+            total = (n * total + m * others.loss) / (n + m)
+        return replace(networks, score=(-total).nan_to_num(nan=-torch.inf))
+
+
+def dense_weights(widths: tuple[int, ...]) -> int:
+    """How many weights a network of these widths has, biases aside."""
+    return sum(a * b for a, b in pairwise(widths))
+
+
+def kept_weights(networks: NetworkStack) -> Tensor:
+    """How many weights each network keeps, int64 `(models,)`."""
+    counts = [m.flatten(1).sum(1) for n, m in networks.masks.items() if n.endswith("weight")]
+    return torch.stack(counts).sum(0)
