@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -147,67 +147,83 @@ def _train(
         trainable, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
     )
     if pruning is None:
-        step = _held(network, masks, optimizer)
+        step = _Held(network, masks, optimizer)
     else:
         total = recipe.epochs * (len(data.x) // recipe.batch_size)
-        step = _pruned(network, masks, optimizer, pruning, total)
-    always, weights, work = others(network, masks), count(masks), 0
+        step = _Pruned(network, masks, optimizer, pruning, total)
+    always, work = others(network, masks), 0
     for lr, rows in steps(recipe, len(data.x), seed):
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
         batch = rows.to(data.x.device)
         loss = mean_loss(run(network, data.x[batch]), data.y[batch], data.loss)
         if not bool(loss.isfinite()):
+            step.give_up()
             return None, work
         torch.autograd.backward(loss)
         try:
-            now = step()
+            step.take()
         except ValueError:
             if is_finite(network):
                 raise
-            return None, work  # a pruner refuses to rank what has diverged
-        if now is not masks:
-            masks, weights = now, count(now)
-        work += len(rows) * (always + weights)
-    return masks, work
+            step.give_up()  # a pruner refuses to rank what has diverged
+            return None, work
+        work += len(rows) * (always + step.weights)
+    return step.masks, work
 
 
-_Step: TypeAlias = Callable[[], Masks]
-"""One step of an optimizer, and of what prunes; what is then kept."""
-
-
-def _held(network: nn.Module, masks: Masks, optimizer: torch.optim.SGD) -> _Step:
+@final
+class _Held:
     """Steps that keep at zero what the masks prune."""
-    weights = [network.get_parameter(name) for name in masks]
-    kept = [mask.to(weight.dtype) for mask, weight in zip(masks.values(), weights, strict=True)]
+
+    def __init__(self, network: nn.Module, masks: Masks, optimizer: torch.optim.SGD) -> None:
+        self.masks, self.weights = masks, count(masks)
+        self._optimizer = optimizer
+        self._held = [(network.get_parameter(name), mask) for name, mask in masks.items()]
 
     @torch.no_grad()
-    def step() -> Masks:
-        optimizer.step()
-        for weight, mask in zip(weights, kept, strict=True):
+    def take(self) -> None:
+        """One step."""
+        self._optimizer.step()
+        for weight, mask in self._held:
             weight.mul_(mask)
-        return masks
 
-    return step
+    def give_up(self) -> None:
+        """After no further step."""
 
 
-def _pruned(
-    network: nn.Module, masks: Masks, optimizer: torch.optim.SGD, pruning: Pruning, total: int
-) -> _Step:
+@final
+class _Pruned:
     """Steps of a session, of which there are so many in all."""
-    pruner, keep = pruning
-    # What is never pruned was told of before: here it is left out by name, without a warning.
-    left_out = [name for name, _ in network.named_parameters() if name not in masks]
-    session = attach(
-        pruner, network, optimizer, keep=keep, steps=total, masks=masks, ignore=left_out
-    )
-    due, kept, done = set(pruner.update_steps(total)), session.masks, 0
 
-    def step() -> Masks:
-        nonlocal kept, done
-        session.step()
-        done += 1
-        kept = session.masks if done in due else kept
-        return kept
+    def __init__(
+        self,
+        network: nn.Module,
+        masks: Masks,
+        optimizer: torch.optim.SGD,
+        pruning: Pruning,
+        total: int,
+    ) -> None:
+        pruner, keep = pruning
+        # What is never pruned was told of before: here it is left out by name, without a warning.
+        left_out = [name for name, _ in network.named_parameters() if name not in masks]
+        self._session = attach(
+            pruner, network, optimizer, keep=keep, steps=total, masks=masks, ignore=left_out
+        )
+        self._due, self._done = set(pruner.update_steps(total)), 0
+        self._look()
 
-    return step
+    def take(self) -> None:
+        """One step."""
+        self._session.step()
+        self._done += 1
+        if self._done in self._due:
+            self._look()
+
+    def give_up(self) -> None:
+        """After no further step: rounds that are left are nothing to warn of."""
+        self._session.state_dict()
+
+    def _look(self) -> None:
+        self.masks = self._session.masks
+        self.weights = count(self.masks)
