@@ -15,6 +15,7 @@ from torch.nn import functional
 
 import prunelimits as pl
 from prunelimits.datasets import Parts
+from prunelimits.elimination import Regrowth
 
 
 def squares(_: Path) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,6 +46,19 @@ def test_every_method_keeps_what_it_is_asked_for(parts: Parts, name: str):
     assert sum(int(masks[n].sum()) for n in weights) == 80
     if name == rc.CHANNELS:
         assert sum(p.numel() for p in weights.values()) <= 4 * 80
+
+
+@pytest.mark.slow
+def test_a_regrowth_is_one_run_a_budget(parts: Parts):
+    method = Regrowth(starts=2, beam=2, tries=1, cycles=1, finalists=1)
+    rows = rc.regrown_rows(TASK, parts, 1, method)
+    assert [(r.method, r.split, r.keep, len(r.test)) for r in rows] == [
+        (rc.REGROWTH, 1, 80, 1), (rc.REGROWTH, 1, 200, 1),
+    ]  # fmt: skip
+    for r in rows:
+        assert r.effective[0] <= r.nonzeros[0] <= r.keep + 34
+        assert r.cost > 0
+        assert 0 <= r.test[0] <= r.test_rows
 
 
 def test_a_cost_is_what_is_kept_times_the_images(parts: Parts):
