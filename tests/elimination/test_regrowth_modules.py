@@ -74,18 +74,16 @@ def test_of_convolutions_too_and_the_start_stays_as_it_is():
 
 @pytest.mark.slow
 def test_norms_dropout_shared_and_frozen_layers():
-    start = Everything()
+    start, method = Everything(), dataclasses.replace(QUICK, beam=1, tries=1, step=0.5)
     frozen = start.frozen.weight.clone()
-    result = regrow(*TRAIN, QUICK, keep=20, start=start, measure=OTHERS, seed=2)
-    check_laws(result, start, 20)
-    model = result.network.model
-    assert list(result.network.masks) == ["first.weight", "twice.weight", "last.weight"]
+    found = [regrow(*TRAIN, method, keep=20, start=start, measure=OTHERS, seed=2) for _ in "ab"]
+    check_laws(found[0], start, 20)
+    model = found[0].network.model
+    assert list(found[0].network.masks) == ["first.weight", "twice.weight", "last.weight"]
     assert model.again is model.twice
     assert torch.equal(model.frozen.weight, frozen)
     assert int(model.norm.num_batches_tracked) > 0
-    again = regrow(*TRAIN, QUICK, keep=20, start=start, measure=OTHERS, seed=2)
-    assert again.network.model.state_dict().keys() == model.state_dict().keys()
-    for name, value in again.network.model.state_dict().items():
+    for name, value in found[1].network.model.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
 
 
