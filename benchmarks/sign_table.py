@@ -36,7 +36,7 @@ def signs(path: Path) -> str:
                 str(min(reaching)) if reaching else "-",
                 f"{max(float(row['best']) for row in group):.2%}",
                 _typical([float(row["best"]) for row in group], ".1%"),
-                _typical([float(row["alike"]) for row in group], ".2f"),
+                _typical([float(row["alike"]) for row in group if row["alike"]], ".2f"),
             ]
         )
     header = (
@@ -48,6 +48,8 @@ def signs(path: Path) -> str:
 
 def _typical(values: list[float], form: str) -> str:
     """The median with its interval, where there are enough values for one."""
+    if not values:
+        return "-"
     interval = median_interval(values)
     text = format(median(values), form)
     if interval is None:

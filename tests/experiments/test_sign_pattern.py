@@ -50,12 +50,17 @@ def test_the_table_of_searches(tmp_path: Path):
     def row(kind: str, draw: int, smallest: int | str, best: float, alike: float) -> dict:
         return {"start": kind, "draw": draw, "smallest": smallest, "best": best, "alike": alike}
 
+    def dead(kind: str) -> dict:
+        return row(kind, 0, "", 0.5, 0.0) | {"alike": ""}
+
     add_rows(path, [row("the start itself", 0, 26, 0.96, 1.0)])
+    add_rows(path, [dead("its signs, one magnitude a layer")])
     drawn = [(0.5 + draw / 100, draw / 10) for draw in range(10)]
     for draw, (best, alike) in enumerate(drawn):
         smallest = 27 + draw if draw > 7 else ""
         add_rows(path, [row("another start", draw, smallest, best, alike)])
-    _, _, itself, another = signs(path).splitlines()
+    _, _, itself, one, another = signs(path).splitlines()
+    assert one.endswith("| - | 50.00% | 50.0% | - |")
     assert itself == "| the start itself | 1 of 1 |  | 26 | 96.00% | 96.0% | 1.00 |"
     # Two of ten leave 51 % possible; the 2nd to the 9th of ten cover the median with 98 %.
     assert another == (
