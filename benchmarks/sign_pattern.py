@@ -7,7 +7,8 @@ with its batches in other orders, which is as alike as searches get; then from o
 signs and magnitudes drawn anew, with its signs and in each layer one magnitude, and with its
 magnitudes and signs drawn anew. A row a search: the smallest network at 95 %, the most accurate
 one, and how alike the masks' best accuracies are to those from the start itself (by rank
-correlation; nothing where all are the same). What the table has is not searched again, but for the start itself.
+correlation; nothing where all are the same). What the table has is not searched again, but for the
+start itself.
 """
 
 from __future__ import annotations
