@@ -39,8 +39,9 @@ from prunelimits.training import evaluate, evolve
 HEADER = (
     *("widths", "rank", "nonzeros", "attempt", "starts", "error", "early", "trained", "evolved"),
 )
-# Polished on so many points, in so many steps, from this accuracy on.
-_POLISHED_POINTS, _POLISHING, _NEAR = 4096, 60, 0.97
+MORE = LevelStarts(starts=320, going_on=96, cut=32, finished=32)
+# Polished on so many points, in so many steps.
+_POLISHED_POINTS, _POLISHING = 4096, 40
 # Evolved on every so manieth point.
 _EVOLVED_ON = 8
 
@@ -51,6 +52,9 @@ class Study:
 
     Attributes:
         how: Their starts.
+        near: A network that reaches this gets more starts, and the best are polished: it is past
+            the plateau where one edge of the spiral is missed, on which most end.
+        more: These starts.
         promising: From this accuracy on a network is evolved,
         target: unless it has this.
         evolved: So many of its starts.
@@ -58,7 +62,9 @@ class Study:
     """
 
     how: LevelStarts = field(default_factory=LevelStarts)
-    promising: float = 0.985
+    near: float = 0.97
+    more: LevelStarts = field(default_factory=lambda: MORE)
+    promising: float = 0.993
     target: float = 0.995
     evolved: int = 2
     keep: Path | None = None
@@ -96,11 +102,12 @@ def reached(
         return Reached(result.error)
     ensemble = _ensemble(network, result.copies)
     score = evaluate(ensemble, x, y).accuracy
-    if score.max() >= _NEAR:
+    if score.max() >= study.near:
+        copies = np.concatenate([result.copies, trained(network, study.more, random).copies])
         points = spiral_points(_POLISHED_POINTS)
         objective = SmoothErrors(points.y)
-        polished, _ = minimise(network, result.copies, points.x, objective, _POLISHING)
-        ensemble = _ensemble(network, np.concatenate([result.copies, polished]))
+        polished, _ = minimise(network, copies, points.x, objective, _POLISHING)
+        ensemble = _ensemble(network, np.concatenate([copies, polished]))
         score = evaluate(ensemble, x, y).accuracy
     best = score.topk(study.evolved).indices
     ensemble, score = ensemble[best], score[best]
@@ -109,7 +116,9 @@ def reached(
         ensemble = evolve(ensemble, x[::_EVOLVED_ON], y[::_EVOLVED_ON])
         score = evaluate(ensemble, x, y).accuracy
     first = int(score.argmax())
-    return Reached(result.error, result.early, before, float(score[first]), ensemble[[first]])
+    return Reached(
+        result.error, result.early, before, float(score[first]), ensemble[first : first + 1]
+    )
 
 
 def _ensemble(network: Network, copies: Numbers) -> pl.MLPEnsemble:
@@ -123,8 +132,7 @@ def keep(found: Reached, study: Study, name: str) -> None:
     """Saves a network that reaches the target, if such are kept."""
     if study.keep and found.best is not None and found.evolved >= study.target:
         study.keep.mkdir(parents=True, exist_ok=True)
-        masks = {key: mask[0] for key, mask in found.best.masks.items()}
-        pl.save(found.best.extract(0), masks, study.keep / f"{name}.pt")
+        pl.save(*found.best.member(0), study.keep / f"{name}.pt")
 
 
 def measured(attempt: Attempt, x: Tensor, y: Tensor, study: Study) -> list[object]:

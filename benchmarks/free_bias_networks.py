@@ -7,10 +7,8 @@ inputs, both in use, three hidden layers and one output in which every unit has 
 on, so that it lies on a path, up to the order of hidden units. A unit without inputs is a constant,
 which the next biases can have. To count them they are not written out: by Burnside's lemma their
 number is the mean, over all orders of the units, of the number of networks that an order leaves as
-they are.
-
-`networks_of` writes out those of so many parameters, and `superfluous` tells those whose
-classes a network of fewer parameters has as well, or another one of as many.
+they are. Those of at most `--written` parameters are written out, too, and `superfluous` tells
+those whose classes a network of fewer parameters has as well, or another one of as many.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, product, zip_longest
 from math import factorial, gcd, prod
 from pathlib import Path
 from typing import TypeAlias
@@ -33,6 +31,7 @@ from torch import Tensor
 from prunelimits.elimination.signatures import signatures
 from prunelimits.enumeration import ModelMasks
 from prunelimits.masks import unflatten
+from prunelimits.models import parameter_shapes
 from prunelimits.types import Masks
 
 CELLS = 8
@@ -201,16 +200,28 @@ def superfluous(masks: Masks) -> bool:
     )
 
 
+def left(most: int) -> list[int]:
+    """Networks of exactly 0, 1, ..., `most` parameters that are not superfluous."""
+    result = [0] * (most + 1)
+    for widths, rows in networks_of(most):
+        masks = unflatten(rows, parameter_shapes(widths))
+        for i, size in enumerate(rows.sum(1).tolist()):
+            result[size] += not superfluous({name: mask[i] for name, mask in masks.items()})
+    return result
+
+
 def main() -> None:
     """Counts and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parameters", type=int)
+    parser.add_argument("--written", type=int, default=13)
     parser.add_argument("--table", type=Path, required=True)
     arguments = parser.parse_args()
+    every, not_superfluous = counts(arguments.parameters), left(arguments.written)
     with arguments.table.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["parameters", "networks"])
-        writer.writerows(enumerate(counts(arguments.parameters)))
+        writer.writerow(["parameters", "networks", "left"])
+        writer.writerows(zip_longest(range(len(every)), every, not_superfluous, fillvalue=""))
 
 
 if __name__ == "__main__":
