@@ -8,14 +8,16 @@ from pathlib import Path
 from statistics import median
 
 from page_tables import markdown
-from real_choices import NINE, best_of, by_place, chosen_at
-from real_convolutions import CHANNELS, EARLY, TASKS
+from real_choices import NINE, best_of, by_place, chosen_at, unit_cost
+from real_convolutions import CHANNELS, EARLY, REGROWTH, TASKS
 from real_rows import Row, read_rows
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-convolutions.csv"
 OURS = (EARLY, CHANNELS)
 LEVELS = (1, 2)
 """Costs, in runs of LTH."""
+MOST = 10
+"""What regrowth may cost, and every other method with all its starts."""
 
 
 def table(rows: Sequence[Row], level: float) -> str:
@@ -50,6 +52,27 @@ def table(rows: Sequence[Row], level: float) -> str:
     return markdown(("", *(f"{name}, {keep}" for name, keep in columns)), lines)
 
 
+def regrown_table(rows: Sequence[Row]) -> str:
+    """Every run of regrowth, and what the others come to with all the starts that they have."""
+    lines: list[list[str]] = []
+    for (name, split, keep), there in sorted(by_place(rows).items()):
+        chosen, unit = chosen_at(there, MOST), unit_cost(there)
+        best = best_of(chosen, NINE)
+        if REGROWTH in chosen and CHANNELS in chosen and unit is not None and best is not None:
+            ours, early = chosen[REGROWTH], chosen[CHANNELS]
+            lines.append(
+                [
+                    *(name, str(split), str(keep), f"{ours.test:.1%}"),
+                    *(f"{ours.spent / unit:.1f}", f"{best.test:.1%} ({best.method})"),
+                    *(f"{early.test:.1%}", f"{100 * (ours.test - best.test):+.1f}"),
+                    f"{100 * (ours.test - early.test):+.1f}",
+                ]
+            )
+    header = ("task", "split", "weights", REGROWTH, "runs of LTH", "best of the nine", CHANNELS,
+              "above the nine", "above channels first")  # fmt: skip
+    return markdown(header, lines)
+
+
 def tasks_table(rows: Sequence[Row]) -> str:
     """What was trained, and the dense networks' accuracy."""
     lines: list[list[str]] = []
@@ -68,6 +91,8 @@ def tasks_table(rows: Sequence[Row]) -> str:
 def tables(path: Path = RESULTS) -> dict[str, Callable[[], str]]:
     """Every table by name."""
     rows = read_rows(path)
-    return {"convolutions": lambda: tasks_table(rows)} | {
-        f"convolutions-{level}": partial(table, rows, level) for level in LEVELS
+    named: dict[str, Callable[[], str]] = {
+        "convolutions": lambda: tasks_table(rows),
+        "convolutions-regrowth": lambda: regrown_table(rows),
     }
+    return named | {f"convolutions-{level}": partial(table, rows, level) for level in LEVELS}

@@ -108,7 +108,8 @@ def test_a_study_goes_on_where_its_table_ends(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(rc, "methods", lambda: some)
     monkeypatch.setattr(rc, "TASKS", (TASK,))
     path = tmp_path / "table.csv"
-    monkeypatch.setattr("sys.argv", ["x", str(path), "--splits", "1"])
+    some_names = ["dense", "LTH", "SNIP"]
+    monkeypatch.setattr("sys.argv", ["x", str(path), "--splits", "1", "--methods", *some_names])
     rc.main()
     rows = read_rows(path)
     assert [(r.method, r.times, r.keep) for r in rows] == [
@@ -128,6 +129,10 @@ def test_the_table_is_of_the_starts_that_the_choosing_images_take(monkeypatch: p
 
     rows = [row(name, 1 if name == "LTH" else 5, (5, 4), (6, 9)) for name in tables.NINE]
     rows += [row(rc.EARLY, 5, (8, 9), (10, 8)), row("dense", 5, (9,), (9,))]
+    rows.append(row(rc.CHANNELS, 5, (7, 6), (7, 2)))
+    rows.append(row(rc.REGROWTH, 5, (9,), (9,))._replace(cost=45.0))
+    regrown = "| digits | 0 | 80 | 90.0% | 4.5 | 60.0% (LTH) | 70.0% | +30.0 | +20.0 |"
+    assert regrown in tables.regrown_table(rows).splitlines()
     lines = tables.table(rows, 2).splitlines()
     assert "| LTH | 60.0% |  |" in lines
     assert "| EarlyGMP, above the best of nine | +20.0 (+20.0 to +20.0) |  |" in lines
