@@ -93,6 +93,11 @@ def fold_constants(
         bias = _bias_name(layer)
         weight = params[layer.weight]
         moved = (weight @ constant.unsqueeze(-1)).squeeze(-1)
+        if not moved.isfinite().all():
+            raise ValueError(
+                f"activation must be finite for units without inputs, of which {layer.weight!r} "
+                "reads one that is not"
+            )
         folded[bias] = params[bias] + moved
         kept[bias] = masks[bias] | (moved != 0)
         # What is live adds nothing here; without this, 0 times an infinite value would be NaN.
@@ -103,10 +108,15 @@ def fold_constants(
 
 def _constants(activation: Callable[[Tensor], Tensor], biases: Tensor) -> Tensor:
     """What units give whose inputs are all zero."""
-    constants: object = activation(biases)
+    constants: object = activation(biases.clone())  # which it may write to
     if not isinstance(constants, Tensor) or constants.shape != biases.shape:
         raise TypeError(
             f"activation must return a tensor of the shape it is given, got {shown(constants)}"
+        )
+    if constants.dtype != biases.dtype:
+        raise TypeError(
+            f"activation must return a tensor of {biases.dtype}, as it is given, "
+            f"got {constants.dtype}"
         )
     return constants
 

@@ -100,7 +100,7 @@ def lanczos(
         on_step: Called with the state after every step; its tensors are valid during the call.
 
     Raises:
-        ValueError: If a product is not finite.
+        ValueError: If a product is not finite, or writes to what it is given.
 
     Examples:
         >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64))
@@ -129,7 +129,10 @@ def lanczos(
     diagonal[:, :done], off_diagonal[:, :done] = state.diagonal, state.off_diagonal
     for step in range(done, done + steps):
         current = basis[:, step] if full else basis[:, 1]
+        before = _times_written(current)
         image = checked_tensor("product", product(current))
+        if _times_written(current) != before:
+            raise ValueError("product must not write to the vectors that it is given")
         if image.shape != current.shape:
             raise ValueError(
                 f"product must keep the shape {tuple(current.shape)}, got {tuple(image.shape)}"
@@ -141,8 +144,8 @@ def lanczos(
         # what `product` returned may be somebody else's.
         image = torch.addcmul(image, diagonal[:, step, None].to(image), current, value=-1)
         if step:
-            before = basis[:, step - 1] if full else basis[:, 0]
-            image.addcmul_(off_diagonal[:, step - 1, None].to(image), before, value=-1)
+            earlier = basis[:, step - 1] if full else basis[:, 0]
+            image.addcmul_(off_diagonal[:, step - 1, None].to(image), earlier, value=-1)
         if full:
             make_orthogonal(image, basis[:, : step + 1])
         norm = _dot(image, image).sqrt()
@@ -176,3 +179,8 @@ def make_orthogonal(vectors: Tensor, basis: Tensor) -> None:
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
     return (left * right).sum(1).double()
+
+
+def _times_written(tensor: Tensor) -> int:
+    """How often a tensor was written to, where torch counts it."""
+    return 0 if tensor.is_inference() else tensor._version  # pyright: ignore

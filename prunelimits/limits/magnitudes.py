@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_integer
+from prunelimits.arguments import checked_integer, shown
 from prunelimits.limits.checks import check_weights, checked_magnitudes
 from prunelimits.masks import flatten, top
 from prunelimits.types import Masks, Params
@@ -67,6 +67,9 @@ def magnitude_masks(weights: Params, removed: int | Tensor, masks: Masks | None 
     for name in scores.keys() & (masks or {}).keys():
         scores[name] = scores[name].masked_fill(~(masks or {})[name].to(scores[name].device), -1.0)
     kept = sum(int((score >= 0).sum()) for score in scores.values())
-    if not isinstance(removed, Tensor):
+    if isinstance(removed, Tensor):
+        if removed.dim() or removed.dtype not in (torch.int32, torch.int64):
+            raise TypeError(f"removed must be an integer, got {shown(removed)}")
+    else:
         removed = checked_integer("removed", removed, 0, kept)
     return top(scores, kept - removed)

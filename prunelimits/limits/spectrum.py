@@ -82,11 +82,12 @@ class Spectrum:
             TypeError: If `function` cannot be called, or returns no tensor of its shape.
         """
         checked_callable("function", function, "an elementwise function of a tensor")
-        images: object = function(self.nodes)
+        images: object = function(self.nodes.clone())  # which it may write to
         if not isinstance(images, Tensor) or images.shape != self.nodes.shape:
             raise TypeError(
                 f"function must return a tensor of the shape it is given, got {shown(images)}"
             )
+        checked_tensor("function", images)
         values = (self.weights * images).sum(1)
         error = 0.0
         if not self.exact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise, product
 
 import pytest
@@ -235,3 +235,38 @@ def test_folding_refuses_what_is_not_finite_and_layers_without_biases():
     assert fold_constants(params, masks)[0]["a.bias"].tolist() == [0.0]
     with pytest.raises(ValueError, match=r"a bias in every layer, got none beside \['a.weight'\]"):
         fold_constants({"a.weight": torch.ones(1, 1)})
+
+
+def test_what_an_activation_does_to_what_it_is_given_is_not_taken_for_a_bias():
+    params = {
+        "0.weight": torch.tensor([[1.0], [0.0]]), "0.bias": torch.tensor([-2.0, -3.0]),
+        "2.weight": torch.tensor([[1.0, 2.0]]), "2.bias": torch.tensor([0.5]),
+    }  # fmt: skip
+    shifted = lambda v: v.add_(5)  # noqa: E731
+    folded, _ = fold_constants(params, activation=shifted)
+    assert folded["0.bias"].tolist() == [-2, 0]
+    assert folded["2.bias"].tolist() == [0.5 + 2 * (-3 + 5)]
+
+
+@pytest.mark.parametrize(
+    ("activation", "error", "message"),
+    [
+        (torch.log, ValueError, "must be finite for units without inputs, of which '2.weight'"),
+        (lambda v: v * 1j, TypeError, "must return a tensor of torch.float32, .* torch.complex64"),
+        (lambda v: v.long(), TypeError, "must return a tensor of torch.float32, .* torch.int64"),
+        (lambda v: v.sum(), TypeError, "must return a tensor of the shape it is given"),
+    ],
+)
+def test_activations_that_give_no_numbers_are_refused(
+    activation: Callable[[Tensor], Tensor], error: type[Exception], message: str
+):
+    params = {
+        "0.weight": torch.tensor([[1.0], [0.0]]), "0.bias": torch.tensor([-2.0, -3.0]),
+        "2.weight": torch.tensor([[1.0, 2.0]]), "2.bias": torch.tensor([-0.5]),
+    }  # fmt: skip
+    with pytest.raises(error, match=f"activation {message}"):
+        fold_constants(params, activation=activation)
+    # What it makes of live units and of outputs is not asked.
+    params["0.bias"][1] = 1.0
+    if activation is torch.log:
+        assert fold_constants(params, activation=activation)[0]["2.bias"].tolist() == [-0.5]

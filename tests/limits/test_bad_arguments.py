@@ -78,6 +78,9 @@ def test_numbers_out_of_range_are_refused_by_their_own_names():
     for removed in (-1, 5):
         with pytest.raises(ValueError, match="removed must be from 0 to 4"):
             limits.magnitude_masks(weights, removed)
+    for wrong in (torch.tensor([1, 2]), torch.tensor(2.0), torch.tensor(True)):
+        with pytest.raises(TypeError, match="removed must be an integer, got"):
+            limits.magnitude_masks(weights, wrong)
     with pytest.raises(ValueError, match="magnitudes must be at least 0 and ascend"):
         limits.published_prediction(spectrum, magnitudes.flip(0), 0.1)
     with pytest.raises(ValueError, match="distance must be at least 0"):

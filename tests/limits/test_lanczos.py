@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prunelimits.limits import LanczosState, lanczos, lanczos_start
+from prunelimits.limits import LanczosState, Spectrum, lanczos, lanczos_start
 from prunelimits.limits.lanczos import make_orthogonal
 
 
@@ -103,6 +103,18 @@ def test_a_product_may_return_what_is_not_its_own():
         state = lanczos(product, start, 2)
         assert torch.equal(state.basis[:, 0], start.basis[:, 0])
     assert torch.equal(ones, torch.ones(1, 4, dtype=torch.float64))
+
+
+def test_functions_that_write_to_what_they_are_given_change_nothing():
+    start = lanczos_start(starts(1, 4))
+    with pytest.raises(ValueError, match="product must not write to the vectors"):
+        lanczos(lambda v: v.mul_(2), start, 2)
+    spectrum = Spectrum.of_eigenvalues(torch.tensor([-1.0, 2.0, 5.0]))
+    before = spectrum.nodes.clone()
+    assert spectrum.mean(lambda v: v.abs_()).value == pytest.approx(8 / 3)
+    assert torch.equal(spectrum.nodes, before)
+    with pytest.raises(TypeError, match="function must be a dense tensor of real numbers"):
+        spectrum.mean(lambda v: v * 1j)
 
 
 def test_without_reorthogonalisation_copies_appear_but_sums_stay_right():
