@@ -55,7 +55,8 @@ class Regrowth:
         beam: Networks of every size that go on, and that grow.
         per_origin: How many of them may descend from one start.
         tries: Candidates of each.
-        step: Share of the parameters that a candidate lacks; one at a time at the goal.
+        step: Share of the parameters that a candidate lacks, of a module of its weights; one at a
+            time at the goal.
         cycles: How often weights grow back; 0: never.
         growth: How many weights grow, in times of the goal.
         finalists: Networks at the goal that get the long training each time, which is most of the
