@@ -1,13 +1,14 @@
 """What small networks reach from thousands of starts each, and how many were missed.
 
-Of the tables that `exhaust_networks.py` and `small_networks.py` write.
+Of the tables that `exhaust_networks.py`, `exhaust_by_levels.py`, `small_networks.py` and
+`free_bias_networks.py` write.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from itertools import pairwise, product
 from math import prod
@@ -30,8 +31,12 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def reached(row: dict[str, str]) -> float:
-    """The best accuracy of a network at any stage."""
-    return max(float(row[stage]) for stage in ("early", "trained", "evolved"))
+    """The best accuracy of a network at any stage.
+
+    Early accuracies of the study by levels, which has their errors, are on few points.
+    """
+    stages = ("trained", "evolved") if "error" in row else ("early", "trained", "evolved")
+    return max(float(row[stage]) for stage in stages)
 
 
 def called(network: Network) -> str:
@@ -54,6 +59,29 @@ def by_size(path: Path, together: int = 18) -> str:
         line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
         lines.append(line)
     header = ["nonzeros, all biases", "networks", "starts each", "at 95 %", "at 99.5 %"]
+    return markdown([*header, "the best", "the next"], lines)
+
+
+def by_levels(path: Path, every: Path, together: int = 18) -> str:
+    """Number of nonzeros by number: how many of all networks were tried by levels, and the best.
+
+    `every` is the table of a study of all networks, which tells how many there are.
+    """
+    sizes: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in rows_of(path):
+        sizes[max(together, int(row["nonzeros"]))].append(row)
+    all_of = Counter(max(together, int(row["nonzeros"])) for row in rows_of(every))
+    lines: list[list[str]] = []
+    for nonzeros, own in sorted(sizes.items()):
+        first, *others = sorted(own, key=reached, reverse=True)
+        line = [f"up to {nonzeros}" if nonzeros == together else str(nonzeros)]
+        line.append(f"{len(own):,} of {all_of[nonzeros]:,}")
+        line.append(f"{sum(float(row['evolved']) > 0 for row in own):,}")
+        line += [str(sum(reached(row) >= target for row in own)) for target in TARGETS]
+        line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
+        line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
+        lines.append(line)
+    header = ["nonzeros, all biases", "networks", "with levels", "at 95 %", "at 99.5 %"]
     return markdown([*header, "the best", "the next"], lines)
 
 
@@ -97,6 +125,19 @@ def found_again(targets: Mapping[Path, float]) -> str:
         "best",
     )
     return markdown(header, lines)
+
+
+def past_the_plateau(path: Path, plateau: float = 0.97) -> str:
+    """How often known networks get past a plateau from other starts, and to the target."""
+    lines: list[list[str]] = []
+    for network, own in attempts(path).items():
+        past, tries = hits_of(own, plateau), len(own)
+        line = [called(network), own[0]["nonzeros"], f"{int(own[0]['starts']):,}"]
+        line += [f"{past} of {tries}", share(tries - past, tries)]
+        line += [f"{hits_of(own, TARGETS[1])} of {tries}", f"{max(map(reached, own)):.2%}"]
+        lines.append(line)
+    header = ("network", "nonzeros", "first starts", f"past {plateau:.0%}")
+    return markdown([*header, "missed (95 % interval)", "at 99.5 %", "best"], lines)
 
 
 def missed(again: Path, known: set[Network], target: float = 0.95) -> tuple[float, float]:
@@ -156,6 +197,20 @@ def beside_plain(plain: Path, rungs: Path) -> str:
     return markdown(header, lines)
 
 
+def with_free_biases(path: Path, first: int = 9) -> str:
+    """Networks by the number of weights and biases, and those that are not superfluous."""
+    lines: list[list[str]] = []
+    total = 0
+    for row in rows_of(path):
+        parameters, networks = int(row["parameters"]), int(row["networks"])
+        total += networks
+        if parameters >= first:
+            left = f"{int(row['left']):,}" if row["left"] else "not written out"
+            lines.append([row["parameters"], f"{networks:,}", f"{total:,}", left])
+    header = ("weights and biases", "networks", "of at most so many", "not superfluous")
+    return markdown(header, lines)
+
+
 def most_by_rule(parameters: int) -> int:
     """The most nonzeros, by the paper's rule, of a network of so many weights and biases.
 
@@ -177,7 +232,15 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
     rungs, again = folder / "exhausted-networks.csv", folder / "exhausted-networks-again.csv"
     plainly = folder / "exhausted-networks-plainly.csv"
     at_995 = folder / "exhausted-networks-again-995.csv"
+    levels = folder / "exhausted-by-levels.csv"
+    levels_again = folder / "exhausted-by-levels-again.csv"
+    levels_at_995 = folder / "exhausted-by-levels-again-995.csv"
     return {
+        "exhausted-by-levels": lambda: by_levels(levels, rungs),
+        "exhausted-by-levels-again": lambda: found_again({levels_again: TARGETS[0]}),
+        "exhausted-by-levels-past": lambda: past_the_plateau(levels_at_995),
+        "exhausted-by-levels-missed": lambda: chance_of_a_miss(levels, levels_again),
+        "free-bias-networks": lambda: with_free_biases(folder / "free-bias-networks.csv"),
         "exhausted": lambda: by_size(rungs),
         "exhausted-twice": lambda: beside_plain(folder / "small-networks.csv", rungs),
         "exhausted-again": lambda: found_again({again: TARGETS[0], at_995: TARGETS[1]}),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import exhaust_by_levels
+import exhausted_tables
 import numpy as np
 import pytest
 import torch
@@ -124,3 +125,49 @@ def test_other_attempts_go_round() -> None:
     one, other = Attempt(SPACE, 1), Attempt(SPACE, 2)
     numbers = [(attempt.rank, attempt.number) for attempt in again([one, other, one], 2)]
     assert numbers == [(1, 1), (2, 1), (1, 2), (2, 2)]
+
+
+def a_table(folder: Path, rows: list[tuple[object, ...]]) -> Path:
+    path = folder / "table.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *rows])
+    return path
+
+
+def test_a_page_counts_what_was_tried_and_what_was_not_given_up(tmp_path: Path) -> None:
+    table = a_table(
+        tmp_path,
+        [
+            ("2 3 1 3 1", 6, 22, 0, 160, 0.03, 0.98, 0.96, 0.96),
+            ("2 3 1 3 1", 1, 21, 0, 160, 0.2, 0, 0, 0),
+            ("2 3 1 3 1", 2, 21, 0, 160, 0.05, 0.8, 0.79, 0.79),
+        ],
+    )
+    every = tmp_path / "every.csv"
+    every.write_text("nonzeros\n22\n22\n21\n21\n17\n")
+    lines = exhausted_tables.by_levels(table, every).splitlines()[2:]
+    first = "| 21 | 2 of 2 | 1 | 0 | 0 | 79.00%, (2, 3, 1, 3, 1), rank 2 | 0.00% |"
+    # The early accuracy of 98 % is on few points and does not count.
+    other = "| 22 | 1 of 2 | 1 | 1 | 0 | 96.00%, (2, 3, 1, 3, 1), rank 6 |  |"
+    assert lines == [first, other]
+
+
+def test_a_page_tells_how_often_known_networks_get_past_the_plateau(tmp_path: Path) -> None:
+    rows = [
+        ("2 4 1 3 1", 11, 26, number, 160, 0.02, 0.9, reached, reached)
+        for number, reached in enumerate((0.966, 0.971, 0.996, 0.965), 1)
+    ]
+    line = exhausted_tables.past_the_plateau(a_table(tmp_path, rows)).splitlines()[-1]
+    assert line.startswith(
+        "| (2, 4, 1, 3, 1), rank 11 | 26 | 160 | 2 of 4 | 50% (7% to 93%) | 1 of"
+    )
+    assert line.endswith("| 99.60% |")
+
+
+def test_a_page_adds_up_networks_with_free_biases(tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_text("parameters,networks,left\n8,48,12\n9,140,66\n10,1406,\n")
+    assert exhausted_tables.with_free_biases(path).splitlines()[2:] == [
+        "| 9 | 140 | 188 | 66 |",
+        "| 10 | 1,406 | 1,594 | not written out |",
+    ]
