@@ -196,7 +196,8 @@ def loaded() -> ctypes.CDLL:
     """The library, compiled if it was not yet.
 
     Raises:
-        subprocess.CalledProcessError: If the compiler fails; it has told why.
+        FileNotFoundError: If there is no compiler.
+        subprocess.CalledProcessError: If it fails; it has told why.
     """
     compiler = os.environ.get("CXX", "c++")
     text = SOURCE.read_bytes() + " ".join((compiler, *FLAGS)).encode()

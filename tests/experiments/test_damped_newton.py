@@ -23,6 +23,9 @@ from torch import Tensor
 
 from prunelimits.masks import flatten
 from prunelimits.models import MLP
+from tests.experiments.compiler import needs_compiler
+
+pytestmark = needs_compiler
 
 SAMPLES = 37
 COPIES = 21

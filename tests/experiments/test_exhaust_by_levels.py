@@ -19,6 +19,9 @@ from level_starts import LevelStarts
 import prunelimits as pl
 from prunelimits.enumeration import ModelMasks
 from prunelimits.training import evaluate
+from tests.experiments.compiler import needs_compiler
+
+pytestmark = needs_compiler
 
 QUICK = LevelStarts(starts=16, going_on=16, cut=4, draws=4, cut_points=128, points=128, steps=20)
 STUDY = Study(how=QUICK, more=replace(QUICK, starts=32), target=0.9)

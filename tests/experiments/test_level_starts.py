@@ -26,6 +26,9 @@ from level_starts import (
 )
 
 from prunelimits.datasets import cubist_spiral
+from tests.experiments.compiler import needs_compiler
+
+pytestmark = needs_compiler
 
 SMALL = LevelStarts(starts=32, going_on=16, cut=4, draws=4, finish_points=512)
 
