@@ -1,9 +1,9 @@
 r"""Every pruning method on real tasks, at equal cost: the trainings.
 
-    python benchmarks/real_study.py docs/results/real-tasks.csv --packages FOLDER --splits 3
+    python benchmarks/real_study.py docs/results/real-tasks.csv --packages FOLDER --splits 10
     python benchmarks/real_study.py TABLE --packages FOLDER --tasks digits Vowel --minutes 30
     python benchmarks/real_study.py docs/results/real-depth.csv --packages FOLDER \
-        --tasks Satellite digits Vehicle Vowel --hidden-layers 1 3 4 --splits 2
+        --tasks digits Vehicle Vowel --hidden-layers 1 3 4 --splits 2
 
 FOLDER: see real_tasks.py. Each split of a task into rows to train on, to choose by and to test is
 trained from so many starts, the same ones for every method, to every budget; each method in a short
