@@ -7,7 +7,8 @@ Random starts of the networks that are known at 99.5 % do not lead there. `level
 the first layers a simpler function of the plane, then all the classes, by Levenberg-Marquardt. The
 best two are measured on all points, and evolved where they are `--promising` but not at the target
 yet. A row a network goes into the table, those that reached most in the table `--first` first, and
-the same command goes on from there. `--keep` keeps what reaches the target.
+the same command goes on from there. `--keep` keeps what reaches the target. With `--attempts` each
+network is tried so often, all once before any is tried again.
 
     python benchmarks/exhaust_by_levels.py 25 --table docs/results/exhausted-by-levels.csv \
         --again 64 --again-table docs/results/exhausted-by-levels-again.csv --networks FILES
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,10 +167,10 @@ def by_promise(attempts: Iterable[Attempt], table: Path) -> list[Attempt]:
     return sorted(attempts, key=lambda attempt: -reached.get(attempt.key[:2], 0.0))
 
 
-def again(known: Sequence[Attempt], times: int) -> list[Attempt]:
-    """So many other attempts at each, one at each after the other."""
-    each = {one.key: one for one in known}.values()
-    return [Attempt(one.space, one.rank, n) for n in range(1, times + 1) for one in each]
+def again(known: Iterable[Attempt], numbers: Iterable[int]) -> list[Attempt]:
+    """The attempts of these numbers at each, one at each after the other."""
+    each = list({one.key: one for one in known}.values())
+    return [Attempt(one.space, one.rank, number) for number in numbers for one in each]
 
 
 def main() -> None:
@@ -178,6 +179,7 @@ def main() -> None:
     parser.add_argument("nonzeros", type=int)
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("--first", type=Path)
+    parser.add_argument("--attempts", type=int, default=1)
     parser.add_argument("--promising", type=float, default=Study.promising)
     parser.add_argument("--target", type=float, default=Study.target)
     parser.add_argument("--keep", type=Path)
@@ -191,11 +193,12 @@ def main() -> None:
         if arguments.table.exists():
             spaces = every_widths(arguments.nonzeros)
             known += at_target(arguments.table, spaces, arguments.target)
-        add_rows(arguments.again_table, again(known, arguments.again), study)
+        add_rows(arguments.again_table, again(known, range(1, arguments.again + 1)), study)
         return
-    attempts = every_network(arguments.nonzeros)
+    networks = every_network(arguments.nonzeros)
     first: Path | None = arguments.first
-    add_rows(arguments.table, by_promise(attempts, first) if first else attempts, study)
+    networks = by_promise(networks, first) if first else networks
+    add_rows(arguments.table, again(networks, range(arguments.attempts)), study)
 
 
 if __name__ == "__main__":

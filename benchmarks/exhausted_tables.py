@@ -67,22 +67,24 @@ def by_levels(path: Path, every: Path, together: int = 18) -> str:
 
     `every` is the table of a study of all networks, which tells how many there are.
     """
-    sizes: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for row in rows_of(path):
-        sizes[max(together, int(row["nonzeros"]))].append(row)
+    sizes: dict[int, list[list[dict[str, str]]]] = defaultdict(list)
+    for own in attempts(path).values():
+        sizes[max(together, int(own[0]["nonzeros"]))].append(own)
     all_of = Counter(max(together, int(row["nonzeros"])) for row in rows_of(every))
     lines: list[list[str]] = []
-    for nonzeros, own in sorted(sizes.items()):
-        first, *others = sorted(own, key=reached, reverse=True)
+    for nonzeros, tried in sorted(sizes.items()):
+        best = sorted((max(own, key=reached) for own in tried), key=reached, reverse=True)
+        first, *others = best
         line = [f"up to {nonzeros}" if nonzeros == together else str(nonzeros)]
-        line.append(f"{len(own):,} of {all_of[nonzeros]:,}")
-        line.append(f"{sum(float(row['evolved']) > 0 for row in own):,}")
-        line += [str(sum(reached(row) >= target for row in own)) for target in TARGETS]
+        line.append(f"{len(tried):,} of {all_of[nonzeros]:,}")
+        line.append(str(min(map(len, tried))))
+        line.append(f"{sum(float(row['evolved']) > 0 for row in best):,}")
+        line += [str(sum(reached(row) >= target for row in best)) for target in TARGETS]
         line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
         line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
         lines.append(line)
-    header = ["nonzeros, all biases", "networks", "with levels", "at 95 %", "at 99.5 %"]
-    return markdown([*header, "the best", "the next"], lines)
+    header = ["nonzeros, all biases", "networks", "attempts each", "with levels", "at 95 %"]
+    return markdown([*header, "at 99.5 %", "the best", "the next"], lines)
 
 
 def attempts(path: Path) -> dict[Network, list[dict[str, str]]]:
@@ -160,10 +162,13 @@ def missed(again: Path, known: set[Network], target: float = 0.95) -> tuple[floa
 
 
 def chance_of_a_miss(table: Path, again: Path) -> str:
-    """For each size at 95 %: the networks found, and how many more there may be by `missed`."""
+    """For each size at 95 %: the networks found, and how many more there may be by `missed`.
+
+    Those of the first attempt at each: the chances in `again` are those of one attempt.
+    """
     sizes: dict[int, set[Network]] = defaultdict(set)
     for row in rows_of(table):
-        if reached(row) >= TARGETS[0]:
+        if int(row.get("attempt", 0)) == 0 and reached(row) >= TARGETS[0]:
             sizes[int(row["nonzeros"])].add((row["widths"], row["rank"]))
     tried = attempts(again).keys()
     lines: list[list[str]] = []

@@ -126,7 +126,7 @@ def test_those_that_reached_most_come_first(tmp_path: Path) -> None:
 
 def test_other_attempts_go_round() -> None:
     one, other = Attempt(SPACE, 1), Attempt(SPACE, 2)
-    numbers = [(attempt.rank, attempt.number) for attempt in again([one, other, one], 2)]
+    numbers = [(attempt.rank, attempt.number) for attempt in again([one, other, one], (1, 2))]
     assert numbers == [(1, 1), (2, 1), (1, 2), (2, 2)]
 
 
@@ -141,7 +141,8 @@ def test_a_page_counts_what_was_tried_and_what_was_not_given_up(tmp_path: Path) 
     table = a_table(
         tmp_path,
         [
-            ("2 3 1 3 1", 6, 22, 0, 160, 0.03, 0.98, 0.96, 0.96),
+            ("2 3 1 3 1", 6, 22, 0, 160, 0.03, 0.98, 0.94, 0.94),
+            ("2 3 1 3 1", 6, 22, 1, 160, 0.03, 0.98, 0.96, 0.96),
             ("2 3 1 3 1", 1, 21, 0, 160, 0.2, 0, 0, 0),
             ("2 3 1 3 1", 2, 21, 0, 160, 0.05, 0.8, 0.79, 0.79),
         ],
@@ -149,10 +150,27 @@ def test_a_page_counts_what_was_tried_and_what_was_not_given_up(tmp_path: Path) 
     every = tmp_path / "every.csv"
     every.write_text("nonzeros\n22\n22\n21\n21\n17\n")
     lines = exhausted_tables.by_levels(table, every).splitlines()[2:]
-    first = "| 21 | 2 of 2 | 1 | 0 | 0 | 79.00%, (2, 3, 1, 3, 1), rank 2 | 0.00% |"
+    first = "| 21 | 2 of 2 | 1 | 1 | 0 | 0 | 79.00%, (2, 3, 1, 3, 1), rank 2 | 0.00% |"
     # The early accuracy of 98 % is on few points and does not count.
-    other = "| 22 | 1 of 2 | 1 | 1 | 0 | 96.00%, (2, 3, 1, 3, 1), rank 6 |  |"
+    other = "| 22 | 1 of 2 | 2 | 1 | 1 | 0 | 96.00%, (2, 3, 1, 3, 1), rank 6 |  |"
     assert lines == [first, other]
+
+
+def test_chances_of_a_miss_are_those_of_the_first_attempts(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    one, other = ("2 3 1 3 1", 6, 22), ("2 3 1 3 1", 5, 22)
+    rows = [
+        (*own, n, 160, 0, 0, 0, hit) for own in (one, other) for n, hit in ((1, 0.96), (2, 0.9))
+    ]
+    tried = a_table(tmp_path / "again", rows)
+    first = [(*one, 0, 160, 0, 0, 0, 0.96), (*other, 0, 160, 0, 0, 0, 0.9)]
+    later = [(*other, 1, 160, 0, 0, 0, 0.96)]
+    texts = [
+        exhausted_tables.chance_of_a_miss(a_table(tmp_path, rows), tried)
+        for rows in (first, first + later)
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0].splitlines()[-1].startswith("| 22 | 1 | 1.0 |")
 
 
 def test_a_page_tells_how_often_known_networks_get_past_the_plateau(tmp_path: Path) -> None:
