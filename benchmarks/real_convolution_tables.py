@@ -17,7 +17,7 @@ OURS = (EARLY, CHANNELS)
 LEVELS = (1, 2)
 """Costs, in runs of LTH."""
 MOST = 10
-"""What regrowth may cost, and every other method with all its starts."""
+"""What regrowth may cost."""
 
 
 def table(rows: Sequence[Row], level: float) -> str:
@@ -53,18 +53,24 @@ def table(rows: Sequence[Row], level: float) -> str:
 
 
 def regrown_table(rows: Sequence[Row]) -> str:
-    """Every run of regrowth, and what the others come to with all the starts that they have."""
+    """Every run of regrowth, and what the others come to at its cost, with the starts they have."""
     lines: list[list[str]] = []
     for (name, split, keep), there in sorted(by_place(rows).items()):
-        chosen, unit = chosen_at(there, MOST), unit_cost(there)
+        unit = unit_cost(there)
+        ours = chosen_at(there, MOST).get(REGROWTH)
+        if unit is None or ours is None:
+            continue
+        chosen = chosen_at(there, ours.spent / unit)
         best = best_of(chosen, NINE)
-        if REGROWTH in chosen and CHANNELS in chosen and unit is not None and best is not None:
-            ours, early = chosen[REGROWTH], chosen[CHANNELS]
+        if CHANNELS in chosen and best is not None:
+            early = chosen[CHANNELS]
             lines.append(
                 [
                     *(name, str(split), str(keep), f"{ours.test:.1%}"),
-                    *(f"{ours.spent / unit:.1f}", f"{best.test:.1%} ({best.method})"),
-                    *(f"{early.test:.1%}", f"{100 * (ours.test - best.test):+.1f}"),
+                    f"{ours.spent / unit:.1f}",
+                    f"{best.test:.1%} ({best.method}, {best.starts} starts)",
+                    f"{early.test:.1%} ({early.starts} starts)",
+                    f"{100 * (ours.test - best.test):+.1f}",
                     f"{100 * (ours.test - early.test):+.1f}",
                 ]
             )

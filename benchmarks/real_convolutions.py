@@ -7,7 +7,8 @@ As real_study.py, through torch modules: two convolutions and a linear layer, pr
 these five. Beside the nine, GMP that is done early, and the same in two halves: first channels, to
 so many times the weights as are wanted, then single weights of the smaller network (`compact`). The
 table keeps, a row a budget, what every start came to, and real_tables.py makes the tables of it.
-Regrowth is one run a budget, of several starts. It goes on where the table ends.
+Regrowth is one run a budget, of several starts; `--starts` gives methods as many as it costs. It
+goes on where the table ends.
 """
 
 from __future__ import annotations
@@ -202,14 +203,14 @@ def methods() -> dict[str, Callable[[Trainer, nn.Module, int], Pruned]]:
     return found | {EARLY: partial(once, pruner=EarlyGMP()), CHANNELS: channels_first}
 
 
-def rows_of(task: Images, parts: Parts, split: int, name: str) -> list[Row]:
-    """The rows of one method on one split."""
+def rows_of(task: Images, parts: Parts, split: int, name: str, starts: range) -> list[Row]:
+    """The rows of one method on one split, from the starts of these numbers."""
     method, times = methods()[name], 1 if name == "LTH" else LONG
     rows: list[Row] = []
     for keep in task.budgets:
         began, cost = time.monotonic(), 0
         columns: list[tuple[int, ...]] = []
-        for start in range(task.starts):
+        for start in starts:
             model = task.network(start_seed(split, start))
             trainer = Trainer(task, parts, start_seed(split, start, keep))
             model, masks = method(trainer, model, keep)
@@ -217,7 +218,7 @@ def rows_of(task: Images, parts: Parts, split: int, name: str) -> list[Row]:
             columns.append(measured(model, masks, parts))
         sizes = zip(*columns, strict=True)
         rows.append(
-            Row(task.name, split, name, times, 0, keep, cost / task.starts, *sizes,
+            Row(task.name, split, name, times, starts.start, keep, cost / len(starts), *sizes,
                 len(parts.choose[0]), len(parts.test[0]), round(time.monotonic() - began, 1))
         )  # fmt: skip
     return rows
@@ -281,20 +282,26 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=[task.name for task in TASKS])
     parser.add_argument("--splits", type=int, default=2)
     parser.add_argument("--methods", nargs="+", help="only these; default: all")
+    parser.add_argument("--starts", type=int, default=0, help="of a method; default: the task's")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    done = {(row.task, row.split, row.method) for row in read_rows(arguments.table)}
+    done = {(row.task, row.split, row.method, row.first) for row in read_rows(arguments.table)}
     for split, task in product(range(arguments.splits), TASKS):
         names = [m for m in ("dense", *methods(), REGROWTH) if m in (arguments.methods or [m])]
-        left = [m for m in names if (task.name, split, m) not in done]
+        own = range(task.starts)
+        left = [(m, own) for m in names if (task.name, split, m, 0) not in done]
+        if arguments.starts > task.starts:
+            more = range(task.starts, arguments.starts)
+            left += [(m, more) for m in names if m in methods()
+                     and (task.name, split, m, more.start) not in done]  # fmt: skip
         if task.name not in arguments.tasks or not left:
             continue
         parts = task.parts(arguments.packages, split)
-        for name in left:
+        for name, starts in left:
             if name in ("dense", REGROWTH):
                 rows = (dense_rows if name == "dense" else regrown_rows)(task, parts, split)
             else:
-                rows = rows_of(task, parts, split, name)
+                rows = rows_of(task, parts, split, name, starts)
             append(rows, arguments.table)
             best = " ".join(f"{max(row.test) / row.test_rows:.3f}" for row in rows)
             seconds = sum(row.seconds for row in rows)

@@ -48,6 +48,15 @@ def test_every_method_keeps_what_it_is_asked_for(parts: Parts, name: str):
         assert sum(p.numel() for p in weights.values()) <= 4 * 80
 
 
+def test_more_starts_are_those_that_follow(parts: Parts):
+    both = rc.rows_of(TASK, parts, 1, "SNIP", range(2))
+    first, second = (rc.rows_of(TASK, parts, 1, "SNIP", range(n, n + 1)) for n in (0, 1))
+    for whole, one, other in zip(both, first, second, strict=True):
+        assert (whole.first, one.first, other.first) == (0, 0, 1)
+        assert whole.test == one.test + other.test
+        assert whole.cost == pytest.approx((one.cost + other.cost) / 2)
+
+
 @pytest.mark.slow
 def test_a_regrowth_is_one_run_a_budget(parts: Parts):
     method = Regrowth(starts=2, beam=2, tries=1, cycles=1, finalists=1)
@@ -131,7 +140,8 @@ def test_the_table_is_of_the_starts_that_the_choosing_images_take(monkeypatch: p
     rows += [row(rc.EARLY, 5, (8, 9), (10, 8)), row("dense", 5, (9,), (9,))]
     rows.append(row(rc.CHANNELS, 5, (7, 6), (7, 2)))
     rows.append(row(rc.REGROWTH, 5, (9,), (9,))._replace(cost=45.0))
-    regrown = "| digits | 0 | 80 | 90.0% | 4.5 | 60.0% (LTH) | 70.0% | +30.0 | +20.0 |"
+    theirs = "60.0% (LTH, 2 starts) | 70.0% (2 starts) | +30.0 | +20.0 |"
+    regrown = f"| digits | 0 | 80 | 90.0% | 4.5 | {theirs}"
     assert regrown in tables.regrown_table(rows).splitlines()
     lines = tables.table(rows, 2).splitlines()
     assert "| LTH | 60.0% |  |" in lines
