@@ -224,8 +224,10 @@ def _varies(study: str) -> bool:
 
 def _what(study: str) -> str:
     """What a study changes beside the quarter."""
-    gone = set(QUARTER.split())
-    return " ".join(part for part in study.split() if part not in gone)
+    parts = study.split()
+    for part in QUARTER.split():
+        parts.remove(part)
+    return " ".join(parts)
 
 
 def waist(rows: Rows) -> str:

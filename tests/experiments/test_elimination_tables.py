@@ -107,6 +107,14 @@ def test_choices_stand_beside_the_method_as_it_is_on_the_same_seeds():
     assert cells(elimination_tables.choices(rows[3:])) == [header]
 
 
+def test_a_choice_is_called_by_all_that_it_changes():
+    # The 2 is among the widths as well.
+    quarter = elimination_tables.QUARTER
+    changed = quarter.replace(" --change", " --recovery-epochs 2 --change")
+    rows = [run(name, 0, 18, 23) for name in (quarter, changed)]
+    assert cells(elimination_tables.choices(rows))[-1][0] == "`--recovery-epochs 2`"
+
+
 def test_variants_of_the_method_have_a_row_each():
     name = elimination_tables.WIDTH_16
     rows = [run(name, seed, 18 + seed, 24) for seed in (2, 0, 1)]
