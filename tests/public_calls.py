@@ -568,8 +568,8 @@ PUBLIC_CALLS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "prunelimits.elimination.RegrownModule": lambda _: {
         "nonzeros": 8,
         "score": 0.5,
-        "model": torch.nn.Linear(2, 1),
-        "masks": {"weight": torch.ones(1, 2, dtype=torch.bool)},
+        "model": model(),
+        "masks": masks(),
         "origin": 0,
     },
     "prunelimits.elimination.EliminationPruner": lambda _: {

@@ -151,7 +151,7 @@ def _movable(sizes: Sequence[tuple[_Constants, LayerUse]]) -> tuple[Tensor, Tens
 
 def _by_unit(elements: Tensor, axis: int) -> Tensor:
     """A row a unit: `(units, positions)`."""
-    return elements.movedim(axis, 0).flatten(1)
+    return elements.movedim(axis, 0).unsqueeze(-1).flatten(1)
 
 
 def _along(units: Tensor, axis: int, shape: torch.Size) -> Tensor:

@@ -58,6 +58,7 @@ def test_more_starts_are_those_that_follow(parts: Parts):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::prunelimits.elimination.data.MissingClassWarning")
 def test_a_regrowth_is_one_run_a_budget(parts: Parts):
     method = Regrowth(starts=2, beam=2, tries=1, cycles=1, finalists=1)
     rows = rc.regrown_rows(TASK, parts, 1, method)
