@@ -16,7 +16,6 @@ from prunelimits.connectivity.following.model import (
     example_of,
     first_rows,
     follow,
-    one_row,
 )
 from prunelimits.connectivity.following.network import Network
 from prunelimits.connectivity.following.other_sizes import Call, at_other_sizes
@@ -58,9 +57,6 @@ class Traced:
             return []
         args, kwargs = self.example(model, inputs)
         samples = self.network.samples
-        if samples > 1:
-            # Larger inputs take longer, and samples that never meet tell the same.
-            args, kwargs = one_row(model, (args, kwargs))
         return at_other_sizes(model, args, kwargs, samples)
 
     def at(self, model: Model, example: Call) -> Traced:

@@ -92,19 +92,6 @@ def _alike(model: nn.Module, whole: Argument, few: int) -> bool:
     )
 
 
-def one_row(model: nn.Module, example: Argument) -> Argument:
-    """The first row of every tensor alone, if it comes out as beside the others; else all rows."""
-    whole = drawn(example, torch.Generator().manual_seed(0))
-    try:
-        together, alone = called(model, *whole), called(model, *first_rows(whole, 1))
-    except Exception:
-        return example
-    same = len(together) == len(alone) and all(
-        _close(part, rows[:1]) for part, rows in zip(alone, together, strict=True)
-    )
-    return first_rows(example, 1) if same else example
-
-
 def _close(found: Tensor, expected: Tensor) -> bool:
     """Whether two tensors differ by no more than another order of their sums makes."""
     if found.shape != expected.shape:
