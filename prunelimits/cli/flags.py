@@ -62,7 +62,7 @@ def check_outputs(command: Any) -> None:  # noqa: ANN401
         ValueError: If `--pictures` is a file, a file's folder does not exist, or a file is another
             one of the command: what it reads would be lost, or what it writes.
     """
-    options = options_of(type(command))
+    options, files = options_of(type(command)), _files(command)
     for field in command.groups.get("What it leaves", ()):
         path, flag = getattr(command, field, None), options[field].flags[-1]
         if not isinstance(path, Path):
@@ -74,7 +74,7 @@ def check_outputs(command: Any) -> None:  # noqa: ANN401
             raise ValueError(f"{flag} {path}: the folder {path.parent} does not exist")
         elif path.is_dir():
             raise ValueError(f"{flag} {path}: must be a file, got a folder")
-        for other, name in _files(command):
+        for other, name in files:
             if other != field and _is_same(path, getattr(command, other)):
                 raise ValueError(f"{flag} {path}: must be another file than {name}")
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from prunelimits.arguments import checked_sequence, checked_tensor
 from prunelimits.modes import differentiable
+from prunelimits.randomness import derive
 from prunelimits.training import Loss
 from prunelimits.training.data import check_data, default_loss
+from prunelimits.training.determination import target_variance
 from prunelimits.training.task import check_targets
+
+# Samples on which removals are compared before training.
+_SCREENED = 4096
 
 
 class MissingClassWarning(UserWarning):
@@ -20,10 +27,10 @@ class MissingClassWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class EliminationData:
-    """Samples and a loss, checked, on the CPU in float32.
+    """Samples and a loss, checked: of MLPs on the CPU in float32, of modules where these are.
 
     Attributes:
-        x: Training inputs, `(n, inputs)`.
+        x: Training inputs, `(n, inputs)`, or rows of any shape that a module takes.
         y: Their labels or targets, as the loss wants them.
         measure_x: Inputs on which the score is measured: `x` itself if there are no others.
         measure_y: Their labels or targets.
@@ -62,9 +69,7 @@ class EliminationData:
             check_targets("y", y)
         if measure is None:
             return cls(x, y, x, y, loss)
-        pair = checked_sequence("measure", measure, "two tensors, inputs and labels")
-        if len(pair) != 2:
-            raise ValueError(f"measure must be two tensors, inputs and labels, got {len(pair)}")
+        pair = checked_pair(measure)
         try:
             measure_x, measure_y = _checked(*pair, widths, loss)
         except (ValueError, TypeError) as error:
@@ -73,6 +78,29 @@ class EliminationData:
             check_targets("measure: y", measure_y)
         _tell_missing("measure", "the score tells nothing of it", measure_y, widths[-1], loss)
         return cls(x, y, measure_x, measure_y, loss)
+
+    def screened(self, seed: int) -> tuple[Tensor, Tensor]:
+        """The training rows on which removals are compared before training, and their labels."""
+        generator = torch.Generator().manual_seed(int(derive(seed, -1)[0] >> 1))
+        chosen = torch.randperm(len(self.x), generator=generator, device="cpu")[:_SCREENED]
+        rows = chosen.sort().values.to(self.x.device)
+        return self.x[rows], self.y[rows]
+
+    def score(self, accuracy: Tensor, loss: Tensor) -> Tensor:
+        """Accuracy on the rows to measure by, or for squared error R², by the loss on them."""
+        return 1 - loss / self._variance if self.loss == "mse" else accuracy
+
+    @cached_property
+    def _variance(self) -> Tensor:
+        return target_variance(self.measure_y.cpu())
+
+
+def checked_pair(measure: object) -> tuple[Tensor, Tensor]:
+    """`measure`, if it is two of something: whether tensors, is checked with what they hold."""
+    pair = checked_sequence("measure", measure, "two tensors, inputs and labels")
+    if len(pair) != 2:
+        raise ValueError(f"measure must be two tensors, inputs and labels, got {len(pair)}")
+    return pair[0], pair[1]
 
 
 def _tell_missing(name: str, so: str, y: Tensor, outputs: int, loss: Loss) -> None:

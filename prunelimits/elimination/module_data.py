@@ -3,78 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_instance, checked_sequence, checked_tensor, shown
-from prunelimits.elimination.data import EliminationData
+from prunelimits.arguments import checked_instance, checked_tensor, shown
+from prunelimits.elimination.data import EliminationData, checked_pair
 from prunelimits.modes import differentiable
 from prunelimits.sharding import sharded_names
 from prunelimits.structure import copied, run
 from prunelimits.training import Loss
 
 
-@dataclass(frozen=True, eq=False)
-class ModuleData:
-    """Samples and a loss, on the device of the module.
+def data_of_modules(
+    x: Tensor,
+    y: Tensor,
+    measure: tuple[Tensor, Tensor] | None,
+    module: nn.Module,
+    loss: Loss | None,
+) -> EliminationData:
+    """The data for modules like this one, which is a copy that may be called, on its device.
 
-    Attributes:
-        x: Training inputs, `(n, ...)`.
-        y: Their labels or targets, as the loss wants them.
-        measure_x: Inputs to choose by: `x` itself if there are no others.
-        measure_y: Their labels or targets.
-        loss: The training loss.
+    Warns:
+        MissingClassWarning: As `EliminationData.of`.
+
+    Raises:
+        ValueError: If the module does not take the inputs, or labels do not fit its outputs.
+        TypeError: If data are not tensors.
     """
-
-    x: Tensor
-    y: Tensor
-    measure_x: Tensor
-    measure_y: Tensor
-    loss: Loss
-
-    @classmethod
-    def of(
-        cls,
-        x: Tensor,
-        y: Tensor,
-        measure: tuple[Tensor, Tensor] | None,
-        module: nn.Module,
-        loss: Loss | None,
-    ) -> ModuleData:
-        """The data for modules like this one, which is a copy that may be called.
-
-        Raises:
-            ValueError: If the module does not take the inputs, or labels do not fit its outputs.
-            TypeError: If data are not tensors.
-        """
-        x = _inputs("x", x)
-        pair = None
-        if measure is not None:
-            pair = checked_sequence("measure", measure, "two tensors, inputs and labels")
-            if len(pair) != 2:
-                raise ValueError(f"measure must be two tensors, inputs and labels, got {len(pair)}")
-            pair = (_inputs("measure: x", pair[0]), pair[1])
-            if pair[0].shape[1:] != x.shape[1:]:
-                raise ValueError(
-                    f"measure: x must have rows of shape {tuple(x.shape[1:])}, as x has, got "
-                    f"{tuple(pair[0].shape[1:])}"
-                )
-        parameter = next(module.parameters())
-        first = _placed(x[:1], parameter)
-        outputs = _called(module, first)
-        flat = None if pair is None else (_flat(pair[0]), pair[1])
-        widths = (_flat(x).shape[1], outputs.shape[1])
-        # Labels are checked as for MLPs.
-        checked = EliminationData.of(_flat(x), y, flat, widths, loss)
-        targets = [_placed(part, parameter) for part in (checked.y, checked.measure_y)]
-        x = _placed(x, parameter)
-        return cls(
-            x, targets[0], x if pair is None else _placed(pair[0], parameter), targets[1],
-            checked.loss,
-        )  # fmt: skip
+    x = _inputs("x", x)
+    pair = None
+    if measure is not None:
+        measure_x, measure_y = checked_pair(measure)
+        pair = (_inputs("measure: x", measure_x), measure_y)
+        if pair[0].shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"measure: x must have rows of shape {tuple(x.shape[1:])}, as x has, got "
+                f"{tuple(pair[0].shape[1:])}"
+            )
+    parameter = next(module.parameters())
+    outputs = _called(module, _placed(x[:1], parameter))
+    flat = None if pair is None else (_flat(pair[0]), pair[1])
+    widths = (_flat(x).shape[1], outputs.shape[1])
+    # Labels are checked as for MLPs.
+    checked = EliminationData.of(_flat(x), y, flat, widths, loss)
+    x = _placed(x, parameter)
+    return EliminationData(
+        x,
+        _placed(checked.y, parameter),
+        x if pair is None else _placed(pair[0], parameter),
+        _placed(checked.measure_y, parameter),
+        checked.loss,
+    )
 
 
 def checked_starts(start: object) -> list[nn.Module] | None:

@@ -9,7 +9,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from prunelimits.elimination.module_data import ModuleData, attempted
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.module_data import attempted
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.elimination.module_training import (
     Pruning,
@@ -45,7 +46,7 @@ class ModuleTrainer:
         work: Kept parameters times samples so far.
     """
 
-    def __init__(self, module: nn.Module, data: ModuleData) -> None:
+    def __init__(self, module: nn.Module, data: EliminationData) -> None:
         self.data, self.work = data, 0
         self._module = module
         self._together: bool | None = None

@@ -10,7 +10,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from prunelimits.elimination.module_data import ModuleData, tensors_of
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.module_data import tensors_of
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.masks import count
 from prunelimits.pruners import AbstractPruner
@@ -49,7 +50,7 @@ class Pruning(NamedTuple):
 def train_in_turn(
     module: nn.Module,
     networks: ModuleStack,
-    data: ModuleData,
+    data: EliminationData,
     recipe: Recipe,
     seeds: Sequence[int],
     pruning: Pruning | None = None,
@@ -136,7 +137,7 @@ def seeded(seed: int, device: torch.device) -> Generator[None]:
 def _train(
     network: nn.Module,
     masks: Masks,
-    data: ModuleData,
+    data: EliminationData,
     recipe: Recipe,
     seed: int,
     pruning: Pruning | None,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from prunelimits.elimination.module_data import ModuleData
+from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.elimination.module_training import (
     Trained,
@@ -30,7 +30,7 @@ _TOLERANCE = (1e-3, 1e-4)
 
 
 def train_together(
-    module: nn.Module, networks: ModuleStack, data: ModuleData, recipe: Recipe, seed: int
+    module: nn.Module, networks: ModuleStack, data: EliminationData, recipe: Recipe, seed: int
 ) -> Trained:
     """As `train_in_turn` with one seed for all, but for rounding; see `can_train_together`."""
     size = sum(value[:1].numel() for value in networks.state.values())
@@ -42,7 +42,7 @@ def train_together(
 
 
 def can_train_together(
-    module: nn.Module, networks: ModuleStack, data: ModuleData, recipe: Recipe
+    module: nn.Module, networks: ModuleStack, data: EliminationData, recipe: Recipe
 ) -> bool:
     """Whether two steps side by side come to what they come to one after the other.
 
@@ -66,7 +66,7 @@ def can_train_together(
 
 
 def _part(
-    module: nn.Module, networks: ModuleStack, data: ModuleData, recipe: Recipe, seed: int
+    module: nn.Module, networks: ModuleStack, data: EliminationData, recipe: Recipe, seed: int
 ) -> Trained:
     network, device = copied(module).train(), data.x.device
     state = {name: value.to(device).clone() for name, value in networks.state.items()}

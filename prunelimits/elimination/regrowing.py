@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from prunelimits.elimination.beam import best, offer, removed, take
-from prunelimits.elimination.regrowth_config import Regrowth, RegrowthRecipes
+from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.regrowth_config import Regrowth
 from prunelimits.elimination.stack import AnyStack, join_all
 from prunelimits.randomness import derive
-from prunelimits.training import Loss, Recipe
+from prunelimits.training import Recipe
 
 # Of each network that grows, so many grown ones.
 _GROWN = 2
@@ -25,21 +26,20 @@ class AbstractRegrowing(ABC, Generic[AnyStack]):
 
     Args:
         method: How.
-        recipes: The trainings.
-        loss: What is trained for.
+        data: On what.
         keep: Weights that survive, at most.
         seed: Decides all random numbers.
-
-    Attributes:
-        work: Kept parameters times samples so far.
     """
 
-    def __init__(
-        self, method: Regrowth, recipes: RegrowthRecipes, loss: Loss, keep: int, seed: int
-    ) -> None:
-        self.method, self.recipes, self.keep = method, recipes, keep
-        self.work = 0
-        self._loss, self._seed, self._round = loss, seed, 0
+    def __init__(self, method: Regrowth, data: EliminationData, keep: int, seed: int) -> None:
+        self.method, self.data, self.keep = method, data, keep
+        self.recipes = method.recipes(len(data.x))
+        self._seed, self._round = seed, 0
+
+    @property
+    @abstractmethod
+    def work(self) -> int:
+        """Kept parameters times samples so far."""
 
     @abstractmethod
     def candidates(self, networks: AnyStack, count: int, noise: torch.Generator) -> AnyStack:
@@ -52,6 +52,10 @@ class AbstractRegrowing(ABC, Generic[AnyStack]):
     @abstractmethod
     def trained(self, networks: AnyStack, recipe: Recipe, round_: int) -> AnyStack:
         """The networks after a training, with scores, without those that diverged; adds to work."""
+
+    @abstractmethod
+    def losses(self, networks: AnyStack, x: Tensor, y: Tensor) -> Tensor:
+        """The loss of a row of these, float64 `(models,)`."""
 
     @abstractmethod
     def measured(self, networks: AnyStack) -> AnyStack:
@@ -74,7 +78,7 @@ class AbstractRegrowing(ABC, Generic[AnyStack]):
         """The one of best accuracy on the rows to choose by, of equals the one of least loss."""
         losses = found.score
         measured = self.measured(found)
-        if self._loss == "mse":
+        if self.data.loss == "mse":
             return measured[measured.score.argmax()[None]]
         ties = measured.score == measured.score.max()
         return measured[losses.masked_fill(~ties, -torch.inf).argmax()[None]]
@@ -99,6 +103,15 @@ class AbstractRegrowing(ABC, Generic[AnyStack]):
                 count = min(share, int(excess.min()))
                 found = self.candidates(some, count, self._noise(3))
                 waiting = self._offered(waiting, self._next(found, self.recipes.recovery))
+
+    def score(self, networks: AnyStack, losses: Tensor) -> Tensor:
+        """Minus the loss of a row: of those to train on, where it is `losses`, and to choose by."""
+        data, total = self.data, losses
+        if data.measure_x is not data.x:
+            others = self.losses(networks, data.measure_x, data.measure_y)
+            n, m = len(data.x), len(data.measure_x)
+            total = (n * total + m * others) / (n + m)
+        return (-total).nan_to_num(nan=-torch.inf)
 
     def word(self, *path: int) -> int:
         """A seed for the part of the regrowth that the path names."""

@@ -46,14 +46,18 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
         seed: int,
         engine: AbstractEngine | None,
     ) -> None:
-        super().__init__(method, method.recipes(len(data.x)), data.loss, keep, seed)
-        self.data = data
+        super().__init__(method, data, keep, seed)
         self.trainer = Trainer(data, seed, engine)
-        self._engine = engine
+        self._engine, self._work = engine, 0
         self._removal = Elimination(
             beam=method.beam, per_origin=method.per_origin, tries=method.tries, step=method.step,
             biases="outgoing",
         )  # fmt: skip
+
+    @property
+    @override
+    def work(self) -> int:
+        return self._work
 
     def starts(self, widths: tuple[int, ...]) -> NetworkStack:
         """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""
@@ -69,7 +73,7 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
             )  # fmt: skip
         else:
             result = fit(ensemble, x, y, recipe, loss=loss, seed=seed, engine=self._engine)
-        self.work += round(float(result.parameter_samples.sum()))
+        self._work += round(float(result.parameter_samples.sum()))
         networks = NetworkStack.unmeasured(result.ensemble)[~result.diverged]
         if not len(networks):
             return networks
@@ -88,8 +92,13 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
     @override
     def trained(self, networks: NetworkStack, recipe: Recipe, round_: int) -> NetworkStack:
         trained = self.trainer.train(networks, recipe, round_)
-        self.work += trained.work
+        self._work += trained.work
         return self._with_score(trained.networks)
+
+    @override
+    def losses(self, networks: NetworkStack, x: Tensor, y: Tensor) -> Tensor:
+        ensemble = networks.ensemble()
+        return evaluate(ensemble, x, y, loss=self.data.loss, engine=self._engine).loss
 
     @override
     def measured(self, networks: NetworkStack) -> NetworkStack:
@@ -105,16 +114,7 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
         return engine.gradients(ensemble, self.data.x, self.data.y, self.data.loss)
 
     def _with_score(self, networks: NetworkStack) -> NetworkStack:
-        """The score is minus the loss of a row, of those to train on and to choose by."""
-        data, total = self.data, networks.loss
-        if data.measure_x is not data.x:
-            others = evaluate(
-                networks.ensemble(), data.measure_x, data.measure_y, loss=data.loss,
-                engine=self._engine,
-            )  # fmt: skip
-            n, m = len(data.x), len(data.measure_x)
-            total = (n * total + m * others.loss) / (n + m)
-        return replace(networks, score=(-total).nan_to_num(nan=-torch.inf))
+        return replace(networks, score=self.score(networks, networks.loss))
 
 
 def dense_weights(widths: tuple[int, ...]) -> int:

@@ -14,8 +14,9 @@ from typing_extensions import override
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.trace import trace
 from prunelimits.elimination.candidates import best_tries, each_removal, least_removals
+from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.growing import strongest
-from prunelimits.elimination.module_data import ModuleData, tensors_of
+from prunelimits.elimination.module_data import tensors_of
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.elimination.module_trainer import ModuleTrainer
 from prunelimits.elimination.module_training import Pruning, others
@@ -25,11 +26,7 @@ from prunelimits.elimination.regrowth_result import RegrownModule
 from prunelimits.masks import rows
 from prunelimits.pruners import GMP
 from prunelimits.training import Recipe
-from prunelimits.training.determination import target_variance
 from prunelimits.types import Masks
-
-# Samples on which removals are compared before training.
-_SCREENED = 4096
 
 
 @final
@@ -48,24 +45,25 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
     def __init__(
         self,
         method: Regrowth,
-        data: ModuleData,
+        data: EliminationData,
         modules: Sequence[nn.Module],
         whole: Masks,
         keep: int,
         seed: int,
     ) -> None:
-        super().__init__(method, method.recipes(len(data.x)), data.loss, keep, seed)
-        self.data = data
+        super().__init__(method, data, keep, seed)
         self.trainer = ModuleTrainer(modules[0], data)
         self.trainer.check(self.recipes.first)
         self._modules, self._whole = modules, {n: m.cpu() for n, m in whole.items()}
-        self._variance = target_variance(data.measure_y.cpu())
         traced = trace(modules[0], whole, data.x[:2], argument="start")
         self._network = traced.network
         self._everything = {n: torch.ones_like(m) for n, m in traced.parameters.masks.items()}
-        generator = torch.Generator().manual_seed(self.word(-1))
-        chosen = torch.randperm(len(data.x), generator=generator, device="cpu")[:_SCREENED]
-        self._screened = chosen.sort().values.to(data.x.device)
+        self._screened = data.screened(seed)
+
+    @property
+    @override
+    def work(self) -> int:
+        return self.trainer.work
 
     def starts(self) -> ModuleStack:
         """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""
@@ -85,7 +83,6 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
         pruning = Pruning(GMP(until=method.until), keep) if keep < weights else None
         seeds = [self.word(1, number) for number in range(method.starts)]
         found = self.trainer.pruned(networks, self.recipes.first, pruning, seeds)
-        self.work = self.trainer.work
         return self._with_score(self._settled(found))
 
     def network(self, chosen: ModuleStack) -> RegrownModule:
@@ -108,8 +105,7 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
             scores, tries = importance(networks), self.method.tries
             parent, without = least_removals(kept, kept, scores, count, tries, noise)
         found = self._settled(networks[parent].keeping(without))
-        x, y = self.data.x[self._screened], self.data.y[self._screened]
-        loss = self.trainer.measured(found, x, y)[0].nan_to_num(nan=torch.inf)
+        loss = self.losses(found, *self._screened).nan_to_num(nan=torch.inf)
         return best_tries(found, loss, parent, self.method.tries)
 
     @override
@@ -122,15 +118,17 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
 
     @override
     def trained(self, networks: ModuleStack, recipe: Recipe, round_: int) -> ModuleStack:
-        found = self.trainer.trained(networks, recipe, self.word(2, round_))
-        self.work = self.trainer.work
-        return self._with_score(found)
+        return self._with_score(self.trainer.trained(networks, recipe, self.word(2, round_)))
+
+    @override
+    def losses(self, networks: ModuleStack, x: Tensor, y: Tensor) -> Tensor:
+        return self.trainer.measured(networks, x, y)[0]
 
     @override
     def measured(self, networks: ModuleStack) -> ModuleStack:
         data = self.data
         loss, accuracy = self.trainer.measured(networks, data.measure_x, data.measure_y)
-        score = 1 - loss / self._variance if data.loss == "mse" else accuracy
+        score = data.score(accuracy, loss)
         return replace(networks, score=score.nan_to_num(nan=-torch.inf))
 
     @override
@@ -138,14 +136,8 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
         return networks.nonzeros()
 
     def _with_score(self, networks: ModuleStack) -> ModuleStack:
-        """The score is minus the loss of a row, of those to train on and to choose by."""
-        data = self.data
-        total = self.trainer.measured(networks, data.x, data.y)[0]
-        if data.measure_x is not data.x:
-            other = self.trainer.measured(networks, data.measure_x, data.measure_y)[0]
-            n, m = len(data.x), len(data.measure_x)
-            total = (n * total + m * other) / (n + m)
-        return replace(networks, score=(-total).nan_to_num(nan=-torch.inf))
+        losses = self.losses(networks, self.data.x, self.data.y)
+        return replace(networks, score=self.score(networks, losses))
 
     def _settled(self, networks: ModuleStack) -> ModuleStack:
         """The networks without the weights that lie on no path from an input to an output."""

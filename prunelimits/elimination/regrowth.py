@@ -16,7 +16,7 @@ from prunelimits.arguments import (
     shown,
 )
 from prunelimits.elimination.data import EliminationData
-from prunelimits.elimination.module_data import ModuleData, checked_starts
+from prunelimits.elimination.module_data import checked_starts, data_of_modules
 from prunelimits.elimination.regrowing import AbstractRegrowing
 from prunelimits.elimination.regrowing_mlps import MLPRegrowing, dense_weights
 from prunelimits.elimination.regrowing_modules import ModuleRegrowing
@@ -144,8 +144,8 @@ def regrow(
     if engine is not None:
         raise ValueError(f"engine must be None for modules, which torch trains, got {engine!r}")
     whole = _checked_weights(modules[0], keep)
-    module_data = ModuleData.of(x, y, measure, modules[0], loss)
-    of_modules = ModuleRegrowing(method, module_data, modules, whole, keep, seed)
+    data = data_of_modules(x, y, measure, modules[0], loss)
+    of_modules = ModuleRegrowing(method, data, modules, whole, keep, seed)
     regrown = of_modules.network(_best(of_modules, of_modules.starts()))
     seconds = time.monotonic() - began
     return RegrowthResult(regrown, count(regrown.masks), method, of_modules.work, seconds)

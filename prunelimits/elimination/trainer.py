@@ -6,16 +6,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.randomness import derive
 from prunelimits.training import AbstractEngine, Recipe, evaluate, evolve, fit
-from prunelimits.training.determination import target_variance
 
-# Samples on which removals are compared before training, and activations are measured.
-_SCREENED = 4096
+# Samples on which activations are measured.
 _ACTIVATIONS = 2048
 # Of an evolution: what the smallest networks of the Cubist Spiral need.
 _GENERATIONS = 400
@@ -51,13 +48,10 @@ class Trainer:
     ) -> None:
         self.data, self.seed, self.engine = data, seed, engine
         self.margin = margin
-        x, y = data.x, data.y
-        generator = torch.Generator().manual_seed(int(derive(seed, -1)[0] >> 1))
-        chosen = torch.randperm(len(x), generator=generator, device="cpu")[:_SCREENED].sort().values
-        self._screened = (x[chosen], y[chosen])
-        self.sample = x[chosen][:: -(-len(chosen) // _ACTIVATIONS)]
+        self._screened = data.screened(seed)
+        x, _ = self._screened
+        self.sample = x[:: -(-len(x) // _ACTIVATIONS)]
         """Some inputs, to measure activations on."""
-        self._variance = target_variance(data.measure_y)
 
     def train(self, networks: NetworkStack, recipe: Recipe, round_: int) -> Trained:
         """The networks trained and measured; those that diverged are left out."""
@@ -74,7 +68,7 @@ class Trainer:
         ensemble = result.ensemble
         trained = replace(networks, params=ensemble.params, masks=ensemble.masks, loss=result.loss)
         if self.data.measure_x is self.data.x and not self.margin:
-            trained = replace(trained, score=self._score(result.accuracy, result.loss))
+            trained = replace(trained, score=self.data.score(result.accuracy, result.loss))
         else:
             trained = self._measured(trained)
         return self._costing(networks, recipe.epochs, trained[~result.diverged])
@@ -127,9 +121,5 @@ class Trainer:
             engine=self.engine,
             margin=self.margin,
         )
-        score = self._score(result.accuracy, result.loss)
+        score = self.data.score(result.accuracy, result.loss)
         return replace(networks, score=score.nan_to_num(nan=-torch.inf))
-
-    def _score(self, accuracy: Tensor, loss: Tensor) -> Tensor:
-        """Accuracy, or for squared error the coefficient of determination."""
-        return 1 - loss / self._variance if self.data.loss == "mse" else accuracy

@@ -56,8 +56,9 @@ def check_task(problem: Problem, params: Params, masks: Masks) -> None:
     for index, (x, y) in enumerate(problem.batches):
         finite = batch_loss(problem, apply(params, masks), (x, y)).isfinite()
         if concrete(finite.long()) == 0:
-            name = "loss" if problem.has_outputs else "step"
-            raise ValueError(f"{name} must be finite, got NaN or infinity for batch {index}")
+            raise ValueError(
+                f"{_loss_name(problem)} must be finite, got NaN or infinity for batch {index}"
+            )
 
 
 def check_differentiable(problem: Problem, params: Params, masks: Masks) -> None:
@@ -72,11 +73,15 @@ def check_differentiable(problem: Problem, params: Params, masks: Masks) -> None
         weights = leaves({name: params[name] for name in masks})
         loss = batch_loss(problem, apply({**params, **weights}, masks), problem.batches[0])
     if not loss.requires_grad:
-        name = "loss" if problem.has_outputs else "step"
         raise ValueError(
-            f"{name} must be a differentiable function of the model's weights: its value has no "
-            "gradient"
+            f"{_loss_name(problem)} must be a differentiable function of the model's weights: its "
+            "value has no gradient"
         )
+
+
+def _loss_name(problem: Problem) -> str:
+    """The argument that gives the loss."""
+    return "loss" if problem.has_outputs else "step"
 
 
 def _cause(problem: Problem, params: Params) -> str:

@@ -239,8 +239,8 @@ class MLPEnsemble:
 
 def _zero_outside(masks: Masks, params: Params) -> Params:
     """Detached copies, zero outside the masks, in the order of the masks' names."""
-    named = {name: (params[name].detach(), mask) for name, mask in masks.items()}
-    return {name: zeroed(value, mask.to(value.device)) for name, (value, mask) in named.items()}
+    values = {name: params[name].detach() for name in masks}
+    return {name: zeroed(v, masks[name].to(v.device)) for name, v in values.items()}
 
 
 def stacked_masks(

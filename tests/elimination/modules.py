@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunelimits.connectivity import effective_masks
 from prunelimits.elimination import Regrowth
-from prunelimits.elimination.module_data import ModuleData, checked_starts, tensors_of
+from prunelimits.elimination.module_data import checked_starts, data_of_modules, tensors_of
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.elimination.regrowing_modules import ModuleRegrowing
 from prunelimits.masks import rows
@@ -82,7 +82,7 @@ class Everything(nn.Module):
 def regrowing(model, keep: int = 12, measure=OTHERS, method=QUICK) -> ModuleRegrowing:
     modules = checked_starts(model)
     assert modules is not None
-    data = ModuleData.of(*TRAIN, measure, modules[0], None)
+    data = data_of_modules(*TRAIN, measure, modules[0], None)
     return ModuleRegrowing(method, data, modules, prunable(modules[0]), keep, 0)
 
 
