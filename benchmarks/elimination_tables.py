@@ -127,7 +127,10 @@ def variants(rows: Rows) -> str:
 def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
     """The smallest of elimination and of the paper, each from random starts unless it says so."""
     free, outgoing = (of_study(rows, WIDTH_16 + more) for more in ("", " --biases outgoing"))
-    untied = [[row for row in free if row[f"ties_{target}"] == "0"] for target in TARGETS]
+    untied = [
+        _smallest_at([row for row in free if row[f"ties_{target}"] == "0"], "nonzeros", target)
+        for target in TARGETS
+    ]
     margins = [
         min(
             int(path.stem.split("-")[3])
@@ -142,10 +145,7 @@ def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
     lines: list[list[str]] = []
     for name, numbers in (
         (f"elimination, best of {len(free)} seeds: nonzeros", _smallest(free, "nonzeros")),
-        (
-            "of these networks, those without a [logit of zero](#ties-and-margins)",
-            [*_smallest(untied[0], "nonzeros")[:1], *_smallest(untied[1], "nonzeros")[1:]],
-        ),
+        ("of these networks, those without a [logit of zero](#ties-and-margins)", untied),
         ("elimination from any start, [with a margin](#ties-and-margins)", margins),
         (
             f"elimination by the paper's bias rule, best of {len(outgoing)}",
@@ -168,9 +168,13 @@ def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
 
 
 def _smallest(rows: Rows, column: str) -> list[int | str]:
-    """Over the seeds, at each target; a dash where there is none."""
-    found = [[int(r[f"{column}_{t}"]) for r in rows if r[f"{column}_{t}"]] for t in TARGETS]
-    return [min(own) if own else "-" for own in found]
+    """Over the seeds, at each target."""
+    return [_smallest_at(rows, column, target) for target in TARGETS]
+
+
+def _smallest_at(rows: Rows, column: str, target: str) -> int | str:
+    """Over the seeds; a dash where there is none."""
+    return min((int(r[f"{column}_{target}"]) for r in rows if r[f"{column}_{target}"]), default="-")
 
 
 def choices(rows: Rows) -> str:

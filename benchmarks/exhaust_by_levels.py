@@ -19,7 +19,6 @@ How often the networks of the table and of files that reach `--target` are found
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from damped_newton import Network, Numbers, SmoothErrors, minimise
-from exhaust_networks import Attempt, at_target, every_network, of_file, rows_of
+from exhaust_networks import (
+    Attempt,
+    again,
+    append,
+    at_target,
+    every_network,
+    missing,
+    of_file,
+    rows_of,
+)
 from level_starts import LevelStarts, spiral_points, trained
 from torch import Tensor
 
@@ -38,8 +46,8 @@ from prunelimits.models import parameter_shapes
 from prunelimits.training import evaluate, evolve
 
 HEADER = (
-    *("widths", "rank", "nonzeros", "attempt", "starts", "error", "early", "trained", "evolved"),
-)
+    "widths", "rank", "nonzeros", "attempt", "starts", "error", "early", "trained", "evolved",
+)  # fmt: skip
 MORE = LevelStarts(starts=320, going_on=96, cut=32, finished=32)
 # Polished on so many points, in so many steps.
 _POLISHED_POINTS, _POLISHING = 4096, 40
@@ -151,26 +159,14 @@ def measured(attempt: Attempt, x: Tensor, y: Tensor, study: Study) -> list[objec
 def add_rows(table: Path, attempts: Iterable[Attempt], study: Study) -> None:
     """Measures the attempts that the table lacks, and adds their rows."""
     x, y = pl.datasets.cubist_spiral()
-    if not table.exists():
-        table.write_text(",".join(HEADER) + "\n")
-    done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
-    for attempt in attempts:
-        if attempt.key not in done:
-            row = measured(attempt, x, y, study)
-            with table.open("a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerow(row)
+    for attempt in missing(table, attempts, HEADER):
+        append(table, [measured(attempt, x, y, study)])
 
 
 def by_promise(attempts: Iterable[Attempt], table: Path) -> list[Attempt]:
     """Those that reached most in another study's table first, and then those that it lacks."""
     reached = {(row["widths"], int(row["rank"])): float(row["evolved"]) for row in rows_of(table)}
     return sorted(attempts, key=lambda attempt: -reached.get(attempt.key[:2], 0.0))
-
-
-def again(known: Iterable[Attempt], numbers: Iterable[int]) -> list[Attempt]:
-    """The attempts of these numbers at each, one at each after the other."""
-    each = list({one.key: one for one in known}.values())
-    return [Attempt(one.space, one.rank, number) for number in numbers for one in each]
 
 
 def main() -> None:

@@ -133,15 +133,30 @@ def every_network(nonzeros: int) -> Iterator[Attempt]:
 def add_rows(table: Path, attempts: Iterable[Attempt], way: Way) -> None:
     """Measures the attempts that the table lacks, and adds their rows."""
     x, y = pl.datasets.cubist_spiral()
-    if not table.exists():
-        table.write_text(",".join(HEADER) + "\n")
-    done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
-    missing = (attempt for attempt in attempts if attempt.key not in done)
-    for _, alike in groupby(missing, lambda attempt: (attempt.space, attempt.number)):
+    left = missing(table, attempts, HEADER)
+    for _, alike in groupby(left, lambda attempt: (attempt.space, attempt.number)):
         while some := list(islice(alike, AT_ONCE)):
-            rows = list(measured(some, x, y, way))
-            with table.open("a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows(rows)
+            append(table, list(measured(some, x, y, way)))
+
+
+def missing(table: Path, attempts: Iterable[Attempt], header: Sequence[str]) -> Iterator[Attempt]:
+    """The attempts that a table lacks, which it begins where there is none."""
+    if not table.exists():
+        append(table, [header])
+    done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
+    return (attempt for attempt in attempts if attempt.key not in done)
+
+
+def append(table: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Adds rows to the end of a table."""
+    with table.open("a", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def again(known: Iterable[Attempt], numbers: Iterable[int]) -> list[Attempt]:
+    """The attempts of these numbers at each, one at each after the other."""
+    each = list({one.key: one for one in known}.values())
+    return [Attempt(one.space, one.rank, number) for number in numbers for one in each]
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:
@@ -187,9 +202,7 @@ def main() -> None:
     if arguments.again:
         known = at_target(arguments.table, every_widths(arguments.nonzeros), arguments.target)
         known += [of_file(path) for path in arguments.networks]
-        each = {one.key: one for one in known}.values()
-        others = range(1, arguments.again + 1)
-        attempts = [Attempt(one.space, one.rank, number) for number in others for one in each]
+        attempts = again(known, range(1, arguments.again + 1))
         add_rows(arguments.again_table, attempts, replace(way, enough=arguments.target))
         return
     add_rows(arguments.table, every_network(arguments.nonzeros), way)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise, product
 from math import prod
 from pathlib import Path
@@ -18,6 +18,7 @@ from page_tables import markdown
 from scipy.stats import binomtest
 
 TARGETS = (0.95, 0.995)
+OUTCOME = ("at 95 %", "at 99.5 %", "the best", "the next")
 LEVELS = (0.8, 0.85, 0.9, 0.95)
 PLAIN_STARTS = 4096
 """Of every network in the tables of `small_networks.py`, which do not say it."""
@@ -51,15 +52,20 @@ def by_size(path: Path, together: int = 18) -> str:
         sizes[max(together, int(row["nonzeros"]))].append(row)
     lines: list[list[str]] = []
     for nonzeros, own in sorted(sizes.items()):
-        first, *others = sorted(own, key=reached, reverse=True)
         line = [f"up to {nonzeros}" if nonzeros == together else str(nonzeros), f"{len(own):,}"]
         line.append(f"{min(int(row['starts']) for row in own):,}")
-        line += [str(sum(reached(row) >= target for row in own)) for target in TARGETS]
-        line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
-        line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
-        lines.append(line)
-    header = ["nonzeros, all biases", "networks", "starts each", "at 95 %", "at 99.5 %"]
-    return markdown([*header, "the best", "the next"], lines)
+        lines.append([*line, *outcome(own)])
+    return markdown(("nonzeros, all biases", "networks", "starts each", *OUTCOME), lines)
+
+
+def outcome(rows: Sequence[dict[str, str]]) -> list[str]:
+    """How many networks reach each target, then the best of them and the next."""
+    first, *others = sorted(rows, key=reached, reverse=True)
+    return [
+        *(str(sum(reached(row) >= target for row in rows)) for target in TARGETS),
+        f"{reached(first):.2%}, {called((first['widths'], first['rank']))}",
+        ", ".join(f"{reached(row):.2%}" for row in others[:2]),
+    ]
 
 
 def by_levels(path: Path, every: Path, together: int = 18) -> str:
@@ -73,18 +79,14 @@ def by_levels(path: Path, every: Path, together: int = 18) -> str:
     all_of = Counter(max(together, int(row["nonzeros"])) for row in rows_of(every))
     lines: list[list[str]] = []
     for nonzeros, tried in sorted(sizes.items()):
-        best = sorted((max(own, key=reached) for own in tried), key=reached, reverse=True)
-        first, *others = best
+        best = [max(own, key=reached) for own in tried]
         line = [f"up to {nonzeros}" if nonzeros == together else str(nonzeros)]
         line.append(f"{len(tried):,} of {all_of[nonzeros]:,}")
         line.append(str(min(map(len, tried))))
         line.append(f"{sum(float(row['evolved']) > 0 for row in best):,}")
-        line += [str(sum(reached(row) >= target for row in best)) for target in TARGETS]
-        line.append(f"{reached(first):.2%}, {called((first['widths'], first['rank']))}")
-        line.append(", ".join(f"{reached(row):.2%}" for row in others[:2]))
-        lines.append(line)
-    header = ["nonzeros, all biases", "networks", "attempts each", "with levels", "at 95 %"]
-    return markdown([*header, "at 99.5 %", "the best", "the next"], lines)
+        lines.append([*line, *outcome(best)])
+    header = ("nonzeros, all biases", "networks", "attempts each", "with levels", *OUTCOME)
+    return markdown(header, lines)
 
 
 def attempts(path: Path) -> dict[Network, list[dict[str, str]]]:

@@ -288,12 +288,13 @@ def main() -> None:
     done = {(row.task, row.split, row.method, row.first) for row in read_rows(arguments.table)}
     for split, task in product(range(arguments.splits), TASKS):
         names = [m for m in ("dense", *methods(), REGROWTH) if m in (arguments.methods or [m])]
-        own = range(task.starts)
-        left = [(m, own) for m in names if (task.name, split, m, 0) not in done]
-        if arguments.starts > task.starts:
-            more = range(task.starts, arguments.starts)
-            left += [(m, more) for m in names if m in methods()
-                     and (task.name, split, m, more.start) not in done]  # fmt: skip
+        ranges = [range(task.starts), range(task.starts, arguments.starts)]
+        left = [
+            (name, starts)
+            for starts, name in product(filter(len, ranges), names)
+            if (task.name, split, name, starts.start) not in done
+            and (name in methods() or not starts.start)
+        ]
         if task.name not in arguments.tasks or not left:
             continue
         parts = task.parts(arguments.packages, split)
