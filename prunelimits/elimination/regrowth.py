@@ -82,12 +82,12 @@ def regrow(
     outputs of an MLP, all there are of a module.
 
     MLPs are drawn anew for every start, and trained side by side by an engine. Modules are trained
-    one after the other by torch, on the device of `start`: copies of it, in training mode, with
-    dropout and BatchNorm at work, and measured in evaluation mode; what is frozen stays. They start
-    from the weights that they have, so several starts of one module differ by the order of the rows
-    alone: give several, with weights drawn anew, for more. What is pruned is what
-    `pruners.prunable` names; what then lies on no path from an input to an output is pruned too,
-    for which the forward pass is followed as by `connectivity.effective_masks`.
+    by torch, side by side where that comes to the same, on the device of `start`: copies of it, in
+    training mode, with dropout and BatchNorm at work, and measured in evaluation mode; what is
+    frozen stays. They start from the weights that they have, so several starts of one module differ
+    by the order of the rows alone: give several, with weights drawn anew, for more. What is pruned
+    is what `pruners.prunable` names; what then lies on no path from an input to an output is pruned
+    too, for which the forward pass is followed as by `connectivity.effective_masks`.
 
     Args:
         x: Inputs to train on, `(n, inputs)`, or rows of any shape that the module takes.
