@@ -104,10 +104,10 @@ def _listen(message: ConsoleMessage, complaints: list[str]) -> None:
 
 
 def rest(tab: Tab) -> None:
-    """Waits until every network on a page is painted and counted, or a message is shown."""
+    """Waits until every network on a page is painted and counted, or a message says why none is."""
     tab.wait_for_function(
         "() => { const views = [...document.querySelectorAll('.view')];"
-        " return !document.getElementById('message').hidden ||"
+        " return document.getElementById('message').textContent.startsWith('This page cannot') ||"
         " views.length && views.every((v) => v.getAttribute('aria-busy') === 'false'); }"
     )
 

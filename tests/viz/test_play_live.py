@@ -118,6 +118,20 @@ def test_an_end_is_announced_and_what_changes_all_the_time_is_not(open_page: Cal
     assert tab.inner_text("#announcement") == "epoch 15 of 15"
 
 
+def test_an_end_is_announced_where_the_run_is_over_before_anything_is_drawn(
+    open_page: Callable[..., Tab],
+):
+    tab = open_page(play(), fragment=SMALL)
+    # No frame before the worker has done everything.
+    tab.evaluate(
+        "() => { const draw = window.requestAnimationFrame.bind(window);"
+        " window.requestAnimationFrame = (f) => setTimeout(() => draw(f), 3000); }"
+    )
+    tab.click("#run")
+    wait_for_epoch(tab, 15)
+    assert tab.inner_text("#announcement") == "epoch 15 of 15"
+
+
 def test_what_is_wasted_is_told_beside_what_is_effective(open_page: Callable[..., Tab], rest):
     tab = open_page(play(), fragment="#hidden=4&samples=200")
     assert tab.inner_text(".waste") == ""

@@ -8,19 +8,19 @@ class Progress {
     this.bar = /** @type {HTMLProgressElement} */ (document.getElementById("how-far"));
     this.since = null; // where the rate is counted from
     this.rate = "";
-    this.ran = false;
+    this.ends = 0; // that were announced
   }
 
   /** `later`: not to be shown yet. */
   show(report, later) {
     this.#count(report);
-    const { running, ending } = report;
-    const ended = this.ran && !running;
-    this.ran = running;
     if (later) return;
+    const { ending, ends } = report;
     write(this.text, ending ? `Finished: ${ending}.` : this.#text(report));
     this.bar.value = this.#share(report);
-    if (ended) this.page.announce(this.text.textContent);
+    // The worker counts: a run may have ended before anything of it was drawn.
+    if (ends > this.ends) this.page.announce(this.text.textContent);
+    this.ends = ends;
   }
 
   #text({ epoch, lastEpoch, running, stage }) {

@@ -9,6 +9,7 @@ let owed = 0; // steps that the speed allows
 let before = 0; // when they were counted last
 let shown = true; // whether the page has drawn the last report
 let starts = 0; // trainings
+let ends = 0; // of runs: at the last epoch, or by a pause
 let edits = 0; // changes by hand that were taken in
 
 const channel = new MessageChannel();
@@ -19,6 +20,11 @@ function begin() {
   owed = 1;
   before = performance.now();
   tick();
+}
+
+function halt() {
+  if (running) ends++;
+  running = false;
 }
 
 function tick() {
@@ -32,7 +38,7 @@ function tick() {
     session.take();
     owed--;
   }
-  if (session.done) running = false;
+  if (session.done) halt();
   if (shown || !running) report();
   if (!running) return;
   if (owed >= 1) channel.port2.postMessage(null);
@@ -56,6 +62,7 @@ function report() {
     step: training.step,
     points,
     running,
+    ends,
     done: session.done,
   });
 }
@@ -74,11 +81,11 @@ const orders = {
     begin();
   },
   pause() {
-    running = false;
+    halt();
     report();
   },
   step({ epochs }) {
-    running = false;
+    halt();
     if (session.done) session.trainOn();
     const end = session.epoch + epochs;
     do session.take();
