@@ -171,7 +171,9 @@ def checked_number(
         )
         if bound is not None
     ]
-    allowed = " and ".join(bounds) if bounds else "finite"
+    # Infinity is at least 0, and still not allowed.
+    within = math.isinf(number) and all(low + high)
+    allowed = " and ".join(["finite", *bounds] if within or not bounds else bounds)
     raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
 
 

@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     except (ValueError, TypeError, OSError, ImportError, StoreError, WorkersLostError) as error:
-        said = str(error) if command is None else in_flags(command, error)
+        # What groups of options refuse, they refuse before there is a command.
+        asked = COMMANDS.get(given[0]) if command is None and given else command
+        said = str(error) if asked is None else in_flags(asked, error)
         errors.print(f"prunelimits: {said}", markup=False)
         return 1
 

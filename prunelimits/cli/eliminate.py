@@ -145,9 +145,11 @@ class Eliminate(OwnData):
         (x, y, classes), test = self.set_aside(self.test, self.seed, numbers=self.regression)
         task = make_task(x, y, loss=loss, held_out=self.held_out, seed=self.seed)
         initial = None if self.initial is None else load(self.initial)[0]
-        if initial is not None and initial.widths[0] != task.inputs:
+        ends = (task.inputs, task.outputs)
+        if initial is not None and (initial.widths[0], initial.widths[-1]) != ends:
             raise ValueError(
-                f"start must have {task.inputs} inputs for these data, got widths {initial.widths}"
+                f"start must have {task.inputs} inputs and {task.outputs} outputs for these data, "
+                f"got widths {initial.widths}"
             )
         _tell_nothing_to_remove(self.nonzeros, self._widths(task) if initial is None else None)
         fitting = self.method.recipes(len(task.x))

@@ -21,7 +21,8 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     file names it, and a file that cannot be opened is named with its flag.
 
     Args:
-        command: The command, a dataclass whose fields are its options.
+        command: The command, a dataclass whose fields are its options; or its class, where what
+            it was given is not known.
         error: What it raised.
     """
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
@@ -37,21 +38,25 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
             return text
         hint = "; --label tells which column they are in" if name == "y" else ""
         return f"--data {data}: {'inputs x' if name == 'x' else 'labels y'}{text[1:]}{hint}"
-    options = options_of(type(command)).items()
+    kind = command if isinstance(command, type) else type(command)
+    options = options_of(kind).items()
     named = [o.flags[-1] for field, o in options if field.rpartition(".")[2] == name and o.flags]
     if len(named) != 1:
         return text  # of no option, or of one of several groups
-    given = getattr(command, name, None)
+    given = None if command is kind else getattr(command, name, None)
     file = f" {given}" if isinstance(given, Path) and text[found.end() :].startswith(" ") else ""
     return named[0] + file + text[found.end() :]
 
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401
     """A file with the flag that named it, if one did."""
+    if isinstance(command, type):
+        return filename
     options = options_of(type(command))
     for field, value in vars(command).items():
-        if isinstance(value, Path) and str(value) == filename and options[field].flags:
-            return f"{options[field].flags[-1]} {filename}"
+        paths = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(path, Path) and str(path) == filename for path in paths):
+            return f"{options[field].flags[-1]} {filename}" if options[field].flags else filename
     return filename
 
 

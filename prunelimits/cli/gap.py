@@ -173,7 +173,8 @@ class Gap(OwnData):
             print_parts(study, results, (len(others[0][1]), len(others[1][1])), measure)
         if self.pictures is not None and results:
             draw_gap(results, self.pictures, size=self.size, references=references, measure=measure)
-        say(f"Kept in {self.table}; the same command goes on and shows it again")
+        if self.table.exists():
+            say(f"Kept in {self.table}; the same command goes on and shows it again")
         return 0
 
     def _begin(self) -> bool:

@@ -22,7 +22,7 @@ def read_points(
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is neither.
+        ValueError: If it is neither, or a network of other data.
     """
     if path.suffix == ".csv":
         with open(path, newline="") as file:
@@ -43,5 +43,8 @@ def read_points(
     task = make_task(x, y, loss=loss)
     params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
     network = MLPEnsemble.from_params(model.widths, params, masks)
-    accuracy = measured(network, (task.x, task.y), task.loss)
+    try:
+        accuracy = measured(network, (task.x, task.y), task.loss)
+    except ValueError as error:
+        raise ValueError(f"--compare {path}: {error}") from error
     return [(int(network.nonzeros()), float(accuracy))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -88,9 +88,7 @@ class Search(OwnData):
     """Leave out smaller networks in the second phase (weights and biases)."""
     max_nonzeros: Count = None
     """Leave out larger networks in the second phase (weights and biases)."""
-    first_per_count: Annotated[dict[int, int], arg(metavar="[LAYER N ...]")] = field(
-        default_factory=dict[int, int]
-    )
+    first_per_count: Annotated[tuple[tuple[int, int], ...], arg(metavar="[LAYER N ...]")] = ()
     """Layer and n, such as 1 3: of that layer's masks, only the first n of each size."""
     subset_order: Literal["ascending", "published"] = "ascending"
     """In which order masks are the first: by ascending rows, or that of the paper's code."""

@@ -67,7 +67,7 @@ class ModelOptions:
             )
         first: dict[int, int] = {}
         for layer, number in given.items():
-            index = checked_integer("a layer in first_per_count", layer, 0, len(self.widths) - 2)
+            index = checked_integer("first_per_count's layer", layer, 0, len(self.widths) - 2)
             first[index] = checked_integer(f"first_per_count[{layer}]", number, 1)
         return MappingProxyType(first)
 

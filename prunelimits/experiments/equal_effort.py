@@ -119,8 +119,8 @@ def bootstrap_interval(
         seed: Decides them.
 
     Raises:
-        ValueError: If there are no values, or a number is out of its range.
-        TypeError: If an argument is of another kind.
+        ValueError: If there are no values, a number is out of its range, or the statistic is NaN.
+        TypeError: If an argument is of another kind, or the statistic no number.
 
     Examples:
         >>> low, high = bootstrap_interval([1.0, 2.0, 3.0, 4.0], max)
@@ -133,7 +133,7 @@ def bootstrap_interval(
     samples, seed = checked_size("samples", samples), checked_integer("seed", seed, 0, 2**63 - 1)
     generator = torch.Generator("cpu").manual_seed(seed)
     chosen = torch.randint(len(given), (samples, len(given)), generator=generator, device="cpu")
-    found = sorted(statistic([given[i] for i in row]) for row in chosen.tolist())
+    found = sorted(_number(statistic([given[i] for i in row])) for row in chosen.tolist())
     cut = int((1 - confidence) / 2 * samples)
     return found[cut], found[-1 - cut]
 
@@ -161,6 +161,13 @@ def upper_limit(hits: int, runs: int, *, confidence: float = 0.95) -> float:
     return 1.0 if hits == runs else float(betaincinv(hits + 1, runs - hits, confidence))
 
 
+def _number(value: float) -> float:
+    """What a statistic gave, which may be infinite."""
+    if not isinstance(value, bool) and isinstance(value, float | int) and math.isinf(value):
+        return value
+    return checked_number("statistic", value)
+
+
 def _checked_n(n: int, runs: int) -> int:
     n = checked_size("n", n)
     if n > runs:
@@ -169,7 +176,7 @@ def _checked_n(n: int, runs: int) -> int:
 
 
 def _sequence(name: str, values: Sequence[_Value]) -> Sequence[_Value]:
-    given = checked_sequence(name, values, "one a run")
+    given = checked_sequence(name, values, "values, one a run")
     if not given:
         raise ValueError(f"{name} must hold at least one, got none")
     return values

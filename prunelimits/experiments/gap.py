@@ -19,6 +19,7 @@ from prunelimits.arguments import (
     checked_sequence,
 )
 from prunelimits.datasets import Parts
+from prunelimits.experiments.checks import check_fits
 from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.experiments.part import parts, train_part
 from prunelimits.experiments.study import Study
@@ -99,7 +100,7 @@ def run_study(
     if on_progress is not None:
         checked_callable("on_progress", on_progress, "a function or None")
     task = _task(x, y, choose, test, loss, initial)
-    _check(study, task)
+    check_fits(study, task)
     ours = describe(study, task)
     wanted = list(study.runs(task.inputs, task.outputs))
     here = {run for some in portion(parts(study, task), part) for run in some.runs}
@@ -153,20 +154,3 @@ def _check_options(
     if time_limit is not None:
         time_limit = checked_number("time_limit", time_limit, least=0)
     return time_limit, checked_integer("in_flight", in_flight, 1)
-
-
-def _check(study: Study, task: Task) -> None:
-    """Raises for whatever could only fail later."""
-    batch_size = study.recipes[0].batch_size
-    if batch_size > len(task.x):
-        raise ValueError(f"batch_size is {batch_size} but the data has {len(task.x)} samples")
-    if task.initial is not None:
-        needed, given = (
-            study.network(max(study.widths), task.inputs, task.outputs),
-            task.initial.widths,
-        )
-        ends = [(widths[0], widths[-1], len(widths)) for widths in (needed, given)]
-        if ends[0] != ends[1] or min(given[1:-1]) < max(study.widths):
-            raise ValueError(f"initial must have widths {needed} or wider hidden ones, got {given}")
-    if not any(study.runs(task.inputs, task.outputs)):
-        raise ValueError(f"budgets must leave something to prune, got {study.budgets}")

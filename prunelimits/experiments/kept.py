@@ -56,14 +56,17 @@ def read_kept(
         theirs = {}
     if "data" not in theirs:
         raise StoreError(
-            f"{os.fspath(table)} does not say what study it is of: its first line is {text[:90]!r}"
+            f"{os.fspath(table)} does not say what study it is of: its first line must be a # and "
+            f"a description, got {text[:90]!r}"
         )
     known = {result.run.method for result in results}
     _check_sources(table, theirs, ours, known)
     # Methods may be added to a table; those with runs in it must have the same settings.
     comparable = {*_COMMON, *known}
     shared = [name for name in ours if name in theirs and name in comparable]
-    recorded, wanted = ({name: d[name] for name in shared} for d in (theirs, ours))
+    # The fingerprint of a task is that of its data and its start.
+    said = {"data": "data or start"}
+    recorded, wanted = ({said.get(n, n): d[n] for n in shared} for d in (theirs, ours))
     check_same(table, recorded, wanted, "study")
     return {result.run: result for result in results}, {**theirs, **ours}
 

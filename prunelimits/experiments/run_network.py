@@ -6,6 +6,7 @@ from torch import Tensor
 
 from prunelimits.arguments import checked_instance
 from prunelimits.elimination import Elimination
+from prunelimits.experiments.checks import check_fits
 from prunelimits.experiments.part import eliminate_part, fit_part, parts
 from prunelimits.experiments.study import Run, Study
 from prunelimits.models import MLP
@@ -41,8 +42,8 @@ def run_network(
         initial: The network that the study started from, if it did.
 
     Raises:
-        ValueError: If the study has no such run, data do not fit, or all networks of an elimination
-            diverged.
+        ValueError: If the study has no such run, data or the initial network do not fit, or all
+            networks of an elimination diverged.
         TypeError: If an argument is of another kind.
 
     Examples:
@@ -57,7 +58,10 @@ def run_network(
     """
     checked_instance("study", study, Study, "a prunelimits.experiments.Study")
     checked_instance("run", run, Run, "a Run")
+    if initial is not None:
+        checked_instance("initial", initial, MLP, "a prunelimits.MLP or None")
     task = make_task(x, y, loss=loss, initial=initial)
+    check_fits(study, task)
     for part in parts(study, task, frozenset()):
         if run in part.runs:
             if not isinstance(study.method(run.method), Elimination):

@@ -22,6 +22,7 @@ from prunelimits.enumeration.eligible_counts import Used
 from prunelimits.enumeration.eligible_ranks import Order
 from prunelimits.enumeration.every_widths import MOST_HIDDEN_LAYERS
 from prunelimits.models import check_widths
+from prunelimits.search.description import LATER_OPTIONS
 from prunelimits.search.spaces import (
     EveryWidths,
     MasksOf,
@@ -31,8 +32,6 @@ from prunelimits.search.spaces import (
     checked_pairs,
 )
 from prunelimits.training import Recipe, search_recipes
-
-_LATER_OPTIONS = {"subset_order": "ascending", "first_phase_max_nonzeros": None, "margin": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +185,7 @@ class SearchConfig:
     def to_json(self) -> str:
         """The description as JSON, the same text for equal descriptions."""
         values = dataclasses.asdict(self)
-        # Options that came later are left out where they are not used: a store of an earlier
-        # version is then still one of the same search.
-        for name, default in _LATER_OPTIONS.items():
+        for name, default in LATER_OPTIONS.items():
             if values[name] == default:
                 del values[name]
         return json.dumps(values, sort_keys=True)

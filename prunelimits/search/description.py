@@ -8,6 +8,14 @@ from typing import Any
 
 from prunelimits.arguments import shown
 
+# Options of a search that came later: its description leaves them out at these defaults, so a store
+# of an earlier version is still one of the same search.
+LATER_OPTIONS: dict[str, Any] = {
+    "subset_order": "ascending",
+    "first_phase_max_nonzeros": None,
+    "margin": 0.0,
+}
+
 
 def check_description(description: object) -> None:
     """Raises if a description does not map names to JSON texts.
@@ -29,11 +37,15 @@ def check_description(description: object) -> None:
 
 
 def unfolded(description: dict[str, str]) -> dict[str, str]:
-    """The description with the fields of JSON objects as entries, so that errors can name them."""
+    """The description with the fields of JSON objects as entries, so that errors can name them.
+
+    Options that a search leaves out at their defaults are filled in.
+    """
     result: dict[str, str] = {}
     for name, value in description.items():
         content = json.loads(value)
         if isinstance(content, dict):
+            content = (LATER_OPTIONS if name == "search" else {}) | content
             result |= {key: json.dumps(part) for key, part in content.items()}
         else:
             result[name] = value

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prunelimits.arguments import checked_file
+from prunelimits.resuming import check_same
 from prunelimits.resuming.portion import checked_kept
+from prunelimits.search.description import unfolded
 from prunelimits.search.store import Store
 
 
@@ -28,6 +30,13 @@ def merge_stores(parts: Iterable[str | os.PathLike[str]], store: str | os.PathLi
     """
     paths = checked_kept(parts)
     store = checked_file("store", store)
+    # Told by the part that is of another search, before a store is made.
+    first: dict[str, str] = {}
+    for path in paths:
+        with Store(path, write=False) as part:
+            described = unfolded(part.description())
+        first = first or described
+        check_same(path, described, first, "search")
     with Store(store, write=True) as whole:
         whole.absorb(_opened(paths))
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from importlib.metadata import version
+from itertools import pairwise
 from typing import get_args
 
 from torch import Tensor
@@ -203,9 +204,11 @@ def _check_task(config: SearchConfig, task: Task) -> None:
             )
     if listed_space(phase, task).count == 0:
         if isinstance(phase, StructuredWidths):
+            smallest = (task.inputs, *[1] * phase.hidden_layers, task.outputs)
+            least = sum((d_in + 1) * d_out for d_in, d_out in pairwise(smallest))
             raise ValueError(
-                f"there are no {phase} with at most {phase.max_nonzeros} nonzeros: change "
-                "first_phase_max_nonzeros"
+                f"first_phase_max_nonzeros must be at least {least}, the weights and biases of the "
+                f"smallest widths, got {phase.max_nonzeros}"
             )
         raise ValueError(
             f"there are no {phase} with {config.min_nonzeros or 0} to {config.max_nonzeros} "

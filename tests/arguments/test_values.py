@@ -104,8 +104,15 @@ def test_nothing_else_is_a_number(value):
 def test_a_number_is_finite(value):
     with pytest.raises(ValueError, match="share must be finite"):
         checked_number("share", value)
-    with pytest.raises(ValueError, match="share must be at least 0"):
+    with pytest.raises(ValueError, match=r"share must be (finite and )?at least 0"):
         checked_number("share", value, least=0)
+
+
+def test_infinity_is_told_from_what_is_too_small():
+    with pytest.raises(ValueError, match="share must be finite and at least 0, got inf"):
+        checked_number("share", math.inf, least=0)
+    with pytest.raises(ValueError, match="share must be at most 1, got inf"):
+        checked_number("share", math.inf, most=1)
 
 
 @pytest.mark.parametrize(

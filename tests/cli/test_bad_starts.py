@@ -20,7 +20,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     x, y = pl.datasets.cubist_spiral(300)
     np.savez("data.npz", x=x.numpy(), y=y.numpy())
-    for name, widths in (("narrow", (2, 3, 3, 3, 1)), ("short", (2, 3, 1)), ("three", (3, 4, 1))):
+    for name, widths in (
+        *(("narrow", (2, 3, 3, 3, 1)), ("short", (2, 3, 1))),
+        *(("three", (3, 4, 1)), ("outputs", (2, 5, 3))),
+    ):
         pl.save(pl.MLP(widths), None, f"{name}.pt")
     dead = pl.MLP((2, 4, 1))
     with torch.no_grad():
@@ -43,8 +46,28 @@ WIDER = r"must have widths \(2, 5, .* or wider hidden ones, got \(2, 3"
         (f"{SEARCH} --initial narrow.pt", f"--initial narrow.pt {WIDER}"),
         (f"{SEARCH} --initial short.pt", f"--initial short.pt {WIDER}"),
         (f"{SEARCH} --margin -0.1", "--margin must be at least 0, got -0.1"),
-        ("eliminate --margin -1", "margin must be at least 0, got -1"),
-        ("eliminate --initial three.pt", "--initial three.pt must have 2 inputs for these data"),
+        ("eliminate --margin -1", "--margin must be at least 0, got -1"),
+        ("eliminate --margin inf", "--margin must be finite and at least 0, got inf"),
+        ("eliminate --margin nan", "--margin must be at least 0, got nan"),
+        (
+            "eliminate --initial outputs.pt",
+            r"--initial outputs.pt must have 2 inputs and 1 outputs .* got widths \(2, 5, 3\)",
+        ),
+        (
+            f"{SEARCH} --first-per-count 1 2 1 3",
+            "--first-per-count must name every layer once, got",
+        ),
+        (
+            f"{SEARCH} --first-per-count 7 2",
+            "--first-per-count's layer must be from 0 to 3, got 7",
+        ),
+        (
+            "search --target 0.6 --first-phase-max-nonzeros 8",
+            "--first-phase-max-nonzeros must be at least 9, .* got 8",
+        ),
+        (f"{GAP} --compare three.pt", r"--compare three.pt: .* got \(300, 2\)"),
+        (f"{GAP} --compare none.csv", "--compare none.csv: No such file"),
+        ("eliminate --initial three.pt", "--initial three.pt must have 2 inputs and 1 out"),
         (
             "eliminate --margin 0.01 --initial ties.pt",
             "--initial ties.pt must have no ties where margin is above 0, but 300 of 300 samples",

@@ -134,7 +134,7 @@ def test_the_paper_s_order_chooses_other_first_masks(
     for order in ("ascending", "published"):
         assert main([*command, "--subset-order", order, "--store", f"{order}.sqlite"]) == 0
     assert main([*command, "--store", "published.sqlite"]) == 1
-    assert 'subset_order is "published", asked for nothing' in capsys.readouterr().err
+    assert 'subset_order is "published", asked for "ascending"' in capsys.readouterr().err
     spaces = [
         pl.ModelMasks((2, 3, 2, 1), first_per_count={1: 1}, order=o)
         for o in ("ascending", "published")

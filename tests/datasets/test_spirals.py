@@ -261,7 +261,7 @@ def test_dtypes(data: Callable[..., tuple], dtype: torch.dtype) -> None:
         ({"n": 10**9}, "n must be at most 100000000, got 1000000000"),
         ({"n": 10, "noise": -0.1}, r"noise must be at least 0, got -0\.1"),
         ({"n": 10, "noise": math.nan}, "noise must be at least 0, got nan"),
-        ({"n": 10, "noise": math.inf}, "noise must be at least 0, got inf"),
+        ({"n": 10, "noise": math.inf}, "noise must be finite and at least 0, got inf"),
         ({"n": 10, "dtype": torch.int64}, "dtype must be .*got torch.int64"),
     ],
 )

@@ -107,3 +107,14 @@ def test_parts_of_a_pruner_and_of_elimination_are_not_mixed_up(
     ]  # fmt: skip
     with pytest.raises(TypeError, match="part must be of a pruner, got one of Elimination"):
         fit_part(task, every[0])
+
+
+def test_a_margin_is_refused_for_numbers_before_anything_trains(study: Study, tmp_path: Path):
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    methods = (pruners.SNIP(), replace(QUICK, margin=0.1))
+    wrong, table = replace(study, methods=methods), tmp_path / "gap.csv"
+    with pytest.raises(ValueError, match=r"margin must be 0 for squared error.*got 0\.1"):
+        run_study(wrong, x, x[:, 0], table=table, loss="mse")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"margin must be 0 for squared error.*got 0\.1"):
+        run_network(wrong, Run("SNIP", 5, 12, 0, 0), x, x[:, 0], loss="mse")

@@ -39,6 +39,17 @@ def test_a_network_is_the_one_that_was_measured(tmp_path: Path, start: MLP | Non
         )
 
 
+def test_a_start_of_other_widths_is_refused():
+    x, y = cubist_spiral(500)
+    for widths in ((2, 5, 1), (2, 3, 3, 3, 1), (3, 5, 5, 5, 1), (2, 5, 5, 5, 2)):
+        with pytest.raises(
+            ValueError, match=r"initial must have widths \(2, 4, 4, 4, 1\) or wider"
+        ):
+            run_network(STUDY, Run("SNIP", 3, 11, 0, 0), x, y, initial=MLP(widths))
+    with pytest.raises(TypeError, match="initial must be a prunelimits"):
+        run_network(STUDY, Run("SNIP", 3, 11, 0, 0), x, y, initial="a.pt")  # pyright: ignore
+
+
 def test_a_run_of_another_study_is_refused():
     x, y = cubist_spiral(500)
     for run in (Run("GMP", 3, 11, 0, 0), Run("SNIP", 3, 12, 0, 0), Run("SNIP", 3, 11, 2, 0)):

@@ -262,9 +262,9 @@ def test_tables_of_other_studies_are_refused(study: Study, data: Data, tmp_path:
         named = "SNIP" if name == "methods" else name
         other = dataclasses.replace(study, **{name: value})
         refused(rf"another study \({named} is", other, data, table, error=StoreError)
-    refused(r"another study \(data is", study, cubist_spiral(200), table, error=StoreError)
+    refused(r"another study \(data or start is", study, cubist_spiral(200), table, error=StoreError)
     start = MLP((2, 3, 3, 3, 1))
-    refused(r"another study \(data is", study, data, table, start, error=StoreError)
+    refused(r"another study \(data or start is", study, data, table, start, error=StoreError)
     content = table.read_text().splitlines(keepends=True)
     for first in ("", "# something\n", "# {}\n", "# []\n"):
         table.write_text(first + "".join(content[1:]))
@@ -520,9 +520,9 @@ def test_three_parts_are_measured_as_each_by_itself_and_training_knows_but_one(
             assert other.test == pytest.approx(1 - one.test)
     again = run_study(small, *parts.train, table=tmp_path / "three.csv", time_limit=0, **wanted)
     assert again == results
-    with pytest.raises(StoreError, match=r"another study \(data is"):
+    with pytest.raises(StoreError, match=r"another study \(data or start is"):
         run_study(small, *parts.train, table=tmp_path / "three.csv", **noise)
-    with pytest.raises(StoreError, match=r"another study \(data is"):
+    with pytest.raises(StoreError, match=r"another study \(data or start is"):
         run_study(small, *parts.train, table=tmp_path / "three.csv")
 
 
@@ -578,5 +578,5 @@ def test_numbers_are_measured_by_what_is_explained_of_them(columns: int, tmp_pat
 def test_a_table_of_classes_is_none_of_numbers(study: Study, data: Data, tmp_path: Path):
     few = dataclasses.replace(study, methods=(pruners.Random(),), widths=(3,), repeats=1)
     run_study(few, *data, table=tmp_path / "table.csv")
-    with pytest.raises(StoreError, match=r"another study \(data is"):
+    with pytest.raises(StoreError, match=r"another study \(data or start is"):
         run_study(few, *data, table=tmp_path / "table.csv", loss="mse")

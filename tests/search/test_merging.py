@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -89,18 +90,18 @@ def test_a_joined_store_goes_on(tmp_path: Path):
 def test_what_does_not_belong_together_is_refused_and_changes_nothing(tmp_path: Path):
     search(MASKS, tmp_path / "part", part=(1, 2))
     search(PHASES, tmp_path / "other")
-    for parts in ([tmp_path / "part", tmp_path / "other"], [tmp_path / "other"]):
+    for parts, named in (([tmp_path / "part", tmp_path / "other"], "other"),
+                         ([tmp_path / "other"], "into")):  # fmt: skip
         search(MASKS, tmp_path / "into", part=(2, 2))
         before = content(tmp_path / "into")
-        with pytest.raises(StoreError, match="into"):
+        with pytest.raises(StoreError, match=rf"{named} belongs to another"):
             merge_stores(parts, tmp_path / "into")
         assert content(tmp_path / "into") == before
         (tmp_path / "into").unlink()
     (tmp_path / "text").write_text("no store")
     with pytest.raises(StoreError, match="text"):
         merge_stores([tmp_path / "part", tmp_path / "text"], tmp_path / "new")
-    with Store(tmp_path / "new", write=False) as store:
-        assert store.description() == {}
+    assert not (tmp_path / "new").exists()
 
 
 def test_another_result_of_a_shard_is_refused(tmp_path: Path):
@@ -118,3 +119,21 @@ def test_another_result_of_a_shard_is_refused(tmp_path: Path):
         merge_stores([tmp_path / "a", tmp_path / "c"], tmp_path / "joined")
     with Store(tmp_path / "joined", write=False) as joined:
         assert joined.description() == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "there", "here"),
+    [
+        ({"margin": 0.01}, "margin is 0.01", "asked for 0.0"),
+        ({"subset_order": "published"}, 'subset_order is "published"', 'asked for "ascending"'),
+        ({"first_per_count": {1: 1}}, "first_per_count is ", "asked for "),
+    ],
+)
+def test_a_part_of_another_protocol_is_named_and_nothing_written(
+    option: dict, there: str, here: str, tmp_path: Path
+):
+    search(MASKS, tmp_path / "own", part=(1, 2))
+    search(dataclasses.replace(MASKS, **option), tmp_path / "other", part=(2, 2))
+    with pytest.raises(StoreError, match=f"other belongs to another search.*{there}.*{here}"):
+        merge_stores([tmp_path / "own", tmp_path / "other"], tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()

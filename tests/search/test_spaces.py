@@ -94,7 +94,7 @@ def test_the_widest_layer_is_that_of_some_network(
         (
             lambda: MasksOf((2, 3, 1), first_per_count={5: 1}),
             ValueError,
-            "a layer in first_per_count must be from 0 to 1, got 5",
+            "first_per_count's layer must be from 0 to 1, got 5",
         ),
         (lambda: MasksOf((2, 3, 1), first_per_count=3), TypeError, "first_per_count must map"),
         (

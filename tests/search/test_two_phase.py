@@ -472,7 +472,7 @@ def test_a_description_survives_json():
 
 def test_a_first_phase_without_networks_is_told(data: Data):
     config = SearchConfig(target=0.9, width=2, hidden_layers=1, first_phase_max_nonzeros=4)
-    with pytest.raises(ValueError, match="at most 4 nonzeros: change first_phase_max_nonzeros"):
+    with pytest.raises(ValueError, match=r"first_phase_max_nonzeros must be at least 5, .* got 4"):
         combinatorial_search(config, *data)
 
 

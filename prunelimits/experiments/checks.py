@@ -1,0 +1,34 @@
+"""Whether a study fits what it is run on."""
+
+from __future__ import annotations
+
+from prunelimits.elimination import Elimination
+from prunelimits.experiments.study import Study
+from prunelimits.training.margins import checked_margin
+from prunelimits.training.task import Task
+
+
+def check_fits(study: Study, task: Task) -> None:
+    """Raises for whatever could only fail, or mislead, when some of the runs are done.
+
+    Raises:
+        ValueError: If there are fewer samples than in a batch, the start is too narrow or of other
+            inputs, outputs or depth, nothing is left to prune, or an elimination has a margin where
+            there are no classes.
+    """
+    batch_size = study.recipes[0].batch_size
+    if batch_size > len(task.x):
+        raise ValueError(f"batch_size is {batch_size} but the data has {len(task.x)} samples")
+    if task.initial is not None:
+        needed, given = (
+            study.network(max(study.widths), task.inputs, task.outputs),
+            task.initial.widths,
+        )
+        ends = [(widths[0], widths[-1], len(widths)) for widths in (needed, given)]
+        if ends[0] != ends[1] or min(given[1:-1]) < max(study.widths):
+            raise ValueError(f"initial must have widths {needed} or wider hidden ones, got {given}")
+    for method in study.methods:
+        if isinstance(method, Elimination):
+            checked_margin(method.margin, task.loss)
+    if not any(study.runs(task.inputs, task.outputs)):
+        raise ValueError(f"budgets must leave something to prune, got {study.budgets}")
