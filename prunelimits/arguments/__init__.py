@@ -5,6 +5,9 @@ another kind of value, a `ValueError` for one out of its range. Both name the ar
 and what is allowed.
 """
 
+from prunelimits.arguments.paths import checked_file as checked_file
+from prunelimits.arguments.paths import checked_kept_file as checked_kept_file
+from prunelimits.arguments.paths import checked_path as checked_path
 from prunelimits.arguments.shown import shown as shown
 from prunelimits.arguments.telling import warn as warn
 from prunelimits.arguments.tensors import checked_device as checked_device
@@ -13,7 +16,6 @@ from prunelimits.arguments.tensors import checked_tensor as checked_tensor
 from prunelimits.arguments.tensors import checked_tensors as checked_tensors
 from prunelimits.arguments.values import checked_callable as checked_callable
 from prunelimits.arguments.values import checked_choice as checked_choice
-from prunelimits.arguments.values import checked_file as checked_file
 from prunelimits.arguments.values import checked_flag as checked_flag
 from prunelimits.arguments.values import checked_generator as checked_generator
 from prunelimits.arguments.values import checked_instance as checked_instance
@@ -21,7 +23,6 @@ from prunelimits.arguments.values import checked_integer as checked_integer
 from prunelimits.arguments.values import checked_integers as checked_integers
 from prunelimits.arguments.values import checked_items as checked_items
 from prunelimits.arguments.values import checked_number as checked_number
-from prunelimits.arguments.values import checked_path as checked_path
 from prunelimits.arguments.values import checked_sequence as checked_sequence
 from prunelimits.arguments.values import checked_size as checked_size
 from prunelimits.arguments.values import checked_sizes as checked_sizes

@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -262,36 +260,6 @@ def checked_text(name: str, value: object, *, absent: bool = True) -> str | None
     if not isinstance(value, str) and not (absent and value is None):
         raise TypeError(f"{name} must be a text{' or None' * absent}, got {shown(value)}")
     return value
-
-
-def checked_path(name: str, value: object) -> Path:
-    """`value` as a path, if it is a text or a path that a file can have.
-
-    Raises:
-        TypeError: If it is neither: a number is no path, though files can be opened by one.
-        ValueError: If it is empty or has a null character.
-    """
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {shown(value)}")
-    path = os.fspath(value)  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(path, str):
-        raise TypeError(f"{name} must be a path, got {shown(path)}")
-    if not path or "\0" in path:
-        raise ValueError(f"{name} must be a path, got {shown(path)}")
-    return Path(path)
-
-
-def checked_file(name: str, value: object) -> Path:
-    """`value` as the path of a file, which need not exist.
-
-    Raises:
-        TypeError: If it is no path, see `checked_path`.
-        ValueError: Likewise, or if it is a folder.
-    """
-    path = checked_path(name, value)
-    if path.is_dir():
-        raise ValueError(f"{name} must be a file, got the folder {path}")
-    return path
 
 
 def checked_items(name: str, values: object, kind: type[Kind]) -> list[Kind]:

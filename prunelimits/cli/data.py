@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,12 +178,24 @@ class OwnData:
                 x, y, choose=(1 - share) / 2, test=share, seed=seed, by_class=not numbers
             )
         except ValueError as error:
-            raise ValueError(f"{self.named}: {error}") from error
+            raise self.told(error, classes) from error
         (first_x, first_y), (more_x, more_y), _ = parts
         parts = parts._replace(train=(torch.cat([first_x, more_x]), torch.cat([first_y, more_y])))
         train, _, test = standardised(parts) if self.standardise else parts
         tell_constant_in_training(train[0])
         return ClassData(*train, classes), test
+
+    def told(self, error: ValueError, classes: tuple[str, ...] | None) -> ValueError:
+        """What `three_parts` says of the data, with their name and the classes' names in the file.
+
+        What it says of a share or the seed is left as it is.
+        """
+        text = str(error).replace("by_class=False takes", "--regression takes")
+        if not text.startswith(("x ", "y ", "class ")):
+            return error
+        if classes is not None:
+            text = re.sub(r"^class (\d+)", lambda m: f"class {classes[int(m[1])]!r}", text)
+        return ValueError(f"{self.named}: {text}")
 
     @property
     def named(self) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import AvoidSubcommands, FlagCreatePairsOff, arg
 
+from prunelimits.arguments import checked_integer, checked_sizes
 from prunelimits.cli.advice import tell_inputs, tell_test
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.elimination_report import (
@@ -56,10 +57,18 @@ class TrainingOptions:
     schedule: Schedule | None = None
     """How the learning rate falls."""
 
-    def recipe(self, fitting: Recipe) -> Recipe:
-        """A recipe with the numbers that are given."""
+    def recipe(self, fitting: Recipe, group: str) -> Recipe:
+        """A recipe with the numbers that are given.
+
+        Raises:
+            ValueError: If one is out of its range, by its flag in the group.
+        """
         given = {name: value for name, value in vars(self).items() if value is not None}
-        return dataclasses.replace(fitting, **given)
+        try:
+            return dataclasses.replace(fitting, **given)
+        except ValueError as error:
+            name, *rest = str(error).split(" ", 1)
+            raise ValueError(" ".join([f"--{group}.{name.replace('_', '-')}", *rest])) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +164,8 @@ class Eliminate(OwnData):
         fitting = self.method.recipes(len(task.x))
         method = dataclasses.replace(
             self.method,
-            dense=self.dense.recipe(fitting.dense),
-            recovery=self.recovery.recipe(fitting.recovery),
+            dense=self.dense.recipe(fitting.dense, "dense"),
+            recovery=self.recovery.recipe(fitting.recovery, "recovery"),
         )
         if self.seeds != 1 and test is not None:
             raise ValueError(f"--test is for one elimination, got --seeds {self.seeds}")
@@ -198,8 +207,19 @@ class Eliminate(OwnData):
         return 0
 
     def _widths(self, task: Task) -> tuple[int, ...]:
-        hidden = (self.width,) * self.hidden_layers
-        return self.widths or (task.inputs, *hidden, task.outputs)
+        """The widths to start from, which fit the data."""
+        if self.widths is None:
+            width = checked_integer("--width", self.width, 1)
+            hidden = (width,) * checked_integer("--hidden-layers", self.hidden_layers, 1)
+            return (task.inputs, *hidden, task.outputs)
+        widths = checked_sizes("--widths", self.widths)
+        ends = (task.inputs, task.outputs)
+        if len(widths) < 3 or (widths[0], widths[-1]) != ends:
+            raise ValueError(
+                f"--widths must start with {ends[0]} and end with {ends[1]}, inputs and outputs of "
+                f"these data, and have a hidden layer between them, got {widths}"
+            )
+        return widths
 
     def _eliminate_seeds(
         self,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,9 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{_given(command, str(error.filename))}: {error.strerror}"
     text = str(error)
+    for flag, path in _given_paths(command):
+        if re.match(rf"{re.escape(str(path))}[ :,]", text):
+            return f"{flag} {text}"
     found = re.match(r"(\w+)(?=[ :\[']|$)", text)
     if found is None:
         return text
@@ -37,7 +44,16 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
         if data is None:
             return text
         hint = "; --label tells which column they are in" if name == "y" else ""
+        if (
+            hint
+            and not getattr(command, "regression", True)
+            and re.search("labels|every label", text)
+        ):
+            hint += ", --regression takes them for numbers to predict"
         return f"--data {data}: {'inputs x' if name == 'x' else 'labels y'}{text[1:]}{hint}"
+    if found[1] == "time_limit" and getattr(command, "minutes", None) is not None:
+        # The library has seconds.
+        text = re.sub(r"got \S+$", f"got {command.minutes:g}", text)
     kind = command if isinstance(command, type) else type(command)
     options = options_of(kind).items()
     named = [o.flags[-1] for field, o in options if field.rpartition(".")[2] == name and o.flags]
@@ -50,22 +66,38 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401
     """A file with the flag that named it, if one did."""
+    flags = [flag for flag, path in _given_paths(command) if str(path) == filename]
+    return f"{flags[0]} {filename}" if flags else filename
+
+
+def _given_paths(command: Any) -> Iterator[tuple[str, Path]]:  # noqa: ANN401
+    """The files that a command is given by flags, those of a list one by one."""
     if isinstance(command, type):
-        return filename
+        return
     options = options_of(type(command))
     for field, value in vars(command).items():
-        paths = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(path, Path) and str(path) == filename for path in paths):
-            return f"{options[field].flags[-1]} {filename}" if options[field].flags else filename
-    return filename
+        for path in value if isinstance(value, tuple) else (value,):  # pyright: ignore[reportUnknownVariableType]
+            if isinstance(path, Path) and options[field].flags:
+                yield options[field].flags[-1], path
+
+
+def checked_different(flag: str, values: Sequence[object]) -> None:
+    """Raises if a value is there twice: it would only be done again.
+
+    Raises:
+        ValueError: Naming the flag.
+    """
+    if len(set(values)) < len(values):
+        raise ValueError(f"{flag} must be different, got {', '.join(map(str, values))}")
 
 
 def check_outputs(command: Any) -> None:  # noqa: ANN401
     """Raises if what a command will leave at its end has nowhere to go: before it begins.
 
     Raises:
-        ValueError: If `--pictures` is a file, a file's folder does not exist, or a file is another
-            one of the command: what it reads would be lost, or what it writes.
+        ValueError: If `--pictures` is a file, a file's folder does not exist, nothing can be
+            written there, or a file is another one of the command: what it reads would be lost, or
+            what it writes.
     """
     options, files = options_of(type(command)), _files(command)
     for field in command.groups.get("What it leaves", ()):
@@ -75,13 +107,32 @@ def check_outputs(command: Any) -> None:  # noqa: ANN401
         if field == "pictures":
             if path.exists() and not path.is_dir():
                 raise ValueError(f"{flag} {path}: must be a folder, or not be there yet")
+            _check_writable(f"{flag} {path}", path)
         elif not path.parent.is_dir():
             raise ValueError(f"{flag} {path}: the folder {path.parent} does not exist")
         elif path.is_dir():
             raise ValueError(f"{flag} {path}: must be a file, got a folder")
+        elif not path.exists():
+            _check_writable(f"{flag} {path}", path.parent)
         for other, name in files:
             if other != field and _is_same(path, getattr(command, other)):
                 raise ValueError(f"{flag} {path}: must be another file than {name}")
+
+
+def _check_writable(told: str, folder: Path) -> None:
+    """Raises if no file can be made in a folder, which need not be there; leaves nothing."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ValueError(f"{told}: nothing can be written there ({reason})") from error
+    finally:
+        for path in missing:
+            with suppress(OSError):
+                os.rmdir(path)
 
 
 def _files(command: Any) -> list[tuple[str, str]]:  # noqa: ANN401

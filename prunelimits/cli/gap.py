@@ -16,6 +16,7 @@ from prunelimits.arguments import checked_number, shown
 from prunelimits.cli.advice import tell_constant_in_training
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
+from prunelimits.cli.flags import checked_different
 from prunelimits.cli.gap_report import RunBar, draw_gap, print_gap, print_parts
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.importing import current_folder_importable, imported
@@ -193,14 +194,14 @@ class Gap(OwnData):
             return (x, y), None
         for flag, share in (("--choose", self.choose), ("--test", self.test)):
             checked_number(flag, share, above=0, below=1)
-        x, y, _ = self.read(numbers=self.regression)
+        x, y, classes = self.read(numbers=self.regression)
         try:
             train, *others = three_parts(
                 x, y, choose=self.choose, test=self.test, seed=self.seed,
                 standardise=self.standardise, by_class=not self.regression,
             )  # fmt: skip
         except ValueError as error:
-            raise ValueError(f"{self.named}: {error}") from error
+            raise self.told(error, classes) from error
         tell_constant_in_training(train[0])
         return train, (others[0], others[1])
 
@@ -211,6 +212,8 @@ class Gap(OwnData):
         ):
             if self.quick and given != usual:
                 raise ValueError(f"{flag} cannot go with --quick, which has its own, got {given}")
+        checked_different("--learning-rates", self.learning_rates)
+        checked_different("--schedules", self.schedules)
         recipes = [
             Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
             for lr in self.learning_rates

@@ -50,6 +50,11 @@ def numbered_labels(path: Path, y: NDArray[Any]) -> tuple[Tensor, tuple[str, ...
     if len(classes) <= max(2, len(y) // 2) and not np.array_equal(classes, np.arange(len(classes))):
         names = told_classes(path, classes.tolist())
         whole = numbers.astype(np.int64).reshape(len(y))
+    if len(classes) > max(_MOST_TOLD, len(y) // 2):
+        say(
+            f"Labels in {path} are taken for {len(classes):,} classes of {len(y):,} rows; where "
+            "they are numbers to predict, say --regression"
+        )
     return torch.from_numpy(whole), names
 
 

@@ -115,7 +115,7 @@ class Limit(OwnData):
         self._check()
         model, masks = read_network(self.file, self.model, self.state_dict)
         train, test = self._batches()
-        self._check_data(model, *train[0])
+        self._check_data(model, train[0][0], torch.cat([y for _, y in [*train, *(test or ())]]))
         problem, params = problem_of(model, _loss, train)
         params = apply(params, masks or {})
         names = default_names(model)
@@ -153,11 +153,15 @@ class Limit(OwnData):
             checked_number("--epsilon", self.epsilon, above=0)
 
     def _check_data(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Raises if the network does not take the data, or the loss not what it makes of them."""
+        """Raises if the network does not take inputs, or has no output for one of all labels."""
         trial = copied(model).eval()
         try:
             with torch.no_grad():
-                _loss(trial(x), y)
+                outputs = trial(x)
+                _loss(outputs, y[: len(x)])
+            classes = max(2, outputs.shape[1]) if outputs.dim() > 1 else 2
+            if not 0 <= int(y.min()) <= int(y.max()) < classes:
+                raise ValueError(f"its outputs tell {classes} classes apart")
         # Whatever a module of the user's raises at inputs that it does not fit.
         except Exception as error:
             what = f"inputs of shape {tuple(x.shape)}, labels {int(y.min())} to {int(y.max())}"
@@ -171,7 +175,7 @@ class Limit(OwnData):
 
     def _batches(self) -> tuple[Batches, Batches | None]:
         x, y, _ = self.read_standardised()
-        if y.is_floating_point() and not bool(((y >= 0) & (y <= 1)).all()):
+        if y.is_floating_point() and not bool((y == y.round()).all()):
             raise ValueError(
                 f"y must be classes, got numbers from {float(y.min()):g} to {float(y.max()):g}"
             )
@@ -179,13 +183,14 @@ class Limit(OwnData):
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))
         x, y = x[order], y[order]
         kept = len(x) - round(self.held_out * len(x))
+        if kept == 0 or (self.held_out and kept == len(x)):
+            told = f"--held-out must hold out a row and leave a row, of {len(x)}"
+            raise ValueError(f"{told}, got {self.held_out:g}")
         parts = [
             list(zip(a.split(self.batch_size), b.split(self.batch_size), strict=True))
             for a, b in ((x[:kept], y[:kept]), (x[kept:], y[kept:]))
             if len(a)
         ]
-        if not parts:
-            raise ValueError(f"--data {self.data}: must hold at least one sample, got none")
         return parts[0], parts[1] if len(parts) > 1 else None
 
     def _spectrum(

@@ -22,7 +22,7 @@ def read_points(
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it is neither, or a network of other data.
+        ValueError: If it is neither, or a network of other inputs or outputs than the data.
     """
     if path.suffix == ".csv":
         with open(path, newline="") as file:
@@ -41,10 +41,12 @@ def read_points(
             f"network: {error}"
         ) from error
     task = make_task(x, y, loss=loss)
+    if (model.widths[0], model.widths[-1]) != (task.inputs, task.outputs):
+        raise ValueError(
+            f"--compare {path} must have {task.inputs} inputs and {task.outputs} outputs for these "
+            f"data, got widths {model.widths}"
+        )
     params = {name: value.detach().float()[None] for name, value in model.named_parameters()}
     network = MLPEnsemble.from_params(model.widths, params, masks)
-    try:
-        accuracy = measured(network, (task.x, task.y), task.loss)
-    except ValueError as error:
-        raise ValueError(f"--compare {path}: {error}") from error
+    accuracy = measured(network, (task.x, task.y), task.loss)
     return [(int(network.nonzeros()), float(accuracy))]

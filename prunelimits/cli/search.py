@@ -15,6 +15,7 @@ from prunelimits.cli import report
 from prunelimits.cli.advice import tell_inputs, tell_test
 from prunelimits.cli.data import OwnData
 from prunelimits.cli.executors import open_executor
+from prunelimits.cli.flags import checked_different
 from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.progress import ProgressBar
@@ -191,6 +192,8 @@ class Search(OwnData):
                 )
 
     def _config(self) -> SearchConfig:
+        checked_different("--learning-rates", self.learning_rates)
+        checked_different("--schedules", self.schedules)
         recipes = tuple(
             Recipe(lr=lr, schedule=schedule, epochs=self.epochs, batch_size=self.batch_size)
             for lr in self.learning_rates

@@ -61,7 +61,8 @@ def three_parts(
         by_class: Whether whole numbers are classes, and not numbers to predict.
 
     Raises:
-        ValueError: If a class has fewer than three rows, or the shares leave nothing to train on.
+        ValueError: If there are no rows, a class has fewer than three, the shares leave nothing to
+            train on, or there is a NaN or an infinity among what is to be standardised.
         TypeError: If an argument is of another kind.
 
     Examples:
@@ -71,15 +72,21 @@ def three_parts(
         [(6, [0, 1]), (2, [0, 1]), (2, [0, 1])]
     """
     x, y = checked_tensor("x", x), checked_tensor("y", y, finite=True)
+    checked_flag("standardise", standardise)
+    if standardise:
+        _check_scalable("x", x)
     choose = checked_number("choose", choose, above=0, below=1)
     test = checked_number("test", test, above=0, below=1)
     seed = checked_integer("seed", seed, 0, 2**63 - 1)
-    checked_flag("standardise", standardise)
     checked_flag("by_class", by_class)
     if x.dim() == 0 or y.dim() == 0 or len(x) != len(y):
         raise ValueError(
             "x and y must have as many rows as each other, "
             f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    if len(y) == 0:
+        raise ValueError(
+            f"x and y must have rows, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
     if choose + test >= 1:
         raise ValueError(f"choose and test must leave rows to train on, got {choose} and {test}")
@@ -94,6 +101,8 @@ def standardised(parts: Parts) -> Parts:
     An input that is constant there becomes 0 there, and is not scaled.
 
     Raises:
+        ValueError: If a part holds NaN or infinity, which would spread to a whole column, or there
+            is nothing to train on.
         TypeError: If `parts` is no `Parts`.
 
     Examples:
@@ -102,6 +111,11 @@ def standardised(parts: Parts) -> Parts:
         [[-1.0, 0.0], [1.0, 0.0]]
     """
     checked_instance("parts", parts, Parts, "Parts, as three_parts makes")
+    for name, pair in parts._asdict().items():
+        _check_scalable(f"parts.{name}'s x", pair[0])
+    if parts.train[0].numel() == 0:
+        shape = tuple(parts.train[0].shape)
+        raise ValueError(f"parts.train's x must hold numbers to standardise by, got shape {shape}")
     x = parts.train[0].double()
     mean, deviation = x.mean(0), x.std(0, correction=0)
     # Rounding leaves a constant column of large numbers a deviation of its own.
@@ -113,6 +127,18 @@ def standardised(parts: Parts) -> Parts:
         return ((pair[0].double() - mean) / deviation).to(dtype), pair[1]
 
     return Parts(*map(scaled, parts))
+
+
+def _check_scalable(name: str, x: object) -> None:
+    """Raises for a NaN or an infinity, by its place: it would make a whole column NaN."""
+    values = checked_tensor(name, x)
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        place = bad[0].tolist()
+        raise ValueError(
+            f"{name} must be finite to be standardised, got {values[tuple(place)].item()} at "
+            f"{place} ({len(bad)} such in all)"
+        )
 
 
 def constant_columns(x: Tensor) -> list[int]:
@@ -145,6 +171,11 @@ def _divided(y: Tensor, choose: float, test: float, seed: int, by_class: bool) -
         labels, number = y.unique(return_inverse=True)
     else:
         labels, number = [None], torch.zeros(len(y), dtype=torch.long, device="cpu")
+    if len(labels) > max(2, len(y) // 2):
+        raise ValueError(
+            f"y must be classes of at least three rows, got {len(labels)} different labels for "
+            f"{len(y)} rows: by_class=False takes them for numbers to predict"
+        )
     parts: list[list[Tensor]] = [[], [], []]
     generator = torch.Generator("cpu").manual_seed(seed)
     for place, label in enumerate(labels):

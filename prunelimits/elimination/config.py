@@ -35,7 +35,8 @@ class Elimination:
         networks: Networks that lose units and then parameters. So many dense ones are trained up to
             a width of 16; wider ones are fewer, `16 / width` of it but at least 16, and copies
             that lose different units make up for the others once all are as narrow.
-        dense: How they are trained. None: what fits the number of samples, see `recipes`.
+        dense: How they are trained; a batch of more than all samples is all. None: what fits the
+            number of samples, see `recipes`.
         recovery: How networks are trained after something was removed. None: likewise.
         unit_share: Share of the hidden units that a step removes.
         step: Share of the parameters that a candidate lacks, at least one: with 0.02, networks

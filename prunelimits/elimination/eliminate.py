@@ -17,6 +17,7 @@ from prunelimits.arguments import (
     checked_flag,
     checked_instance,
     checked_integer,
+    checked_kept_file,
     checked_number,
     checked_sizes,
     checked_tensor,
@@ -121,7 +122,7 @@ def eliminate(
     if time_limit is not None:
         checked_number("time_limit", time_limit, above=0)
     if store is not None:
-        store = checked_file("store", store)
+        store = checked_kept_file("store", store)
     if on_round is not None:
         checked_callable("on_round", on_round, "a function of a Round, or None")
     with ExitStack() as stack:

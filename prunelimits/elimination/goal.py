@@ -12,7 +12,7 @@ class Goal:
     """A score, a number of parameters, or both.
 
     Attributes:
-        target: Score to reach, or None.
+        target: Score to reach, above 0 and at most 1, or None.
         nonzeros: Weights and biases to get down to, or None.
 
     Raises:
@@ -31,6 +31,8 @@ class Goal:
         if self.target is None and self.nonzeros is None:
             raise ValueError("target or nonzeros must be given, got neither")
         if self.target is not None:
-            object.__setattr__(self, "target", checked_number("target", self.target, most=1))
+            object.__setattr__(
+                self, "target", checked_number("target", self.target, above=0, most=1)
+            )
         if self.nonzeros is not None:
             object.__setattr__(self, "nonzeros", checked_size("nonzeros", self.nonzeros))

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from prunelimits.arguments import (
     checked_callable,
-    checked_file,
     checked_instance,
     checked_integer,
     checked_integers,
+    checked_kept_file,
 )
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.eliminate import eliminate
@@ -131,7 +131,7 @@ def eliminate_seeds(
     in_flight = checked_integer("in_flight", in_flight, 1)
     if on_result is not None:
         checked_callable("on_result", on_result, "a function or None")
-    path = None if store is None else checked_file("store", store)
+    path = None if store is None else checked_kept_file("store", store)
     shared = _Shared(x, y, method, target, nonzeros, start, loss, measure, time_limit)
 
     def jobs() -> Iterator[_Job]:

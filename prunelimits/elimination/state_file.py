@@ -56,6 +56,10 @@ class StateFile:
         self._lock = WriterLock(self.path)
 
     def __enter__(self) -> Self:
+        # Before the lock's file is made beside one that is something else.
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                _check_head(file.read(len(_HEAD)), self.path)
         self._lock.acquire()
         return self
 
@@ -122,12 +126,9 @@ def read_state(path: str | os.PathLike[str]) -> tuple[Description, EliminationSt
         StoreError: If it is damaged or not what `write_state` wrote.
     """
     whole = Path(path).read_bytes()
+    _check_head(whole, path)
     # Whatever is wrong with the file, the caller gets one kind of error.
     try:
-        if whole.startswith(_EARLIER):
-            raise ValueError("its format is an earlier version's")
-        if not whole.startswith(_HEAD):
-            raise ValueError("it begins otherwise")
         start = len(_HEAD) + len(_checksum(b""))
         content = whole[start:]
         if whole[len(_HEAD) : start] != _checksum(content):
@@ -146,6 +147,16 @@ def read_state(path: str | os.PathLike[str]) -> tuple[Description, EliminationSt
         raise StoreError(
             f"{path} is damaged or no store of an elimination ({error}): start a new one"
         ) from error
+
+
+def _check_head(start: bytes, path: str | os.PathLike[str]) -> None:
+    """Raises if a file does not begin as a state does."""
+    if not start.startswith(_HEAD):
+        kind = "its format is an earlier version's or another program's"
+        found = kind if start.startswith(_EARLIER) else "it begins otherwise"
+        raise StoreError(
+            f"{path} is damaged or no store of an elimination ({found}): start a new one"
+        )
 
 
 def _checksum(content: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from prunelimits.elimination import Elimination
 from prunelimits.experiments.study import Study
 from prunelimits.training.margins import checked_margin
@@ -31,4 +33,9 @@ def check_fits(study: Study, task: Task) -> None:
         if isinstance(method, Elimination):
             checked_margin(method.margin, task.loss)
     if not any(study.runs(task.inputs, task.outputs)):
-        raise ValueError(f"budgets must leave something to prune, got {study.budgets}")
+        widths = study.network(max(study.widths), task.inputs, task.outputs)
+        weights = sum(a * b for a, b in pairwise(widths))
+        raise ValueError(
+            "budgets must leave something to prune: one at least must be below the "
+            f"{weights:,} weights of the widest network, {widths}, got {study.budgets}"
+        )

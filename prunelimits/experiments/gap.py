@@ -12,9 +12,9 @@ from torch import Tensor
 
 from prunelimits.arguments import (
     checked_callable,
-    checked_file,
     checked_instance,
     checked_integer,
+    checked_kept_file,
     checked_number,
     checked_sequence,
 )
@@ -94,7 +94,7 @@ def run_study(
     """
     time_limit, in_flight = _check_options(study, initial, in_flight, time_limit)
     part = checked_part(part)
-    table = checked_file("table", table)
+    table = checked_kept_file("table", table)
     if executor is not None:
         checked_instance("executor", executor, Executor, "a concurrent.futures.Executor or None")
     if on_progress is not None:

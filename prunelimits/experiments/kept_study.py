@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.resources import files
 
-from prunelimits.arguments import checked_file
+from prunelimits.arguments import checked_kept_file
 from prunelimits.resuming import write_whole
 
 
@@ -36,7 +36,7 @@ def begin_with_kept(table: str | os.PathLike[str]) -> bool:
         (True, False)
         1863
     """
-    path = checked_file("table", table)
+    path = checked_kept_file("table", table)
     if path.exists():
         return False
     if not path.parent.is_dir():

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from prunelimits.arguments import checked_file
+from prunelimits.arguments import checked_kept_file
 from prunelimits.experiments.kept import read_kept
 from prunelimits.experiments.study import Run
 from prunelimits.experiments.table import RunResult, write_table
@@ -37,7 +37,7 @@ def merge_tables(
         OSError: If one cannot be read, or the table not be written.
     """
     paths = checked_kept(parts)
-    table = checked_file("table", table)
+    table = checked_kept_file("table", table)
     with WriterLock(table):
         results: dict[Run, tuple[RunResult, Path]] = {}
         description: dict[str, str] = {}

@@ -19,6 +19,7 @@ from prunelimits.arguments import (
     checked_file,
     checked_instance,
     checked_integer,
+    checked_kept_file,
     checked_number,
     shown,
 )
@@ -165,7 +166,7 @@ class StateKeeper:
         description: Mapping[str, object],
         device: torch.device | str = "cpu",
     ) -> None:
-        self.path = checked_file("path", path)
+        self.path = checked_kept_file("path", path)
         self.resumed: LanczosState | None = None
         self._description = _checked_description(description)
         self._device = checked_device("device", device)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from prunelimits.arguments import checked_file
+from prunelimits.arguments import checked_kept_file
 from prunelimits.resuming import check_same
 from prunelimits.resuming.portion import checked_kept
 from prunelimits.search.description import unfolded
@@ -29,7 +29,7 @@ def merge_stores(parts: Iterable[str | os.PathLike[str]], store: str | os.PathLi
         ValueError: If `parts` is empty.
     """
     paths = checked_kept(parts)
-    store = checked_file("store", store)
+    store = checked_kept_file("store", store)
     # Told by the part that is of another search, before a store is made.
     first: dict[str, str] = {}
     for path in paths:

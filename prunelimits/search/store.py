@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prunelimits.arguments import checked_file, checked_flag
+from prunelimits.arguments import checked_flag, checked_kept_file
 from prunelimits.resuming import StoreError, WriterLock, check_same
 from prunelimits.search.database import Database
 from prunelimits.search.description import check_description, unfolded
 from prunelimits.search.rows import counted
 from prunelimits.search.shard import Candidate, ShardResult
 from prunelimits.search.spaces import Phase, checked_phase, phase_from_json, phase_to_json
+
+# How a database of SQLite begins.
+_HEAD = b"SQLite format 3\0"
 
 
 class Store:
@@ -38,12 +42,14 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, write: bool) -> None:
-        self.path = None if path is None else checked_file("path", path)
+        self.path = None if path is None else checked_kept_file("path", path)
         checked_flag("write", write)
         self._lock: WriterLock | None = None
         if self.path is not None and not write and not self.path.exists():
             raise StoreError(f"{self.path} does not exist")
         if self.path is not None and write:
+            # Before the lock's file is made beside one that is something else.
+            _check_head(self.path)
             self._lock = WriterLock(self.path)
             self._lock.acquire()
         try:
@@ -227,3 +233,16 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_head(path: Path) -> None:
+    """Raises if a file is no database."""
+    if not path.exists():
+        return
+    with open(path, "rb") as file:
+        start = file.read(len(_HEAD))
+    if start and start != _HEAD:
+        raise StoreError(
+            f"{path}: file is not a database; the file is damaged or no store of prunelimits: "
+            "start a new store"
+        )

@@ -16,10 +16,10 @@ from torch import Tensor
 from prunelimits.arguments import (
     checked_callable,
     checked_choice,
-    checked_file,
     checked_flag,
     checked_instance,
     checked_integer,
+    checked_kept_file,
     checked_number,
 )
 from prunelimits.datasets.ceiling import check_reachable
@@ -114,7 +114,7 @@ def combinatorial_search(
         checked_callable("on_progress", on_progress, "a function or None")
     part = checked_part(part)
     if store is not None:
-        store = checked_file("store", store)
+        store = checked_kept_file("store", store)
     task = make_task(x, y, loss=loss, held_out=config.held_out, seed=config.seed, initial=initial)
     _check_task(config, task)
     key = task.fingerprint()

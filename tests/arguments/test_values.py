@@ -7,7 +7,6 @@ import torch
 from prunelimits.arguments import (
     checked_callable,
     checked_choice,
-    checked_file,
     checked_flag,
     checked_generator,
     checked_instance,
@@ -160,18 +159,6 @@ def test_numbers_beyond_all_bounds_are_refused_like_others():
         checked_number("share", 10**5000)
     with pytest.raises(ValueError, match="keep must be at most 5, got a int"):
         checked_integer("keep", 10**5000, most=5)
-
-
-def test_a_file_is_told_from_a_folder(tmp_path):
-    assert checked_file("store", str(tmp_path / "new")) == tmp_path / "new"
-    with pytest.raises(ValueError, match="store must be a file, got the folder "):
-        checked_file("store", tmp_path)
-    for value in ("", "a\0b"):
-        with pytest.raises(ValueError, match="store must be a path, got "):
-            checked_file("store", value)
-    for value in (3, b"text", None):
-        with pytest.raises(TypeError, match="store must be a path, got "):
-            checked_file("store", value)
 
 
 def test_a_size_is_one_of_a_tensor():

@@ -65,7 +65,10 @@ WIDER = r"must have widths \(2, 5, .* or wider hidden ones, got \(2, 3"
             "search --target 0.6 --first-phase-max-nonzeros 8",
             "--first-phase-max-nonzeros must be at least 9, .* got 8",
         ),
-        (f"{GAP} --compare three.pt", r"--compare three.pt: .* got \(300, 2\)"),
+        (
+            f"{GAP} --compare three.pt",
+            r"--compare three.pt must have 2 inputs .*, got widths \(3, 4, 1\)",
+        ),
         (f"{GAP} --compare none.csv", "--compare none.csv: No such file"),
         ("eliminate --initial three.pt", "--initial three.pt must have 2 inputs and 1 out"),
         (

@@ -97,7 +97,7 @@ def test_parts_are_refused_before_anything_trains():
     for wrong in ({"choose": 0.2}, {"test": 0.2}, {"choose": 0.2, "test": -1.0}):
         with pytest.raises(ValueError, match=r"--(choose|test) must be above 0 and below 1"):
             Gap(**SMALL, **wrong).run()
-    with pytest.raises(ValueError, match=r"data\.npz: choose and test must leave rows"):
+    with pytest.raises(ValueError, match=r"^choose and test must leave rows"):
         Gap(**SMALL, choose=0.5, test=0.5).run()
     x, _ = pl.datasets.cubist_spiral(300)
     np.savez("data.npz", x=x.numpy(), y=np.r_[np.zeros(298), 1, 1])

@@ -85,7 +85,7 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
 
 def test_whole_numbers_to_predict_are_no_classes():
     x, y = torch.arange(20.0).reshape(10, 2), torch.arange(10)
-    with pytest.raises(ValueError, match="class 0 must have at least three rows"):
+    with pytest.raises(ValueError, match="y must be classes of at least three rows"):
         three_parts(x, y)
     parts = three_parts(x, y, by_class=False)
     assert [len(labels) for _, labels in parts] == [6, 2, 2]
@@ -93,3 +93,35 @@ def test_whole_numbers_to_predict_are_no_classes():
     # As if they had been no whole numbers.
     for part, other in zip(parts, three_parts(x, y + 0.5), strict=True):
         assert torch.equal(part[1] + 0.5, other[1])
+
+
+def test_many_whole_numbers_are_no_classes_and_the_way_out_is_named():
+    y = torch.arange(30)
+    with pytest.raises(ValueError, match="30 different labels for 30 rows: by_class=False"):
+        three_parts(torch.zeros(30, 2), y)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(ValueError, match=r"x and y must have rows, got shapes \(0, 2\) and \(0,\)"):
+        three_parts(torch.zeros(0, 2), torch.zeros(0))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_would_spread_to_a_whole_column_is_named_by_its_place(value: float):
+    x, y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 2
+    parts = three_parts(x, y)
+    x[4, 1] = value
+    # By itself a split computes nothing from the inputs.
+    assert sum(int(part[0].isfinite().all()) for part in three_parts(x, y)) == 2
+    with pytest.raises(ValueError, match=rf"x must be finite to be standardised, got {value} at "):
+        three_parts(x, y, standardise=True)
+    wrong = parts._replace(test=(x, y))
+    with pytest.raises(ValueError, match=r"parts\.test's x must be finite .* at \[4, 1\]"):
+        standardised(wrong)
+
+
+def test_there_is_nothing_to_standardise_by_without_inputs():
+    with pytest.raises(
+        ValueError, match=r"must hold numbers to standardise by, got shape \(6, 0\)"
+    ):
+        three_parts(torch.zeros(10, 0), torch.arange(10) % 2, standardise=True)

@@ -283,7 +283,7 @@ def test_the_random_state_of_the_user_stays_as_it_is():
     ("options", "message"),
     [
         ({"target": None}, "target or nonzeros must be given"),
-        ({"target": 1.5}, "target must be at most 1, got 1.5"),
+        ({"target": 1.5}, "target must be above 0 and at most 1, got 1.5"),
         ({"nonzeros": 0}, "nonzeros must be at least 1, got 0"),
         ({"time_limit": 0}, "time_limit must be above 0, got 0"),
         ({"trained": True}, "trained needs start to be"),
@@ -319,7 +319,7 @@ def test_a_method_that_cannot_be_is_refused(options, error, message):
         ({"method": []}, TypeError, r"method must be an Elimination or None, got \[\]"),
         ({"method": Elimination}, TypeError, "method must be an Elimination or None, got <class"),
         ({"target": "0.9"}, TypeError, "target must be a number, got '0.9'"),
-        ({"target": float("nan")}, ValueError, "target must be at most 1, got nan"),
+        ({"target": float("nan")}, ValueError, "target must be above 0 and at most 1, got nan"),
         ({"target": True}, TypeError, "target must be a number, got True"),
         ({"nonzeros": 8.0}, TypeError, "nonzeros must be an integer, got 8.0"),
         ({"seed": "3"}, TypeError, "seed must be an integer, got '3'"),

@@ -286,8 +286,14 @@ def test_what_cannot_run_is_refused_first(study: Study, data: Data, tmp_path: Pa
     refused("initial must have widths", study, data, table, MLP((3, 9, 9, 9, 1)))
     refused("initial must have widths", study, data, table, MLP((2, 9, 9, 9, 2)))
     huge = dataclasses.replace(study, budgets=(10_000,))
-    refused(r"budgets must leave something to prune, got \(10000,\)", huge, data, table)
-    refused("batch_size is 20 but the data has 16 samples", study, cubist_spiral(16), table)
+    refused(
+        r"budgets must leave something to prune: one at least must be below the 65 weights of the "
+        r"widest network, \(2, 5, 5, 5, 1\), got \(10000,\)",
+        huge, data, table,
+    )  # fmt: skip
+    # Which never end, if they are read.
+    with pytest.raises(ValueError, match="table must be a file to go on from, got the device"):
+        run_study(study, *data, table="/dev/zero")
 
 
 class Powered(pruners.AtInit):

@@ -148,6 +148,7 @@ def test_another_kind_of_file_is_refused_and_left_alone(path: Path):
     with pytest.raises(StoreError, match="damaged or no store"):
         Store(path, write=True)
     assert path.read_bytes() == b"0123456789" * 1000
+    assert not path.with_name(path.name + ".lock").exists()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
