@@ -15,10 +15,13 @@ and left out. The file holds numbers alone, a few hundred bytes a network.
 from __future__ import annotations
 
 import argparse
+import io
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -27,9 +30,12 @@ import prunelimits as pl
 from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table
 from prunelimits.experiments.part import fit_part, parts
 from prunelimits.models import parameter_shapes
+from prunelimits.resuming import write_whole
 from prunelimits.training.task import make_task
 from prunelimits.types import Masks
 
+# The arrays of an archive: of what kind of numbers, and how many axes.
+ARRAYS = {"labels": ("U", 1), "widths": ("i", 2), "masks": ("u", 1), "values": ("f", 1)}
 ARCHIVE = Path(__file__).parent.parent / "docs" / "results" / "gap-networks.npz"
 
 
@@ -56,26 +62,39 @@ def write_archive(path: Path, networks: Iterable[Kept]) -> None:
         value = torch.cat([parameter.detach().flatten() for parameter in named.values()])
         bits.append(np.packbits(mask.numpy()))
         values.append(value[mask].numpy().astype(np.float32))
+    content = io.BytesIO()
     np.savez_compressed(
-        path,
+        content,
         labels=np.array(labels),
         widths=np.array(widths),
         masks=np.concatenate(bits),
         values=np.concatenate(values),
     )
+    write_whole(content.getvalue(), path)
 
 
 def read_archive(path: Path = ARCHIVE) -> list[Kept]:
-    """The networks of an archive, in the order of their tables and runs."""
-    with np.load(path, allow_pickle=False) as file:
-        labels, every, bits, values = (file[n] for n in ("labels", "widths", "masks", "values"))
+    """The networks of an archive, in the order of their tables and runs.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no such archive, or damaged.
+    """
+    labels, every, bits, values = _arrays(path)
     networks: list[Kept] = []
     for label, widths in zip(labels.tolist(), every.tolist(), strict=True):
+        table, run = _run_of(path, label)
+        if len(widths) < 2 or min(widths) < 1:
+            raise ValueError(f"{path} must have widths of at least 1, got {widths} for {label}")
         shapes = parameter_shapes(tuple(widths))
         sizes = [int(np.prod(shape)) for shape in shapes.values()]
         packed, bits = np.split(bits, [-(-sum(sizes) // 8)])
+        if len(packed) * 8 < sum(sizes):
+            raise ValueError(f"{path} must have a mask for every network, got none for {label}")
         mask = torch.from_numpy(np.unpackbits(packed, count=sum(sizes)).astype(bool))
         own, values = np.split(values, [int(mask.sum())])
+        if len(own) != int(mask.sum()) or not np.isfinite(own).all():
+            raise ValueError(f"{path} must have a finite value for all that {label} keeps")
         flat = torch.zeros(sum(sizes))
         flat[mask] = torch.from_numpy(own)
         model = pl.MLP(tuple(widths))
@@ -88,9 +107,37 @@ def read_archive(path: Path = ARCHIVE) -> list[Kept]:
             name: part.reshape(shape)
             for (name, shape), part in zip(shapes.items(), mask.split(sizes), strict=True)
         }
-        table, method, *numbers = label.split(",")
-        networks.append(Kept(table, Run(method, *map(int, numbers)), model, masks))
+        networks.append(Kept(table, run, model, masks))
+    if len(bits) or len(values):
+        raise ValueError(f"{path} must have masks and values of its networks alone, got more")
     return networks
+
+
+def _arrays(path: Path) -> list[np.ndarray]:
+    """Labels, widths, masks as bits, and values: of the kinds that `write_archive` writes."""
+    content, found = path.read_bytes(), list[np.ndarray]()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            for name, (kind, axes) in ARRAYS.items():
+                array = file[name]
+                if array.dtype.kind != kind or array.ndim != axes:
+                    raise ValueError(f"{name} is of {array.dtype} and shape {array.shape}")
+                found.append(array)
+    # What NumPy raises for a file of another kind, for a damaged one, and for an array alone.
+    except (ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no archive of networks: {error}") from error
+    if len(found[0]) != len(found[1]):
+        raise ValueError(
+            f"{path} must have widths for every label, got {len(found[1])} for {len(found[0])}"
+        )
+    return found
+
+
+def _run_of(path: Path, label: str) -> tuple[str, Run]:
+    table, *run = label.split(",")
+    if len(run) != 5 or not all(number.isdecimal() for number in run[1:]):
+        raise ValueError(f"{path} must label networks by table and run, got {label!r}")
+    return table, Run(run[0], *map(int, run[1:]))
 
 
 def best_runs(

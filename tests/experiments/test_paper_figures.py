@@ -82,6 +82,50 @@ def test_an_archive_gives_back_what_was_written(script: dict, tmp_path: Path):
             assert torch.equal(ours.masks[name], theirs.masks[name])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": None}, "labels is not a file in the archive"),
+        ({"values": np.zeros(7, np.float64).astype(str)}, "values is of <U"),
+        ({"widths": np.zeros((1, 5), float)}, "widths is of float64"),
+        ({"masks": np.zeros((1, 5), np.uint8)}, r"masks is of uint8 and shape \(1, 5\)"),
+        ({"labels": np.array([], dtype=str)}, "must have widths for every label, got 1 for 0"),
+        ({"labels": np.array(["gap-x,SNIP,5"])}, "label networks by table and run, got 'gap-x,S"),
+        ({"widths": np.array([[2, 0, 5, 5, 1]])}, r"widths of at least 1, got \[2, 0, 5, 5, 1\]"),
+        ({"widths": np.array([[2, 9, 9, 9, 1]])}, "must have a mask for every network"),
+        ({"values": np.zeros(3, np.float32)}, "a finite value for all that gap-x,SNIP,5,10,1,2"),
+        ({"values": np.full(81, np.nan, np.float32)}, "a finite value for all that"),
+        ({"values": np.zeros(99, np.float32)}, "masks and values of its networks alone, got more"),
+    ],
+)
+def test_an_archive_of_wrong_arrays_is_refused(
+    script: dict, change: dict, message: str, tmp_path: Path
+):
+    model, path = MLP((2, 5, 5, 5, 1)), tmp_path / "networks.npz"
+    masks = {name: torch.ones_like(value) > 0 for name, value in model.named_parameters()}
+    kept = script["Kept"]("gap-x", Run("SNIP", 5, 10, 1, 2), model, masks)
+    script["read_archive"].__globals__["write_archive"](path, [kept])
+    with np.load(path) as file:
+        arrays = {**{name: file[name] for name in file.files}, **change}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(ValueError, match=rf"networks\.npz .*{message}"):
+        script["read_archive"](path)
+
+
+def test_what_is_no_archive_is_refused(script: dict, tmp_path: Path):
+    whole = (ROOT / "docs" / "results" / "gap-networks.npz").read_bytes()
+    broken = bytearray(whole)
+    broken[len(whole) // 2] ^= 255
+    path = tmp_path / "networks.npz"
+    for content in (b"", b"text", whole[: len(whole) // 2], bytes(broken)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"networks\.npz is no archive of networks"):
+            script["read_archive"](path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"array\.npy is no archive of networks"):
+        script["read_archive"](tmp_path / "array.npy")
+
+
 def test_the_least_a_network_with_a_wide_layer_has_by_brute_force(script: dict):
     """Three units in a layer instead of 17, every mask of every layer tried."""
 
