@@ -99,9 +99,9 @@ def test_sizes_at_equal_effort():
     assert effort_tables.of_nine(first, 0.95) == "52"
     assert effort_tables.of_nine(first[:4], 0.95) == ""
     header, row = cells(effort_tables.at_width({"GMP": runs}))
-    assert header[:5] == ["method", "95 %", "reached", "best of 27", "paper"]
-    assert row[2:5] == ["72%", "50 (96.00%)", "-"]
-    assert row[-1] == "61"
+    assert header[:5] == ["method", "95 %", "paper, best of 9", "reached", "best of 27"]
+    assert row[2:5] == ["-", "72%", "50 (96.00%)"]
+    assert row[6] == "61"
     assert cells(effort_tables.repeats({"GMP": runs})) == [
         ["method", "study 1", "study 2", "study 3"],
         ["GMP", "52 / -", "51 / -", "50 / -"],
