@@ -28,6 +28,7 @@ import torch
 
 import prunelimits as pl
 from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table
+from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.experiments.part import fit_part, parts
 from prunelimits.models import parameter_shapes
 from prunelimits.resuming import write_whole
@@ -157,7 +158,11 @@ def best_runs(
 def retrained(
     table: Path, best: dict[Run, RunResult], method: str, initial: pl.MLP | None
 ) -> Iterator[list[Kept]]:
-    """Runs of one method trained again, part by part; what comes out otherwise is named."""
+    """Runs of one method trained again, part by part; what comes out otherwise is named.
+
+    Raises:
+        StoreError: If the table is of another start, other recipes or other settings.
+    """
     budgets: dict[int, set[int]] = defaultdict(set)
     for result in read_table(table)[0]:
         budgets[result.run.width].add(result.run.keep)
@@ -170,6 +175,8 @@ def retrained(
             budgets=tuple(sorted(budgets[width])),
             repeats=repeat + 1,
         )
+        # Another start, recipe or setting than the table's would be trained in vain.
+        read_kept(table, describe(study, task))
         for part in parts(study, task):
             wanted = [run for run in best if run in part.runs]
             if part.runs[0].repeat != repeat or not wanted:

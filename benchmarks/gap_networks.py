@@ -18,8 +18,10 @@ from pathlib import Path
 
 import prunelimits as pl
 from prunelimits.experiments import RunResult, Study, read_table, run_network, smallest
+from prunelimits.experiments.kept import describe, read_kept
 from prunelimits.masks import count
 from prunelimits.training import MLPEnsemble, evaluate
+from prunelimits.training.task import make_task
 
 TARGETS = (0.95, 0.995)
 
@@ -61,6 +63,8 @@ def main() -> None:
         # As the table was made: the runs of a width and repeat are trained together.
         budgets = {r.run.keep for r in results if r.run.width == width}
         study = Study(widths=(width,), budgets=tuple(sorted(budgets)), repeats=repeat + 1)
+        # Another start, recipe or setting than the table's would be trained in vain.
+        read_kept(arguments.table, describe(study, make_task(x, y, initial=initial)))
         model, masks = run_network(study, result.run, x, y, initial=initial)
         params = {name: value.detach()[None] for name, value in model.named_parameters()}
         network = MLPEnsemble.from_params(model.widths, params, masks)

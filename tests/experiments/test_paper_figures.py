@@ -15,6 +15,7 @@ import torch
 from prunelimits import MLP
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import Run, read_table
+from prunelimits.resuming import StoreError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -124,6 +125,15 @@ def test_what_is_no_archive_is_refused(script: dict, tmp_path: Path):
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(ValueError, match=r"array\.npy is no archive of networks"):
         script["read_archive"](tmp_path / "array.npy")
+
+
+def test_a_table_from_another_start_is_told_before_anything_trains(script: dict):
+    retrained = script["read_archive"].__globals__["retrained"]
+    table = ROOT / "docs" / "results" / "gap-bench-95.csv"
+    run = Run("GMP", 3, 17, 0, 2)
+    best = {run: next(r for r in read_table(table)[0] if r.run == run)}
+    with pytest.raises(StoreError, match=r"gap-bench-95.csv belongs to another study .data or st"):
+        next(retrained(table, best, "GMP", None))
 
 
 def test_the_least_a_network_with_a_wide_layer_has_by_brute_force(script: dict):
