@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +44,32 @@ class Row(NamedTuple):
     choose_rows: int
     test_rows: int
     seconds: float
+
+
+def at_least_one(text: str) -> int:
+    """A number of the command line that counts something.
+
+    Raises:
+        argparse.ArgumentTypeError: If it counts nothing.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def not_negative(text: str) -> float:
+    """A time of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
+    return number
 
 
 def read_rows(path: Path) -> list[Row]:

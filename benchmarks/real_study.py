@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 from real_choices import FITTING, by_place, chosen_at, unit_cost
 from real_methods import LEVELS, Compared, by_depth, everything
-from real_rows import Row, append, read_rows
+from real_rows import Row, append, at_least_one, not_negative, read_rows
 from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, trained
 
@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=[task.name for task in STUDIED])
-    parser.add_argument("--hidden-layers", type=int, nargs="+", default=[])
-    parser.add_argument("--splits", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=None)
+    parser.add_argument("--hidden-layers", type=at_least_one, nargs="+", default=[])
+    parser.add_argument("--splits", type=at_least_one, default=3)
+    parser.add_argument("--minutes", type=not_negative, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     tasks = [task_named(name) for name in arguments.tasks]

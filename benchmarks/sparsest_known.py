@@ -27,7 +27,7 @@ import torch
 from page_tables import markdown
 from real_choices import NINE, by_place, chosen_at
 from real_methods import LONG, UNTIL, gmp_name
-from real_rows import read_rows
+from real_rows import at_least_one, read_rows
 from real_tasks import RealTask, task_named
 from torch import Tensor
 
@@ -188,9 +188,35 @@ def budgets_reached(
     ]
 
 
-def check(path: Path, task: RealTask, packages: Path) -> bool:
-    """Measures a saved network, prints where it stands, and returns whether it beats the list."""
+def candidate(path: Path) -> tuple[MLP, Masks]:
+    """A saved network, and which of its parameters count: all that are kept and not zero.
+
+    What its masks leave out is set to zero before anything is measured. Without masks, as a dense
+    network is saved, all that is not zero counts.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it holds no network of prunelimits, or one with NaN or infinity.
+    """
     model, masks = pl.load(path)
+    kept: Masks = {}
+    for name, parameter in model.named_parameters():
+        value = parameter.detach()
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{path} must be finite, but its {name} holds NaN or infinity")
+        kept[name] = masks[name] & (value != 0) if name in masks else value != 0
+        value.masked_fill_(~kept[name], 0.0)
+    return model, kept
+
+
+def check(path: Path, task: RealTask, packages: Path) -> bool:
+    """Measures a saved network, prints where it stands, and returns whether it beats the list.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: As `candidate`, or if the network is not one of the task.
+    """
+    model, masks = candidate(path)
     parts = task.parts(packages, 0)
     if (model.widths[0], model.widths[-1]) != (task.widths(parts)[0], task.widths(parts)[-1]):
         raise ValueError(
@@ -236,21 +262,27 @@ def main() -> None:
     parser.add_argument("--tasks", "--task", nargs="+", default=["digits", "BreastCancer"])
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--study", type=Path, default=STUDY)
-    parser.add_argument("--tries", type=int, default=4)
-    parser.add_argument("--begin", type=int, default=None)
-    parser.add_argument("--hidden-layers", type=int, default=None)
+    parser.add_argument("--tries", type=at_least_one, default=4)
+    parser.add_argument("--begin", type=at_least_one, default=None)
+    parser.add_argument("--hidden-layers", type=at_least_one, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if arguments.what == "check":
-        if arguments.file is None or len(arguments.tasks) != 1:
-            parser.error("check needs a file and one --task")
-        check(arguments.file, task_named(arguments.tasks[0]), arguments.packages)
-    else:
-        for name in arguments.tasks:
-            task = task_named(name)
+    if arguments.what == "check" and (arguments.file is None or len(arguments.tasks) != 1):
+        parser.error("check needs a file and one --task")
+    try:
+        tasks = [task_named(name) for name in arguments.tasks]
+        if arguments.what == "check":
+            check(arguments.file, tasks[0], arguments.packages)
+            return
+        for name, task in zip(arguments.tasks, tasks, strict=True):
             if arguments.hidden_layers is not None:
                 task = replace(task.of_depth(arguments.hidden_layers), name=name)
             find(task, arguments.packages, arguments.tries, arguments.study, arguments.begin)
+    except FileNotFoundError as error:
+        what = "--packages names the folder of the tasks that come in packages, see real_tasks.py"
+        parser.error(f"{error.filename}: no such file; {what}")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -259,6 +260,24 @@ def test_the_sparsest_within_an_error_of_the_best_is_chosen_by_no_test_row():
     assert tests == {4: 9, 8: 9, 16: 2, 32: 2}
     late = [r for r in rows if (r.method, r.keep) != ("SNIP", 16)]
     assert set(choices(by_place(late), 1)) == {("spam", 0, 4), ("spam", 0, 8), ("spam", 0, 32)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--splits 0", "--hidden-layers 0", "--hidden-layers -1", "--minutes nan", "--splits x"],
+)
+def test_a_study_of_nothing_is_refused(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    command = ["x", str(tmp_path / "t.csv"), "--packages", str(tmp_path), *wrong.split()]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit):
+        real_study.main()
+    flag, value = wrong.split()
+    assert re.search(
+        f"{flag}: must be a .* of at least [01], got {value!r}", capsys.readouterr().err
+    )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -105,6 +105,53 @@ def test_a_candidate_is_checked(
         sparsest_known.check(tmp_path / "other.pt", TASK, tmp_path)
 
 
+def test_a_candidate_counts_by_what_it_computes_with(tmp_path: Path):
+    """Not by what its masks say: those of a file need not be those that its weights have."""
+    model = pl.MLPEnsemble((2, 4, 3), 1, seed=0).member(0)[0]
+    with torch.no_grad():
+        model.layers[0].weight[0] = 0
+    pl.save(model, None, tmp_path / "dense.pt")
+    found, masks = sparsest_known.candidate(tmp_path / "dense.pt")
+    assert entry("small", 1, 0.5, (found, masks), TASK.parts(Path(), 0), "x").weights == 18
+    # None of these masks was applied to the weights beside them.
+    none = {name: torch.zeros_like(v, dtype=torch.bool) for name, v in model.named_parameters()}
+    pl.save(model, none, tmp_path / "none.pt")
+    found, masks = sparsest_known.candidate(tmp_path / "none.pt")
+    parts = TASK.parts(Path(), 0)
+    known = entry("small", 1, 0.5, (found, masks), parts, "x")
+    assert (known.weights, known.nonzeros) == (0, 0)
+    constant = float((parts.test[1] == 0).double().mean())
+    assert known.accuracy == pytest.approx(constant, abs=1e-6)
+    with torch.no_grad():
+        model.layers[0].bias[0] = torch.nan
+    pl.save(model, None, tmp_path / "nan.pt")
+    with pytest.raises(ValueError, match=r"nan\.pt must be finite, but its layers\.0\.bias holds"):
+        sparsest_known.candidate(tmp_path / "nan.pt")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("check none.pt --task digits", "none.pt: no such file; --packages names the folder"),
+        ("check text.pt --task digits", "text.pt is damaged or no file of torch.save"),
+        ("check text.pt --task Rings", "task must be one of PimaIndiansDiabetes, "),
+        ("check --task digits", "check needs a file and one --task"),
+        ("find --tasks digits --tries 0", "--tries: must be a whole number of at least 1, got '0'"),
+        ("find --tasks Vowel", "Vowel.rda: no such file; --packages names the folder"),
+    ],
+)
+def test_what_cannot_be_checked_is_told_in_a_line(
+    arguments: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("text.pt").write_text("no network")
+    monkeypatch.setattr("sys.argv", ["sparsest_known.py", *arguments.split()])
+    with pytest.raises(SystemExit):
+        sparsest_known.main()
+    assert said in capsys.readouterr().err
+
+
 def test_targets_are_below_the_median_of_the_dense(tmp_path: Path):
     rows = [
         Row("t", 0, "dense", times, 0, 9, 1.0, (9,), (9,), (5,), test, 10, 10, 1.0)
