@@ -211,6 +211,17 @@ def row_norms() -> str:
     return markdown(titles, cells)
 
 
+def dimensions() -> str:
+    """The dimension that a subspace needs to meet an ellipsoid: formulas and samples."""
+    cells: list[list[str]] = []
+    for row in rows("limits-dimensions.csv"):
+        place = f"{float(row['epsilon']):g}, {float(row['distance']):.6g}"
+        found = ("published", "exact", "projected", "subspaces")
+        cells.append([row["ellipsoid"], place, *(f"{float(row[name]):.3f}" for name in found)])
+    header = ("ellipsoid", "epsilon, R", "published", "exact", "by projection", "random subspaces")
+    return markdown(header, cells, left=2)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "scaled": scaled,
@@ -219,6 +230,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "spirals": spirals,
     "bounds": bounds,
     "rows": row_norms,
+    "dimensions": dimensions,
 }
 
 

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 STUDY = runpy.run_path(str(ROOT / "benchmarks" / "limit_tables.py"))
 VERDICT = runpy.run_path(str(ROOT / "benchmarks" / "limit_verdict_tables.py"))
+DIMENSIONS = runpy.run_path(str(ROOT / "benchmarks" / "limit_dimensions.py"))
 LOMP = runpy.run_path(str(ROOT / "benchmarks" / "lomp_table.py"))
 
 
@@ -24,6 +26,27 @@ def test_the_page_is_what_the_script_makes_of_the_results():
 def test_the_verdict_page_is_what_the_script_makes_of_the_results():
     page = VERDICT["PAGE"].read_text()
     assert VERDICT["filled"](page, VERDICT["TABLES"]) == page
+
+
+def test_what_a_subspace_needs_is_what_the_formulas_say():
+    """The two formulas again; both samples near the exact one, as the page says."""
+    kept = STUDY["rows"]("limits-dimensions.csv")
+    assert len(kept) == len(DIMENSIONS["CASES"])
+    size = DIMENSIONS["SIZE"]
+    for row, case in zip(kept, DIMENSIONS["CASES"], strict=True):
+        needed: list[tuple[float, float]] = []
+        for seed in range(DIMENSIONS["DRAWS"]):
+            generator = torch.Generator().manual_seed(seed)
+            values = case.eigenvalues(generator)
+            offset = torch.randn(size, generator=generator, dtype=torch.float64)
+            offset *= case.distance / offset.norm()
+            published = DIMENSIONS["published"](values, case) / size
+            needed.append((published, DIMENSIONS["exact"](values, offset, case) / size))
+        means = [sum(some) / len(needed) for some in zip(*needed, strict=True)]
+        assert [float(row["published"]), float(row["exact"])] == pytest.approx(means, abs=1e-4)
+        for sampled in ("projected", "subspaces"):
+            assert abs(float(row[sampled]) - float(row["exact"])) < 0.01
+        assert float(row["published"]) > float(row["exact"]) - 1e-9
 
 
 def test_the_page_of_lomp_is_what_its_runs_say():
