@@ -24,7 +24,7 @@ from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.points import read_points
 from prunelimits.cli.report import say
 from prunelimits.datasets import three_parts
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import (
     PAPER_BUDGETS,
     PAPER_COMBINATORIAL,
@@ -44,6 +44,7 @@ from prunelimits.training.recipe import Schedule
 
 Pair = tuple[Tensor, Tensor]
 Flag = FlagCreatePairsOff[bool]
+_KINDS = AbstractPruner | Elimination | Regrowth
 _QUICK_BUDGETS = (20, 26, 33, 44, 55, 65)
 _PAPER_NAMES = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 
@@ -72,7 +73,8 @@ class Gap(OwnData):
     }
 
     methods: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = _PAPER_NAMES
-    """Any of the catalogue, Elimination, or your own as module:Class or module:instance."""
+    """Any of the catalogue, Elimination, Regrowth, or your own as module:Class or
+    module:instance."""
     widths: tuple[int, ...] = (16,)
     """Hidden widths to prune from."""
     budgets: tuple[int, ...] = PAPER_BUDGETS
@@ -255,12 +257,13 @@ def method(name: str) -> StudyMethod:
     if ":" in name:
         return _users_method(name)
     catalogue = {pruner.__name__: pruner for pruner in pruners.all()}
-    if name == Elimination.__name__:
-        return Elimination()
+    for method in (Elimination, Regrowth):
+        if name == method.__name__:
+            return method()
     if name not in catalogue:
         raise ValueError(
-            f"--methods must be among {', '.join(catalogue)}, {Elimination.__name__}, or your own "
-            f"as module:Class, got {name!r}"
+            f"--methods must be among {', '.join(catalogue)}, {Elimination.__name__}, "
+            f"{Regrowth.__name__}, or your own as module:Class, got {name!r}"
         )
     # Every published method has defaults, which its abstract type cannot say.
     return catalogue[name]()  # pyright: ignore[reportCallIssue]
@@ -268,7 +271,7 @@ def method(name: str) -> StudyMethod:
 
 def _users_method(name: str) -> StudyMethod:
     found = imported("--methods", name, "MODULE:NAME, such as my_methods:Mine")
-    if isinstance(found, type) and issubclass(found, AbstractPruner | Elimination):
+    if isinstance(found, type) and issubclass(found, _KINDS):
         try:
             # A subclass may have fields without defaults, and abstract ones cannot be made.
             found = found()  # pyright: ignore[reportCallIssue]
@@ -277,7 +280,7 @@ def _users_method(name: str) -> StudyMethod:
                 f"--methods {name} must be a pruner that needs no arguments, or an instance of "
                 f"one: {error}"
             ) from error
-    if not isinstance(found, AbstractPruner | Elimination):
+    if not isinstance(found, _KINDS):
         raise TypeError(
             f"--methods {name} must be a pruner, such as a subclass of prunelimits.pruners.AtInit, "
             f"got {shown(found)}"

@@ -80,8 +80,8 @@ def print_gap(
                 *("-" if r is None else f"{getattr(r, size)}" for r in reaching),
                 f"{max(r.accuracy for r in own):.2%}",
                 f"{median(r.accuracy for r in own):.2%}",
-                f"{median(r.effective / r.nonzeros for r in own):.0%}",
-                f"{sum(r.trimmed for r in best) / sum(r.nonzeros for r in best):.0%}",
+                f"{median(r.effective / max(1, r.nonzeros) for r in own):.0%}",
+                f"{sum(r.trimmed for r in best) / max(1, sum(r.nonzeros for r in best)):.0%}",
             )
         console.print(table)
 
@@ -109,17 +109,19 @@ def print_parts(
         table = Table(
             title=f"Pruned from width {width}: {measure} on {rows[1]:,} test rows of the best of "
             f"{runs} runs by {rows[0]:,} other rows, by weights kept",
-            caption="in brackets: the median of all runs on the test rows",
+            caption="in brackets: the median of all runs on the test rows; cost: kept parameters "
+            "times samples of a run, the median, beside that of the dearest method",
             title_justify="left",
             caption_justify="left",
         )
         table.add_column("method")
-        for keep in budgets:
-            table.add_column(f"{keep}", justify="right")
+        for column in (*map(str, budgets), "cost"):
+            table.add_column(column, justify="right")
+        costs = _costs(here)
         for name in study.names:
             own = [[r for r in here if r.run[:3] == (name, width, keep)] for keep in budgets]
             if any(own):
-                table.add_row(name, *(_chosen(some) for some in own))
+                table.add_row(name, *(_chosen(some) for some in own), f"{costs[name]:.2g}")
         console.print(table)
     if measure != "accuracy":
         say(f"Nothing was chosen by the test rows, {rows[1]:,} in all")
@@ -130,6 +132,16 @@ def print_parts(
         f"Nothing was chosen by the test rows, {rows[1]:,} in all: they tell accuracies apart that "
         f"differ by more than about {100 * apart:.1f} points"
     )
+
+
+def _costs(results: Sequence[RunResult]) -> dict[str, float]:
+    """What a run of each method costs, in times of the dearest method's."""
+    spent: dict[str, list[float]] = {}
+    for r in results:
+        spent.setdefault(r.run.method, []).append(r.parameter_samples)
+    middle = {name: median(values) for name, values in spent.items()}
+    dearest = max(middle.values()) or 1.0
+    return {name: value / dearest for name, value in middle.items()}
 
 
 def _chosen(runs: Sequence[RunResult]) -> str:

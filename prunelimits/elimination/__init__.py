@@ -6,6 +6,7 @@ from prunelimits.elimination.eliminate import NothingFoundWarning as NothingFoun
 from prunelimits.elimination.eliminate import eliminate as eliminate
 from prunelimits.elimination.eliminate import read_elimination as read_elimination
 from prunelimits.elimination.pruning import EliminationPruner as EliminationPruner
+from prunelimits.elimination.regrowth import AllDivergedError as AllDivergedError
 from prunelimits.elimination.regrowth import regrow as regrow
 from prunelimits.elimination.regrowth_config import Regrowth as Regrowth
 from prunelimits.elimination.regrowth_result import RegrownModule as RegrownModule

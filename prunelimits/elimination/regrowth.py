@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import overload
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from prunelimits.arguments import (
     checked_instance,
@@ -30,6 +31,23 @@ from prunelimits.pruners import prunable
 from prunelimits.pruners.coverage import warn_of_left_out
 from prunelimits.training import AbstractEngine, Loss
 from prunelimits.types import Masks
+
+
+class AllDivergedError(ValueError):
+    """A regrowth has nothing to choose from, as every training diverged.
+
+    Attributes:
+        work: What was trained until then, kept parameters times samples.
+    """
+
+    def __init__(self, work: int) -> None:
+        super().__init__("first must be a training that does not diverge: lower its learning rate")
+        self.work = float(work)
+
+    @override
+    def __reduce__(self) -> tuple[type[AllDivergedError], tuple[int]]:
+        # As it is raised in another process.
+        return AllDivergedError, (int(self.work),)
 
 
 @overload
@@ -103,7 +121,8 @@ def regrow(
 
     Raises:
         ValueError: If data, start and `keep` do not fit each other, a number is out of its range,
-            a module's forward pass cannot be followed, or every training diverged.
+            or a module's forward pass cannot be followed.
+        AllDivergedError: If every training diverged; it is a ValueError.
         TypeError: If an argument is of another kind, or a module cannot be copied.
 
     Examples:
@@ -154,7 +173,7 @@ def regrow(
 def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
     found = run.best_networks(starts) if len(starts) else starts
     if not len(found):
-        raise ValueError("first must be a training that does not diverge: lower its learning rate")
+        raise AllDivergedError(run.work)
     return run.chosen(found)
 
 

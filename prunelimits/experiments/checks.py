@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.study import Study
 from prunelimits.training.margins import checked_margin
 from prunelimits.training.task import Task
@@ -32,6 +32,11 @@ def check_fits(study: Study, task: Task) -> None:
     for method in study.methods:
         if isinstance(method, Elimination):
             checked_margin(method.margin, task.loss)
+        if isinstance(method, Regrowth) and task.initial is not None:
+            raise ValueError(
+                "initial must be None for Regrowth, which draws starts of its own, got widths "
+                f"{task.initial.widths}"
+            )
     if not any(study.runs(task.inputs, task.outputs)):
         widths = study.network(max(study.widths), task.inputs, task.outputs)
         weights = sum(a * b for a, b in pairwise(widths))

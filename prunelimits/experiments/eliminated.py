@@ -18,7 +18,7 @@ from prunelimits.training import MLPEnsemble
 from prunelimits.training.task import Task
 
 # A pass forward and back; evolution passes forward alone, so this is no less than what it takes.
-_OPERATIONS = 6
+OPERATIONS = 6
 
 
 class Eliminated(NamedTuple):
@@ -66,7 +66,7 @@ def eliminated(
         )
     work = float(result.rounds[-1].work)
     found = {run: _within(result.networks, run.keep) for run in runs}
-    return Eliminated(found, work, _OPERATIONS * work)
+    return Eliminated(found, work, OPERATIONS * work)
 
 
 def _within(networks: Sequence[EliminatedNetwork], keep: int) -> EliminatedNetwork | None:

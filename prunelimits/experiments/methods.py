@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.pruners import AbstractPruner
 from prunelimits.pruners.described import fields, functions_of
 from prunelimits.resuming import digest, source_of
 
-StudyMethod: TypeAlias = AbstractPruner | Elimination
-"""What a study compares: a pruner whose masks are trained, or elimination, which trains itself."""
+StudyMethod: TypeAlias = AbstractPruner | Elimination | Regrowth
+"""What a study compares: a pruner whose masks are trained, or what trains by itself."""
 
 
 def method_names(methods: Sequence[StudyMethod]) -> tuple[str, ...]:

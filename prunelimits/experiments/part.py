@@ -12,9 +12,10 @@ from itertools import groupby
 from torch import Tensor
 
 from prunelimits.connectivity import effective_masks
-from prunelimits.elimination import EliminatedNetwork, Elimination
+from prunelimits.elimination import EliminatedNetwork, Elimination, Regrowth
 from prunelimits.experiments.eliminated import Eliminated, eliminated
 from prunelimits.experiments.methods import StudyMethod
+from prunelimits.experiments.regrown import regrown
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult
 from prunelimits.experiments.trim import trim
@@ -40,7 +41,7 @@ class Part:
     Attributes:
         study: What the runs are of.
         runs: Of one method, width and repeat; of ProsPr also of one learning rate and momentum,
-            with which it looks ahead, of elimination also of one recipe.
+            with which it looks ahead, of elimination also of one recipe; of regrowth one run.
     """
 
     study: Study
@@ -50,10 +51,16 @@ class Part:
 def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Part]:
     """The parts of a study that are left to do, narrow networks first."""
 
-    def together(run: Run) -> tuple[int, int, StudyMethod, int | None]:
+    def together(run: Run) -> tuple[int, int, StudyMethod, int | None, int | None]:
         method = _method(study, run)
-        alone = isinstance(method, Elimination)
-        return run.width, run.repeat, method, run.recipe if alone else None
+        recipe = run.recipe if isinstance(method, Elimination | Regrowth) else None
+        return (
+            run.width,
+            run.repeat,
+            method,
+            recipe,
+            run.keep if isinstance(method, Regrowth) else None,
+        )
 
     left = [run for run in study.runs(task.inputs, task.outputs) if run not in done]
     for (width, *_), group in groupby(left, together):
@@ -69,7 +76,7 @@ def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Pa
 
 def train_part(task: Task, part: Part) -> list[RunResult]:
     """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
-    if isinstance(_method(part.study, part.runs[0]), Elimination):
+    if isinstance(_method(part.study, part.runs[0]), Elimination | Regrowth):
         return _eliminated_results(task, part)
     result = fit_part(task, part)
     # Wide sparse networks are small without what no output depends on.
@@ -130,10 +137,15 @@ def share_right(accuracy: Tensor, squared_error: Tensor, y: Tensor, loss: Loss) 
 
 
 def eliminate_part(task: Task, part: Part) -> Eliminated:
-    """The elimination that a part of the method `Elimination` is."""
+    """The elimination that a part of the method `Elimination` is, or the regrowth of `Regrowth`."""
     method = _method(part.study, part.runs[0])
+    if isinstance(method, Regrowth):
+        (run,) = part.runs
+        return regrown(task, part.study, run, method, _seed(part.study, run, run.keep))
     if not isinstance(method, Elimination):
-        raise TypeError(f"part must be of Elimination, got one of {part.runs[0].method}")
+        raise TypeError(
+            f"part must be of Elimination or Regrowth, got one of {part.runs[0].method}"
+        )
     return eliminated(task, part.study, part.runs, method, _seed(part.study, part.runs[0]))
 
 
@@ -141,7 +153,7 @@ def fit_part(task: Task, part: Part) -> FitResult:
     """Prunes and trains the networks of a part, of any method but elimination."""
     study, runs = part.study, part.runs
     pruner = _method(study, runs[0])
-    if isinstance(pruner, Elimination):
+    if isinstance(pruner, Elimination | Regrowth):
         raise TypeError(f"part must be of a pruner, got one of {runs[0].method}")
     return fit(
         _start(task, part),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from prunelimits.arguments import checked_instance
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.checks import check_fits
 from prunelimits.experiments.part import eliminate_part, fit_part, parts
 from prunelimits.experiments.study import Run, Study
@@ -31,7 +31,8 @@ def run_network(
     A table keeps what a run measured, not its network, so it is trained again, together with the
     runs that it was trained with: which units can be left out of a training depends on all of them,
     and the rounding on those units. With the engine and the instruction set that made the table it
-    is the same network to the last bit, unless the table was made in pieces of other budgets.
+    is the same network to the last bit, unless the table was made in pieces of other budgets. Only
+    `Regrowth` looks at `choose` of `run_study`: its networks of such a study are other ones.
 
     Args:
         study: What the run is of.
@@ -64,7 +65,7 @@ def run_network(
     check_fits(study, task)
     for part in parts(study, task, frozenset()):
         if run in part.runs:
-            if not isinstance(study.method(run.method), Elimination):
+            if not isinstance(study.method(run.method), Elimination | Regrowth):
                 return fit_part(task, part).ensemble.member(part.runs.index(run))
             found = eliminate_part(task, part).networks[run]
             if found is None:

@@ -17,7 +17,7 @@ from prunelimits.arguments import (
     checked_sizes,
     shown,
 )
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.methods import StudyMethod, method_names
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training import Recipe
@@ -78,7 +78,9 @@ class Study:
     Attributes:
         methods: What prunes; of one class several with different settings. An `Elimination` is one
             too: one elimination for each width, recipe and repeat, whose dense training is the
-            recipe's; every budget gets its most accurate network of at most so many weights.
+            recipe's; every budget gets its most accurate network of at most so many weights. A
+            `Regrowth` is one, too: one for each run, whose first training is the recipe's, and
+            which chooses by the validation data where there are any.
         widths: Units in each hidden layer.
         budgets: Weights that survive; a width with no more weights than a budget leaves it out.
         recipes: How each network is trained.
@@ -119,9 +121,9 @@ class Study:
             if not getattr(self, name):
                 raise ValueError(f"{name} must hold at least one, got none")
         for pruner in self.methods:
-            if not isinstance(pruner, AbstractPruner | Elimination):
+            if not isinstance(pruner, AbstractPruner | Elimination | Regrowth):
                 raise TypeError(
-                    f"methods must be pruners, such as SNIP(), or an Elimination, got "
+                    "methods must be pruners, such as SNIP(), an Elimination or a Regrowth, got "
                     f"{shown(pruner)}"
                 )
         for recipe in self.recipes:

@@ -40,7 +40,7 @@ def disconnected_figure(results: Iterable[RunResult], *, title: str | None = Non
     shares: dict[str, dict[int, list[float]]] = {}
     for r in checked_items("results", results, RunResult):
         widths = shares.setdefault(r.run.method, {})
-        widths.setdefault(r.run.width, []).append(1 - r.effective / r.nonzeros)
+        widths.setdefault(r.run.width, []).append(1 - r.effective / max(1, r.nonzeros))
     if not shares:
         raise ValueError("results must hold at least one, got none")
     figure = Picture((8.0, 4.6), facecolor=WHITE, layout="constrained")

@@ -19,7 +19,7 @@ _COLOURS = {
     "OBS": "#3d5a80", "LAMP": "#d08770", "PHEW": "#76a5af", "EdgePopup": "#9c4f4f",
     "RareGems": "#5d9e7e", "LOMP": "#c27ba0", "Elimination": "#274e13", "Wanda": "#b8860b",
     "OBC": "#1f4e79", "SparseGPT": "#7a8f3c", "CHITA": "#a0522d", "NPB": "#4b8f8c",
-    "EarlyGMP": "#b5495b",
+    "EarlyGMP": "#b5495b", "Regrowth": "#12636b",
 }  # fmt: skip
 _MARKERS = "os^DvPX<>hp"
 # Of one's own: stronger than all others.

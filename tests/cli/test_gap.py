@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 import prunelimits as pl
 from prunelimits.cli.gap import Gap, method
+from prunelimits.cli.gap_report import draw_gap, print_gap, print_parts
 from prunelimits.cli.points import read_points
 from prunelimits.elimination import Elimination
-from prunelimits.experiments import read_table, run_study
+from prunelimits.experiments import Run, RunResult, Study, read_table, run_study
 from prunelimits.models import MLP
 from prunelimits.search import StoreError
 
@@ -91,6 +93,31 @@ def test_what_one_part_chooses_another_measures(capsys: pytest.CaptureFixture[st
         own = [r for r in results if r.run.method == name and r.run.keep == 20]
         best = max(own, key=lambda r: (r.choose or 0, -r.nonzeros))
         assert f"{best.test:.1%} (" in printed
+
+
+def test_a_network_without_parameters_has_no_share_of_them(capsys: pytest.CaptureFixture[str]):
+    """As an elimination may leave it, or a method whose trainings all diverged."""
+    study = Study(methods=(Elimination(),), widths=(3,), budgets=(8,), recipes=(pl.Recipe(),))
+    nothing = RunResult(Run("Elimination", 3, 8, 0, 0), 0, 0, 0, 0.5, 10.0, 60.0, 0.5, 0.5)
+    print_gap(study, [nothing])
+    print_parts(study, [nothing], (10, 10))
+    draw_gap([nothing], Path("pictures"))
+    assert capsys.readouterr().out.count("50.0") >= 2
+    assert Path("pictures", "disconnected.png").exists()
+
+
+def test_what_a_run_costs_is_told_beside_the_dearest(capsys: pytest.CaptureFixture[str]):
+    study = Study(
+        methods=(method("SNIP"), method("LTH")), widths=(3,), budgets=(8,), recipes=(pl.Recipe(),)
+    )
+    results = [
+        RunResult(Run(name, 3, 8, 0, 0), 9, 9, 9, 0.5, cost, 1.0, 0.5, 0.5)
+        for name, cost in (("SNIP", 30.0), ("LTH", 120.0))
+    ]
+    print_parts(study, results, (10, 10))
+    printed = capsys.readouterr().out
+    assert re.search(r"SNIP +│ +50.0% \(50.0%\) │ +0.25 │", printed)
+    assert re.search(r"LTH +│ +50.0% \(50.0%\) │ +1 │", printed)
 
 
 def test_parts_are_refused_before_anything_trains():
@@ -244,7 +271,7 @@ def test_elimination_is_a_method_by_name_and_by_module(monkeypatch: pytest.Monke
         (
             "Eliminate",
             ValueError,
-            r"--methods must be among .*Elimination, or your own .*'Eliminate'",
+            r"--methods must be among .*Elimination, Regrowth, or your own .*'Eliminate'",
         ),
         ("mine:", ValueError, r"--methods must be MODULE:NAME, such as .*, got 'mine:'"),
         ("mine:Nothing", ValueError, "--methods mine:Nothing: module 'mine' has no attribute"),

@@ -8,13 +8,14 @@ import random
 import pytest
 
 from prunelimits import pruners
-from prunelimits.elimination import Elimination
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import Run, RunResult
 from prunelimits.viz.disconnected import disconnected_figure
 from prunelimits.viz.gap import gap_figure
 from prunelimits.viz.method_styles import method_styles
 
-CATALOGUE = [*(pruner.__name__ for pruner in pruners.all()), Elimination.__name__]
+OTHERS = (Elimination.__name__, Regrowth.__name__)
+CATALOGUE = [*(pruner.__name__ for pruner in pruners.all()), *OTHERS]
 
 
 def test_a_method_of_the_catalogue_has_the_same_style_whatever_is_beside_it():
