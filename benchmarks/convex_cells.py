@@ -63,7 +63,14 @@ def heaviest(points: Points, own: NDArray[np.bool_], weights: Weights) -> int:
         points: `(n, 2)`, different from each other.
         own: Which of them count for the set.
         weights: At least 0, `(n,)`.
+
+    Raises:
+        ValueError: If two points are the same, or a weight is negative.
     """
+    if len(np.unique(points, axis=0)) < len(points):
+        raise ValueError(f"points must be different, got {len(points)} with some twice")
+    if (weights < 0).any():
+        raise ValueError(f"weights must be at least 0, got {weights.min()}")
     order = np.lexsort((points[:, 0], points[:, 1]))
     points, own, weights = points[order], own[order], weights[order]
     vertices = np.flatnonzero(own)

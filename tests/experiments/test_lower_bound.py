@@ -120,6 +120,15 @@ def test_the_heaviest_convex_set_is_that_of_all_sets(seed: int):
     assert heaviest(points, own, weights) == plain_heaviest(points, own, weights)
 
 
+def test_points_and_weights_that_would_prove_nothing_are_refused():
+    points, own = np.zeros((2, 2)), np.array([True, False])
+    with pytest.raises(ValueError, match="points must be different, got 2 with some twice"):
+        heaviest(points, own, np.ones(2, dtype=np.int64))
+    points[1] = 1
+    with pytest.raises(ValueError, match="weights must be at least 0, got -1"):
+        heaviest(points, own, np.array([1, -1]))
+
+
 def test_no_network_has_more_cells_than_are_possible():
     """A line meets every convex cell at most once, so a class changes once less than there are."""
     generator = torch.Generator().manual_seed(0)
