@@ -35,7 +35,13 @@ class Merge:
         for path in self.parts:
             if path.is_file() and kind_of(path) == "elimination":
                 raise ValueError(f"{path} is of an elimination, which is not run in parts")
-        if all(path.suffix == ".csv" for path in self.parts):
+        others = [path for path in self.parts if path.suffix != ".csv"]
+        if others and len(others) < len(self.parts):
+            raise ValueError(
+                f"{others[0]} must be a .csv file like others of the parts: the tables of a gap "
+                "study and the stores of a search are not joined in one file"
+            )
+        if not others:
             runs = merge_tables(self.parts, self.into)
             report.say(f"{len(runs):,} runs in {self.into}")
             return 0

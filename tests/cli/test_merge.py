@@ -70,4 +70,7 @@ def test_what_cannot_be_joined_is_told(capsys: pytest.CaptureFixture[str]):
     Path("text.csv").write_text("a,b\n1,2\n")
     assert main(["merge", "text.csv", "-o", "new.csv"]) == 1
     assert "text.csv must have the columns" in capsys.readouterr().err
+    Path("store.sqlite").touch()
+    assert main(["merge", "text.csv", "store.sqlite", "-o", "new.csv"]) == 1
+    assert "store.sqlite must be a .csv file like others" in capsys.readouterr().err
     assert not Path("new.csv").exists()
