@@ -126,12 +126,19 @@ def print_parts(
     if measure != "accuracy":
         say(f"Nothing was chosen by the test rows, {rows[1]:,} in all")
         return
-    best = max((r.test or 0.0 for r in results), default=0.5)
-    apart = 2 * math.sqrt(max(best * (1 - best), 0.25 / rows[1]) / rows[1])
+    tests = [r.test or 0.0 for r in results] or [0.5]
+    # What is nearest to a half is told apart the least.
+    worst, best = min(tests, key=lambda share: abs(share - 0.5)), max(tests)
     say(
         f"Nothing was chosen by the test rows, {rows[1]:,} in all: they tell accuracies apart that "
-        f"differ by more than about {100 * apart:.1f} points"
+        f"differ by more than about {_apart(best, rows[1]):.1f} points near {best:.0%}, "
+        f"{_apart(worst, rows[1]):.1f} near {worst:.0%}"
     )
+
+
+def _apart(share: float, rows: int) -> float:
+    """Two standard errors of a share of so many rows, in points; at least a row's worth."""
+    return max(200 * math.sqrt(share * (1 - share) / rows), 100 / rows)
 
 
 def _costs(results: Sequence[RunResult]) -> dict[str, float]:

@@ -120,6 +120,20 @@ def test_what_a_run_costs_is_told_beside_the_dearest(capsys: pytest.CaptureFixtu
     assert re.search(r"LTH +│ +50.0% \(50.0%\) │ +1 │", printed)
 
 
+def test_what_the_test_rows_tell_apart_depends_on_the_accuracy(
+    capsys: pytest.CaptureFixture[str],
+):
+    study = Study(methods=(method("SNIP"),), widths=(3,), budgets=(8, 9), recipes=(pl.Recipe(),))
+    results = [
+        RunResult(Run("SNIP", 3, keep, 0, 0), 9, 9, 9, 0.5, 1.0, 1.0, share, share)
+        for keep, share in ((8, 0.5), (9, 0.9))
+    ]
+    print_parts(study, results, (100, 100))
+    printed = " ".join(capsys.readouterr().out.split())
+    # Twice the square root of 0.9 x 0.1 / 100, and of 0.5 x 0.5 / 100.
+    assert "by more than about 6.0 points near 90%, 10.0 near 50%" in printed
+
+
 def test_parts_are_refused_before_anything_trains():
     for wrong in ({"choose": 0.2}, {"test": 0.2}, {"choose": 0.2, "test": -1.0}):
         with pytest.raises(ValueError, match=r"--(choose|test) must be above 0 and below 1"):
