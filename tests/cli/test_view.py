@@ -193,7 +193,7 @@ def test_without_a_file_the_sparsest_network_known_is_shown():
     assert "sparsest_known.pt" in text
     assert "Cubist Spiral" in text
     examples = Path(__file__).parents[2] / "examples" / "networks"
-    kept = examples / "cubist-spiral-95-18-margin-with-biases-22.pt"
+    kept = examples / "cubist-spiral-95-17-margin-with-biases-22.pt"
     shipped = Path(prunelimits.cli.__file__).parent / "sparsest_known.pt"
     assert shipped.read_bytes() == kept.read_bytes()
 

@@ -17,6 +17,7 @@ from prunelimits.datasets import plane_features
 from prunelimits.exchange import from_json
 from prunelimits.viz import play
 from prunelimits.viz.pages.presets import KEPT_NETWORKS, presets
+from prunelimits.viz.pages.records import BEST_UNTIED
 from tests.viz.test_play_page import value, wait_for_epoch
 
 if TYPE_CHECKING:
@@ -43,6 +44,18 @@ def test_the_networks_that_come_with_the_page_are_those_that_were_kept():
         for name, parameter in model.named_parameters():
             assert torch.equal(parameter, copied.get_parameter(name))
             assert torch.equal(masks[name], same[name])
+    # What is called the record is the smallest that is kept with a margin, at either target.
+    called = {kept.source for kept in KEPT_NETWORKS if kept.about.startswith("The record")}
+    assert called == {
+        f"examples/networks/{name}.pt"
+        for name in (
+            "cubist-spiral-95-17-margin-with-biases-22",
+            "cubist-spiral-995-23-margin-with-biases-28",
+        )
+    }
+    for target, size in zip((95, 995), BEST_UNTIED, strict=True):
+        kept = (ROOT / "examples/networks").glob(f"cubist-spiral-{target}-*-margin-*.pt")
+        assert min(int(path.stem.split("-")[3]) for path in kept) == size
     ids = [preset["id"] for preset in presets()]
     assert len(set(ids)) == len(ids) >= 20
 
