@@ -171,7 +171,12 @@ class Search(OwnData):
         return 0
 
     def _tell_nothing_left_out(self, x: Tensor, y: Tensor) -> None:
-        """Says that a limit of sizes is no smaller than the largest network there is."""
+        """Says which options leave no network out, such as limits above the largest."""
+        if self.subset_order != "ascending" and not self.first_per_count:
+            report.say(
+                f"--subset-order {self.subset_order} is for the first masks of --first-per-count: "
+                "without that it leaves none out"
+            )
         if x.dim() != 2:
             return
         outputs = len(y.unique())

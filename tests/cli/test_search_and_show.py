@@ -133,6 +133,11 @@ def test_the_paper_s_order_chooses_other_first_masks(
     command += ["--first-per-count", "1", "1"]
     for order in ("ascending", "published"):
         assert main([*command, "--subset-order", order, "--store", f"{order}.sqlite"]) == 0
+    capsys.readouterr()
+    without = ["search", *SMALL, "--data", str(data), "--target", "0.4", "--store", "all.sqlite"]
+    assert main([*without, "--subset-order", "published"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--subset-order published is for the first masks of --first-per-count" in said
     assert main([*command, "--store", "published.sqlite"]) == 1
     assert 'subset_order is "published", asked for "ascending"' in capsys.readouterr().err
     spaces = [
