@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 import gap_width_tables
+import paper_figures
 import pytest
 import tie_table
 import torch
@@ -18,7 +19,6 @@ import torch
 from prunelimits.experiments import summarise
 from tests.experiments.kept_numbers import (
     RESULTS,
-    Row,
     at_size,
     check,
     limits,
@@ -194,6 +194,14 @@ def of_the_figures() -> Iterator[str]:
         f"Of the trainings from BENCH-995 {half:.0%}".replace("%", " %")
         + f" end at 50 %, and {high} of {len(values):,} reach 95 %"
     )
+    lines = paper_figures.networks().splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    sizes = [int(line[3].split("(")[0].strip("[ ")) for line in cells]
+    stray, small = ([int(line[place]) for line in cells] for place in (4, 6))
+    assert (len(cells), sum(n == 0 for n in stray), sum(n > 0 for n in small)) == (11, 1, 6)
+    most = max(n / size for n, size in zip(stray, sizes, strict=True))
+    yield f"on no path in all but one of the eleven, up to {most:.0%}".replace("%", " %")
+    yield "small weights in six"
     signs = [float(r["alike"]) for r in rows("sign-pattern")
              if r["start"] == "its signs, magnitudes drawn anew" and r["alike"]]  # fmt: skip
     yield f"masks are somewhat alike ({min(signs):.2f} to {max(signs):.2f})"
@@ -201,55 +209,6 @@ def of_the_figures() -> Iterator[str]:
     sizes = [r["smallest"] for r in orders]
     assert sorted(sizes) == ["", "25", *["26"] * 4]
     yield f"leaves a likeness of {median(float(r['alike']) for r in orders):.2f}"
-
-
-def of_closing_the_gap() -> Iterator[str]:
-    def seeds(study: str) -> list[Row]:
-        own = (r for r in rows("elimination-runs") if r["study"] == f"0.95 --widths {study}")
-        return sorted(own, key=lambda r: int(r["seed"]))
-
-    usual, plain = seeds("2 16 16 16 1"), seeds("2 16 16 16 1 --change evolved=0")
-    seconds = [int(row["seconds"]) for row in usual]
-    yield f"took {min(seconds)} to {max(seconds)} seconds of one core each"
-    texts = [" ".join(r[c] for r in own)
-             for own in (plain, usual) for c in ("nonzeros_95", "nonzeros_995")]  # fmt: skip
-    assert {row["nonzeros_95"] for row in usual} == {"18"}
-    yield f"in all instead of {texts[0]}, and {texts[3]} at 99.5 % instead of {texts[1]}"
-    gains = [int(a["nonzeros_995"]) - int(b["nonzeros_995"])
-             for a, b in zip(plain, usual, strict=True)]  # fmt: skip
-    better = [gain for gain in gains if gain > 0]
-    assert min(gains) == 0
-    assert len(better) == 4
-    yield f"four of five are better at 99.5 %, by {min(better)} to {max(better)}"
-    one, without = usual[1], plain[1]
-    yield f"Seed 1's {int(one['passes']):,} passes are {int(without['passes']):,} in trainings"
-    yield f"{int(one['passes']) - int(without['passes']):,} in evolution"
-    yield f"they are {float(one['work']):.1e}".replace("e+", "e")
-
-    numbers = {"eight": 8, "eleven": 11, "two": 2, "nine": 9, "three": 3}
-    for target, said in ((0.95, ("eight", "eleven")), (0.995, ("two", "eight"))):
-        missed = untied = 0
-        for path in (RESULTS / "eliminated").glob(f"{target}-*.pt"):
-            ties, _, _, margin, _ = tie_table.measured(path)
-            untied += ties == "none"
-            missed += ties == "none" and float(margin.rstrip("%")) < 100 * target
-        assert (missed, untied) == tuple(numbers[word] for word in said)
-        yield f"{said[0]} of {said[1]} miss {100 * target:g} %"
-
-    levels = rows("exhausted-by-levels")
-    first = {(r["widths"], r["rank"]) for r in levels}
-    yield f"There are {len(first):,} of at most 25 nonzeros"
-    past = [r for r in rows("exhausted-by-levels-again-995") if r["nonzeros"] == "26"]
-    hits = sum(max(float(r["trained"]), float(r["evolved"])) >= 0.97 for r in past)
-    high = 1 - limits(hits, len(past))[0]
-    yield (
-        (
-            f"which gets past 97 % in {hits} of {len(past)}, miss it with a chance of "
-            f"{(1 - hits / len(past)) ** 3:.0%} (at most {high**3:.0%}, the third power"
-        )
-        .replace("%,", " %,")
-        .replace("7%", "7 %")
-    )
 
 
 def of_the_bound() -> Iterator[str]:
@@ -266,7 +225,6 @@ def of_the_bound() -> Iterator[str]:
         pytest.param("gap.md", of_the_fixed_starts, marks=pytest.mark.slow),
         pytest.param("gap.md", of_trimming, marks=pytest.mark.slow),
         ("paper-figures.md", of_the_figures),
-        ("closing-the-gap.md", of_closing_the_gap),
         ("lower-bound.md", of_the_bound),
     ],
 )
