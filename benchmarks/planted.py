@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from real_rows import table_path
 from torch import Tensor
 
 from prunelimits import MLP, MLPEnsemble, Recipe, datasets, evaluate, fit, models
@@ -232,7 +233,7 @@ def read_rows(path: Path) -> list[Row]:
 def main() -> None:
     """Runs what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=table_path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = read_rows(arguments.table)

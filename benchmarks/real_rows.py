@@ -72,6 +72,18 @@ def not_negative(text: str) -> float:
     return number
 
 
+def table_path(text: str) -> Path:
+    """Where a table is or is to be: told before the first training, not after it.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is a folder, or in none.
+    """
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a file in a folder that is there, got {text!r}")
+    return path
+
+
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table; none where it is missing.
 

@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 from real_choices import FITTING, by_place, chosen_at, unit_cost
 from real_methods import LEVELS, Compared, by_depth, everything
-from real_rows import Row, append, at_least_one, not_negative, read_rows
+from real_rows import Row, append, at_least_one, not_negative, read_rows, table_path
 from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, trained
 
@@ -79,7 +79,7 @@ def too_dear(task: RealTask, split: int, name: str, rows: Sequence[Row]) -> list
 def main() -> None:
     """Trains what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=table_path)
     parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=[task.name for task in STUDIED])
     parser.add_argument("--hidden-layers", type=at_least_one, nargs="+", default=[])

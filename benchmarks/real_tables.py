@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
 
+import real_clock
 import real_convolution_tables
 import real_depth_tables
 import real_limits
@@ -244,6 +245,8 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "paired-32": lambda: paired(places, LEVELS[1]),
         "beside-earlier": lambda: beside_earlier(places, LEVELS[1]),
         "untuned": lambda: untuned(places, LEVELS[1]),
+        "clock": lambda: real_clock.clock(places),
+        "more-starts": lambda: real_clock.more_starts(places),
         "criterion": lambda: verdict(choices(places, LEVELS[1]), names(places)),
         "criterion-error": lambda: verdict(
             sparsest_within_error(choices(places, LEVELS[1]), places), names(places)

@@ -24,6 +24,7 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+from real_rows import at_least_one, table_path
 from real_trainings import start_seed
 from real_unit_places import SPIRAL, TASKS, Place, place_of
 from real_unit_rows import Row, read_rows, write_rows
@@ -238,10 +239,10 @@ def study(path: Path, packages: Path, tasks: Sequence[str], splits: int) -> None
 def main() -> None:
     """Runs what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=table_path)
     parser.add_argument("--packages", type=Path, default=Path())
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--splits", type=at_least_one, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     study(arguments.table, arguments.packages, arguments.tasks, arguments.splits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -127,7 +128,10 @@ def _columns(file: Path, table: str | None) -> dict[str, _Column]:
 
     content = _unpacked(file)
     try:
-        parsed = rdata.parser.parse_data(content)
+        with warnings.catch_warnings():
+            # Told below, where the file then is nothing of R's.
+            warnings.filterwarnings("ignore", message="Unknown file type")
+            parsed = rdata.parser.parse_data(content)
         objects = rdata.conversion.convert(parsed, default_encoding="utf-8")
     # A damaged file can make the parser raise nearly anything.
     except Exception as error:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,3 +158,12 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(kind: str, tmp_path:
             read += 1
     assert refused + read == 200
     assert min(refused, read) > 3
+
+
+def test_what_is_nothing_of_rs_is_told_once(tmp_path: Path):
+    (tmp_path / "text.rda").write_text("no table")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match=r"text\.rda must be an \.rda file of R"):
+            r_table(tmp_path / "text.rda")
+    assert not told

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean, median
 
 import pytest
+import real_clock
 import real_limits
 from real_choices import FITTING, NINE, best_of, by_place, chosen_at, unit_cost
 from real_rows import Row, read_rows
@@ -107,6 +108,8 @@ def of_the_costs() -> Iterator[str]:
         missing[task, BUDGETS[task].index(keep)] += "Regrowth" not in chosen_at(there, 32)
     assert sorted(missing.values())[-8:] == [2, *[10] * 7]
     assert missing["Vowel", 1] == 2
+    clock = [cell.strip() for cell in real_clock.clock(places()).splitlines()[-1].split("|")]
+    yield f"takes {clock[2]} to {clock[5]} times as long as thirty-two runs of LTH"
     yield "At seven of the thirty-two places (a task and a budget), and on two splits of an eighth"
 
 

@@ -7,12 +7,16 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
+import planted
 import pytest
+import real_clock
 import real_depth_tables
 import real_methods
 import real_study
 import real_tables
+import real_units
 from page_tables import refreshed
 from real_choices import FITTING, NINE, at_cost, best_of, by_place, chosen_at, joined
 from real_methods import Compared, Variant, by_depth
@@ -278,6 +282,44 @@ def test_a_study_of_nothing_is_refused(
         f"{flag}: must be a .* of at least [01], got {value!r}", capsys.readouterr().err
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("study", [real_study, real_units, planted])
+def test_a_table_that_can_be_nowhere_is_refused_before_anything_trains(
+    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for place in (tmp_path, tmp_path / "none" / "t.csv"):
+        monkeypatch.setattr("sys.argv", ["x", str(place), "--packages", str(tmp_path)])
+        with pytest.raises(SystemExit):
+            study.main()
+        said = f"table: must be a file in a folder that is there, got {str(place)!r}"
+        assert said in capsys.readouterr().err
+
+
+def test_seconds_and_starts_are_told_as_they_were(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(real_clock, "STARTS", (1, 2))
+    monkeypatch.setattr(real_clock, "RANKS", ("few", "many"))
+    monkeypatch.setattr(real_clock, "TASKS", (TASK,))
+    rows: list[Row] = []
+    for keep, seconds in ((6, 12.0), (12, 20.0)):
+        mine = [
+            row("LTH", 1, 10.0, [5, 9], [4, 6])._replace(seconds=4.0),
+            row("GMP until 0.15", 5, 3.0, [8, 7], [7, 9]),
+            row("Regrowth", 1, 100.0, [8], [8])._replace(seconds=seconds),
+        ]
+        rows += [r._replace(task="small", keep=keep) for r in mine]
+    places = by_place(rows)
+    # Four seconds for two starts at two budgets, so 32 for thirty-two starts at one.
+    told = real_clock.clock(places).splitlines()[2:]
+    assert told == [
+        "| 32 runs of LTH | 32.0 s | 32.0 s |",
+        "| Regrowth that fits | 12 s | 20 s |",
+        "| times as long | 0 | 1 |",
+    ]
+    told = real_clock.more_starts(places).splitlines()[2:]
+    assert told[0] == "| LTH | few | 50.0% | 60.0% |"
+    assert told[2] == "| GMP until 0.15 | few | 80.0% | 70.0% |"
+    assert told[4] == "| Regrowth that fits, one run | few | 80.0% |  |"
 
 
 @pytest.mark.slow
