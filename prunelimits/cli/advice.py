@@ -60,6 +60,20 @@ def advise(x: Tensor, *, standardised: bool) -> None:
         )
 
 
+def tell_absent_classes(y: Tensor, classes: int) -> None:
+    """Tells that data of a trained network have not all classes that it tells apart.
+
+    The labels of a file are numbered by those that are there, which then are perhaps others than
+    those that the network was trained on.
+    """
+    there = len(y.unique())
+    if there < classes:
+        say(
+            f"The data have {there} of the {classes} classes that the network tells apart: make "
+            "sure that they are numbered as it was trained"
+        )
+
+
 def tell_test(
     model: MLP,
     nonzeros: int,

@@ -20,7 +20,7 @@ from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.importing import named_parts
 from prunelimits.cli.limit_report import draw_limit, print_limit, write_sweep
 from prunelimits.cli.limit_verdict import verdict
-from prunelimits.cli.network import read_network
+from prunelimits.cli.network import check_data_fit, read_network
 from prunelimits.cli.report import say
 from prunelimits.limits import (
     Hessian,
@@ -40,7 +40,6 @@ from prunelimits.limits.choice import pruned_names
 from prunelimits.masks import apply
 from prunelimits.problem import problem_of
 from prunelimits.resuming import digest, source_of
-from prunelimits.structure import copied
 from prunelimits.types import Masks, Problem
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -115,7 +114,8 @@ class Limit(OwnData):
         self._check()
         model, masks = read_network(self.file, self.model, self.state_dict)
         train, test = self._batches()
-        self._check_data(model, train[0][0], torch.cat([y for _, y in [*train, *(test or ())]]))
+        labels = torch.cat([y for _, y in [*train, *(test or ())]])
+        check_data_fit(model, train[0][0], labels, _loss, self.data)
         problem, params = problem_of(model, _loss, train)
         params = apply(params, masks or {})
         names = default_names(model)
@@ -151,27 +151,6 @@ class Limit(OwnData):
         checked_number("--held-out", self.held_out, least=0, below=1)
         if self.epsilon is not None:
             checked_number("--epsilon", self.epsilon, above=0)
-
-    def _check_data(self, model: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Raises if the network does not take inputs, or has no output for one of all labels."""
-        trial = copied(model).eval()
-        try:
-            with torch.no_grad():
-                outputs = trial(x)
-                _loss(outputs, y[: len(x)])
-            classes = max(2, outputs.shape[1]) if outputs.dim() > 1 else 2
-            if not 0 <= int(y.min()) <= int(y.max()) < classes:
-                raise ValueError(f"its outputs tell {classes} classes apart")
-        # Whatever a module of the user's raises at inputs that it does not fit.
-        except Exception as error:
-            what = f"inputs of shape {tuple(x.shape)}, labels {int(y.min())} to {int(y.max())}"
-            named = (
-                "--data is needed: without it the data are the Cubist Spiral,"
-                if self.data is None
-                else f"--data {self.data}:"
-            )
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"{named} {what} do not fit the network ({reason})") from error
 
     def _batches(self) -> tuple[Batches, Batches | None]:
         x, y, _ = self.read_standardised()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from prunelimits.arguments import checked_callable
+from prunelimits.cli.advice import tell_absent_classes
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.saved_inputs import saved_inputs
 from prunelimits.saving import load
 from prunelimits.saving.network import FORMAT
+from prunelimits.structure import copied
 from prunelimits.types import Masks
 
 
@@ -54,6 +57,49 @@ def read_network(
     if state_dict is not None:
         load_state_dict(network, state_dict)
     return network, None
+
+
+def check_data_fit(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    data: Path | None,
+) -> None:
+    """Raises if a network does not take inputs, or has no output for one of the labels.
+
+    Too few outputs would not be noticed by binary cross-entropy, which takes any number for a
+    class. That classes are absent from the data is told.
+
+    Args:
+        model: A trained network; it stays as it is.
+        x: A batch of inputs.
+        y: All labels, those of the batch first.
+        loss: What is computed of outputs and labels.
+        data: The file that they are from; None: the Cubist Spiral.
+
+    Raises:
+        ValueError: Naming the file.
+    """
+    trial = copied(model).eval()
+    try:
+        with torch.no_grad():
+            outputs = trial(x)
+            loss(outputs, y[: len(x)])
+        classes = max(2, outputs.shape[1]) if outputs.dim() > 1 else 2
+        if not 0 <= int(y.min()) <= int(y.max()) < classes:
+            raise ValueError(f"its outputs tell {classes} classes apart")
+    # Whatever a module of the user's raises at inputs that it does not fit.
+    except Exception as error:
+        what = f"inputs of shape {tuple(x.shape)}, labels {int(y.min())} to {int(y.max())}"
+        named = (
+            "--data is needed: without it the data are the Cubist Spiral,"
+            if data is None
+            else f"--data {data}:"
+        )
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{named} {what} do not fit the network ({reason})") from error
+    tell_absent_classes(y, classes)
 
 
 def made(name: str) -> nn.Module:

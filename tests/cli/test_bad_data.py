@@ -154,3 +154,16 @@ def test_where_the_limit_cannot_be_written_is_told_first(
     for flag, given in (("--csv", "sweep.csv"), ("--pictures", f"a{os.sep}b")):
         said = refused(capsys, "limit", "net.pt", "--data", "ok.csv", flag, given)
         assert said == f"{flag} {given}: nothing can be written there (Permission denied)"
+
+
+def test_classes_that_a_trained_network_knows_and_the_data_lack_are_told(
+    capsys: pytest.CaptureFixture[str],
+):
+    write("some.csv", [row for row in ROWS if not row.endswith("0")])
+    command = ("limit", "net.pt", "--data", "some.csv", "--batch-size", "8", "--quiet")
+    # The network was not trained, which is told too.
+    with pytest.warns(UserWarning, match="at no minimum"):
+        assert main(command) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Labels in some.csv: 1 = 0, 2 = 1" in printed
+    assert "The data have 2 of the 3 classes that the network tells apart" in printed
