@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from prunelimits.resuming import write_whole
+
+
+def write_lines(lines: Iterable[Sequence[object]], path: Path, *, before: bytes = b"") -> None:
+    """Writes a table whole or not at all, so that a study that is killed leaves one to go on from.
+
+    Args:
+        lines: The cells of each.
+        path: The table.
+        before: What the table begins with.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    write_whole(before + text.getvalue().encode(), path)
 
 
 def read_rows(path: Path | None) -> list[dict[str, str]]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from kept_rows import write_lines
 from real_rows import table_path
 from torch import Tensor
 
@@ -241,9 +242,7 @@ def main() -> None:
         if any((row.task, row.method) == (task.name, method) for row in rows):
             continue
         rows += run(task, method)
-        with open(arguments.table, "w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([Row._fields, *rows])
+        write_lines([Row._fields, *rows], arguments.table)
         print(rows[-1], flush=True)
 
 

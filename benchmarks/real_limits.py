@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import sparsest_known
 import torch
+from kept_rows import write_lines
 from page_tables import markdown
 from real_methods import LONG
 from real_tasks import TASKS, RealTask, task_named
@@ -158,8 +159,7 @@ def read_rows(path: Path = RESULTS) -> list[Row]:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Writes the table."""
-    with open(path, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
+    write_lines([Row._fields, *rows], path)
 
 
 def sparsest(task: str, below: int, known: Sequence[Known], study: Path = STUDY) -> int | None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kept_rows import write_lines
+
 
 class Row(NamedTuple):
     """What a method gave at one budget of one split.
@@ -88,7 +90,7 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a table; none where it is missing.
 
     Raises:
-        ValueError: If it has other columns.
+        ValueError: If it has other columns, or a line that is no row, which is named.
     """
     if not path.exists():
         return []
@@ -96,23 +98,25 @@ def read_rows(path: Path) -> list[Row]:
         table = csv.reader(file)
         if tuple(next(table, ())) != Row._fields:
             raise ValueError(f"{path} must have the columns {', '.join(Row._fields)}")
-        return [_row(cells) for cells in table]
+        return [_row(path, number, cells) for number, cells in enumerate(table, start=2)]
 
 
 def append(rows: Sequence[Row], path: Path) -> None:
-    """Adds rows to a table, which begins with the names of its columns."""
-    new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(Row._fields)
-        for row in rows:
-            cells = row._replace(cost=f"{row.cost:.5g}")
-            writer.writerow(" ".join(map(str, c)) if isinstance(c, tuple) else c for c in cells)
+    """Adds rows to a table, which begins with the names of its columns: all of them or none."""
+    before = path.read_bytes() if path.exists() else b""
+    lines: list[Sequence[object]] = [] if before else [Row._fields]
+    for row in rows:
+        cells = row._replace(cost=f"{row.cost:.5g}")
+        lines.append([" ".join(map(str, c)) if isinstance(c, tuple) else c for c in cells])
+    write_lines(lines, path, before=before)
 
 
-def _row(cells: Sequence[str]) -> Row:
-    task, split, method, times, first, keep, cost, *rest = cells
-    lists = [tuple(map(int, cell.split())) for cell in rest[:4]]
-    return Row(task, int(split), method, int(times), int(first), int(keep), float(cost), *lists,
-               int(rest[4]), int(rest[5]), float(rest[6]))  # fmt: skip
+def _row(path: Path, line: int, cells: Sequence[str]) -> Row:
+    try:
+        task, split, method, times, first, keep, cost, *rest = cells
+        right = [tuple(map(int, cell.split())) for cell in rest[:4]]
+        choose_rows, test_rows, seconds = rest[4:]
+        return Row(task, int(split), method, int(times), int(first), int(keep), float(cost), *right,
+                   int(choose_rows), int(test_rows), float(seconds))  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}, is no row of a study: {error}") from error

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kept_rows import write_lines
+
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results" / "real-units.csv"
 
@@ -51,5 +53,4 @@ def read_rows(path: Path = RESULTS) -> list[Row]:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Writes the table."""
-    with open(path, "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([Row._fields, *rows])
+    write_lines([Row._fields, *rows], path)

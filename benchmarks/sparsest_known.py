@@ -24,6 +24,7 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+from kept_rows import write_lines
 from page_tables import markdown
 from real_choices import NINE, by_place, chosen_at
 from real_methods import LONG, UNTIL, gmp_name
@@ -87,9 +88,7 @@ def read_list(path: Path = LIST) -> list[Known]:
 
 def write_list(known: Sequence[Known], path: Path = LIST) -> None:
     """Writes the list, by task and target."""
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([Known._fields, *sorted(known, key=lambda k: (k.task, k.below))])
+    write_lines([Known._fields, *sorted(known, key=lambda k: (k.task, k.below))], path)
 
 
 def targets(task: str, study: Path = STUDY) -> dict[int, float]:

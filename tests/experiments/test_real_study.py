@@ -106,9 +106,30 @@ def test_a_study_goes_on_where_its_table_ends(tmp_path: Path):
         (0, "LTH", 6), (0, "LTH", 12), (0, "dense", 48),
         (1, "LTH", 6), (1, "LTH", 12), (1, "dense", 48),
     ]  # fmt: skip
+    whole = table.read_text()
+    table.write_text(whole[: -len("0.0\n") - 30])
+    with pytest.raises(ValueError, match=r"table\.csv, line 7, is no row of a study: "):
+        read_rows(table)
     table.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="must have the columns task, split"):
         read_rows(table)
+
+
+def test_rows_are_added_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    table = tmp_path / "table.csv"
+    rows = [row("LTH", 1, 10.0, [5, 9], [4, 6]), row("SNIP", 1, 1.23456, [2], [0])]
+    append(rows[:1], table)
+    append(rows[1:], table)
+    assert read_rows(table) == [rows[0], rows[1]._replace(cost=1.2346)]
+    before = table.read_bytes()
+
+    def full(*_: object):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("prunelimits.resuming.whole.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        append(rows, table)
+    assert table.read_bytes() == before
 
 
 def test_a_shorter_regrowth_is_run_only_where_the_longer_ones_are_not_paid_for():
