@@ -55,6 +55,7 @@ MODULES = ("exchange", "pareto", "quotas", "randomness")
 
 # Public, and not to be called by itself.
 WITHOUT_A_CALL = {
+    "prunelimits.elimination.AllDivergedError": "an exception",
     "prunelimits.elimination.MissingClassWarning": "a warning",
     "prunelimits.elimination.NothingFoundWarning": "a warning",
     "prunelimits.pruners.AbstractPruner": "abstract",
