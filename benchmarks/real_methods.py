@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import PAPER_METHODS
@@ -75,6 +75,11 @@ def by_depth() -> Compared:
     """What networks of other depths are compared by: less of what hardly differs."""
     best = Variant(gmp_name(BEST), GMP(until=BEST), LONG, range(FEW))
     return Compared((*_nine(), best, _more_of_the_best()), {}, {"Regrowth": Regrowth()})
+
+
+def with_more_weights() -> Compared:
+    """The same for larger budgets: of regrowths the shorter ones, as the whole costs too much."""
+    return replace(by_depth(), regrowths={}, shorter=everything().shorter)
 
 
 def gmp_name(until: float) -> str:

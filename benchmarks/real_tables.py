@@ -16,6 +16,7 @@ from statistics import mean, median
 import real_clock
 import real_convolution_tables
 import real_depth_tables
+import real_larger_tables
 import real_limits
 import sparsest_known
 from page_tables import markdown, refreshed
@@ -257,6 +258,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),
         **real_convolution_tables.tables(),
         **real_depth_tables.tables(results),
+        **real_larger_tables.tables(results),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

@@ -41,6 +41,7 @@ class RealTask:
         batch_size: Samples in a step.
         budgets: Numbers of weights to keep, from near chance to where little is lost.
         rows: At most so many rows, the first of an order drawn once; None: all.
+        larger: Further budgets, up to where a pruned network is as accurate as the dense one.
     """
 
     name: str
@@ -50,6 +51,11 @@ class RealTask:
     batch_size: int
     budgets: tuple[int, ...]
     rows: int | None = None
+    larger: tuple[int, ...] = ()
+
+    def of_more_weights(self) -> RealTask:
+        """The task with its larger budgets alone."""
+        return replace(self, budgets=self.larger)
 
     def of_depth(self, hidden_layers: int) -> RealTask:
         """The task with networks of so many hidden layers, all after the first as its last one."""
@@ -101,16 +107,17 @@ TASKS = (
     RealTask("BreastCancer", _breast_cancer, (16, 16), 40, 32, (3, 6, 12, 24)),
     # The first column says who speaks.
     RealTask("Vowel", partial(_r, "mlbench", "Vowel", label="Class", drop=("V1",)),
-             (32, 16), 40, 32, (25, 50, 100, 200)),
+             (32, 16), 40, 32, (25, 50, 100, 200), larger=(400, 800)),
     RealTask("Vehicle", partial(_r, "mlbench", "Vehicle", label="Class"),
-             (32, 16), 40, 32, (10, 20, 40, 80)),
-    RealTask("digits", lambda _: datasets.digits(), (32, 16), 20, 32, (25, 50, 100, 200)),
+             (32, 16), 40, 32, (10, 20, 40, 80), larger=(160, 320)),
+    RealTask("digits", lambda _: datasets.digits(),
+             (32, 16), 20, 32, (25, 50, 100, 200), larger=(400, 800)),
     RealTask("DNA", partial(_r, "mlbench", "DNA", label="Class"),
              (32, 16), 10, 32, (6, 12, 25, 50)),
     RealTask("spam", partial(_r, "kernlab", "spam", label="type"),
-             (32, 16), 15, 64, (4, 8, 16, 32)),
+             (32, 16), 15, 64, (4, 8, 16, 32), larger=(64, 128)),
     RealTask("Satellite", partial(_r, "mlbench", "Satellite", label="classes"),
-             (32, 16), 10, 64, (30, 60, 120, 240)),
+             (32, 16), 10, 64, (30, 60, 120, 240), larger=(480, 960)),
     RealTask("MNIST", lambda _: datasets.mnist_5k(), (32, 16), 15, 64, (100, 200, 400, 800)),
     RealTask("LetterRecognition", partial(_r, "mlbench", "LetterRecognition", label="lettr"),
              (32, 32), 10, 128, (100, 200, 400, 800)),

@@ -13,6 +13,7 @@ import planted
 import pytest
 import real_clock
 import real_depth_tables
+import real_larger_tables
 import real_methods
 import real_study
 import real_tables
@@ -386,13 +387,23 @@ def test_digits_go_from_their_package_to_the_tables(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("others", [False, True], ids=["two layers", "other depths"])
-def test_the_kept_table_is_what_the_command_leaves(others: bool):
+@pytest.mark.parametrize("which", ["two layers", "other depths", "larger budgets"])
+def test_the_kept_table_is_what_the_command_leaves(which: str):
     """Nothing is left to train of the splits it has, and no row is of anything else."""
-    path = real_depth_tables.RESULTS if others else real_tables.RESULTS
-    compared = real_methods.by_depth() if others else real_methods.everything()
+    path, compared, tasks = {
+        "two layers": (real_tables.RESULTS, real_methods.everything(), list(STUDIED)),
+        "other depths": (
+            real_depth_tables.RESULTS,
+            real_methods.by_depth(),
+            [task.of_depth(depth) for task in STUDIED for depth in (1, 3, 4)],
+        ),
+        "larger budgets": (
+            real_larger_tables.RESULTS,
+            real_methods.with_more_weights(),
+            [task.of_more_weights() for task in STUDIED if task.larger],
+        ),
+    }[which]
     rows = read_rows(path)
-    tasks = [t.of_depth(d) for t in STUDIED for d in (1, 3, 4)] if others else list(STUDIED)
     splits = {task.name: {r.split for r in rows if r.task == task.name} for task in tasks}
     assert {r.task for r in rows} <= set(splits)
     for task in tasks:
