@@ -21,6 +21,8 @@ How much that exhausts is told by how often what is known is found again: the sa
 of the table at `--target`, and for networks of files, from so many times as many other starts. Here
 only those that are not at the target yet are evolved. With `--plain` every start is trained on all
 samples for five epochs: 256 cost as much as 4,096 in rungs.
+
+With `--hidden-layers 2` all that is said of networks of so many hidden layers instead of three.
 """
 
 from __future__ import annotations
@@ -121,9 +123,9 @@ def measured(attempts: Sequence[Attempt], x: Tensor, y: Tensor, way: Way) -> Ite
         yield widths, rank, size, number, starts, *texts
 
 
-def every_network(nonzeros: int) -> Iterator[Attempt]:
+def every_network(nonzeros: int, hidden_layers: int = 3) -> Iterator[Attempt]:
     """Every network's first attempt, the largest first, those of the same widths in a row."""
-    spaces = every_widths(nonzeros)
+    spaces = every_widths(nonzeros, hidden_layers=hidden_layers)
     sizes = [space.nonzeros(range(space.count)).tolist() for space in spaces]
     for size in range(nonzeros, 0, -1):
         for space, own in zip(spaces, sizes, strict=True):
@@ -196,16 +198,18 @@ def main() -> None:
     parser.add_argument("--again-table", type=Path)
     parser.add_argument("--networks", type=Path, nargs="*", default=())
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--hidden-layers", type=int, default=3)
     arguments = parser.parse_args()
     rungs = PLAIN if arguments.plain else RUNGS
     way = Way(rungs, arguments.starts, arguments.promising)
     if arguments.again:
-        known = at_target(arguments.table, every_widths(arguments.nonzeros), arguments.target)
+        spaces = every_widths(arguments.nonzeros, hidden_layers=arguments.hidden_layers)
+        known = at_target(arguments.table, spaces, arguments.target)
         known += [of_file(path) for path in arguments.networks]
         attempts = again(known, range(1, arguments.again + 1))
         add_rows(arguments.again_table, attempts, replace(way, enough=arguments.target))
         return
-    add_rows(arguments.table, every_network(arguments.nonzeros), way)
+    add_rows(arguments.table, every_network(arguments.nonzeros, arguments.hidden_layers), way)
     accuracies: dict[int, list[float]] = defaultdict(list)
     for row in rows_of(arguments.table):
         accuracies[int(row["nonzeros"])].append(float(row["evolved"]))
