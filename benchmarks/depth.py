@@ -46,7 +46,7 @@ ELIMINATIONS = {
 }
 LARGEST = 130
 """Larger networks of an elimination's front are of no interest."""
-SEARCHED = {1: 64, 2: 22}
+SEARCHED = {1: 64, 2: 24}
 """Up to how many nonzeros every network is tried, by depth."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
+import exhausted_tables
 from depth import DEPTHS, ELIMINATIONS, SEARCHED, TARGET, Row, read_rows, widths
 from page_tables import markdown, refreshed
 
@@ -21,6 +22,7 @@ from prunelimits.models import parameter_shapes
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS, PAGE = DOCS / "results" / "depth.csv", DOCS / "depth.md"
+EXHAUSTED = DOCS / "results" / "exhausted-two-layers.csv"
 IMAGE = DOCS / "images" / "depth.png"
 TARGETS = (TARGET, 0.995)
 KEPT = (20, 33, 55, 100)
@@ -179,6 +181,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "disconnected-by-depth": lambda: disconnected(rows),
         "chances": chances,
         "searches": lambda: searches(rows),
+        "exhausted-two-layers": lambda: exhausted_tables.by_size(EXHAUSTED),
     }
 
 

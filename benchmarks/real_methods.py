@@ -7,7 +7,27 @@ from dataclasses import dataclass, field, replace
 
 from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import PAPER_METHODS
-from prunelimits.pruners import GMP, LTH, AbstractPruner
+from prunelimits.pruners import (
+    DSR,
+    GMP,
+    LAMP,
+    LOMP,
+    LTH,
+    NPB,
+    OBD,
+    PHEW,
+    SET,
+    SNFS,
+    AbstractPruner,
+    EdgePopup,
+    Gradual,
+    Magnitude,
+    Pruner,
+    Random,
+    RareGems,
+    SmartRatio,
+    Wanda,
+)
 
 LONG = 5
 """How many short trainings LTH takes, so how many times as long the others train."""
@@ -19,6 +39,10 @@ BEST = 0.15
 """The one of which more starts are trained."""
 LEVELS = (1, 32)
 """Costs that are compared, in runs of LTH."""
+TRAINED = 2 / 3
+"""The share of the training after which a trained network is pruned."""
+LEARNED = 2
+"""Starts of a method that learns which weights stay."""
 SHORT, SHORTEST = "Regrowth, short", "Regrowth, shortest"
 """At some two fifths of the cost and less, where what is longer is above the larger of these."""
 
@@ -80,6 +104,33 @@ def by_depth() -> Compared:
 def with_more_weights() -> Compared:
     """The same for larger budgets: of regrowths the shorter ones, as the whole costs too much."""
     return replace(by_depth(), regrowths={}, shorter=everything().shorter)
+
+
+def others() -> Compared:
+    """Methods of the catalogue beside the nine, those that a table's study can pay for.
+
+    The ones for trained networks prune once after two thirds of the training, and what is left is
+    trained for the rest. Those that learn which weights stay take a training to find out, so they
+    have fewer starts and the short one alone.
+    """
+    found = [
+        Variant(type(pruner).__name__, pruner, times, range(FEW))
+        for pruner in (Random(), SmartRatio(), PHEW(), NPB(), SET(), SNFS(), DSR())
+        for times in (1, LONG)
+    ]
+    late = Gradual(rounds=1, end=TRAINED)
+    found += [
+        Variant(f"{type(method).__name__}, trained",
+                Pruner(score=method.score, schedule=late, scope=method.scope),
+                times, range(FEW))
+        for method in (Magnitude(), LAMP(), OBD(), Wanda())
+        for times in (1, LONG)
+    ]  # fmt: skip
+    found += [
+        Variant(type(pruner).__name__, pruner, 1, range(LEARNED))
+        for pruner in (EdgePopup(), RareGems(), LOMP())
+    ]
+    return Compared(tuple(found), {}, {})
 
 
 def gmp_name(until: float) -> str:

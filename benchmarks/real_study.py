@@ -6,6 +6,8 @@ r"""Every pruning method on real tasks, at equal cost: the trainings.
         --tasks digits Vehicle Vowel --hidden-layers 1 3 4 --splits 2
     python benchmarks/real_study.py docs/results/real-larger.csv --packages FOLDER \
         --larger --splits 10
+    python benchmarks/real_study.py docs/results/real-others.csv --packages FOLDER \
+        --others --splits 3
 
 FOLDER: see real_tasks.py. Each split of a task into rows to train on, to choose by and to test is
 trained from so many starts, the same ones for every method, to every budget; each method in a short
@@ -16,7 +18,8 @@ costs; which start is chosen, and how many of them a cost allows, is decided by 
 real_tables.py makes of it. The command goes on where the table ends.
 
 With `--hidden-layers` the networks have so many hidden layers instead of the task's two, and there
-are fewer methods; with `--larger` the networks keep more weights, on the tasks that say how many.
+are fewer methods; with `--larger` the networks keep more weights, on the tasks that say how many;
+with `--others` the methods are those of the catalogue beside the nine.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from pathlib import Path
 
 import torch
 from real_choices import FITTING, by_place, chosen_at, unit_cost
-from real_methods import LEVELS, Compared, by_depth, everything, with_more_weights
+from real_methods import LEVELS, Compared, by_depth, everything, others, with_more_weights
 from real_rows import Row, append, at_least_one, not_negative, read_rows, table_path
 from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, trained
@@ -87,6 +90,7 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--hidden-layers", type=at_least_one, nargs="+", default=[])
     which.add_argument("--larger", action="store_true")
+    which.add_argument("--others", action="store_true")
     parser.add_argument("--splits", type=at_least_one, default=3)
     parser.add_argument("--minutes", type=not_negative, default=None)
     arguments = parser.parse_args()
@@ -99,6 +103,8 @@ def main() -> None:
     elif arguments.larger:
         compared = with_more_weights()
         tasks = [task.of_more_weights() for task in tasks if task.larger]
+    elif arguments.others:
+        compared = others()
     rows = read_rows(arguments.table)
     began = time.monotonic()
     for job in jobs(tasks, arguments.splits, arguments.packages, rows, compared):

@@ -18,6 +18,7 @@ import real_convolution_tables
 import real_depth_tables
 import real_larger_tables
 import real_limits
+import real_other_tables
 import sparsest_known
 from page_tables import markdown, refreshed
 from real_choices import FITTING, NINE, Chosen, Place, best_of, by_place, chosen_at, joined
@@ -259,6 +260,7 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         **real_convolution_tables.tables(),
         **real_depth_tables.tables(results),
         **real_larger_tables.tables(results),
+        **real_other_tables.tables(results),
         "cost-1": lambda: every_task(places, LEVELS[0]),
         "cost-32": lambda: every_task(places, LEVELS[1]),
     }

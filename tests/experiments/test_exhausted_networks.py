@@ -149,10 +149,13 @@ def test_evolution_takes_the_promising_only_and_makes_none_worse(data):
     assert all(float(r[-1]) > float(r[-2]) for r in below if float(r[-2]) < trained[-1])
 
 
-def test_every_network_comes_once_the_largest_first():
-    networks = list(every_network(20))
+@pytest.mark.parametrize(("layers", "count"), [(2, 657), (3, 560)])
+def test_every_network_comes_once_the_largest_first(layers: int, count: int):
+    networks = list(every_network(20, layers))
     keys = [network.key for network in networks]
-    assert len(set(keys)) == len(keys) == sum(space.count for space in every_widths(20)) == 560
+    assert {len(network.space.widths) for network in networks} == {layers + 2}
+    spaces = every_widths(20, hidden_layers=layers)
+    assert len(set(keys)) == len(keys) == sum(space.count for space in spaces) == count
     sizes = [int(network.space.nonzeros([network.rank])[0]) for network in networks]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -319,11 +322,15 @@ def test_networks_with_free_biases_are_parts_of_networks_by_the_rule():
     assert exhausted_tables.most_by_rule(15) > 25
 
 
-def test_the_kept_table_holds_every_network():
+@pytest.mark.parametrize(
+    ("name", "most", "layers", "count"),
+    [("exhausted-networks", 25, 3, 11_621), ("exhausted-two-layers", 24, 2, 4_716)],
+)
+def test_the_kept_table_holds_every_network(name: str, most: int, layers: int, count: int):
     """Each once, from as many starts as the page says."""
-    table = rows_of(ROOT / "docs" / "results" / "exhausted-networks.csv")
+    table = rows_of(ROOT / "docs" / "results" / f"{name}.csv")
     assert {(r["widths"], int(r["rank"]), int(r["attempt"])) for r in table} == {
-        network.key for network in every_network(25)
+        network.key for network in every_network(most, layers)
     }
-    assert len(table) == 11_621
+    assert len(table) == count
     assert {row["starts"] for row in table} == {"4096"}
