@@ -11,7 +11,6 @@ from prunelimits.pruners import (
     DSR,
     GMP,
     LAMP,
-    LOMP,
     LTH,
     NPB,
     OBD,
@@ -19,12 +18,10 @@ from prunelimits.pruners import (
     SET,
     SNFS,
     AbstractPruner,
-    EdgePopup,
     Gradual,
     Magnitude,
     Pruner,
     Random,
-    RareGems,
     SmartRatio,
     Wanda,
 )
@@ -41,8 +38,6 @@ LEVELS = (1, 32)
 """Costs that are compared, in runs of LTH."""
 TRAINED = 2 / 3
 """The share of the training after which a trained network is pruned."""
-LEARNED = 2
-"""Starts of a method that learns which weights stay."""
 SHORT, SHORTEST = "Regrowth, short", "Regrowth, shortest"
 """At some two fifths of the cost and less, where what is longer is above the larger of these."""
 
@@ -110,8 +105,7 @@ def others() -> Compared:
     """Methods of the catalogue beside the nine, those that a table's study can pay for.
 
     The ones for trained networks prune once after two thirds of the training, and what is left is
-    trained for the rest. Those that learn which weights stay take a training to find out, so they
-    have fewer starts and the short one alone.
+    trained for the rest.
     """
     found = [
         Variant(type(pruner).__name__, pruner, times, range(FEW))
@@ -126,10 +120,6 @@ def others() -> Compared:
         for method in (Magnitude(), LAMP(), OBD(), Wanda())
         for times in (1, LONG)
     ]  # fmt: skip
-    found += [
-        Variant(type(pruner).__name__, pruner, 1, range(LEARNED))
-        for pruner in (EdgePopup(), RareGems(), LOMP())
-    ]
     return Compared(tuple(found), {}, {})
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -256,6 +257,12 @@ def tables(results: Path) -> dict[str, Callable[[], str]]:
         "criterion-10": lambda: verdict(choices(places, 10), names(places), "Regrowth"),
         "counting": lambda: counting(places),
         "sparsest-known": lambda: sparsest_known.table(sparsest_known.read_list(), results),
+        **{
+            f"sparsest-methods-{below}": partial(
+                sparsest_known.by_method, sparsest_known.read_list(), below, results
+            )
+            for below in sparsest_known.BELOW
+        },
         "limits": lambda: real_limits.table(limits, sparsest_known.read_list(), results),
         **real_convolution_tables.tables(),
         **real_depth_tables.tables(results),

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import torch
 from kept_rows import write_lines
 from page_tables import markdown
-from real_choices import NINE, by_place, chosen_at
+from real_choices import FITTING, NINE, by_place, chosen_at
 from real_methods import LONG, UNTIL, gmp_name
 from real_rows import at_least_one, read_rows
 from real_tasks import RealTask, task_named
@@ -41,6 +41,8 @@ from prunelimits.types import Masks
 DOCS = Path(__file__).parent.parent / "docs"
 LIST, FOLDER = DOCS / "results" / "sparsest-known.csv", DOCS / "results" / "sparsest-known"
 STUDY = DOCS / "results" / "real-tasks.csv"
+LARGER = DOCS / "results" / "real-larger.csv"
+"""The same tasks with larger budgets."""
 BELOW = (1, 5)
 """Points below the dense networks."""
 SHRINK = 0.85
@@ -172,13 +174,14 @@ def offer(
 
 
 def budgets_reached(
-    task: str, target: float, study: Path, methods: Sequence[str] | None = None
+    task: str, target: float, *studies: Path, methods: Sequence[str] | None = None
 ) -> list[tuple[int, str]]:
-    """Budgets of the study's first split at which a method reaches a target, and the method.
+    """Budgets of the studies' first split at which a method reaches a target, and the method.
 
     For at most the cost of 32 runs of LTH; the start is chosen by the choosing rows.
     """
-    rows = [row for row in read_rows(study) if (row.split, row.task) == (0, task)]
+    every = (row for study in studies for row in read_rows(study))
+    rows = [row for row in every if (row.split, row.task) == (0, task)]
     return [
         (keep, name)
         for (_, _, keep), there in by_place(rows).items()
@@ -243,7 +246,7 @@ def table(known: Sequence[Known], study: Path = STUDY) -> str:
     for one in known:
         cells: list[str] = []
         for methods in groups.values():
-            reached = budgets_reached(one.task, one.target, study, methods)
+            reached = budgets_reached(one.task, one.target, study, LARGER, methods=methods)
             cells.append("{} ({})".format(*min(reached)) if reached else "no budget")
         rows.append(
             [one.task, f"{one.target:.2%}", *cells, f"**{one.weights}** ({one.nonzeros})",
@@ -251,6 +254,19 @@ def table(known: Sequence[Known], study: Path = STUDY) -> str:
         )  # fmt: skip
     header = ("task", "target", *groups, "sparsest known (with biases)", "its accuracy", "network")
     return markdown(header, rows)
+
+
+def by_method(known: Sequence[Known], below: int, study: Path = STUDY) -> str:
+    """The fewest weights of every method at so many points below the dense networks, by task."""
+    listed = [one for one in known if one.below == below]
+    reached = [budgets_reached(one.task, one.target, study, LARGER) for one in listed]
+    methods = (*NINE, *map(gmp_name, UNTIL), "Elimination of 8, weights", FITTING)
+    rows = [
+        [name, *(str(min((k for k, n in some if n == name), default="-")) for some in reached)]
+        for name in methods
+    ]
+    rows.append(["sparsest known", *(f"**{one.weights}**" for one in listed)])
+    return markdown(("", *(one.task for one in listed)), rows)
 
 
 def main() -> None:

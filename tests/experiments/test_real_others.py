@@ -38,6 +38,7 @@ def test_every_method_of_the_catalogue_is_one_of_the_nine_or_here_or_said_to_be_
     # Nothing to compare; EarlyGMP is among the schedules of GMP; the rest change weights, or take
     # minutes for what others take a second for.
     left_out = {"Dense", "EarlyGMP", "OBC", "OBS", "SparseGPT", "CHITA", "DeepR"}
+    left_out |= {"EdgePopup", "RareGems", "LOMP"}
     assert catalogue == {*NINE, *here, *left_out}
     text = (Path(__file__).parents[2] / "docs" / "real-tasks.md").read_text()
     assert all(name in text for name in left_out - {"Dense"})
@@ -69,7 +70,7 @@ def test_what_is_not_paid_for_is_left_empty():
 @pytest.mark.parametrize("method", NAMES)
 def test_every_method_has_starts_and_a_short_training(method: str):
     (short,) = (v for v in others().variants if v.method == method and v.times == 1)
-    assert len(short.starts) >= 2
+    assert len(short.starts) == 8
     if method.endswith(", trained"):
         assert short.pruner is not None
-        assert short.pruner.update_steps(300) == [200]
+        assert short.pruner.update_steps(300) == [199]  # at 2/3 or just before

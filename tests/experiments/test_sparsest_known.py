@@ -216,3 +216,26 @@ def test_networks_of_another_depth_are_of_the_same_task(
     monkeypatch.setattr("sys.argv", ["x", "find", "--tasks", "digits", "--hidden-layers", "1"])
     sparsest_known.main()
     assert [(task.name, task.hidden) for task in asked] == [("digits", (32,))]
+
+
+def test_the_fewest_weights_of_every_method_are_of_both_studies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def at(method: str, keep: int, right: int, task: str = "small") -> Row:
+        return Row(task, 0, method, 1, 0, keep, 1.0, (9,), (9,), (right,), (right,), 100, 100, 1.0)
+
+    study, larger = tmp_path / "study.csv", tmp_path / "larger.csv"
+    rows = [at("LTH", 6, 80), at("LTH", 12, 91), at("SNIP", 12, 95), at("LTH", 24, 95)]
+    append([*rows, at("SNIP", 6, 95, "other"), at("LTH", 6, 10, "other")], study)
+    append([at("LTH", 48, 99), at("GMP", 48, 90), at("RigL", 48, 89)], larger)
+    monkeypatch.setattr(sparsest_known, "LARGER", larger)
+    known = [Known("small", 1, 0.9, 5, 7, 0.91, 0.9, "x", "a.pt"),
+             Known("other", 1, 0.9, 4, 7, 0.91, 0.9, "x", "b.pt"),
+             Known("small", 5, 0.86, 3, 7, 0.91, 0.9, "x", "c.pt")]  # fmt: skip
+    lines = sparsest_known.by_method(known, 1, study).splitlines()
+    cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in lines}
+    assert lines[0] == "|  | small | other |"
+    assert cells["LTH"] == ["12", "- |"]
+    assert cells["SNIP"] == ["12", "6 |"]
+    assert (cells["GMP"], cells["RigL"]) == (["48", "- |"], ["-", "- |"])
+    assert cells["sparsest known"] == ["**5**", "**4** |"]
