@@ -43,6 +43,7 @@ from torch import Tensor
 import prunelimits as pl
 from prunelimits.enumeration import ModelMasks, every_widths
 from prunelimits.masks import flatten, unflatten
+from prunelimits.models import parameter_shapes
 from prunelimits.randomness import derive
 from prunelimits.training import evaluate, evolve
 from prunelimits.training.initialisation import initial_params, member_seeds
@@ -106,21 +107,37 @@ def measured(attempts: Sequence[Attempt], x: Tensor, y: Tensor, way: Way) -> Ite
     starts = way.starts
     space, number = attempts[0].space, attempts[0].number
     rows = space.take([attempt.rank for attempt in attempts])
-    masks = unflatten(rows.repeat_interleave(starts, 0), space.shapes)
-    params = initial_params(space.widths, [s for one in attempts for s in one.seeds(starts)])
-    ensemble = pl.MLPEnsemble.from_params(space.widths, params, masks)
-    *_, early, trained = climb(ensemble, x, y, way.rungs, starts=starts, seed=number)
+    seeds = [seed for one in attempts for seed in one.seeds(starts)]
+    tops = best_of_starts(space.widths, rows, seeds, x, y, way, number)
+    for attempt, size, accuracies in zip(attempts, rows.sum(1).tolist(), tops, strict=True):
+        widths, rank, _ = attempt.key
+        yield widths, rank, size, number, starts, *(f"{top:.5f}" for top in accuracies)
+
+
+def best_of_starts(
+    widths: Sequence[int],
+    rows: Tensor,
+    seeds: Sequence[int],
+    x: Tensor,
+    y: Tensor,
+    way: Way,
+    number: int = 0,
+) -> list[tuple[float, ...]]:
+    """The best accuracy of each network early, trained and evolved.
+
+    `rows` are the networks' masks, flat, and `seeds` those of their starts, one network after the
+    other; `number` decides samples and batches.
+    """
+    masks = unflatten(rows.repeat_interleave(way.starts, 0), parameter_shapes(widths))
+    ensemble = pl.MLPEnsemble.from_params(widths, initial_params(widths, seeds), masks)
+    *_, early, trained = climb(ensemble, x, y, way.rungs, starts=way.starts, seed=number)
     evolved = trained.accuracy.clone()
     chosen = ((evolved >= way.promising) & (evolved < way.enough)).nonzero().squeeze(1)
     if len(chosen):
         evolved[chosen] = evaluate(evolve(trained.ensemble[chosen], x, y), x, y).accuracy
     stages = (early.accuracy, trained.accuracy, evolved)
-    tops = [accuracy.view(len(attempts), -1).max(1).values.tolist() for accuracy in stages]
-    sizes = rows.sum(1).tolist()
-    for attempt, size, *accuracies in zip(attempts, sizes, *tops, strict=True):
-        widths, rank, _ = attempt.key
-        texts = (f"{accuracy:.5f}" for accuracy in accuracies)
-        yield widths, rank, size, number, starts, *texts
+    tops = [accuracy.view(len(rows), -1).max(1).values.tolist() for accuracy in stages]
+    return list(zip(*tops, strict=True))
 
 
 def every_network(nonzeros: int, hidden_layers: int = 3) -> Iterator[Attempt]:
