@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+
+from prunelimits.experiments import median_interval
 
 _PLACE = re.compile(r"<!-- table: ([\w-]+) -->.*?<!-- end -->", re.DOTALL)
 
@@ -15,6 +18,21 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1
     """A table whose first columns are text; the others are aligned to the right."""
     lines = [header, [*["---"] * left, *["---:"] * (len(header) - left)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def points(values: Sequence[float], *, count: bool = False) -> str:
+    """The median of differences of shares, in points, and its 95 % interval where there is one.
+
+    With `count` also how many they are; nothing of none.
+    """
+    if not values:
+        return ""
+    between = median_interval(values)
+    known = [] if between is None else [f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"]
+    if count:
+        known.append(str(len(values)))
+    told = f"{100 * median(values):+.1f}"
+    return f"{told} ({'; '.join(known)})" if known else told
 
 
 def places(page: str) -> list[str]:

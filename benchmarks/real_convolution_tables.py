@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from page_tables import markdown
+from page_tables import markdown, points
 from real_choices import NINE, best_of, by_place, chosen_at, unit_cost
 from real_convolutions import CHANNELS, EARLY, REGROWTH, TASKS
 from real_rows import Row, read_rows
@@ -23,7 +23,7 @@ MOST = 10
 def table(rows: Sequence[Row], level: float) -> str:
     """Test accuracy of every method at a cost, medians of the splits; then beside the best.
 
-    Of what is above the best of the nine, the smallest and the largest of the splits as well.
+    Of what is above the best of the nine a 95 % interval, too, where there are six splits or more.
     """
     places = by_place(rows)
     columns = [(task.name, keep) for task in TASKS for keep in task.budgets
@@ -43,11 +43,7 @@ def table(rows: Sequence[Row], level: float) -> str:
                 if (name, keep) == column and method in c
                 and set(NINE) <= set(c) and (best := best_of(c, NINE)) is not None
             ]  # fmt: skip
-            cells.append(
-                f"{100 * median(above):+.1f} ({100 * min(above):+.1f} to {100 * max(above):+.1f})"
-                if above
-                else ""
-            )
+            cells.append(points(above))
         lines.append([f"{method}, above the best of nine", *cells])
     return markdown(("", *(f"{name}, {keep}" for name, keep in columns)), lines)
 

@@ -14,13 +14,11 @@ from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
 
-from page_tables import markdown
+from page_tables import markdown, points
 from real_choices import NINE, Chosen, Place, best_of, by_place, chosen_at
 from real_methods import BEST, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS, RealTask
-
-from prunelimits.experiments import median_interval
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-depth.csv"
 DEPTHS = (1, 2, 3, 4)
@@ -140,7 +138,9 @@ def above(found: Deep, level: float) -> str:
         if by_split:
             medians = [[median(values) for values in zip(*budgets, strict=True)]
                        for budgets in by_split.values()]  # fmt: skip
-            lines.append([name, *(_told(values) for values in zip(*medians, strict=True))])
+            lines.append(
+                [name, *(points(values, count=True) for values in zip(*medians, strict=True))]
+            )
     return markdown(("", *map(str, DEPTHS)), lines)
 
 
@@ -157,19 +157,10 @@ def beside_two(found: Deep, level: float) -> str:
                 for (task, _, keep), there in everywhere.items()
                 if budgets[task].index(keep) == rank and name in there[depth] and name in there[2]
             ]
-            cells.append(_told(values) if values else "")
+            cells.append(points(values, count=True))
         if any(cells):
             lines.append([name, words, *cells])
     return markdown(("", "weights", "1", "3", "4"), lines, left=2)
-
-
-def _told(values: Sequence[float]) -> str:
-    """The median in points; its interval, where there are six or more, and of how many."""
-    between = median_interval(values)
-    told = f"{100 * median(values):+.1f}"
-    if between is None:
-        return f"{told} ({len(values)})"
-    return f"{told} ({100 * between[0]:+.1f} to {100 * between[1]:+.1f}; {len(values)})"
 
 
 def tables(of_two: Path, others: Path = RESULTS) -> dict[str, Callable[[], str]]:

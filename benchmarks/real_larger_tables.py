@@ -11,13 +11,11 @@ from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
-from page_tables import markdown
+from page_tables import markdown, points
 from real_choices import FITTING, NINE, Chosen, best_of, by_place, chosen_at
 from real_methods import BEST, LEVELS, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS
-
-from prunelimits.experiments import median_interval
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-larger.csv"
 EARLY = (gmp_name(BEST),)
@@ -75,11 +73,7 @@ def above(chosen: dict[int, dict[str, Chosen]]) -> str:
     ]
     if len(values) < len(chosen):
         return ""
-    between = median_interval(values)
-    told = f"{100 * median(values):+.1f}"
-    return told if between is None else (
-        f"{told} ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
-    )  # fmt: skip
+    return points(values)
 
 
 def tables(of_two: Path, more: Path = RESULTS) -> dict[str, Callable[[], str]]:

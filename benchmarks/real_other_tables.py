@@ -10,15 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
 
-from page_tables import markdown
+from page_tables import markdown, points
 from real_choices import NINE, best_of, by_place, chosen_at
 from real_methods import LEVELS, others
 from real_rows import Row, read_rows
 from real_tasks import TASKS
-
-from prunelimits.experiments import median_interval
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "real-others.csv"
 
@@ -42,18 +39,8 @@ def table(of_two: Sequence[Row], more: Sequence[Row], level: float) -> str:
         for method in methods:
             if best is not None and method in chosen:
                 above[method][budgets[task].index(keep)].append(chosen[method].test - best.test)
-    lines = [[method, *(_told(above[method][rank]) for rank in range(4))] for method in methods]
+    lines = [[method, *(points(above[method][rank]) for rank in range(4))] for method in methods]
     return markdown(("", "fewest weights", "second", "third", "most"), lines)
-
-
-def _told(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    between = median_interval(values)
-    told = f"{100 * median(values):+.1f}"
-    if between is None:
-        return told
-    return f"{told} ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
 
 
 def tables(of_two: Path, more: Path = RESULTS) -> dict[str, Callable[[], str]]:

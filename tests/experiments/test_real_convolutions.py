@@ -146,5 +146,8 @@ def test_the_table_is_of_the_starts_that_the_choosing_images_take(monkeypatch: p
     assert regrown in tables.regrown_table(rows).splitlines()
     lines = tables.table(rows, 2).splitlines()
     assert "| LTH | 60.0% |  |" in lines
+    assert "| EarlyGMP, above the best of nine | +20.0 |  |" in lines
+    six = [r._replace(split=split) for split in range(6) for r in rows]
+    lines = tables.table(six, 2).splitlines()
     assert "| EarlyGMP, above the best of nine | +20.0 (+20.0 to +20.0) |  |" in lines
     assert "| digits | 80 | 1 | 1 | 1 | 10 | 90.0% | 1 |" in tables.tasks_table(rows).splitlines()
