@@ -7,13 +7,13 @@ from functools import cache
 from statistics import median
 
 import real_depth_tables as tables
-from kept_numbers import page
 from real_choices import Chosen, Place
 from real_rows import read_rows
 from real_tables import RESULTS
 from real_tasks import TASKS
 
 from prunelimits.experiments import median_interval
+from tests.experiments.kept_numbers import check, page, rows
 
 BUDGETS = {task.name: sorted(task.budgets) for task in TASKS}
 NINE, GROWN = "best of the nine", "Regrowth"
@@ -95,3 +95,21 @@ def sentences() -> Iterator[str]:
 def test_a_sentence_about_depth_says_what_the_file_holds():
     for sentence in sentences():
         assert sentence in page("real-tasks.md"), sentence
+
+
+def test_the_sentences_about_two_layers_on_the_page_of_depth_say_what_the_files_hold():
+    every, again = rows("exhausted-two-layers"), rows("exhausted-two-layers-again")
+    smaller = [
+        max(float(r["trained"]), float(r["evolved"])) for r in every if int(r["nonzeros"]) < 24
+    ]
+    found = [r for r in every if float(r["evolved"]) >= 0.95]
+    assert [(r["widths"], r["nonzeros"]) for r in found] == [("2 3 3 1", "24")]
+    times = sum(float(r["evolved"]) >= 0.95 for r in again)
+    check(
+        "depth.md",
+        (
+            f"at most 24 nonzeros, {len(every):,} of them",
+            f"None of the {len(smaller):,} smaller ones gets past {100 * max(smaller):.2f} %",
+            f"the one is found again in {times} of {len(again)} attempts",
+        ),
+    )
