@@ -248,7 +248,7 @@ def test_workers_give_the_same_result(data: Path, workers: str):
         (["eliminate", "--target", "1.2"], "target must be"),
         (["eliminate", "--beam", "0"], "beam must be at least 1, got 0"),
         (["eliminate", "--margin", "-1"], "margin must be at least 0, got -1"),
-        (["eliminate", "--widths", "3", "2", "1"], "x must have shape (n, 3), got"),
+        (["eliminate", "--widths", "3", "2", "1"], "--widths must start with 2 and end with 1,"),
         (["eliminate", "--dense.epochs", "0"], "epochs must be at least 1, got 0"),
         (
             ["eliminate", "--store", "none/a.pt"],

@@ -115,7 +115,7 @@ META = {name: mask.to("meta") for name, mask in MASKS.items()}
         (
             lambda: ModelMasks((2, 1), first_per_count={"0": 1}),
             TypeError,
-            "a layer in first_per_co",
+            "first_per_count's layer must be an int",
         ),
         (lambda: SPACES[1].random(1.0), TypeError, "n must be an integer, got 1.0"),
         (

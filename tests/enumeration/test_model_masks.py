@@ -232,7 +232,7 @@ def test_index_says_why() -> None:
             (2, 3, 1),
             {"first_per_count": {2: 1}},
             ValueError,
-            "layer in first_per_count must be from 0 to 1, got 2",
+            "first_per_count's layer must be from 0 to 1, got 2",
         ),
         ((2, 3, 1), {"first_per_count": {-1: 1}}, ValueError, "must be from 0 to 1, got -1"),
         ((2, 3, 1), {"first_per_count": {1: 0}}, ValueError, r"\[1\] must be at least 1"),

@@ -73,7 +73,7 @@ def test_numbers_out_of_range_are_refused_by_their_own_names():
     spectrum = limits.exact_spectrum(hessian)
     magnitudes = limits.sorted_magnitudes(weights)
     for slack in (-5, math.nan, math.inf):
-        with pytest.raises(ValueError, match="slack must be at least 0"):
+        with pytest.raises(ValueError, match=r"slack must be (finite and )?at least 0"):
             limits.exact_prediction(spectrum, magnitudes, 0.1, slack)
     for removed in (-1, 5):
         with pytest.raises(ValueError, match="removed must be from 0 to 4"):

@@ -400,7 +400,7 @@ def test_bad_input_is_named_and_leaves_no_file(
         (
             {"target": 0.9, "first_per_count": {4: 1}},
             ValueError,
-            "first_per_count must be from 0 to 3",
+            "first_per_count's layer must be from 0 to 3",
         ),
         (
             {"target": 0.9, "first_per_count": {1: 1}, "symmetry": "network"},
