@@ -201,7 +201,7 @@ def test_from_a_saved_network():
     command = Gap(**SMALL, initial=Path("start.pt"), repeats=2, pictures=Path("pictures"))
     assert command.run() == 0
     assert len(read_table("gap.csv")[0]) == 72
-    with pytest.raises(StoreError, match=r"another study \(data is"):
+    with pytest.raises(StoreError, match=r"another study \(data or start is"):
         Gap(**SMALL).run()
 
 
