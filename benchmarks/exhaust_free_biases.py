@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from exhaust_networks import AT_ONCE, Way, append, best_of_starts, rows_of
+from exhaust_networks import AT_ONCE, Way, append, best_of_starts, missing, rows_of
 from free_bias_networks import networks_of, superfluous
 from torch import Tensor
 
@@ -58,10 +58,7 @@ def every_network(parameters: int) -> list[Free]:
 def add_rows(table: Path, networks: Iterable[Free], way: Way) -> None:
     """Tries the networks that the table lacks, and adds their rows."""
     x, y = pl.datasets.cubist_spiral()
-    if not table.exists():
-        append(table, [HEADER])
-    done = {(row["widths"], row["mask"]) for row in rows_of(table)}
-    left = (one for one in networks if one.key not in done)
+    left = missing(table, networks, HEADER, ("widths", "mask"))
     for widths, alike in groupby(left, lambda one: one.widths):
         while some := list(islice(alike, AT_ONCE)):
             append(table, list(tried(widths, some, x, y, way)))

@@ -35,7 +35,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from start_rungs import Rung, climb
 from torch import Tensor
@@ -65,6 +65,18 @@ AT_ONCE = 16
 HEADER = ("widths", "rank", "nonzeros", "attempt", "starts", "early", "trained", "evolved")
 Row: TypeAlias = tuple[object, ...]
 Key: TypeAlias = tuple[str, int, int]
+
+
+class Keyed(Protocol):
+    """What has a row of its own in a table."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What the table calls it, a column each."""
+        ...
+
+
+AnyKeyed = TypeVar("AnyKeyed", bound=Keyed)
 
 
 @dataclass(frozen=True)
@@ -158,12 +170,20 @@ def add_rows(table: Path, attempts: Iterable[Attempt], way: Way) -> None:
             append(table, list(measured(some, x, y, way)))
 
 
-def missing(table: Path, attempts: Iterable[Attempt], header: Sequence[str]) -> Iterator[Attempt]:
-    """The attempts that a table lacks, which it begins where there is none."""
+def missing(
+    table: Path,
+    attempts: Iterable[AnyKeyed],
+    header: Sequence[str],
+    columns: Sequence[str] = ("widths", "rank", "attempt"),
+) -> Iterator[AnyKeyed]:
+    """The attempts that a table lacks, which it begins where there is none.
+
+    Their keys stand in these columns.
+    """
     if not table.exists():
         append(table, [header])
-    done = {(row["widths"], int(row["rank"]), int(row["attempt"])) for row in rows_of(table)}
-    return (attempt for attempt in attempts if attempt.key not in done)
+    done = {tuple(row[column] for column in columns) for row in rows_of(table)}
+    return (attempt for attempt in attempts if tuple(map(str, attempt.key)) not in done)
 
 
 def append(table: Path, rows: Iterable[Sequence[object]]) -> None:

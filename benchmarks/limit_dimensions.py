@@ -11,13 +11,13 @@ anew, in half a minute of one core; `limit_tables.py` makes a table of it.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
 import torch
+from kept_rows import write_lines
 from torch import Tensor
 
 from prunelimits.limits import (
@@ -127,8 +127,7 @@ def main() -> None:
         (case.name, case.epsilon, case.distance, *(f"{v:.4f}" for v in measured(case)))
         for case in CASES
     ]
-    with TABLE.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    write_lines([COLUMNS, *rows], TABLE)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ A test fails while the page does not say what the file holds.
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from kept_rows import read_rows
 from page_tables import markdown, refreshed
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -25,10 +25,7 @@ Row = dict[str, str]
 
 def rows() -> list[Row]:
     """Every run that is kept."""
-    if not TABLE.exists():
-        return []
-    with open(TABLE, newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(TABLE)
 
 
 def table(kept: Sequence[Row]) -> str:

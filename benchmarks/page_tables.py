@@ -20,18 +20,23 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def points(values: Sequence[float], *, count: bool = False) -> str:
-    """The median of differences of shares, in points, and its 95 % interval where there is one.
+def interval(values: Sequence[float]) -> str:
+    """The 95 % interval of the median of differences of shares, in points; nothing of too few."""
+    between = median_interval(values)
+    return "" if between is None else f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"
 
-    With `count` also how many they are; nothing of none.
+
+def points(values: Sequence[float], *, count: bool = False, bold: bool = False) -> str:
+    """The median of differences of shares, in points, and its interval where there is one.
+
+    With `count` also how many they are; `bold`: a median with an interval; nothing of none.
     """
     if not values:
         return ""
-    between = median_interval(values)
-    known = [] if between is None else [f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"]
-    if count:
-        known.append(str(len(values)))
-    told = f"{100 * median(values):+.1f}"
+    told, between = f"{100 * median(values):+.1f}", interval(values)
+    if bold and between:
+        told = f"**{told}**"
+    known = [*filter(None, [between]), *([str(len(values))] if count else [])]
     return f"{told} ({'; '.join(known)})" if known else told
 
 

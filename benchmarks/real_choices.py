@@ -18,6 +18,8 @@ from prunelimits.experiments import PAPER_METHODS
 
 NINE = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 FITTING = "Regrowth that fits"
+RANKS = ("fewest weights", "second", "third", "most")
+"""The budgets of a task, in order."""
 Place = tuple[str, int, int]
 """Task, split, budget."""
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, median
 
 from page_tables import markdown
-from real_choices import FITTING, Place, chances_to_be_best, chosen_at
+from real_choices import FITTING, RANKS, Place, chances_to_be_best, chosen_at
 from real_methods import BEST, LONG, MANY, gmp_name
 from real_rows import Row
 from real_tasks import TASKS
 
 Places = Mapping[Place, dict[str, list[Row]]]
-RANKS = ("fewest weights", "second", "third", "most")
 STARTS = (1, 2, 4, 8, 16, MANY)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from page_tables import markdown, points
-from real_choices import NINE, best_of, by_place, chosen_at
+from real_choices import NINE, RANKS, best_of, by_place, chosen_at
 from real_methods import LEVELS, others
 from real_rows import Row, read_rows
 from real_tasks import TASKS
@@ -39,8 +39,10 @@ def table(of_two: Sequence[Row], more: Sequence[Row], level: float) -> str:
         for method in methods:
             if best is not None and method in chosen:
                 above[method][budgets[task].index(keep)].append(chosen[method].test - best.test)
-    lines = [[method, *(points(above[method][rank]) for rank in range(4))] for method in methods]
-    return markdown(("", "fewest weights", "second", "third", "most"), lines)
+    lines = [
+        [method, *(points(above[method][rank]) for rank in range(len(RANKS)))] for method in methods
+    ]
+    return markdown(("", *RANKS), lines)
 
 
 def tables(of_two: Path, more: Path = RESULTS) -> dict[str, Callable[[], str]]:

@@ -21,14 +21,22 @@ import real_larger_tables
 import real_limits
 import real_other_tables
 import sparsest_known
-from page_tables import markdown, refreshed
-from real_choices import FITTING, NINE, Chosen, Place, best_of, by_place, chosen_at, joined
+from page_tables import markdown, points, refreshed
+from real_choices import (
+    FITTING,
+    NINE,
+    RANKS,
+    Chosen,
+    Place,
+    best_of,
+    by_place,
+    chosen_at,
+    joined,
+)
 from real_methods import BEST, LEVELS, UNTIL, gmp_name
 from real_rows import Row, read_rows
 from real_tasks import TASKS
 from real_verdict import choices, sparsest_within_error, verdict
-
-from prunelimits.experiments import median_interval
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results" / "real-tasks.csv"
@@ -135,12 +143,12 @@ def paired(places: Places, level: float) -> str:
         found = differences(places, some, level)
         for task in names(places):
             if task in found:
-                cells = [_points(found[task][rank]) for rank in range(4)]
+                medians = (found[task][rank] for rank in range(len(RANKS)))
+                cells = [f"{100 * median(own):+.1f}" if own else "" for own in medians]
                 rows.append([method, task, *cells])
         if found:
-            everywhere = [[d for task in found.values() for d in task[r]] for r in range(4)]
-            rows.append([method, "**all**", *(_points(d, interval=True) for d in everywhere)])
-    return markdown(("", "task", "fewest weights", "second", "third", "most"), rows, left=2)
+            rows.append([method, "**all**", *of_all_tasks(found)])
+    return markdown(("", "task", *RANKS), rows, left=2)
 
 
 TUNED = ("Vowel", "Vehicle", "digits")
@@ -162,9 +170,8 @@ def untuned(places: Places, level: float) -> str:
     for other, beside in (("the best of the nine", NINE), ("GMP, done earlier", EARLIER)):
         for which, some in several.items():
             found = differences(some, OURS[FITTING], level, beside)
-            everywhere = [[d for task in found.values() for d in task[rank]] for rank in range(4)]
-            rows.append([other, which, *(_points(values, interval=True) for values in everywhere)])
-    return markdown(("above", "on", "fewest weights", "second", "third", "most"), rows, left=2)
+            rows.append([other, which, *of_all_tasks(found)])
+    return markdown(("above", "on", *RANKS), rows, left=2)
 
 
 def beside_earlier(places: Places, level: float) -> str:
@@ -172,19 +179,15 @@ def beside_earlier(places: Places, level: float) -> str:
     rows: list[list[str]] = []
     for method in ("Regrowth", FITTING):
         found = differences(places, OURS[method], level, EARLIER)
-        everywhere = [[d for task in found.values() for d in task[rank]] for rank in range(4)]
-        rows.append([method, *(_points(values, interval=True) for values in everywhere)])
-    return markdown(("", "fewest weights", "second", "third", "most"), rows)
+        rows.append([method, *of_all_tasks(found)])
+    return markdown(("", *RANKS), rows)
 
 
-def _points(values: Sequence[float], *, interval: bool = False) -> str:
-    if not values:
-        return ""
-    text = f"{100 * median(values):+.1f}"
-    between = median_interval(values) if interval else None
-    if between is None:
-        return text
-    return f"**{text}** ({100 * between[0]:+.1f} to {100 * between[1]:+.1f})"
+def of_all_tasks(found: dict[str, dict[int, list[float]]]) -> list[str]:
+    """The differences of all tasks together, by rank of budget."""
+    ranks = range(len(RANKS))
+    everywhere = ([d for task in found.values() for d in task[rank]] for rank in ranks)
+    return [points(values, bold=True) for values in everywhere]
 
 
 def schedules(places: Places) -> str:
@@ -233,7 +236,7 @@ def counting(places: Places) -> str:
                 cells.append("")
         if any(cells):
             rows.append([method, *cells])
-    return markdown(("", "fewest weights", "second", "third", "most"), rows)
+    return markdown(("", *RANKS), rows)
 
 
 def tables(results: Path) -> dict[str, Callable[[], str]]:

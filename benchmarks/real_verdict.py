@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from page_tables import markdown
-from real_choices import FITTING, NINE, Chosen, Place, chosen_at
+from page_tables import interval, markdown
+from real_choices import FITTING, NINE, RANKS, Chosen, Place, chosen_at
 from real_rows import Row
-
-from prunelimits.experiments import median_interval
 
 Choices = Mapping[Place, Mapping[str, Chosen]]
 ALIKE = 0.01
@@ -81,16 +79,10 @@ def verdict(choices: Choices, tasks: Sequence[str], method: str = FITTING) -> st
                 mine = medians.pop(method)
                 best = max(medians, key=lambda name: medians[name])
                 above.append(mine - medians[best])
-                told = [best, _interval(best, method, here)]
+                paired = [c[method].test - c[best].test for c in here if best in c]
+                told = [best, interval(paired)]
                 told += [f"{len(here)} of {len(every)} splits"] if len(here) < len(every) else []
                 beside.append(f"{100 * above[-1]:+.1f} ({'; '.join(filter(None, told))})")
         won = sum(value > 0 for value in above)
         lines.append([task, *beside, f"{won} of {len(above) + absent}"])
-    header = ("task", "fewest weights", "second", "third", "most", "highest at")
-    return markdown(header, lines)
-
-
-def _interval(best: str, method: str, here: Sequence[Mapping[str, Chosen]]) -> str:
-    paired = [c[method].test - c[best].test for c in here if best in c]
-    between = median_interval(paired)
-    return "" if between is None else f"{100 * between[0]:+.1f} to {100 * between[1]:+.1f}"
+    return markdown(("task", *RANKS, "highest at"), lines)

@@ -173,9 +173,7 @@ def offer(
             write_list([*others, new])
 
 
-def budgets_reached(
-    task: str, target: float, *studies: Path, methods: Sequence[str] | None = None
-) -> list[tuple[int, str]]:
+def budgets_reached(task: str, target: float, *studies: Path) -> list[tuple[int, str]]:
     """Budgets of the studies' first split at which a method reaches a target, and the method.
 
     For at most the cost of 32 runs of LTH; the start is chosen by the choosing rows.
@@ -186,7 +184,7 @@ def budgets_reached(
         (keep, name)
         for (_, _, keep), there in by_place(rows).items()
         for name, chosen in chosen_at(there, 32).items()
-        if chosen.test >= target and (methods is None or name in methods)
+        if chosen.test >= target
     ]
 
 
@@ -245,9 +243,10 @@ def table(known: Sequence[Known], study: Path = STUDY) -> str:
     rows: list[list[str]] = []
     for one in known:
         cells: list[str] = []
+        reached = budgets_reached(one.task, one.target, study, LARGER)
         for methods in groups.values():
-            reached = budgets_reached(one.task, one.target, study, LARGER, methods=methods)
-            cells.append("{} ({})".format(*min(reached)) if reached else "no budget")
+            own = [(keep, name) for keep, name in reached if name in methods]
+            cells.append("{} ({})".format(*min(own)) if own else "no budget")
         rows.append(
             [one.task, f"{one.target:.2%}", *cells, f"**{one.weights}** ({one.nonzeros})",
              f"{one.accuracy:.2%}", f"`{one.file}`"]

@@ -36,7 +36,6 @@ from prunelimits.experiments import (
     run_study,
 )
 from prunelimits.experiments.methods import StudyMethod
-from prunelimits.pruners import AbstractPruner
 from prunelimits.saving import load
 from prunelimits.search import StoreError
 from prunelimits.training import Recipe
@@ -44,7 +43,6 @@ from prunelimits.training.recipe import Schedule
 
 Pair = tuple[Tensor, Tensor]
 Flag = FlagCreatePairsOff[bool]
-_KINDS = AbstractPruner | Elimination | Regrowth
 _QUICK_BUDGETS = (20, 26, 33, 44, 55, 65)
 _PAPER_NAMES = tuple(type(pruner).__name__ for pruner in PAPER_METHODS)
 
@@ -256,14 +254,11 @@ def method(name: str) -> StudyMethod:
     """
     if ":" in name:
         return _users_method(name)
-    catalogue = {pruner.__name__: pruner for pruner in pruners.all()}
-    for method in (Elimination, Regrowth):
-        if name == method.__name__:
-            return method()
+    catalogue = {kind.__name__: kind for kind in (*pruners.all(), Elimination, Regrowth)}
     if name not in catalogue:
         raise ValueError(
-            f"--methods must be among {', '.join(catalogue)}, {Elimination.__name__}, "
-            f"{Regrowth.__name__}, or your own as module:Class, got {name!r}"
+            f"--methods must be among {', '.join(catalogue)}, or your own as module:Class, "
+            f"got {name!r}"
         )
     # Every published method has defaults, which its abstract type cannot say.
     return catalogue[name]()  # pyright: ignore[reportCallIssue]
@@ -271,7 +266,7 @@ def method(name: str) -> StudyMethod:
 
 def _users_method(name: str) -> StudyMethod:
     found = imported("--methods", name, "MODULE:NAME, such as my_methods:Mine")
-    if isinstance(found, type) and issubclass(found, _KINDS):
+    if isinstance(found, type) and issubclass(found, StudyMethod):
         try:
             # A subclass may have fields without defaults, and abstract ones cannot be made.
             found = found()  # pyright: ignore[reportCallIssue]
@@ -280,7 +275,7 @@ def _users_method(name: str) -> StudyMethod:
                 f"--methods {name} must be a pruner that needs no arguments, or an instance of "
                 f"one: {error}"
             ) from error
-    if not isinstance(found, _KINDS):
+    if not isinstance(found, StudyMethod):
         raise TypeError(
             f"--methods {name} must be a pruner, such as a subclass of prunelimits.pruners.AtInit, "
             f"got {shown(found)}"

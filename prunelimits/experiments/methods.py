@@ -10,7 +10,9 @@ from prunelimits.pruners import AbstractPruner
 from prunelimits.pruners.described import fields, functions_of
 from prunelimits.resuming import digest, source_of
 
-StudyMethod: TypeAlias = AbstractPruner | Elimination | Regrowth
+SelfTraining: TypeAlias = Elimination | Regrowth
+"""What trains its networks by itself."""
+StudyMethod: TypeAlias = AbstractPruner | SelfTraining
 """What a study compares: a pruner whose masks are trained, or what trains by itself."""
 
 

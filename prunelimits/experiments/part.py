@@ -14,7 +14,7 @@ from torch import Tensor
 from prunelimits.connectivity import effective_masks
 from prunelimits.elimination import EliminatedNetwork, Elimination, Regrowth
 from prunelimits.experiments.eliminated import Eliminated, eliminated
-from prunelimits.experiments.methods import StudyMethod
+from prunelimits.experiments.methods import SelfTraining, StudyMethod
 from prunelimits.experiments.regrown import regrown
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult
@@ -53,7 +53,7 @@ def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Pa
 
     def together(run: Run) -> tuple[int, int, StudyMethod, int | None, int | None]:
         method = _method(study, run)
-        recipe = run.recipe if isinstance(method, Elimination | Regrowth) else None
+        recipe = run.recipe if isinstance(method, SelfTraining) else None
         return (
             run.width,
             run.repeat,
@@ -76,7 +76,7 @@ def parts(study: Study, task: Task, done: Set[Run] = frozenset()) -> Iterator[Pa
 
 def train_part(task: Task, part: Part) -> list[RunResult]:
     """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
-    if isinstance(_method(part.study, part.runs[0]), Elimination | Regrowth):
+    if isinstance(_method(part.study, part.runs[0]), SelfTraining):
         return _eliminated_results(task, part)
     result = fit_part(task, part)
     # Wide sparse networks are small without what no output depends on.
@@ -153,7 +153,7 @@ def fit_part(task: Task, part: Part) -> FitResult:
     """Prunes and trains the networks of a part, of any method but elimination."""
     study, runs = part.study, part.runs
     pruner = _method(study, runs[0])
-    if isinstance(pruner, Elimination | Regrowth):
+    if isinstance(pruner, SelfTraining):
         raise TypeError(f"part must be of a pruner, got one of {runs[0].method}")
     return fit(
         _start(task, part),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from prunelimits.arguments import checked_instance
-from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.checks import check_fits
+from prunelimits.experiments.methods import SelfTraining
 from prunelimits.experiments.part import eliminate_part, fit_part, parts
 from prunelimits.experiments.study import Run, Study
 from prunelimits.models import MLP
@@ -65,7 +65,7 @@ def run_network(
     check_fits(study, task)
     for part in parts(study, task, frozenset()):
         if run in part.runs:
-            if not isinstance(study.method(run.method), Elimination | Regrowth):
+            if not isinstance(study.method(run.method), SelfTraining):
                 return fit_part(task, part).ensemble.member(part.runs.index(run))
             found = eliminate_part(task, part).networks[run]
             if found is None:

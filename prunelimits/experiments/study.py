@@ -17,7 +17,6 @@ from prunelimits.arguments import (
     checked_sizes,
     shown,
 )
-from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.methods import StudyMethod, method_names
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training import Recipe
@@ -121,7 +120,7 @@ class Study:
             if not getattr(self, name):
                 raise ValueError(f"{name} must hold at least one, got none")
         for pruner in self.methods:
-            if not isinstance(pruner, AbstractPruner | Elimination | Regrowth):
+            if not isinstance(pruner, StudyMethod):
                 raise TypeError(
                     "methods must be pruners, such as SNIP(), an Elimination or a Regrowth, got "
                     f"{shown(pruner)}"

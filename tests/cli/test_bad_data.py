@@ -45,56 +45,51 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err.strip().removeprefix("prunelimits: ")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("--budgets 1000", "--budgets must leave something to prune: one at least must be below"),
-        ("--learning-rates 0.1 0.1", "--learning-rates must be different, got 0.1, 0.1"),
-        ("--schedules step step", "--schedules must be different, got step, step"),
-        ("--minutes -1", "--minutes must be at least 0, got -1"),
-        ("--seed -1 --choose 0.2 --test 0.2", "--seed must be from 0 to "),
-        ("--choose 0.6 --test 0.5", "--choose and test must leave rows to train on, got 0.6 and"),
-        ("--initial noise.pt", "--initial noise.pt is damaged or no file of torch.save"),
-        ("--compare none.csv", "--compare none.csv: No such file or directory"),
-        ("--compare wide.pt", "--compare wide.pt must have 2 inputs and 3 outputs for these data"),
-        ("--compare two.pt", "--compare two.pt must have 2 inputs and 3 outputs for these data"),
-        ("--table /dev/zero", "--table /dev/zero must be a file to go on from, got the device"),
-        ("--pictures /proc/new", "--pictures /proc/new: nothing can be written there ("),
-        ("--table /proc/new.csv", "--table /proc/new.csv: nothing can be written there ("),
-    ],
+BAD_STUDIES = (
+    ("--budgets 1000", "--budgets must leave something to prune: one at least must be below"),
+    ("--learning-rates 0.1 0.1", "--learning-rates must be different, got 0.1, 0.1"),
+    ("--schedules step step", "--schedules must be different, got step, step"),
+    ("--minutes -1", "--minutes must be at least 0, got -1"),
+    ("--seed -1 --choose 0.2 --test 0.2", "--seed must be from 0 to "),
+    ("--choose 0.6 --test 0.5", "--choose and test must leave rows to train on, got 0.6 and"),
+    ("--initial noise.pt", "--initial noise.pt is damaged or no file of torch.save"),
+    ("--compare none.csv", "--compare none.csv: No such file or directory"),
+    ("--compare wide.pt", "--compare wide.pt must have 2 inputs and 3 outputs for these data"),
+    ("--compare two.pt", "--compare two.pt must have 2 inputs and 3 outputs for these data"),
+    ("--table /dev/zero", "--table /dev/zero must be a file to go on from, got the device"),
+    ("--pictures /proc/new", "--pictures /proc/new: nothing can be written there ("),
+    ("--table /proc/new.csv", "--table /proc/new.csv: nothing can be written there ("),
 )
-def test_a_study_that_cannot_be_is_refused(
-    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
-):
-    Path("noise.pt").write_text("no network")
-    assert refused(capsys, *GAP, "--data", "ok.csv", *arguments.split()).startswith(said)
+BAD_ELIMINATIONS = (
+    ("--target 0", "--target must be above 0 and at most 1, got 0"),
+    ("--target -1", "--target must be above 0 and at most 1, got -1"),
+    ("--width 0", "--width must be at least 1, got 0"),
+    ("--widths 2 4", "--widths must start with 2 and end with 3, inputs and outputs of these"),
+    ("--widths 5 4 3", "--widths must start with 2 and end with 3"),
+    ("--widths 2 0 3", "--widths[1] must be at least 1, got 0"),
+    ("--networks 0", "--networks must be at least 1, got 0"),
+    ("--unit-share 1", "--unit-share must be above 0 and below 1, got 1.0"),
+    ("--dense.epochs 0", "--dense.epochs must be at least 1, got 0"),
+    ("--recovery.batch-size 0", "--recovery.batch-size must be at least 1, got 0"),
+    ("--minutes -1", "--minutes must be above 0, got -1"),
+    ("--store net.pt", "--store net.pt is damaged or no store of an elimination"),
+    ("--store /dev/zero", "--store /dev/zero must be a file to go on from, got the device"),
+    ("--initial noise.pt", "--initial noise.pt is damaged or no file of torch.save"),
+)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("command", "arguments", "said"),
     [
-        ("--target 0", "--target must be above 0 and at most 1, got 0"),
-        ("--target -1", "--target must be above 0 and at most 1, got -1"),
-        ("--width 0", "--width must be at least 1, got 0"),
-        ("--widths 2 4", "--widths must start with 2 and end with 3, inputs and outputs of these"),
-        ("--widths 5 4 3", "--widths must start with 2 and end with 3"),
-        ("--widths 2 0 3", "--widths[1] must be at least 1, got 0"),
-        ("--networks 0", "--networks must be at least 1, got 0"),
-        ("--unit-share 1", "--unit-share must be above 0 and below 1, got 1.0"),
-        ("--dense.epochs 0", "--dense.epochs must be at least 1, got 0"),
-        ("--recovery.batch-size 0", "--recovery.batch-size must be at least 1, got 0"),
-        ("--minutes -1", "--minutes must be above 0, got -1"),
-        ("--store net.pt", "--store net.pt is damaged or no store of an elimination"),
-        ("--store /dev/zero", "--store /dev/zero must be a file to go on from, got the device"),
-        ("--initial noise.pt", "--initial noise.pt is damaged or no file of torch.save"),
+        *((GAP, *case) for case in BAD_STUDIES),
+        *((ELIMINATE, *case) for case in BAD_ELIMINATIONS),
     ],
 )
-def test_an_elimination_that_cannot_be_is_refused(
-    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+def test_a_study_or_an_elimination_that_cannot_be_is_refused(
+    command: tuple[str, ...], arguments: str, said: str, capsys: pytest.CaptureFixture[str]
 ):
     Path("noise.pt").write_text("no network")
-    found = refused(capsys, *ELIMINATE, "--data", "ok.csv", *arguments.split())
-    assert found.startswith(said)
+    assert refused(capsys, *command, "--data", "ok.csv", *arguments.split()).startswith(said)
 
 
 def test_a_class_of_one_row_is_named_as_the_file_names_it(capsys: pytest.CaptureFixture[str]):

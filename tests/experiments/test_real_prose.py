@@ -5,11 +5,9 @@ As in test_prose_numbers, each is written anew from docs/results, and has to be 
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from statistics import mean, median
 
 import pytest
@@ -22,22 +20,10 @@ from real_tasks import TASKS
 from sparsest_known import read_list
 
 from prunelimits.experiments import median_interval
+from tests.experiments.kept_numbers import page, rows
 
 BUDGETS = {task.name: sorted(task.budgets) for task in TASKS}
 RANKS = range(4)
-DOCS = Path(__file__).parent.parent.parent / "docs"
-
-
-@cache
-def page(name: str) -> str:
-    """A page with every run of blanks as one."""
-    return " ".join((DOCS / name).read_text().split())
-
-
-@cache
-def rows(name: str) -> tuple[dict[str, str], ...]:
-    with open(DOCS / "results" / f"{name}.csv", newline="") as file:
-        return tuple(csv.DictReader(file))
 
 
 @cache
