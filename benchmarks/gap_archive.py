@@ -5,20 +5,25 @@ Of the first repeat alone, which is the published study, unless --repeats says m
     python benchmarks/gap_archive.py docs/results/gap-random.csv --widths 16
     python benchmarks/gap_archive.py docs/results/gap-bench-995.csv --widths 6 --repeats 5 \
         --initial bench-995.pt --methods GMP RigL
+    python benchmarks/gap_archive.py docs/results/gap-anew.csv --widths 3 4 5 6 7 8 32 --train
 
 A table keeps what runs measured, not their networks, so the runs of one method, width and repeat
 are trained again, together as they were. What is then as accurate as its row in the table is added
 to docs/results/gap-networks.npz; what is not, as with another engine or instruction set, is named
-and left out. The file holds numbers alone, a few hundred bytes a network.
+and left out. With --train the runs that the table lacks are trained, and both are kept, the rows
+and the best networks; it goes on where the table ends. The file holds numbers alone, a few hundred
+bytes a network.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -27,11 +32,12 @@ import numpy as np
 import torch
 
 import prunelimits as pl
-from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table
+from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table, write_table
 from prunelimits.experiments.kept import describe, read_kept
-from prunelimits.experiments.part import fit_part, parts
+from prunelimits.experiments.part import fit_part, fitted_results, parts
 from prunelimits.models import parameter_shapes
-from prunelimits.resuming import write_whole
+from prunelimits.pruners import AbstractPruner
+from prunelimits.resuming import WriterLock, write_whole
 from prunelimits.training.task import make_task
 from prunelimits.types import Masks
 
@@ -169,7 +175,7 @@ def retrained(
     task = make_task(*pl.datasets.cubist_spiral(), initial=initial)
     for width, repeat in sorted({(run.width, run.repeat) for run in best}):
         study = Study(
-            methods=tuple(p for p in PAPER_METHODS if type(p).__name__ == method),
+            methods=_methods(method),
             widths=(width,),
             # As the table was made: what is trained together decides the last digits.
             budgets=tuple(sorted(budgets[width])),
@@ -194,6 +200,46 @@ def retrained(
             yield found
 
 
+def _methods(name: str) -> tuple[AbstractPruner, ...]:
+    return tuple(pruner for pruner in PAPER_METHODS if type(pruner).__name__ == name)
+
+
+def train(table: Path, study: Study, initial: pl.MLP | None, archive: Path) -> None:
+    """Trains the runs that the table lacks, and keeps their rows and the best networks.
+
+    Raises:
+        StoreError: If the table is of another start, other recipes or other settings.
+    """
+    task = make_task(*pl.datasets.cubist_spiral(), initial=initial)
+    with WriterLock(table):
+        known, described = read_kept(table, describe(study, task))
+        for part in parts(study, task, known.keys()):
+            fitted = fit_part(task, part)
+            results = fitted_results(task, part, fitted)
+            method, width, *_, repeat = part.runs[0]
+            others: list[Kept] = []
+            rivals: list[Kept] = []
+            for kept in read_archive(archive) if archive.exists() else []:
+                if (kept.table, *kept.run[:2]) != (table.stem, method, width):
+                    others.append(kept)
+                # A part that was cut short may have left networks without rows.
+                elif kept.run in known:
+                    rivals.append(kept)
+            best = best_runs(
+                [*results, *(known[kept.run] for kept in rivals)], [width], [method], repeat + 1
+            )
+            rivals = [kept for kept in rivals if kept.run in best]
+            found = [
+                Kept(table.stem, run, *fitted.ensemble.member(place))
+                for place, run in enumerate(part.runs)
+                if run in best
+            ]
+            known |= {result.run: result for result in results}
+            write_archive(archive, [*others, *rivals, *found])
+            write_table(known.values(), table, study=json.dumps(described))
+            print(method, width, repeat, f"{len(results)} runs", flush=True)
+
+
 def main() -> None:
     """Trains again, and adds to the archive what is as in the table, part by part."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -203,9 +249,15 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=names, choices=names)
     parser.add_argument("--repeats", type=int, default=1, help="of the table that are looked at")
     parser.add_argument("--initial", type=Path, default=None)
+    parser.add_argument("--train", action="store_true", help="what the table lacks, and add it")
     parser.add_argument("--archive", type=Path, default=ARCHIVE)
     arguments = parser.parse_args()
     initial = None if arguments.initial is None else pl.load(arguments.initial)[0]
+    if arguments.train:
+        for width, method in product(arguments.widths, arguments.methods):
+            study = Study(methods=_methods(method), widths=(width,), repeats=arguments.repeats)
+            train(arguments.table, study, initial, arguments.archive)
+        return
     results, _ = read_table(arguments.table)
     old = read_archive(arguments.archive) if arguments.archive.exists() else []
     known = {kept[:2]: kept for kept in old}

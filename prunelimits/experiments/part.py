@@ -78,7 +78,11 @@ def train_part(task: Task, part: Part) -> list[RunResult]:
     """Prunes, trains and measures the networks of a part, all from `task.initial` if it has one."""
     if isinstance(_method(part.study, part.runs[0]), SelfTraining):
         return _eliminated_results(task, part)
-    result = fit_part(task, part)
+    return fitted_results(task, part, fit_part(task, part))
+
+
+def fitted_results(task: Task, part: Part, result: FitResult) -> list[RunResult]:
+    """Measures what `fit_part` pruned and trained."""
     # Wide sparse networks are small without what no output depends on.
     trained = without_dead_units(result.ensemble)
     trained = trained.replace(masks=effective_masks(trained.masks, keep_constants=True))

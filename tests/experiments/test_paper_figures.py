@@ -14,10 +14,18 @@ import torch
 
 from prunelimits import MLP
 from prunelimits.datasets import cubist_spiral
-from prunelimits.experiments import Run, read_table
+from prunelimits.experiments import Run, Study, read_table, run_study, write_table
+from prunelimits.pruners import SNIP, ProsPr
 from prunelimits.resuming import StoreError
+from prunelimits.training import Recipe
+from prunelimits.types import Masks
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def fully_connected(widths: tuple[int, ...]) -> tuple[MLP, Masks]:
+    model = MLP(widths)
+    return model, {n: torch.ones_like(p, dtype=torch.bool) for n, p in model.named_parameters()}
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +110,7 @@ def test_an_archive_gives_back_what_was_written(script: dict, tmp_path: Path):
 def test_an_archive_of_wrong_arrays_is_refused(
     script: dict, change: dict, message: str, tmp_path: Path
 ):
-    model, path = MLP((2, 5, 5, 5, 1)), tmp_path / "networks.npz"
-    masks = {name: torch.ones_like(value) > 0 for name, value in model.named_parameters()}
+    (model, masks), path = fully_connected((2, 5, 5, 5, 1)), tmp_path / "networks.npz"
     kept = script["Kept"]("gap-x", Run("SNIP", 5, 10, 1, 2), model, masks)
     script["read_archive"].__globals__["write_archive"](path, [kept])
     with np.load(path) as file:
@@ -134,6 +141,49 @@ def test_a_table_from_another_start_is_told_before_anything_trains(script: dict)
     best = {run: next(r for r in read_table(table)[0] if r.run == run)}
     with pytest.raises(StoreError, match=r"gap-bench-95.csv belongs to another study .data or st"):
         next(retrained(table, best, "GMP", None))
+
+
+def test_networks_are_kept_while_a_study_is_trained_and_it_goes_on_where_it_was_cut_short(
+    script: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archive = script["read_archive"].__globals__
+    recipes = tuple(Recipe(epochs=1, lr=lr) for lr in (0.05, 0.1, 0.2))
+    methods = (SNIP(), ProsPr(steps=1))
+    study = Study(methods=methods, widths=(3,), budgets=(8, 12), recipes=recipes, repeats=1)
+    train, path, table = archive["train"], tmp_path / "networks.npz", tmp_path / "gap-some.csv"
+    other = archive["Kept"]("gap-x", Run("SNIP", 3, 8, 0, 0), *fully_connected((2, 3, 3, 3, 1)))
+    archive["write_archive"](path, [other])
+    written: list[Path] = []
+
+    def cut_short(*arguments: object, **more: object) -> None:
+        # After the networks of the third part, before its rows.
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(table)
+        write_table(*arguments, **more)  # pyright: ignore[reportArgumentType]
+
+    with monkeypatch.context() as patched:
+        patched.setitem(archive, "write_table", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            train(table, study, None, path)
+    assert len(read_table(table)[0]) == 8
+    train(table, study, None, path)
+
+    results = {r.run: r for r in run_study(study, *cubist_spiral(), table=tmp_path / "plain.csv")}
+    assert {r.run: r for r in read_table(table)[0]} == results
+    best: dict[tuple, float] = {}
+    for run, result in results.items():
+        best[run[:3]] = max(best.get(run[:3], 0), result.accuracy)
+    kept = script["read_archive"](path)
+    assert [k.table for k in kept].count("gap-x") == 1
+    own = [k for k in kept if k.table == "gap-some"]
+    assert [k.run[:3] for k in own] == sorted(best)
+    x, y = cubist_spiral()
+    for k in own:
+        assert results[k.run].accuracy == best[k.run[:3]]
+        assert sum(int(m.sum()) for m in k.masks.values()) == results[k.run].nonzeros
+        right = float(((k.model(x)[:, 0] > 0) == (y == 1)).double().mean())
+        assert right == pytest.approx(best[k.run[:3]], abs=5 / len(y))
 
 
 def test_the_least_a_network_with_a_wide_layer_has_by_brute_force(script: dict):
