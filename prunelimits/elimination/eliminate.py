@@ -27,7 +27,7 @@ from prunelimits.datasets.ceiling import check_reachable
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.description import Description
-from prunelimits.elimination.goal import Goal
+from prunelimits.elimination.goal import Goal, check_a_path_fits
 from prunelimits.elimination.result import EliminatedNetwork, EliminationResult, Round
 from prunelimits.elimination.rounds import Rounds
 from prunelimits.elimination.start import Start, default_widths, starting_networks
@@ -76,8 +76,9 @@ def eliminate(
         method: How. None: the defaults of `Elimination`.
         target: Score to reach: accuracy, or the coefficient of determination for squared error.
             The elimination ends when no network near enough to it is left, see `Elimination.slack`.
-        nonzeros: Weights and biases to get down to, at most those of the networks of `start`; the
-            elimination ends there. At least one of `target` and `nonzeros` must be given.
+        nonzeros: Weights and biases to get down to, at most those of the networks of `start`, and
+            one for every layer at least; the elimination ends there. At least one of `target` and
+            `nonzeros` must be given.
         start: Widths of the dense networks to train; or one or more networks to start from, of
             which copies make up `method.networks`. Where weights of a network are zero, all that
             is zero counts as pruned. None: three hidden layers of 16 units.
@@ -178,9 +179,12 @@ def _start(
 
 
 def _check_budget(goal: Goal, networks: MLPEnsemble) -> None:
-    """Raises for a budget that no network to start from fills: nothing would have to go."""
+    """Raises for a budget that no network to start from fills, or that no path fits."""
+    if goal.nonzeros is None:
+        return
+    check_a_path_fits("nonzeros", goal.nonzeros, networks.widths)
     most = int(networks.nonzeros().max())
-    if goal.nonzeros is not None and goal.nonzeros > most:
+    if goal.nonzeros > most:
         raise ValueError(
             f"nonzeros must be at most {most:,}, the weights and biases of start with widths "
             f"{networks.widths}, got {goal.nonzeros:,}"

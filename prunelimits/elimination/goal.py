@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prunelimits.arguments import checked_number, checked_size
@@ -36,3 +37,22 @@ class Goal:
             )
         if self.nonzeros is not None:
             object.__setattr__(self, "nonzeros", checked_size("nonzeros", self.nonzeros))
+
+
+def check_a_path_fits(name: str, value: int, widths: Sequence[int]) -> None:
+    """Raises for a budget that only constant networks fit: a path has a weight in every layer.
+
+    Raises:
+        ValueError: Naming the argument.
+
+    Examples:
+        >>> check_a_path_fits("keep", 2, (2, 6, 4, 1))
+        Traceback (most recent call last):
+        ValueError: keep must be at least 3, a weight in every layer of widths (2, 6, 4, 1), got 2
+    """
+    least = len(widths) - 1
+    if value < least:
+        raise ValueError(
+            f"{name} must be at least {least}, a weight in every layer of widths {tuple(widths)}, "
+            f"got {value}"
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from prunelimits.connectivity.elements import any_of
 from prunelimits.connectivity.flow import find_flow, flow_masks
 from prunelimits.connectivity.trace import trace
 from prunelimits.elimination.candidates import best_tries, each_removal, least_removals
@@ -59,6 +60,7 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
         self._network = traced.network
         self._everything = {n: torch.ones_like(m) for n, m in traced.parameters.masks.items()}
         self._screened = data.screened(seed)
+        self._check_a_path_fits()
 
     @property
     @override
@@ -163,6 +165,25 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
                 }
             )
         return _stacked(found)
+
+    def _check_a_path_fits(self) -> None:
+        """Raises for a budget that only constant modules fit.
+
+        Every path has a weight of each layer without which there is none. Where paths go side by
+        side they may need more than that.
+        """
+        needed = [
+            name for name, mask in self._whole.items() if not self._has_path_without(name, mask)
+        ]
+        if self.keep < len(needed):
+            raise ValueError(
+                f"keep must be at least {len(needed)}, a weight in each of {', '.join(needed)}, "
+                f"through which all paths of start lead, got {self.keep}"
+            )
+
+    def _has_path_without(self, name: str, mask: Tensor) -> bool:
+        flow = find_flow(self._network, {**self._everything, name: torch.zeros_like(mask)})
+        return any(any_of(flow.live[output]) for output in self._network.outputs)
 
     def _effective(self, masks: Masks) -> Masks:
         flow = find_flow(self._network, {**self._everything, **masks})

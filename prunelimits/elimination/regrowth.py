@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import overload
 
@@ -17,6 +18,8 @@ from prunelimits.arguments import (
     shown,
 )
 from prunelimits.elimination.data import EliminationData
+from prunelimits.elimination.eliminate import NothingFoundWarning
+from prunelimits.elimination.goal import check_a_path_fits
 from prunelimits.elimination.module_data import checked_starts, data_of_modules
 from prunelimits.elimination.regrowing import AbstractRegrowing
 from prunelimits.elimination.regrowing_mlps import MLPRegrowing, dense_weights
@@ -111,7 +114,8 @@ def regrow(
         x: Inputs to train on, `(n, inputs)`, or rows of any shape that the module takes.
         y: Labels or targets, as `loss` wants them.
         method: How. None: the defaults of `Regrowth`.
-        keep: Weights that survive, at most.
+        keep: Weights that survive, at most; a path from an input to an output needs one in every
+            layer.
         start: Widths of the MLPs to start from; or a module, or several of one form, at which the
             starts begin in turn. They stay as they are.
         loss: The training loss. None: binary cross-entropy for one output, cross-entropy for more.
@@ -124,6 +128,9 @@ def regrow(
             or a module's forward pass cannot be followed.
         AllDivergedError: If every training diverged; it is a ValueError.
         TypeError: If an argument is of another kind, or a module cannot be copied.
+
+    Warns:
+        NothingFoundWarning: If the best network found keeps no weight: it is a constant.
 
     Examples:
         >>> from prunelimits.datasets import cubist_spiral
@@ -159,6 +166,7 @@ def regrow(
         run = MLPRegrowing(method, data, keep, seed, engine)
         chosen = _best(run, run.starts(widths))
         network, weights = EliminatedNetwork.of(chosen), int(run.weights(chosen))
+        _warn_of_a_constant(weights)
         return RegrowthResult(network, weights, method, run.work, time.monotonic() - began)
     if engine is not None:
         raise ValueError(f"engine must be None for modules, which torch trains, got {engine!r}")
@@ -166,8 +174,9 @@ def regrow(
     data = data_of_modules(x, y, measure, modules[0], loss)
     of_modules = ModuleRegrowing(method, data, modules, whole, keep, seed)
     regrown = of_modules.network(_best(of_modules, of_modules.starts()))
-    seconds = time.monotonic() - began
-    return RegrowthResult(regrown, count(regrown.masks), method, of_modules.work, seconds)
+    weights, seconds = count(regrown.masks), time.monotonic() - began
+    _warn_of_a_constant(weights)
+    return RegrowthResult(regrown, weights, method, of_modules.work, seconds)
 
 
 def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
@@ -175,6 +184,16 @@ def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
     if not len(found):
         raise AllDivergedError(run.work)
     return run.chosen(found)
+
+
+def _warn_of_a_constant(weights: int) -> None:
+    if not weights:
+        warnings.warn(
+            "the best network found keeps no weight at all: train longer (epochs of first, "
+            "recovery and last), or keep more",
+            NothingFoundWarning,
+            stacklevel=4,
+        )
 
 
 def _checked_widths(start: object, y: object, keep: int, loss: Loss | None) -> tuple[int, ...]:
@@ -194,6 +213,7 @@ def _checked_widths(start: object, y: object, keep: int, loss: Loss | None) -> t
         raise ValueError(
             f"keep must be below the {weights} weights of widths {widths}, got {shown(keep)}"
         )
+    check_a_path_fits("keep", keep, widths)
     return widths
 
 

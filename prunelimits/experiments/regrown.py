@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
-from prunelimits.elimination import AllDivergedError, Regrowth, regrow
+from prunelimits.elimination import AllDivergedError, NothingFoundWarning, Regrowth, regrow
 from prunelimits.experiments.eliminated import OPERATIONS, Eliminated
 from prunelimits.experiments.study import Run, Study
 from prunelimits.training.task import Task
@@ -22,16 +23,19 @@ def regrown(task: Task, study: Study, run: Run, method: Regrowth, seed: int) -> 
     """
     recipe = study.recipes[run.recipe]
     try:
-        found = regrow(
-            task.x,
-            task.y,
-            replace(method, first=method.first or recipe),
-            keep=run.keep,
-            start=study.network(run.width, task.inputs, task.outputs),
-            loss=task.loss,
-            measure=None if task.test is None else (task.measure_x, task.measure_y),
-            seed=seed,
-        )
+        with warnings.catch_warnings():
+            # A network without weights is told in the result.
+            warnings.simplefilter("ignore", NothingFoundWarning)
+            found = regrow(
+                task.x,
+                task.y,
+                replace(method, first=method.first or recipe),
+                keep=run.keep,
+                start=study.network(run.width, task.inputs, task.outputs),
+                loss=task.loss,
+                measure=None if task.test is None else (task.measure_x, task.measure_y),
+                seed=seed,
+            )
     except AllDivergedError as error:
         return Eliminated({run: None}, error.work, OPERATIONS * error.work)
     return Eliminated({run: found.network}, float(found.work), OPERATIONS * float(found.work))

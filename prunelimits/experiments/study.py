@@ -17,7 +17,7 @@ from prunelimits.arguments import (
     checked_sizes,
     shown,
 )
-from prunelimits.experiments.methods import StudyMethod, method_names
+from prunelimits.experiments.methods import SelfTraining, StudyMethod, method_names
 from prunelimits.pruners import AbstractPruner
 from prunelimits.training import Recipe
 from prunelimits.training.recipe import Schedule
@@ -82,6 +82,7 @@ class Study:
             which chooses by the validation data where there are any.
         widths: Units in each hidden layer.
         budgets: Weights that survive; a width with no more weights than a budget leaves it out.
+            `Elimination` and `Regrowth` need one for every layer at least.
         recipes: How each network is trained.
         repeats: Runs of each combination, each with an initialisation and an order of the batches
             of its own.
@@ -124,6 +125,13 @@ class Study:
                 raise TypeError(
                     "methods must be pruners, such as SNIP(), an Elimination or a Regrowth, got "
                     f"{shown(pruner)}"
+                )
+        layers = self.hidden_layers + 1
+        for name, method in zip(self.names, self.methods, strict=True):
+            if isinstance(method, SelfTraining) and min(self.budgets) < layers:
+                raise ValueError(
+                    f"budgets must be at least {layers} for {name}, a weight in every layer of the "
+                    f"networks, got {min(self.budgets)}"
                 )
         for recipe in self.recipes:
             checked_instance("recipes", recipe, Recipe, "prunelimits.Recipe objects")

@@ -201,11 +201,15 @@ def test_what_cannot_be_is_said_before_anything_trains(capsys: pytest.CaptureFix
         capsys.readouterr().out
     )
     Path("elimination.pt").unlink()
-    more = ["--data", "data.npz", "--widths", "2", "5", "4", "1", "--nonzeros", "45"]
-    for seeds in ("1", "2"):
-        assert main(["eliminate", *more, "--seeds", seeds]) == 1
-        told = " ".join(capsys.readouterr().err.split())
-        assert "--nonzeros must be at most 44, the weights and biases of start with widths" in told
+    more = ["--data", "data.npz", "--widths", "2", "5", "4", "1", "--nonzeros"]
+    for nonzeros, message in (
+        ("45", "at most 44, the weights and biases of start with widths"),
+        ("2", "at least 3, a weight in every layer of widths (2, 5, 4, 1), got 2"),
+    ):
+        for seeds in ("1", "2"):
+            assert main(["eliminate", *more, nonzeros, "--seeds", seeds]) == 1
+            told = " ".join(capsys.readouterr().err.split())
+            assert f"--nonzeros must be {message}" in told
     twice = (torch.cat([X, X]), torch.cat([Y, 1 - Y]))
     with pytest.raises(ValueError, match=r"target must be at most 0\.5, as equal rows"):
         search(twice)

@@ -285,6 +285,7 @@ def test_the_random_state_of_the_user_stays_as_it_is():
         ({"target": None}, "target or nonzeros must be given"),
         ({"target": 1.5}, "target must be above 0 and at most 1, got 1.5"),
         ({"nonzeros": 0}, "nonzeros must be at least 1, got 0"),
+        ({"nonzeros": 2}, "nonzeros must be at least 3, a weight in every layer of widths"),
         ({"time_limit": 0}, "time_limit must be above 0, got 0"),
         ({"trained": True}, "trained needs start to be"),
         ({"start": (3, 4, 1)}, r"x must have shape \(n, 3\)"),

@@ -10,6 +10,7 @@ import torch
 from prunelimits.elimination import (
     Elimination,
     MissingClassWarning,
+    NothingFoundWarning,
     Regrowth,
     eliminate,
     regrow,
@@ -40,7 +41,7 @@ def accuracy(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keep", [1, 5, 12, 40])
+@pytest.mark.parametrize("keep", [4, 5, 12, 40])
 def test_at_most_the_goal_is_kept_and_biases_follow_the_weights(keep: int):
     result = regrow(X, Y, QUICK, keep=keep, start=WIDTHS, measure=OTHERS)
     masks = result.network.masks
@@ -125,6 +126,10 @@ def test_squared_error_and_classes():
     [
         ({"keep": 47}, "keep must be below the 47 weights of widths"),
         ({"keep": 0}, "keep"),
+        (
+            {"keep": 2},
+            r"keep must be at least 3, a weight in every layer of widths \(2, 6, 5, 1\), got 2",
+        ),
         ({"start": (2, 1)}, "start must have a hidden layer"),
         ({"start": (3, 4, 1)}, "x must have shape"),
         ({"measure": (X,)}, "measure must be two tensors"),
@@ -133,6 +138,18 @@ def test_squared_error_and_classes():
 def test_what_does_not_fit_is_refused_before_anything_trains(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
         regrow(X, Y, QUICK, **{"keep": 9, "start": WIDTHS, **options})
+
+
+def test_a_choice_without_weights_is_told():
+    """A label that the inputs do not tell: a constant is best."""
+    idle = dataclasses.replace(
+        QUICK, starts=2, cycles=0, first=Recipe(epochs=1, batch_size=20, lr=1e-9),
+        recovery=Recipe(epochs=1, batch_size=20, lr=1e-9), last=Recipe(epochs=1, batch_size=20),
+    )  # fmt: skip
+    noise = torch.randint(2, (len(X),), generator=torch.Generator().manual_seed(3))
+    with pytest.warns(NothingFoundWarning, match="keeps no weight at all: train longer"):
+        result = regrow(X * 0, noise, idle, keep=3, start=WIDTHS)
+    assert result.weights == 0
 
 
 def test_a_training_that_diverges_everywhere_says_so():

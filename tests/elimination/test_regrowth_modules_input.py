@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunelimits.elimination import regrow
 from prunelimits.training import Recipe
 from prunelimits.training.native_engine import NativeEngine
 
-from .modules import QUICK, X, Y, perceptron
+from .modules import QUICK, Everything, X, Y, convolutional, perceptron, regrowing, seeded
 
 
 def other_form() -> list[nn.Module]:
@@ -40,6 +41,11 @@ def with_nan() -> nn.Module:
     [
         ({"keep": 88}, "keep must be below the 88 weights of start, got 88"),
         ({"keep": 0}, "keep"),
+        (
+            {"keep": 2},
+            "keep must be at least 3, a weight in each of 1.weight, 3.weight, 5.weight, through "
+            "which all paths of start lead, got 2",
+        ),
         ({"start": nn.Flatten()}, "start"),
         ({"start": nn.BatchNorm2d(1)}, "start"),
         ({"start": with_nan()}, "start must be finite, but '1.weight' holds NaN"),
@@ -66,6 +72,37 @@ def test_what_does_not_fit_is_refused_before_anything_trains(options: dict, mess
     given = {"x": X, "y": Y, "keep": 9, "start": perceptron(), **options}
     with pytest.raises(ValueError, match=message):
         regrow(method=QUICK, **given)
+
+
+class Beside(nn.Module):
+    """A layer used twice, and one that a connection leads around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.twice = nn.Linear(16, 4), nn.Linear(4, 4)
+        self.around, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.twice(self.twice(self.first(x.flatten(1)).relu()).relu()).relu()
+        return self.last(x + self.around(x).relu())
+
+
+@pytest.mark.parametrize(
+    ("make", "least", "layers"),
+    [
+        (convolutional, 3, "0.weight, 2.weight, 5.weight"),
+        (Beside, 3, "first.weight, twice.weight, last.weight"),
+        (Everything, 3, "first.weight, twice.weight, last.weight"),
+    ],
+)
+def test_a_path_needs_a_weight_of_each_layer_that_none_leads_around(
+    make: Callable[[], nn.Module], least: int, layers: str
+):
+    with pytest.raises(
+        ValueError, match=f"keep must be at least {least}, a weight in each of {layers},"
+    ):
+        regrowing(seeded(make), keep=least - 1)
+    regrowing(seeded(make), keep=least)
 
 
 @pytest.mark.parametrize(

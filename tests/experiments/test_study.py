@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelimits import pruners
+from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import (
     PAPER_BUDGETS,
     PAPER_METHODS,
@@ -94,6 +95,15 @@ def test_runs_are_all_combinations_that_prune_something(
         ({"widths": ()}, "widths must hold at least one"),
         ({"widths": (0,)}, "widths\\[0\\] must be at least 1, got 0"),
         ({"budgets": (3, -1)}, "budgets\\[1\\] must be at least 1, got -1"),
+        (
+            {"methods": (pruners.SNIP(), Regrowth()), "budgets": (8, 3)},
+            "budgets must be at least 4 for Regrowth, a weight in every layer of the networks, "
+            "got 3",
+        ),
+        (
+            {"methods": (Elimination(),), "budgets": (2,), "hidden_layers": 2},
+            "budgets must be at least 3 for Elimination,",
+        ),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"widths": (3, 3)}, "widths must be different, got 3, 3"),
         (
