@@ -79,7 +79,7 @@ def eliminated(
                 continue
             best = max(within, key=lambda network: network.score)
             chosen = round(best.score * len(choose[0]))
-            right = _right_of(best.model, test)
+            right = right_of(best.model, test)
             rows.append(
                 Row(task.name, split, counted, 1, 0, keep, _work_until(result, keep),
                     (best.nonzeros,), (best.nonzeros,), (chosen,), (right,),
@@ -104,7 +104,7 @@ def regrown(
         kept = (best.nonzeros,)
         rows.append(
             Row(task.name, split, name, 1, 0, keep, result.work, kept, kept,
-                (round(best.score * len(choose[0])),), (_right_of(best.model, test),),
+                (round(best.score * len(choose[0])),), (right_of(best.model, test),),
                 len(choose[0]), len(test[0]), round(result.seconds, 1))
         )  # fmt: skip
     return rows
@@ -121,7 +121,8 @@ def _right(ensemble: MLPEnsemble, diverged: Tensor, part: tuple[Tensor, Tensor])
     return (accuracy * len(part[0])).round().long()
 
 
-def _right_of(model: MLP, part: tuple[Tensor, Tensor]) -> int:
+def right_of(model: MLP, part: tuple[Tensor, Tensor]) -> int:
+    """Rows of a part that a network gets right."""
     logits = model(part[0]).detach()
     labels = logits.argmax(1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
     return int((labels == part[1]).sum())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import final
 
 import torch
 from torch import Tensor
@@ -26,7 +25,6 @@ from prunelimits.training.engines import default_engine
 from prunelimits.types import Params
 
 
-@final
 class MLPRegrowing(AbstractRegrowing[NetworkStack]):
     """A regrowth of MLPs under way.
 
