@@ -13,12 +13,11 @@ import pytest
 
 from prunelimits.viz.pages.page import PLAY, PROGRAM, SESSION, WORKER
 
+PROGRAMS = {"session": SESSION, "worker": WORKER, "finished": PROGRAM, "play": PLAY}
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "program", [SESSION, WORKER, PROGRAM, PLAY], ids=("session", "worker", "finished", "play")
-)
-def test_what_pages_run_agrees_with_its_types(tmp_path: Path, program: tuple[str, ...]):
+def test_what_pages_run_agrees_with_its_types(tmp_path: Path):
     compiler = shutil.which("tsc")
     if compiler is None:
         if os.environ.get("PRUNELIMITS_REQUIRE_BROWSER"):
@@ -32,10 +31,14 @@ def test_what_pages_run_agrees_with_its_types(tmp_path: Path, program: tuple[str
         "checkJs": True,
         "target": "es2022",
         "lib": ["es2022", "dom", "dom.iterable"],
+        "skipLibCheck": True,  # a browser's declarations are not ours to check
         "types": [],
     }
-    names = [str(web / f"{name}.js") for name in program]
-    project = {"compilerOptions": options, "files": ["d3.d.ts", *names]}
-    (tmp_path / "tsconfig.json").write_text(json.dumps(project))
-    done = subprocess.run([compiler, "-p", tmp_path], capture_output=True, text=True)
+    for name, program in PROGRAMS.items():
+        names = [str(web / f"{part}.js") for part in program]
+        project = {"compilerOptions": options, "files": ["../d3.d.ts", *names]}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "tsconfig.json").write_text(json.dumps(project))
+    # Each by itself, but in one process, which reads the browser's declarations once.
+    done = subprocess.run([compiler, "-b", *PROGRAMS], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
