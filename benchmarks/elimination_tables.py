@@ -6,6 +6,8 @@ Of docs/closing-the-gap.md those that `elimination_study.py --runs`, `eliminatio
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -25,6 +27,15 @@ TARGETS = ("95", "995")
 WIDTH_16 = "0.95 --widths 2 16 16 16 1"
 QUARTER = f"{WIDTH_16} --change beam=24 evolved=0 networks=64"
 WAIST = "0.95 --widths 2 4 1 4 1"
+_FROM_A_WAIST = (
+    " --recovery-epochs 10 --change beam=768 evolved=0 networks=8192 slack=0.04 tries=12"
+)
+UNEVOLVED = (
+    f"{WIDTH_16} --change evolved=0",
+    f"{WIDTH_16} --recovery-epochs 20 --change evolved=0",
+    f"{WAIST}{_FROM_A_WAIST}",
+    f"0.95 --widths 2 5 1 4 1{_FROM_A_WAIST}",
+)
 
 
 def number(value: float) -> str:
@@ -103,15 +114,16 @@ def wider(rows: Rows) -> str:
 
 
 def variants(rows: Rows) -> str:
-    """The method as it comes, by the paper's bias rule, and each without evolution: all seeds."""
+    """The method as it comes, by the paper's bias rule, and each without evolution, by seed."""
     lines: list[list[str]] = []
+    seeds = {row["seed"] for row in of_study(rows, WIDTH_16)}
     for name, options in (
         ("as it is", ""),
         ("by the paper's bias rule", " --biases outgoing"),
         ("without evolution", " --change evolved=0"),
         ("both", " --biases outgoing --change evolved=0"),
     ):
-        own = of_study(rows, WIDTH_16 + options)
+        own = [row for row in of_study(rows, WIDTH_16 + options) if row["seed"] in seeds]
         if own:
             line = [f"{name}{f' (`{options.strip()}`)' if options else ''}"]
             for target in TARGETS:
@@ -122,6 +134,26 @@ def variants(rows: Rows) -> str:
     for target in ("95 %", "99.5 %"):
         header += [f"nonzeros at {target}", "median", "all biases"]
     return markdown(header, lines)
+
+
+def without_evolution(rows: Rows) -> str:
+    """More runs that train alone: how many of each size they end at, and what they cost."""
+    lines: list[list[str]] = []
+    for study in UNEVOLVED:
+        own = of_study(rows, study)
+        if own:
+            minutes = sum(float(row["seconds"]) for row in own) / 60
+            ends = [_ends([row[f"nonzeros_{target}"] for row in own]) for target in TARGETS]
+            name = study.removeprefix(f"{WIDTH_16} ").removeprefix("0.95 ")
+            lines.append([f"`{name}`", str(len(own)), *ends, f"{minutes:.0f}"])
+    return markdown(("", "runs", "at 95 %", "at 99.5 %", "core-minutes"), lines)
+
+
+def _ends(found: Sequence[str]) -> str:
+    """How often each size was the smallest, smallest first; a dash where there was none."""
+    counts = Counter(int(size) if size else None for size in found)
+    order = sorted(counts, key=lambda size: math.inf if size is None else size)
+    return ", ".join(f"{size or '-'} in {counts[size]}" for size in order)
 
 
 def beside(rows: Rows, networks: Path, least: Mapping[str, int]) -> str:
@@ -236,7 +268,7 @@ def _what(study: str) -> str:
 
 def waist(rows: Rows) -> str:
     """Runs from networks with a single unit in the middle."""
-    own = [row for row in rows if row["study"].startswith(WAIST)]
+    own = [r for r in rows if r["study"].startswith(WAIST) and r["study"] not in UNEVOLVED]
     return seed_by_seed(sorted(own, key=lambda row: int(row["seed"])))
 
 
@@ -283,6 +315,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
         "elimination-seeds": lambda: seed_by_seed(of_study(runs, WIDTH_16)),
         "elimination-variants": lambda: variants(runs),
         "elimination-wider": lambda: wider(runs),
+        "elimination-unevolved": lambda: without_evolution(runs),
         "elimination-choices": lambda: choices(runs),
         "elimination-waist": lambda: waist(runs),
         "elimination-breast-cancer": lambda: data(sets, "breast_cancer"),

@@ -16,6 +16,7 @@ import elimination_tables
 import exhausted_tables
 import halving_tables
 import lower_bound
+import regrowth_choice_tables
 import search_tables
 from gap_cost_tables import costs, times
 from gap_results import at_width, of_methods, read, widths
@@ -76,6 +77,7 @@ def tables(folder: Path) -> dict[str, Callable[[], str]]:
             lower_bound.least_nonzeros(folder / "lower-bound.csv"),
         ),
         **halving_tables.tables(folder),
+        **regrowth_choice_tables.tables(folder),
         **search_tables.tables(folder),
     }
 

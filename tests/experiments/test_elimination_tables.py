@@ -115,6 +115,19 @@ def test_a_choice_is_called_by_all_that_it_changes():
     assert cells(elimination_tables.choices(rows))[-1][0] == "`--recovery-epochs 2`"
 
 
+def test_runs_without_evolution_are_counted_by_where_they_end():
+    longer, waist = (elimination_tables.UNEVOLVED[place] for place in (1, 2))
+    rows = [run(longer, seed, size, 27) for seed, size in enumerate((19, 18, 19, ""))]
+    rows += [run(waist, seed, 18, "") for seed in range(3)] + [run("0.95 --x", 0, 1, 2)]
+    _, first, second = cells(elimination_tables.without_evolution(rows))
+    assert first == ["`--recovery-epochs 20 --change evolved=0`", "4",
+                     "18 in 1, 19 in 2, - in 1", "27 in 4", "1"]  # fmt: skip
+    assert second[0].startswith("`--widths 2 4 1 4 1 ")
+    assert second[1:4] == ["3", "18 in 3", "- in 3"]
+    # They are no runs of the method from a waist.
+    assert len(cells(elimination_tables.waist(rows))) == 1
+
+
 def test_variants_of_the_method_have_a_row_each():
     name = elimination_tables.WIDTH_16
     rows = [run(name, seed, 18 + seed, 24) for seed in (2, 0, 1)]
