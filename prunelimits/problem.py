@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.nn.utils.rnn import PackedSequence
 
+from prunelimits import dtypes
 from prunelimits.arguments import (
     checked_callable,
     checked_choice,
@@ -83,7 +84,25 @@ def problem_of(
 
     def loss_itself(params: Params, batch: Any) -> Any:  # noqa: ANN401
         assert step is not None
-        return checked_loss("step", step(structure.filled(params), batch))
+        filled = structure.filled(params)
+        try:
+            value = step(filled, batch)
+        except RuntimeError as error:
+            told = dtypes.of_inputs(filled, batch, error)
+            if told is None:
+                raise
+            raise told from error
+        return checked_loss("step", value)
+
+    def loss_of(outputs: Any, targets: Any) -> Any:  # noqa: ANN401
+        assert loss is not None
+        try:
+            return loss(outputs, targets)
+        except RuntimeError as error:
+            told = dtypes.of_targets(outputs, targets, error)
+            if told is None:
+                raise
+            raise told from error
 
     if step is not None:
         checked_callable("step", step, "a function of a model and a batch")
@@ -91,7 +110,7 @@ def problem_of(
         pairs = [(batch, batch) for batch in prepared]
         return Problem(loss_itself, _first, pairs, False, _constants(model)), params
     pairs = [_pair(batch, device) for batch in batches]
-    return Problem(apply, loss or _no_loss, pairs, True, _constants(model)), params
+    return Problem(apply, loss_of if loss else _no_loss, pairs, True, _constants(model)), params
 
 
 def params_of(model: nn.Module) -> Params:

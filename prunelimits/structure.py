@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase  # pyright: ignore[reportPrivateUsage]
 from torch.nn.utils.rnn import PackedSequence
 
+from prunelimits import dtypes
 from prunelimits.modes import many_at_once
 from prunelimits.sharding import sharded_names
 from prunelimits.types import Params
@@ -162,6 +163,7 @@ def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401
 
     Raises:
         ValueError: If BatchNorm has nothing to take statistics over.
+        TypeError: If the module fails since the inputs have another dtype than its parameters.
     """
     try:
         with without_compiler():
@@ -172,10 +174,13 @@ def run(module: nn.Module, inputs: Any) -> Any:  # noqa: ANN401
             if hasattr(inputs, "keys") and hasattr(inputs, "__getitem__"):
                 return module(**inputs)
             return module(inputs)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
+    except (ValueError, RuntimeError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(
+                "batches must hold several samples each where BatchNorm normalises by the batch's "
+                "statistics; normalise='running' takes one"
+            ) from error
+        told = dtypes.of_inputs(module, inputs, error)
+        if told is None:
             raise
-        raise ValueError(
-            "batches must hold several samples each where BatchNorm normalises by the batch's "
-            "statistics; normalise='running' takes one"
-        ) from error
+        raise told from error

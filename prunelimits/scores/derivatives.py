@@ -112,4 +112,12 @@ def derivative(
             "this method needs second derivatives, which torch does not have of a function that "
             f"the model calls: {error}"
         ) from error
+    except RuntimeError as error:
+        # Some losses (huber_loss) mix dtypes forward, and fail on the way back.
+        if not str(error).startswith("Found dtype"):
+            raise
+        raise TypeError(
+            "batches must hold targets of the dtype of the model's outputs, which the backward "
+            f"pass of this loss does not convert: {error}"
+        ) from error
     return dict(zip(by, found, strict=True))
