@@ -6,10 +6,11 @@ import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, NoReturn, Self, final
 
 import torch
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from prunelimits.arguments import checked_tensor, shown, warn
 from prunelimits.masks import count
@@ -34,6 +35,8 @@ class PruningSession:
     there, so that clipping sees the sparse network's.
 
     With several optimizers, a step is over when each of them has stepped.
+
+    It cannot be copied or pickled: `state_dict` is what is saved.
     """
 
     def __init__(
@@ -162,6 +165,18 @@ class PruningSession:
                 "steps": self._progress.steps,
                 "generator": self._generator.get_state(),
             }
+        )
+
+    @override
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        """Refuses `copy.copy`, `copy.deepcopy`, `pickle` and `torch.save`.
+
+        A copy would prune the same model and optimizer as this session, or ones that nobody trains.
+        """
+        raise TypeError(
+            "a PruningSession cannot be copied or pickled, as it belongs to one model and its "
+            "optimizer: save its state_dict() with theirs, and give it to attach(..., resume=...) "
+            "with those that are loaded or copied"
         )
 
     def __enter__(self) -> Self:

@@ -1,6 +1,8 @@
 """Situations of people who prune in loops of their own: each was once silently wrong."""
 
 import copy
+import io
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -674,3 +676,37 @@ def test_a_compiler_does_not_follow_the_hooks():
             model(torch.ones(1, 4)).square().sum().backward()
             compiled()
     assert int(model.weight.count_nonzero()) == 5
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        pickle.dumps,
+        lambda session: torch.save(session, io.BytesIO()),
+        lambda session: copy.deepcopy({"model": nn.Linear(2, 2), "session": session}),
+    ],
+)
+def test_a_session_is_not_copied_by_halves(
+    copied: Callable[[PruningSession], object], inside: bool
+):
+    """A copy held the model twice, or masks that nobody trained with."""
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    session = attach(GMP(), model, optimizer, keep=20, steps=4)
+    if inside:
+        session.__enter__()
+    with pytest.raises(TypeError, match=r"PruningSession cannot be copied.*state_dict\(\) with"):
+        copied(session)
+    if inside:
+        session.__exit__(None, None, None)
+    with session:
+        train(model, optimizer, 2)
+    # What the message says to do.
+    model, optimizer, saved = copy.deepcopy((model, optimizer, session.state_dict()))
+    session = attach(GMP(), model, optimizer, keep=20, steps=4, resume=saved)
+    with session:
+        train(model, optimizer, 2, first=2)
+    assert count(session.masks) == 20
