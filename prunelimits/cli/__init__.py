@@ -48,12 +48,13 @@ COMMANDS: dict[str, type[Command]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
-    The exit code is 0, 1 for an error, 130 after Ctrl-C or the SIGTERM of a job scheduler.
+    The exit code is 0, 1 for an error, 2 for arguments that are no command, 130 after Ctrl-C or the
+    SIGTERM of a job scheduler.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] in (["-h"], ["--help"]):
+    if given[:1] in ([], ["-h"], ["--help"]):
         print_overview(_DESCRIPTION, COMMANDS)
-        return 0
+        return 0 if given else 2
     if given and given[0] in COMMANDS and {"-h", "--help"} & set(given[1:]):
         print_help(given[0], COMMANDS[given[0]])
         return 0

@@ -66,8 +66,8 @@ class OwnData:
     input_array: Annotated[str | None, arg(metavar="NAME")] = None
     """With --data: the array of the inputs in an .npz file."""
     standardise: FlagCreatePairsOff[bool] = False
-    """With --data: give every input mean 0 and standard deviation 1 over all rows, or over
-    those to train on with --choose and --test."""
+    """With --data: give every input mean 0 and standard deviation 1 over all rows, but for those
+    that a command sets aside by --test."""
 
     def read(self, *, numbers: bool = False) -> ClassData:
         """Inputs and labels, or the Cubist Spiral where no file is named; not standardised yet.

@@ -150,6 +150,7 @@ class Eliminate(OwnData):
 
     def run(self) -> int:
         """Eliminates, and prints what was found."""
+        self._check_start()
         loss = self.loss(regression=self.regression)
         (x, y, classes), test = self.set_aside(self.test, self.seed, numbers=self.regression)
         task = make_task(x, y, loss=loss, held_out=self.held_out, seed=self.seed)
@@ -205,6 +206,24 @@ class Eliminate(OwnData):
             draw_elimination(result, self.pictures, points=(x, y), classes=classes)
         say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
         return 0
+
+    def _check_start(self) -> None:
+        """Raises for what says how to start beside what decides that already."""
+        sizes = {"--width": self.width, "--hidden-layers": self.hidden_layers}
+        usual = (Eliminate.width, Eliminate.hidden_layers)
+        unused: dict[str, object] = {}
+        if self.widths is not None or self.initial is not None:
+            unused = {
+                f: n for (f, n), least in zip(sizes.items(), usual, strict=True) if n != least
+            }
+        if self.initial is not None:
+            trained = {f"--dense.{n.replace('_', '-')}": v for n, v in vars(self.dense).items()}
+            unused |= {"--widths": self.widths, **trained}
+        decides = "--widths" if self.initial is None else "--initial"
+        for flag, given in unused.items():
+            if given is not None:
+                shown = " ".join(map(str, given)) if isinstance(given, tuple) else given  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                raise ValueError(f"{flag} cannot go with {decides}, which decides it, got {shown}")
 
     def _widths(self, task: Task) -> tuple[int, ...]:
         """The widths to start from, which fit the data."""

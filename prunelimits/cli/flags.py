@@ -60,8 +60,25 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     if len(named) != 1:
         return text  # of no option, or of one of several groups
     given = None if command is kind else getattr(command, name, None)
-    file = f" {given}" if isinstance(given, Path) and text[found.end() :].startswith(" ") else ""
-    return named[0] + file + text[found.end() :]
+    rest = _others_in_flags(kind, text[found.end() :])
+    file = f" {given}" if isinstance(given, Path) and rest.startswith(" ") else ""
+    return named[0] + file + rest
+
+
+def _others_in_flags(kind: type[Any], text: str) -> str:
+    """A message in which other arguments are options, too, up to what it got.
+
+    A word is an argument where it cannot be one of the sentence: with an underscore in it, or after
+    "combined with".
+    """
+    flags = {field: option.flags[-1] for field, option in options_of(kind).items() if option.flags}
+
+    def flag(word: re.Match[str]) -> str:
+        return flags.get(word[0], word[0])
+
+    said, got, values = text.partition(", got ")
+    said = re.sub(r"(?<![-./\w])[a-z]+(?:_[a-z]+)+(?![-./\w])", flag, said)
+    return re.sub(r"(?<=combined with )\w+", flag, said) + got + values
 
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401

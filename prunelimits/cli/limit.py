@@ -79,7 +79,7 @@ class Limit(OwnData):
     """Share of the data on which pruned networks are tested and nothing else is computed."""
     batch_size: int = 128
     """Samples in a batch: the training's, since epsilon depends on it."""
-    epsilon: Annotated[float | None, arg(metavar="FLOAT")] = None
+    epsilon: Annotated[float | None, arg(metavar="NUMBER")] = None
     """How much the loss may rise; by default the standard deviation of the batches' losses."""
     include: Parts = ()
     """Weights to prune beside the matrices, such as biases: names of modules or parameters,

@@ -36,8 +36,8 @@ class Show(OwnData):
     }
 
     store: Annotated[Path, Positional]
-    """The file that a search keeps its results in."""
-    target: Annotated[float | None, arg(metavar="FLOAT")] = None
+    """The file that a search or an elimination keeps its results in."""
+    target: Annotated[float | None, arg(metavar="NUMBER")] = None
     """Judge the same trainings by another target accuracy."""
     nonzeros: Annotated[int | None, arg(metavar="N")] = None
     """The size that --model and --pictures take, instead of the smallest at the target."""
@@ -51,6 +51,8 @@ class Show(OwnData):
     def run(self) -> int:
         """Prints the table and writes what was asked for."""
         self.check_options()
+        if self.nonzeros is not None and self.model is None and self.pictures is None:
+            raise ValueError(f"--nonzeros is for --model and --pictures, got {self.nonzeros} alone")
         if self.store.is_file() and kind_of(self.store) == "other":
             raise ValueError(
                 f"{self.store} is not what a search or an elimination of this version keeps: for "

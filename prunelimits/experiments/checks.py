@@ -7,6 +7,7 @@ from itertools import pairwise
 from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments.study import Study
 from prunelimits.training.margins import checked_margin
+from prunelimits.training.plan import check_batch_size
 from prunelimits.training.task import Task
 
 
@@ -18,9 +19,7 @@ def check_fits(study: Study, task: Task) -> None:
             inputs, outputs or depth, nothing is left to prune, or an elimination has a margin where
             there are no classes.
     """
-    batch_size = study.recipes[0].batch_size
-    if batch_size > len(task.x):
-        raise ValueError(f"batch_size is {batch_size} but the data has {len(task.x)} samples")
+    check_batch_size(study.recipes[0].batch_size, len(task.x))
     if task.initial is not None:
         needed, given = (
             study.network(max(study.widths), task.inputs, task.outputs),

@@ -143,20 +143,29 @@ def check_same(
         checked_instance(argument, entries, Mapping, "a mapping of entries by name")
     checked_text("what", what, absent=False)
     file = None if path is None else checked_path("path", path)
-    differences: list[str] = []
-    for name in [*wanted, *(name for name in recorded if name not in wanted)]:
-        ours, theirs = _plain(wanted.get(name)), _plain(recorded.get(name))
-        if name in wanted and name in recorded and ours == theirs:
-            continue
-        there, here = _shortened(_text(theirs), _text(ours))
-        there = there if name in recorded else "absent"
-        here = here if name in wanted else "nothing of that name"
-        differences.append(f"{name} is {there}, asked for {here}")
+    differences = _differences(recorded, wanted)
     if differences:
         raise StoreError(
             f"{file} belongs to another {what} ({'; '.join(differences)}): "
             "ask for the same, or use another store"
         )
+
+
+def _differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What differs, entry by entry; of entries that hold entries themselves, which of those."""
+    found: list[str] = []
+    for name in [*wanted, *(name for name in recorded if name not in wanted)]:
+        ours, theirs = _plain(wanted.get(name)), _plain(recorded.get(name))
+        if name in wanted and name in recorded and ours == theirs:
+            continue
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            found += [f"{name}.{difference}" for difference in _differences(theirs, ours)]
+            continue
+        there, here = _shortened(_text(theirs), _text(ours))
+        there = there if name in recorded else "absent"
+        here = here if name in wanted else "nothing of that name"
+        found.append(f"{name} is {there}, asked for {here}")
+    return found
 
 
 def _plain(value: object) -> object:

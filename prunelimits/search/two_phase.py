@@ -36,6 +36,7 @@ from prunelimits.search.spaces import EveryWidths, Phase, StructuredWidths
 from prunelimits.search.store import Store
 from prunelimits.training import AbstractEngine, Loss
 from prunelimits.training.margins import checked_margin
+from prunelimits.training.plan import check_batch_size
 from prunelimits.training.task import Task, make_task
 
 
@@ -188,10 +189,7 @@ def _check_task(config: SearchConfig, task: Task) -> None:
     check_reachable(config.target, task.measure_x, task.measure_y, numbers=numbers)
     checked_margin(config.margin, task.loss)
     for recipe in config.recipes:
-        if recipe.batch_size > len(task.x):
-            raise ValueError(
-                f"batch_size is {recipe.batch_size} but there are {len(task.x)} training samples"
-            )
+        check_batch_size(recipe.batch_size, len(task.x))
     if task.initial is not None:
         _check_initial(config, task, task.initial)
     phase = config.first_phase

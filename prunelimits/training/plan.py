@@ -17,6 +17,18 @@ from prunelimits.training.recipe import Recipe
 _RECENT_SAMPLES = 1 << 17
 
 
+def check_batch_size(batch_size: int, samples: int) -> None:
+    """Raises if there is no whole batch.
+
+    Raises:
+        ValueError: Naming `batch_size`.
+    """
+    if batch_size > samples:
+        raise ValueError(
+            f"batch_size must be at most {samples}, the samples to train on, got {batch_size}"
+        )
+
+
 def make_plan(
     recipes: Sequence[Recipe],
     samples: int,
@@ -42,8 +54,7 @@ def make_plan(
     """
     seed, start = checked_integer("seed", seed), checked_integer("start", start)
     first = recipes[0]
-    if first.batch_size > samples:
-        raise ValueError(f"batch_size is {first.batch_size} but the data has {samples} samples")
+    check_batch_size(first.batch_size, samples)
     steps_per_epoch = samples // first.batch_size
     steps = first.epochs * steps_per_epoch
     stop = steps if stop is None else checked_integer("stop", stop)

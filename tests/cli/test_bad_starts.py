@@ -50,6 +50,22 @@ WIDER = r"must have widths \(2, 5, .* or wider hidden ones, got \(2, 3"
         ("eliminate --margin inf", "--margin must be finite and at least 0, got inf"),
         ("eliminate --margin nan", "--margin must be at least 0, got nan"),
         (
+            "eliminate --initial narrow.pt --width 5",
+            "--width cannot go with --initial, which decides it, got 5",
+        ),
+        (
+            "eliminate --initial narrow.pt --widths 2 5 1",
+            "--widths cannot go with --initial, which decides it, got 2 5 1",
+        ),
+        (
+            "eliminate --initial narrow.pt --dense.weight-decay 0.0",
+            "--dense.weight-decay cannot go with --initial, which decides it, got 0.0",
+        ),
+        (
+            "eliminate --widths 2 5 1 --hidden-layers 2",
+            "--hidden-layers cannot go with --widths, which decides it, got 2",
+        ),
+        (
             "eliminate --initial outputs.pt",
             r"--initial outputs.pt must have 2 inputs and 1 outputs .* got widths \(2, 5, 3\)",
         ),

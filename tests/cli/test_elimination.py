@@ -33,10 +33,8 @@ Y = (X.square().sum(1) < 1.5).float()
 
 def search(data: tuple[torch.Tensor, torch.Tensor] = (X, Y), **options) -> int:
     np.savez("data.npz", x=data[0].numpy(), y=data[1].numpy())
-    given = {"target": 0.8, "widths": (2, 5, 4, 1), "quiet": True, **options}
-    return Eliminate(
-        method=QUICK, dense=DENSE, recovery=RECOVERY, data=Path("data.npz"), **given
-    ).run()
+    given = {"target": 0.8, "widths": (2, 5, 4, 1), "dense": DENSE, "quiet": True, **options}
+    return Eliminate(method=QUICK, recovery=RECOVERY, data=Path("data.npz"), **given).run()
 
 
 def show(**options) -> int:
@@ -112,7 +110,7 @@ def test_another_target_and_size_can_be_asked_of_a_store(capsys: pytest.CaptureF
 def test_a_trained_network_is_shrunk(capsys: pytest.CaptureFixture[str]):
     model, _ = pl.MLPEnsemble((2, 5, 4, 1), 1, seed=0).member(0)
     pl.save(model, {}, "start.pt")
-    search(initial=Path("start.pt"), widths=None, held_out=0.2)
+    search(initial=Path("start.pt"), widths=None, dense=TrainingOptions(), held_out=0.2)
     assert "dense, down to 44 nonzeros: 1 trained" in capsys.readouterr().out
 
 

@@ -33,7 +33,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("held_out must be below 1", "--held-out must be below 1"),
         ("widths[1] must be at least 1, got 0", "--widths[1] must be at least 1, got 0"),
         ("time_limit must be above 0", "--minutes must be above 0"),
-        ("batch_size is 128 but there are 60", "--batch-size is 128 but there are 60"),
+        ("batch_size must be at most 60", "--batch-size must be at most 60"),
+        ("every_widths needs max_nonzeros, got None", "--every-widths needs --max-nonzeros, got"),
+        (
+            "first_phase_only cannot be combined with widths or every_widths",
+            "--first-phase-only cannot be combined with --widths or --every-widths",
+        ),
+        (
+            "min_nonzeros must be at most max_nonzeros, got max_nonzeros.txt",
+            "--min-nonzeros must be at most --max-nonzeros, got max_nonzeros.txt",
+        ),
+        ("inputs must be in some_folder/max_nonzeros.csv", "--inputs must be in some_folder/max_n"),
         ("initial's layers.0.weight must", "--initial's layers.0.weight must"),
         (
             "y must hold at least two classes",

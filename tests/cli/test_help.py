@@ -68,6 +68,12 @@ def test_the_overview_has_a_line_for_each_command(capsys: pytest.CaptureFixture[
     assert "--tyro-print-completion" in text
 
 
+def test_without_a_command_there_is_the_overview(capsys: pytest.CaptureFixture[str]):
+    overview = shown(capsys, "--help")
+    assert main([]) == 2
+    assert capsys.readouterr().out == overview
+
+
 @pytest.mark.slow
 def test_completion_is_printed_as_the_pages_say():
     command = [sys.executable, "-m", "prunelimits", "--tyro-print-completion", "bash"]

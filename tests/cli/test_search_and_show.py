@@ -281,6 +281,8 @@ def test_bad_input_is_told_in_a_line_and_leaves_no_store(
 
 def test_a_size_that_was_not_trained_is_told(data: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["search", *SMALL, "--data", str(data), "--quiet"]) == 0
+    assert main(["show", "search.sqlite", "--nonzeros", "99"]) == 1
+    assert "--nonzeros is for --model and --pictures, got 99 alone" in capsys.readouterr().err
     assert main(["show", "search.sqlite", "--nonzeros", "99", "--model", "a.pt"]) == 1
     assert "nonzeros must be a size that was trained" in capsys.readouterr().err
     assert not Path("a.pt").exists()

@@ -132,6 +132,18 @@ def test_what_differs_is_named():
         check_same("f", {}, {"new": None}, "search")
 
 
+def test_what_differs_within_an_entry_is_named():
+    recorded = {"dense": {"epochs": 10, "lr": 0.05, "more": {"a": 1}}, "plain": {"a": 1}}
+    wanted = {"dense": {"epochs": 100, "lr": 0.05, "more": {"a": 2, "b": 3}}, "plain": [1]}
+    with pytest.raises(StoreError) as raised:
+        check_same("f.pt", recorded, wanted, "search")
+    assert str(raised.value) == (
+        "f.pt belongs to another search (dense.epochs is 10, asked for 100; dense.more.a is 1, "
+        "asked for 2; dense.more.b is absent, asked for 3; plain is {'a': 1}, asked for [1]): ask "
+        "for the same, or use another store"
+    )
+
+
 @given(st.text(max_size=400), st.text(max_size=400), st.text(max_size=400))
 def test_long_values_are_shown_where_they_differ(head: str, left: str, right: str):
     left, right = f"{head}<{left}", f"{head}>{right}"

@@ -345,7 +345,7 @@ X, Y = torch.linspace(0, 1, 600).view(300, 2), torch.arange(300) % 2
         ({}, X, Y - 1, {}, "y must be labels 0 and 1"),
         ({}, X, Y + 0.5, {}, "y must be"),
         ({}, X[:, 0], Y, {}, r"x must have shape \(n, inputs\)"),
-        ({}, X[:40], Y[:40], {}, "batch_size is 50 but there are 40 training samples"),
+        ({}, X[:40], Y[:40], {}, "batch_size must be at most 40, the samples to train on, got 50"),
         (
             {"widths": (3, 2, 1)},
             X,

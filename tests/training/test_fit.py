@@ -588,7 +588,7 @@ def test_without_an_engine_the_default_one_serves() -> None:
         ({"y": torch.zeros(52)}, ValueError, r"y must have one entry for each of the 53"),
         ({"loss": "hinge"}, ValueError, "loss must be one of .*'hinge'"),
         ({"loss": "cross_entropy"}, ValueError, "cross_entropy needs at least two outputs, got 1"),
-        ({"recipe": Recipe(batch_size=54)}, ValueError, "batch_size is 54 .* 53 samples"),
+        ({"recipe": Recipe(batch_size=54)}, ValueError, "batch_size must be at most 53, .* got 54"),
         ({"recipe": [Recipe()]}, ValueError, "recipe must be one or 2, one a member, got 1"),
         ({"recipe": []}, ValueError, "recipe must be one or 2, one a member, got 0"),
         ({"recipe": 50}, TypeError, "recipe must be a Recipe or a sequence of them, got 50"),
