@@ -67,7 +67,8 @@ def _two_arrays(
     for flag, name in (("--label", label), ("--input-array", input_array)):
         if name is not None and name not in arrays:
             raise ValueError(f"{flag} must name an array of the file, {shapes}, got {name!r}")
-    folded = {name.lower(): array for name, array in arrays.items()}
+    # A name as it stands comes before one that is another beside its case.
+    folded = {name.lower(): array for name, array in arrays.items()} | arrays
     pair = next((p for p in _PAIRS if all(name in folded for name in p)), None)
     several = [a for n, a in arrays.items() if a.ndim >= 2 and a.shape[1] > 1 and n != label]
     single = [a for n, a in arrays.items() if a.ndim >= 1 and _is_column(a) and n != input_array]

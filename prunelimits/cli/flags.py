@@ -68,8 +68,8 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
 def _others_in_flags(kind: type[Any], text: str) -> str:
     """A message in which other arguments are options, too, up to what it got.
 
-    A word is an argument where it cannot be one of the sentence: with an underscore in it, or after
-    "combined with".
+    A word is an argument where it cannot be one of the sentence: with an underscore in it, after
+    "combined with", or beside the first.
     """
     flags = {field: option.flags[-1] for field, option in options_of(kind).items() if option.flags}
 
@@ -78,7 +78,7 @@ def _others_in_flags(kind: type[Any], text: str) -> str:
 
     said, got, values = text.partition(", got ")
     said = re.sub(r"(?<![-./\w])[a-z]+(?:_[a-z]+)+(?![-./\w])", flag, said)
-    return re.sub(r"(?<=combined with )\w+", flag, said) + got + values
+    return re.sub(r"(?<=combined with )\w+|(?<=^ and )\w+", flag, said) + got + values
 
 
 def _given(command: Any, filename: str) -> str:  # noqa: ANN401

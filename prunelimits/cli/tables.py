@@ -11,6 +11,7 @@ import csv
 import io
 import itertools
 import math
+import re
 import warnings
 import zipfile
 from collections import Counter
@@ -122,9 +123,7 @@ def read_text(
 def input_names(path: Path, choice: ColumnChoice) -> list[str] | None:
     """The columns of a text file that are inputs, by name; None where a table has no names."""
     with open(path, encoding="utf-8-sig", newline="") as file:
-        first = file.readline(1 << 17)
-        delimiter = max(",;\t", key=first.count)
-        file.seek(0)
+        delimiter = _delimiter(file)
         _, head = next(_rows(csv.reader(file, delimiter=delimiter)))
     if not _is_header(head):
         return None
@@ -171,12 +170,17 @@ def _array(name: str, file: IO[bytes], size: int) -> NDArray[Any]:
     return flat.reshape(shape, order="F" if by_columns else "C")
 
 
+def _delimiter(file: io.TextIOBase | IO[str]) -> str:
+    """What separates the columns: what is there most often in the first line, outside of quotes."""
+    outside = re.sub(r'"[^"]*"', "", file.readline(1 << 17))
+    file.seek(0)
+    return max(",;\t", key=outside.count)
+
+
 def _table(
     file: io.TextIOBase | IO[str], choice: ColumnChoice
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    first = file.readline(1 << 17)
-    delimiter = max(",;\t", key=first.count)
-    file.seek(0)
+    delimiter = _delimiter(file)
     rows = _rows(csv.reader(cast("IO[str]", file), delimiter=delimiter))
     begin, head = next(rows, (0, []))
     if len(head) < 2:
@@ -198,6 +202,8 @@ def _table(
                 f"column 1 has no name, and does not only number the rows ({row[0][:40]!r} in line "
                 f"{line}): name it, or leave it out by --drop 1"
             )
+        if "\0" in row[at]:
+            raise ValueError(f"line {line}, column {names[at]}: a zero byte is no text")
         labels.append(row[at])
         for column in kept:
             value = _number(row[column])
@@ -212,7 +218,7 @@ def _table(
         raise ValueError(told_missing(dict(sorted(missing.items())), names, len(labels)))
     inputs = np.frombuffer(numbers, dtype=np.float64).reshape(len(labels), len(kept))
     values = [_number(label) for label in labels]
-    unlabelled = [n for n, v in enumerate(values) if not labels[n] or (v is not None and v != v)]
+    unlabelled = _unlabelled(labels, values)
     if numbering:
         say("The first column has no name and numbers the rows: it is left out")
     if unlabelled:
@@ -223,6 +229,20 @@ def _table(
     if any(value is None for value in values):
         return inputs, np.array(labels)
     return inputs, np.array(values, dtype=np.float64)
+
+
+def _unlabelled(labels: Sequence[str], values: Sequence[float | None]) -> list[int]:
+    """Which samples have no label.
+
+    A word such as "none" may be a class, but not where all other labels are numbers.
+    """
+    words = {label.lower() for label, value in zip(labels, values, strict=True) if value is None}
+    only = words <= _MISSING and any(value == value for value in values if value is not None)
+    return [
+        n
+        for n, value in enumerate(values)
+        if not labels[n] or (only if value is None else value != value)
+    ]
 
 
 def _numbers_rows(head: list[str], choice: ColumnChoice) -> bool:

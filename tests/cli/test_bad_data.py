@@ -18,10 +18,10 @@ GAP = (
     *("--epochs", "1", "--batch-size", "16", "--learning-rates", "0.1", "--schedules", "cosine"),
 )
 PARTS = ("--choose", "0.2", "--test", "0.2")
-ELIMINATE = (
-    *("eliminate", "--networks", "2", "--evolved", "0", "--width", "4", "--minutes", "1"),
-    *("--target", "0.7"),
+OF_ANY_WIDTH = (
+    *("eliminate", "--networks", "2", "--evolved", "0", "--minutes", "1", "--target", "0.7"),
 )
+ELIMINATE = (*OF_ANY_WIDTH, "--width", "4")
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ BAD_STUDIES = (
     ("--schedules step step", "--schedules must be different, got step, step"),
     ("--minutes -1", "--minutes must be at least 0, got -1"),
     ("--seed -1 --choose 0.2 --test 0.2", "--seed must be from 0 to "),
-    ("--choose 0.6 --test 0.5", "--choose and test must leave rows to train on, got 0.6 and"),
+    ("--choose 0.6 --test 0.5", "--choose and --test must leave rows to train on, got 0.6 and"),
     ("--initial noise.pt", "--initial noise.pt is damaged or no file of torch.save"),
     ("--compare none.csv", "--compare none.csv: No such file or directory"),
     ("--compare wide.pt", "--compare wide.pt must have 2 inputs and 3 outputs for these data"),
@@ -82,7 +82,7 @@ BAD_ELIMINATIONS = (
     ("command", "arguments", "said"),
     [
         *((GAP, *case) for case in BAD_STUDIES),
-        *((ELIMINATE, *case) for case in BAD_ELIMINATIONS),
+        *((OF_ANY_WIDTH, *case) for case in BAD_ELIMINATIONS),
     ],
 )
 def test_a_study_or_an_elimination_that_cannot_be_is_refused(

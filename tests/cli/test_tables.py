@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def table(*, head: str = "a,b,label", row: str = "{0},{1},{2}") -> list[str]:
     return [head, *(row.format(*cells, n=n) for n, cells in enumerate(ROWS))]
 
 
-def error(path: Path, **options: str) -> str:
+def error(path: Path, **options: Any) -> str:
     with pytest.raises(ValueError, match="--data") as raised:
         read_data(path, **options)
     return str(raised.value)
@@ -41,6 +42,7 @@ def error(path: Path, **options: str) -> str:
         ("tab.tsv", table(head="a\tb\tlabel", row="{0}\t{1}\t{2}")),
         ("semicolon.csv", table(head="a;b;label", row="{0};{1};{2}")),
         ("quoted.csv", table(head='"a, x","b",label', row='"{0}","{1}","{2}"')),
+        ("commas.csv", table(head='"a, x, y";"b, z";"label"', row="{0};{1};{2}")),
         ("first.csv", table(head="label,a,b", row="{2},{0},{1}")),
         ("numbered.csv", table(head=",a,b,label", row="{n},{0},{1},{2}")),
         ("bom.csv", ["\ufeffa,b,label", *table()[1:]]),
@@ -80,11 +82,25 @@ def test_missing_values_are_counted_by_column(word: str):
     assert "--drop b" in said
 
 
-@pytest.mark.parametrize("word", ["", "nan"])
-def test_rows_without_a_label_are_counted(word: str):
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("word", ["", "nan", "NA", "?", "None"])
+def test_rows_without_a_label_are_counted(word: str, numbers: bool):
     lines = table()
     lines[4] = f"1.0,2.0,{word}"
-    assert "1 of 12 samples have no label, the first is sample 4" in error(write("a.csv", lines))
+    path = write("a.csv", lines)
+    assert "1 of 12 samples have no label, the first is sample 4" in error(path, numbers=numbers)
+
+
+def test_a_class_may_be_called_none():
+    lines = table(row="{0},{1},class {2}")
+    lines[3:6] = ["1.0,2.0,none"] * 3
+    assert read_data(write("a.csv", lines)).classes == ("class 0", "class 1", "none")
+
+
+def test_names_that_differ_by_their_case_are_two_arrays():
+    x, y = np.ones((4, 2)), np.array([0, 1, 0, 1])
+    np.savez("a.npz", x=x, X=np.zeros((4, 3)), y=y)
+    assert read_data(Path("a.npz")).x.tolist() == x.tolist()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +115,7 @@ def test_rows_without_a_label_are_counted(word: str):
         (table(row="inf,{1},{2}"), "must be finite numbers within float32, got inf in sample 1"),
         (table(row="1e39,{1},{2}"), "got inf in sample 1, input 1 (12 such in all)"),
         (["a,b,label"], "holds no samples"),
+        (table(row="{0},{1},a\0{2}"), "line 2, column label: a zero byte is no text"),
         (["# made by me", *table()], "got one column in line 1: '# made by me'"),
         ([""], "got an empty file"),
     ],
