@@ -143,6 +143,19 @@ def test_a_table_from_another_start_is_told_before_anything_trains(script: dict)
         next(retrained(table, best, "GMP", None))
 
 
+def test_of_every_method_width_and_budget_made_anew_the_best_network_is_kept(script: dict):
+    best: dict[tuple, float] = {}
+    every = {r.run: r for r in read_table(ROOT / "docs/results/gap-anew.csv")[0]}
+    for run, result in every.items():
+        best[run[:3]] = max(best.get(run[:3], 0.0), result.accuracy)
+    kept = [k.run for k in script["read_archive"]() if k.table == "gap-anew"]
+    assert {run[:3]: every[run].accuracy for run in kept} == best
+    assert len(kept) == len(best)
+    # One start a recipe, as in the paper.
+    assert {run.repeat for run in every} == {0}
+    assert len(every) == sum(9 for _ in best)
+
+
 def test_networks_are_kept_while_a_study_is_trained_and_it_goes_on_where_it_was_cut_short(
     script: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
