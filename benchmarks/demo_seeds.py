@@ -9,8 +9,8 @@ trains them, seed by seed. A row a seed and size; what the table has is not trai
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 
 from prunelimits.datasets import cubist_spiral
@@ -21,8 +21,8 @@ from prunelimits.training import Recipe
 def main() -> None:
     """Searches with the seeds that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--seeds", type=at_least_one, default=10)
+    parser.add_argument("--table", type=table_path, required=True)
     arguments = parser.parse_args()
     done = {int(row["seed"]) for row in read_rows(arguments.table)}
     x, y = cubist_spiral()

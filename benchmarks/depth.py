@@ -14,7 +14,6 @@ figure of it.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,9 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+import kept_rows
 import torch
+from command_line import at_least_one, table_path
 
 from prunelimits.datasets import cubist_spiral
 from prunelimits.elimination import Elimination, eliminate
@@ -161,23 +162,20 @@ def jobs(depths: Sequence[int], seeds: int) -> Iterator[tuple[Job, Callable[[], 
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table; none where it is missing."""
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return [
-            Row(int(r["depth"]), int(r["seed"]), r["kind"], r["method"], int(r["keep"]),
-                int(r["nonzeros"]), int(r["with_biases"]), int(r["effective"]),
-                float(r["accuracy"]), float(r["seconds"]))
-            for r in csv.DictReader(file)
-        ]  # fmt: skip
+    return [
+        Row(int(r["depth"]), int(r["seed"]), r["kind"], r["method"], int(r["keep"]),
+            int(r["nonzeros"]), int(r["with_biases"]), int(r["effective"]),
+            float(r["accuracy"]), float(r["seconds"]))
+        for r in kept_rows.read_rows(path)
+    ]  # fmt: skip
 
 
 def main() -> None:
     """Runs what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--depths", type=int, nargs="+", default=DEPTHS)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("table", type=table_path)
+    parser.add_argument("--depths", type=at_least_one, nargs="+", default=DEPTHS)
+    parser.add_argument("--seeds", type=at_least_one, default=5)
     parser.add_argument("--only", choices=("elimination", "pruner", "search"), default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -186,10 +184,7 @@ def main() -> None:
         if key in done or arguments.only not in (None, key[2]):
             continue
         rows = job()
-        new = not arguments.table.exists()
-        with open(arguments.table, "a", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([Row._fields, *rows] if new else rows)
+        kept_rows.add_rows(arguments.table, [row._asdict() for row in rows])
         reaching = [row.nonzeros for row in rows if row.accuracy >= TARGET]
         print(key, "smallest at the target:", min(reaching, default=None),
               f"({rows[0].seconds} s)" if rows else "", flush=True)  # fmt: skip

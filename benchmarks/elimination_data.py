@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 from sklearn import datasets
 from torch import Tensor
@@ -77,11 +77,11 @@ def main() -> None:
     """Prints a row for every split and budget, then the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("breast_cancer", "digits"))
-    parser.add_argument("--budgets", type=int, nargs="+", required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--networks", type=int, default=64)
-    parser.add_argument("--beam", type=int, default=24)
-    parser.add_argument("--table", type=Path, default=None)
+    parser.add_argument("--budgets", type=at_least_one, nargs="+", required=True)
+    parser.add_argument("--seeds", type=at_least_one, default=5)
+    parser.add_argument("--networks", type=at_least_one, default=64)
+    parser.add_argument("--beam", type=at_least_one, default=24)
+    parser.add_argument("--table", type=table_path, default=None)
     arguments = parser.parse_args()
     recipe = pl.Recipe(epochs=40, batch_size=32, lr=0.02)
     method = Elimination(

@@ -17,6 +17,7 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 from torch import Tensor
 
@@ -77,10 +78,10 @@ def main() -> None:
     """Prints a line for every number of parameters left."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", type=Path)
-    parser.add_argument("--fewer", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--starts", type=int, default=48)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--table", type=Path, default=None)
+    parser.add_argument("--fewer", type=at_least_one, nargs="+", default=[1, 2])
+    parser.add_argument("--starts", type=at_least_one, default=48)
+    parser.add_argument("--epochs", type=at_least_one, default=10)
+    parser.add_argument("--table", type=table_path, default=None)
     arguments = parser.parse_args()
     model, masks = pl.load(arguments.network)
     recipe = pl.Recipe(epochs=arguments.epochs, batch_size=32, lr=0.02)

@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 
 import prunelimits as pl
@@ -52,18 +53,18 @@ def options() -> argparse.Namespace:
     fitting = Elimination().recipes(len(X))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=float)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--widths", type=int, nargs="+", default=None)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--width", type=at_least_one, default=16)
+    parser.add_argument("--widths", type=at_least_one, nargs="+", default=None)
+    parser.add_argument("--seeds", type=at_least_one, default=5)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--biases", choices=("free", "outgoing"), default="free")
     parser.add_argument("--change", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--one", action="store_true")
-    parser.add_argument("--dense-epochs", type=int, default=fitting.dense.epochs)
-    parser.add_argument("--recovery-epochs", type=int, default=fitting.recovery.epochs)
+    parser.add_argument("--dense-epochs", type=at_least_one, default=fitting.dense.epochs)
+    parser.add_argument("--recovery-epochs", type=at_least_one, default=fitting.recovery.epochs)
     parser.add_argument("--keep", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=None)
-    parser.add_argument("--table", type=Path, default=None)
+    parser.add_argument("--table", type=table_path, default=None)
     parser.add_argument("--runs", type=Path, default=None)
     parser.add_argument("--minutes", type=float, default=None)
     arguments = parser.parse_args()

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command_line import at_least_one, kept_table, table_path
 from damped_newton import Network, Numbers, SmoothErrors, minimise
 from exhaust_networks import (
     Attempt,
@@ -34,8 +35,8 @@ from exhaust_networks import (
     every_network,
     missing,
     of_file,
-    rows_of,
 )
+from kept_rows import read_rows
 from level_starts import LevelStarts, spiral_points, trained
 from torch import Tensor
 
@@ -165,22 +166,22 @@ def add_rows(table: Path, attempts: Iterable[Attempt], study: Study) -> None:
 
 def by_promise(attempts: Iterable[Attempt], table: Path) -> list[Attempt]:
     """Those that reached most in another study's table first, and then those that it lacks."""
-    reached = {(row["widths"], int(row["rank"])): float(row["evolved"]) for row in rows_of(table)}
+    reached = {(row["widths"], int(row["rank"])): float(row["evolved"]) for row in read_rows(table)}
     return sorted(attempts, key=lambda attempt: -reached.get(attempt.key[:2], 0.0))
 
 
 def main() -> None:
     """Measures what the tables lack."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("nonzeros", type=int)
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--first", type=Path)
-    parser.add_argument("--attempts", type=int, default=1)
+    parser.add_argument("nonzeros", type=at_least_one)
+    parser.add_argument("--table", type=table_path, required=True)
+    parser.add_argument("--first", type=kept_table)
+    parser.add_argument("--attempts", type=at_least_one, default=1)
     parser.add_argument("--promising", type=float, default=Study.promising)
     parser.add_argument("--target", type=float, default=Study.target)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--again", type=int, default=0)
-    parser.add_argument("--again-table", type=Path)
+    parser.add_argument("--again-table", type=table_path)
     parser.add_argument("--networks", type=Path, nargs="*", default=())
     arguments = parser.parse_args()
     study = Study(promising=arguments.promising, target=arguments.target, keep=arguments.keep)

@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from exhaust_networks import AT_ONCE, Way, append, best_of_starts, missing, rows_of
+from command_line import at_least_one, table_path
+from exhaust_networks import AT_ONCE, Way, append, best_of_starts, missing
 from free_bias_networks import networks_of, superfluous
+from kept_rows import read_rows
 from torch import Tensor
 
 import prunelimits as pl
@@ -81,11 +83,11 @@ def tried(
 def main() -> None:
     """Tries what the table lacks, then prints the best of every size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parameters", type=int)
-    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("parameters", type=at_least_one)
+    parser.add_argument("--table", type=table_path, required=True)
     arguments = parser.parse_args()
     add_rows(arguments.table, every_network(arguments.parameters), Way())
-    by_size = sorted(rows_of(arguments.table), key=lambda row: int(row["parameters"]))
+    by_size = sorted(read_rows(arguments.table), key=lambda row: int(row["parameters"]))
     for size, rows in groupby(by_size, lambda row: row["parameters"]):
         found = [float(row["evolved"]) for row in rows]
         print(f"{size} parameters: {len(found)} networks, the best {max(found):.2%}")

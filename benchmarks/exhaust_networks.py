@@ -28,7 +28,6 @@ With `--hidden-layers 2` all that is said of networks of so many hidden layers i
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +36,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
+from command_line import at_least_one, table_path
+from kept_rows import read_rows, write_lines
 from start_rungs import Rung, climb
 from torch import Tensor
 
@@ -182,14 +183,13 @@ def missing(
     """
     if not table.exists():
         append(table, [header])
-    done = {tuple(row[column] for column in columns) for row in rows_of(table)}
+    done = {tuple(row[column] for column in columns) for row in read_rows(table)}
     return (attempt for attempt in attempts if tuple(map(str, attempt.key)) not in done)
 
 
 def append(table: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Adds rows to the end of a table."""
-    with table.open("a", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    """Adds rows to the end of a table: all of them or none."""
+    write_lines(rows, table, before=table.read_bytes() if table.exists() else b"")
 
 
 def again(known: Iterable[Attempt], numbers: Iterable[int]) -> list[Attempt]:
@@ -198,18 +198,12 @@ def again(known: Iterable[Attempt], numbers: Iterable[int]) -> list[Attempt]:
     return [Attempt(one.space, one.rank, number) for number in numbers for one in each]
 
 
-def rows_of(table: Path) -> list[dict[str, str]]:
-    """The rows of a table."""
-    with table.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def at_target(table: Path, spaces: Iterable[ModelMasks], target: float) -> list[Attempt]:
     """The networks of a table that reach a target."""
     by_name = {Attempt(space, 0).key[0]: space for space in spaces}
     return [
         Attempt(by_name[row["widths"]], int(row["rank"]))
-        for row in rows_of(table)
+        for row in read_rows(table)
         if float(row["evolved"]) >= target
     ]
 
@@ -226,16 +220,16 @@ def of_file(path: Path) -> Attempt:
 def main() -> None:
     """Measures what the tables lack, then prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("nonzeros", type=int)
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--starts", type=int, default=Way.starts)
+    parser.add_argument("nonzeros", type=at_least_one)
+    parser.add_argument("--table", type=table_path, required=True)
+    parser.add_argument("--starts", type=at_least_one, default=Way.starts)
     parser.add_argument("--promising", type=float, default=Way.promising)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--again", type=int, default=0)
-    parser.add_argument("--again-table", type=Path)
+    parser.add_argument("--again-table", type=table_path)
     parser.add_argument("--networks", type=Path, nargs="*", default=())
     parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--hidden-layers", type=int, default=3)
+    parser.add_argument("--hidden-layers", type=at_least_one, default=3)
     arguments = parser.parse_args()
     rungs = PLAIN if arguments.plain else RUNGS
     way = Way(rungs, arguments.starts, arguments.promising)
@@ -248,7 +242,7 @@ def main() -> None:
         return
     add_rows(arguments.table, every_network(arguments.nonzeros, arguments.hidden_layers), way)
     accuracies: dict[int, list[float]] = defaultdict(list)
-    for row in rows_of(arguments.table):
+    for row in read_rows(arguments.table):
         accuracies[int(row["nonzeros"])].append(float(row["evolved"]))
     for nonzeros, found in sorted(accuracies.items()):
         top = " ".join(f"{accuracy:.2%}" for accuracy in sorted(found, reverse=True)[:3])

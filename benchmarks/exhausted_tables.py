@@ -6,7 +6,6 @@ Of the tables that `exhaust_networks.py`, `exhaust_by_levels.py`, `small_network
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from itertools import pairwise, product
 from math import prod
 from pathlib import Path
 
+from kept_rows import read_rows
 from page_tables import markdown
 from scipy.stats import binomtest
 
@@ -23,12 +23,6 @@ LEVELS = (0.8, 0.85, 0.9, 0.95)
 PLAIN_STARTS = 4096
 """Of every network in the tables of `small_networks.py`, which do not say it."""
 Network = tuple[str, str]
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a table."""
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def reached(row: dict[str, str]) -> float:
@@ -48,7 +42,7 @@ def called(network: Network) -> str:
 def by_size(path: Path, together: int = 18) -> str:
     """Number of nonzeros by number: the networks, and what they reach from how many starts each."""
     sizes: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for row in rows_of(path):
+    for row in read_rows(path):
         sizes[max(together, int(row["nonzeros"]))].append(row)
     lines: list[list[str]] = []
     for nonzeros, own in sorted(sizes.items()):
@@ -76,7 +70,7 @@ def by_levels(path: Path, every: Path, together: int = 18) -> str:
     sizes: dict[int, list[list[dict[str, str]]]] = defaultdict(list)
     for own in attempts(path).values():
         sizes[max(together, int(own[0]["nonzeros"]))].append(own)
-    all_of = Counter(max(together, int(row["nonzeros"])) for row in rows_of(every))
+    all_of = Counter(max(together, int(row["nonzeros"])) for row in read_rows(every))
     lines: list[list[str]] = []
     for nonzeros, tried in sorted(sizes.items()):
         best = [max(own, key=reached) for own in tried]
@@ -92,7 +86,7 @@ def by_levels(path: Path, every: Path, together: int = 18) -> str:
 def attempts(path: Path) -> dict[Network, list[dict[str, str]]]:
     """The attempts at each network, the smallest networks first."""
     found: dict[Network, list[dict[str, str]]] = defaultdict(list)
-    for row in rows_of(path):
+    for row in read_rows(path):
         found[row["widths"], row["rank"]].append(row)
     return dict(sorted(found.items(), key=lambda item: (int(item[1][0]["nonzeros"]), item[0])))
 
@@ -169,7 +163,7 @@ def chance_of_a_miss(table: Path, again: Path) -> str:
     Those of the first attempt at each: the chances in `again` are those of one attempt.
     """
     sizes: dict[int, set[Network]] = defaultdict(set)
-    for row in rows_of(table):
+    for row in read_rows(table):
         if int(row.get("attempt", 0)) == 0 and reached(row) >= TARGETS[0]:
             sizes[int(row["nonzeros"])].add((row["widths"], row["rank"]))
     tried = attempts(again).keys()
@@ -189,8 +183,8 @@ def beside_plain(plain: Path, rungs: Path) -> str:
     From those found by both follows how many there are to be found (Lincoln and Petersen), if
     neither finds the same ones more easily for the same reason: otherwise there are more.
     """
-    theirs = {(row["widths"], row["rank"]): reached(row) for row in rows_of(plain)}
-    ours = {(row["widths"], row["rank"]): reached(row) for row in rows_of(rungs)}
+    theirs = {(row["widths"], row["rank"]): reached(row) for row in read_rows(plain)}
+    ours = {(row["widths"], row["rank"]): reached(row) for row in read_rows(rungs)}
     both = theirs.keys() & ours.keys()
     lines: list[list[str]] = []
     for level in LEVELS:
@@ -208,7 +202,7 @@ def with_free_biases(path: Path, first: int = 9) -> str:
     """Networks by the number of weights and biases, and those that are not superfluous."""
     lines: list[list[str]] = []
     total = 0
-    for row in rows_of(path):
+    for row in read_rows(path):
         parameters, networks = int(row["parameters"]), int(row["networks"])
         total += networks
         if parameters >= first:

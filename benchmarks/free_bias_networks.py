@@ -20,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations, product, zip_longest
 from math import factorial, gcd, prod
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
+from command_line import at_least_one, table_path
 from lower_bound import most_cells
 from torch import Tensor
 
@@ -213,9 +213,9 @@ def left(most: int) -> list[int]:
 def main() -> None:
     """Counts and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parameters", type=int)
+    parser.add_argument("parameters", type=at_least_one)
     parser.add_argument("--written", type=int, default=13)
-    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--table", type=table_path, required=True)
     arguments = parser.parse_args()
     every, not_superfluous = counts(arguments.parameters), left(arguments.written)
     with arguments.table.open("w", newline="") as file:

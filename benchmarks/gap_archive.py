@@ -30,6 +30,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from command_line import at_least_one
 
 import prunelimits as pl
 from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table, write_table
@@ -244,10 +245,12 @@ def main() -> None:
     """Trains again, and adds to the archive what is as in the table, part by part."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table", type=Path)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16])
+    parser.add_argument("--widths", type=at_least_one, nargs="+", default=[16])
     names = [type(pruner).__name__ for pruner in PAPER_METHODS]
     parser.add_argument("--methods", nargs="+", default=names, choices=names)
-    parser.add_argument("--repeats", type=int, default=1, help="of the table that are looked at")
+    parser.add_argument(
+        "--repeats", type=at_least_one, default=1, help="of the table that are looked at"
+    )
     parser.add_argument("--initial", type=Path, default=None)
     parser.add_argument("--train", action="store_true", help="what the table lacks, and add it")
     parser.add_argument("--archive", type=Path, default=ARCHIVE)

@@ -16,6 +16,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from command_line import at_least_one
+
 import prunelimits as pl
 from prunelimits.experiments import RunResult, Study, read_table, run_network, smallest
 from prunelimits.experiments.kept import describe, read_kept
@@ -49,9 +51,9 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--initial", type=Path, default=None)
     parser.add_argument("--target", type=float, default=0.95)
-    parser.add_argument("--nonzeros", type=int, default=30)
+    parser.add_argument("--nonzeros", type=at_least_one, default=30)
     parser.add_argument("--best", action="store_true")
-    parser.add_argument("--widths", type=int, nargs="+", default=None)
+    parser.add_argument("--widths", type=at_least_one, nargs="+", default=None)
     parser.add_argument("--keep", type=Path, required=True)
     arguments = parser.parse_args()
     x, y = pl.datasets.cubist_spiral()

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from command_line import at_least_one
+
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import PAPER_METHODS, PAPER_WIDTHS, Study, run_study
 
@@ -24,7 +26,7 @@ COLUMNS = ("width", "method", "seconds", "processor_seconds")
 def main() -> None:
     """Measures what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--widths", type=int, nargs="+", default=PAPER_WIDTHS)
+    parser.add_argument("--widths", type=at_least_one, nargs="+", default=PAPER_WIDTHS)
     names = [type(pruner).__name__ for pruner in PAPER_METHODS]
     parser.add_argument("--methods", nargs="+", choices=names, default=names)
     parser.add_argument("--table", type=Path, metavar="FILE")

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 from numpy.typing import NDArray
 from scipy.stats import binomtest
@@ -158,15 +159,15 @@ def ranks(
 def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, add_help=True)
-    parser.add_argument("widths", type=int, nargs="+")
-    parser.add_argument("--min-nonzeros", type=int)
-    parser.add_argument("--max-nonzeros", type=int)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--shard-size", type=int, default=4096)
-    parser.add_argument("--trainings", type=int, default=100_000)
+    parser.add_argument("widths", type=at_least_one, nargs="+")
+    parser.add_argument("--min-nonzeros", type=at_least_one)
+    parser.add_argument("--max-nonzeros", type=at_least_one)
+    parser.add_argument("--seeds", type=at_least_one, default=1)
+    parser.add_argument("--shard-size", type=at_least_one, default=4096)
+    parser.add_argument("--trainings", type=at_least_one, default=100_000)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--table", type=Path)
+    parser.add_argument("--table", type=table_path)
     parser.add_argument("--ranks", type=Path)
     return parser.parse_args()
 

@@ -24,29 +24,33 @@ def write_lines(lines: Iterable[Sequence[object]], path: Path, *, before: bytes 
 
 
 def read_rows(path: Path | None) -> list[dict[str, str]]:
-    """The rows of a file, none where there is none yet."""
+    """The rows of a file, none where there is none yet; lines that begin with # are notes."""
     if path is None or not path.exists():
         return []
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
 
 
 def add_rows(path: Path | None, new: Sequence[Mapping[str, object]]) -> None:
     """Adds rows of the same columns to the end of a file, which it makes with the first.
+
+    All of them or none.
 
     Raises:
         ValueError: If the file has other columns.
     """
     if path is None or not new:
         return
-    columns, fresh = list(new[0]), not path.exists()
-    if not fresh:
+    columns = list(new[0])
+    if path.exists():
         with open(path, newline="") as file:
             found = next(csv.reader(file), [])
         if found != columns:
             raise ValueError(f"{path} must have the columns {columns}, got {found}")
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerows(new)
+    append([[row[column] for column in columns] for row in new], path, columns)
+
+
+def append(lines: Sequence[Sequence[object]], path: Path, columns: Sequence[str]) -> None:
+    """Adds lines to the end of a table, which begins with its columns: all of them or none."""
+    before = path.read_bytes() if path.exists() else b""
+    write_lines(lines if before else [columns, *lines], path, before=before)

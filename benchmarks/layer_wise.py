@@ -23,6 +23,7 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
+from command_line import at_least_one
 from torch import Tensor, nn
 
 from prunelimits import pruners
@@ -120,8 +121,8 @@ def fitted_error(weight: Tensor, gram: Tensor, mask: Tensor) -> float:
 def main() -> None:
     """Measures what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("size", type=int, nargs="?", default=1024)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("size", type=at_least_one, nargs="?", default=1024)
+    parser.add_argument("--threads", type=at_least_one, default=2)
     parser.add_argument("--best", action="store_true")
     parser.add_argument("--method", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -12,11 +12,11 @@ tables into docs/limit-verdict.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import warnings
 
 from belief_networks import Setting, prepared, settings
+from kept_rows import add_rows, read_rows
 from limit_networks import RESULTS
 from limit_study import larger, shortened
 
@@ -99,21 +99,13 @@ def main() -> None:
     names = sorted({setting.data for setting in settings()})
     parser.add_argument("--data", nargs="+", default=names, choices=names)
     arguments = parser.parse_args()
-    done: set[tuple[str, ...]] = set()
-    if TABLE.exists():
-        with open(TABLE, newline="") as file:
-            done = {tuple(row[c] for c in KEY) for row in csv.DictReader(file)}
+    done = {tuple(row[c] for c in KEY) for row in read_rows(TABLE)}
     for s in settings():
         key = (s.group, s.data, s.model, f"{s.penalty} {s.strength:g}", str(s.seed))
         if key in done or s.data not in arguments.data:
             continue
         row = dict(zip(KEY, key, strict=True)) | measured(s)
-        new = not TABLE.exists()
-        with open(TABLE, "a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow({c: shortened(row[c]) for c in COLUMNS})
+        add_rows(TABLE, [{c: shortened(row[c]) for c in COLUMNS}])
         print(*key, f"{row['seconds']:.0f} s", flush=True)
 
 

@@ -17,7 +17,6 @@ hours. `python benchmarks/limit_tables.py` puts the tables into docs/limits.md.
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 import warnings
@@ -26,6 +25,7 @@ from functools import partial
 from itertools import combinations
 
 import torch
+from kept_rows import add_rows, read_rows
 from limit_networks import (
     BATCH,
     RESULTS,
@@ -214,20 +214,12 @@ Jobs = Iterable[tuple[tuple[str, str, str, int], Callable[[], Iterator[Row]]]]
 def complete(table: str, columns: tuple[str, ...], jobs: Jobs) -> None:
     """Runs the jobs of which a table holds nothing, and adds what each yields when it is done."""
     path = RESULTS / table
-    done: set[tuple[str, ...]] = set()
-    if path.exists():
-        with open(path, newline="") as file:
-            done = {tuple(row[c] for c in KEY) for row in csv.DictReader(file)}
+    done = {tuple(row[c] for c in KEY) for row in read_rows(path)}
     for key, job in jobs:
         if tuple(map(str, key)) in done:
             continue
         rows = [dict(zip(KEY, key, strict=True)) | row for row in job()]
-        new = not path.exists()
-        with open(path, "a", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows({c: shortened(row[c]) for c in columns} for row in rows)
+        add_rows(path, [{c: shortened(row[c]) for c in columns} for row in rows])
         print(table, *key, flush=True)
 
 

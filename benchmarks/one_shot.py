@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from command_line import at_least_one, table_path
 from page_tables import markdown, refreshed
 from real_tasks import FASHION
 from torch import Tensor, nn
@@ -278,8 +279,8 @@ def main() -> None:
     """Runs what the command line asks for, or goes on with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", choices=list(TASKS))
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--table", type=table_path, required=True)
+    parser.add_argument("--seeds", type=at_least_one, default=10)
     parser.add_argument("--packages", type=Path, default=Path("packages"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)

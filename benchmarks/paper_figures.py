@@ -7,7 +7,6 @@ the page does not say what the files hold.
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 from gap_archive import Kept, read_archive
+from kept_rows import read_rows
 from page_tables import markdown, refreshed
 from sign_table import signs
 
@@ -64,11 +64,7 @@ PAPER_AS_SMALL = {0.95: "SNIP, 29 (95.14 %)", 0.995: "GMP, 40 (99.68 %)"}
 
 def rows(name: str) -> list[dict[str, str]]:
     """A table of docs/results; none where it is missing."""
-    path = RESULTS / name
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+    return read_rows(RESULTS / name)
 
 
 def shown(example: Example, archive: list[Kept]) -> Kept | None:

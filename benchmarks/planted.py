@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from command_line import table_path
 from kept_rows import write_lines
-from real_rows import table_path
 from torch import Tensor
 
 from prunelimits import MLP, MLPEnsemble, Recipe, datasets, evaluate, fit, models

@@ -23,6 +23,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from real_rows import Row, append, read_rows
 from real_tasks import FASHION
 from real_trainings import start_seed
@@ -277,21 +278,22 @@ def _generator(seed: int) -> torch.Generator:
 def main() -> None:
     """Trains what the table does not hold yet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("table", type=Path)
+    parser.add_argument("table", type=table_path)
     parser.add_argument("--packages", type=Path, default=Path())
-    parser.add_argument("--tasks", nargs="+", default=[task.name for task in TASKS])
-    parser.add_argument("--splits", type=int, default=2)
-    parser.add_argument("--methods", nargs="+", help="only these; default: all")
-    parser.add_argument("--starts", type=int, default=0, help="of a method; default: the task's")
+    tasks, names = [task.name for task in TASKS], ("dense", *methods(), REGROWTH)
+    parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks)
+    parser.add_argument("--splits", type=at_least_one, default=2)
+    parser.add_argument("--methods", nargs="+", choices=names, default=names)
+    parser.add_argument("--starts", type=at_least_one, default=1, help="of a method, or the task's")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     done = {(row.task, row.split, row.method, row.first) for row in read_rows(arguments.table)}
     for split, task in product(range(arguments.splits), TASKS):
-        names = [m for m in ("dense", *methods(), REGROWTH) if m in (arguments.methods or [m])]
+        chosen = [name for name in names if name in arguments.methods]
         ranges = [range(task.starts), range(task.starts, arguments.starts)]
         left = [
             (name, starts)
-            for starts, name in product(filter(len, ranges), names)
+            for starts, name in product(filter(len, ranges), chosen)
             if (task.name, split, name, starts.start) not in done
             and (name in methods() or not starts.start)
         ]

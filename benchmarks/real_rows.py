@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kept_rows import write_lines
+import kept_rows
 
 
 class Row(NamedTuple):
@@ -48,44 +46,6 @@ class Row(NamedTuple):
     seconds: float
 
 
-def at_least_one(text: str) -> int:
-    """A number of the command line that counts something.
-
-    Raises:
-        argparse.ArgumentTypeError: If it counts nothing.
-    """
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def not_negative(text: str) -> float:
-    """A time of the command line.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
-    return number
-
-
-def table_path(text: str) -> Path:
-    """Where a table is or is to be: told before the first training, not after it.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is a folder, or in none.
-    """
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"must be a file in a folder that is there, got {text!r}")
-    return path
-
-
 def read_rows(path: Path) -> list[Row]:
     """The rows of a table; none where it is missing.
 
@@ -103,12 +63,11 @@ def read_rows(path: Path) -> list[Row]:
 
 def append(rows: Sequence[Row], path: Path) -> None:
     """Adds rows to a table, which begins with the names of its columns: all of them or none."""
-    before = path.read_bytes() if path.exists() else b""
-    lines: list[Sequence[object]] = [] if before else [Row._fields]
+    lines: list[Sequence[object]] = []
     for row in rows:
         cells = row._replace(cost=f"{row.cost:.5g}")
         lines.append([" ".join(map(str, c)) if isinstance(c, tuple) else c for c in cells])
-    write_lines(lines, path, before=before)
+    kept_rows.append(lines, path, Row._fields)
 
 
 def _row(path: Path, line: int, cells: Sequence[str]) -> Row:

@@ -32,9 +32,10 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, not_negative, table_path
 from real_choices import FITTING, by_place, chosen_at, unit_cost
 from real_methods import LEVELS, Compared, by_depth, everything, others, with_more_weights
-from real_rows import Row, append, at_least_one, not_negative, read_rows, table_path
+from real_rows import Row, append, read_rows
 from real_tasks import STUDIED, RealTask, task_named
 from real_trainings import eliminated, regrown, trained
 

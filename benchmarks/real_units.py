@@ -24,7 +24,7 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
-from real_rows import at_least_one, table_path
+from command_line import at_least_one, table_path
 from real_trainings import start_seed
 from real_unit_places import SPIRAL, TASKS, Place, place_of
 from real_unit_rows import Row, read_rows, write_rows

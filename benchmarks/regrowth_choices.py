@@ -19,8 +19,9 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from real_methods import LONG
-from real_rows import Row, append, at_least_one, read_rows, table_path
+from real_rows import Row, append, read_rows
 from real_tasks import RealTask, task_named
 from real_trainings import right_of, start_seed
 from torch import Tensor

@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from command_line import at_least_one
 
 import prunelimits as pl
 from prunelimits.masks import count, with_biases
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("networks", type=Path, nargs="+")
     parser.add_argument("--target", type=float, required=True)
     parser.add_argument("--margin", type=float, default=0.01)
-    parser.add_argument("--generations", type=int, default=400)
+    parser.add_argument("--generations", type=at_least_one, default=400)
     parser.add_argument("--keep", type=Path, default=None)
     arguments = parser.parse_args()
     x, y = pl.datasets.cubist_spiral()

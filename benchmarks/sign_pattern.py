@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command_line import at_least_one, table_path
 from kept_rows import add_rows, read_rows
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
@@ -116,8 +117,8 @@ def main() -> None:
     """What is missing from the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("start", type=Path)
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--table", type=table_path, required=True)
+    parser.add_argument("--draws", type=at_least_one, default=10)
     arguments = parser.parse_args()
     model = pl.load(arguments.start)[0]
     done = {(row["start"], row["draw"]) for row in read_rows(arguments.table)}

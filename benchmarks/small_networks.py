@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from command_line import at_least_one, table_path
 from torch import Tensor
 
 import prunelimits as pl
@@ -117,14 +118,14 @@ def found_again(x: Tensor, y: Tensor, arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Measures what the table lacks, then prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("nonzeros", type=int)
-    parser.add_argument("--starts", type=int, default=4096)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("nonzeros", type=at_least_one)
+    parser.add_argument("--starts", type=at_least_one, default=4096)
+    parser.add_argument("--epochs", type=at_least_one, default=5)
     parser.add_argument("--promising", type=float, default=0.85)
-    parser.add_argument("--table", type=Path, required=True)
+    parser.add_argument("--table", type=table_path, required=True)
     parser.add_argument("--target", type=float, default=0.95)
     parser.add_argument("--again", type=int, default=0)
-    parser.add_argument("--again-table", type=Path, default=None)
+    parser.add_argument("--again-table", type=table_path, default=None)
     arguments = parser.parse_args()
     x, y = pl.datasets.cubist_spiral()
     if arguments.again:

@@ -24,11 +24,12 @@ from statistics import median
 from typing import NamedTuple
 
 import torch
+from command_line import at_least_one
 from kept_rows import write_lines
 from page_tables import markdown
 from real_choices import FITTING, NINE, by_place, chosen_at
 from real_methods import LONG, UNTIL, gmp_name
-from real_rows import at_least_one, read_rows
+from real_rows import read_rows
 from real_tasks import RealTask, task_named
 from torch import Tensor
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from command_line import at_least_one
 from networks_of_libraries import without_its_operations
 from torch import Tensor, nn
 from torch.nn import functional
@@ -289,7 +290,7 @@ def main() -> None:
     parser.add_argument("--case", nargs=3, metavar=("TOOL", "NETWORK", "SHARE"))
     parser.add_argument("--groups", action="store_true")
     parser.add_argument("--cost", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=at_least_one, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if arguments.groups:

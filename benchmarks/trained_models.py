@@ -11,13 +11,13 @@ Run it by `python benchmarks/trained_models.py [models]`; what it needs stands i
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from kept_rows import add_rows, read_rows
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
@@ -107,23 +107,13 @@ def measured(trained: Trained, scores: Scores, sparsity: float) -> tuple[Row, li
 
 def kept(name: str) -> list[Row]:
     """A table as far as it is there."""
-    path = RESULTS / name
-    if not path.exists():
-        return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(RESULTS / name)
 
 
 def append(name: str, fields: Iterable[str], rows: Iterable[Row]) -> None:
     """More rows at the end of a table."""
-    path = RESULTS / name
-    new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, list(fields), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        for row in rows:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    cells = [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    add_rows(RESULTS / name, [{field: row.get(field, "") for field in fields} for row in cells])
 
 
 def study(name: str, method: str) -> None:

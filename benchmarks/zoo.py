@@ -16,7 +16,6 @@ tables of docs/zoo.md are written anew. A row that is taken out of the file is m
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 import traceback
 import warnings
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from kept_rows import add_rows, read_rows
 from model_cost import peak
 from page_tables import markdown, refreshed
 from torch import Tensor, nn
@@ -138,20 +138,12 @@ def _in(dtype: torch.dtype, inputs: Any) -> Any:
 
 def read(table: Path) -> list[dict[str, str]]:
     """The rows that there are."""
-    if not table.exists():
-        return []
-    with table.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(table)
 
 
 def add(table: Path, row: dict[str, str]) -> None:
     """Appends a row, and the header to a new table."""
-    new = not table.exists()
-    with table.open("a", newline="") as file:
-        writer = csv.DictWriter(file, HEADER, lineterminator="\n", restval="")
-        if new:
-            writer.writeheader()
-        writer.writerow({k: " ".join(v.split())[:240] for k, v in row.items()})
+    add_rows(table, [{column: " ".join(row.get(column, "").split())[:240] for column in HEADER}])
 
 
 def coverage(rows: list[dict[str, str]]) -> str:

@@ -13,7 +13,8 @@ import pytest
 import torch
 from damped_newton import Network
 from exhaust_by_levels import HEADER, Reached, Study, add_rows, again, by_promise, measured, reached
-from exhaust_networks import Attempt, every_network, rows_of
+from exhaust_networks import Attempt, every_network
+from kept_rows import read_rows
 from level_starts import LevelStarts
 
 import prunelimits as pl
@@ -106,7 +107,7 @@ def test_rows_are_the_same_in_one_run_and_in_two(
     add_rows(parts, attempts[:1], STUDY)
     add_rows(parts, attempts, STUDY)
     assert whole.read_text() == parts.read_text()
-    rows = rows_of(whole)
+    rows = read_rows(whole)
     assert tuple(rows[0]) == HEADER
     assert rows[1]["evolved"] != rows[2]["evolved"] or rows[1]["error"] != rows[2]["error"]
 

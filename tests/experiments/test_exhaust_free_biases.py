@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from exhaust_free_biases import Free, add_rows, every_network, tried
-from exhaust_networks import Way, rows_of
+from exhaust_networks import Way
+from kept_rows import read_rows
 from start_rungs import Rung
 
 import prunelimits as pl
@@ -87,5 +88,5 @@ def test_a_table_goes_on_where_it_was(
     add_rows(part, networks[:2], way)
     add_rows(part, networks[:9], way)
     add_rows(part, networks[:9], way)
-    assert len(rows_of(whole)) == 9
+    assert len(read_rows(whole)) == 9
     assert sorted(whole.read_text().splitlines()) == sorted(part.read_text().splitlines())

@@ -19,8 +19,8 @@ from exhaust_networks import (
     every_network,
     measured,
     of_file,
-    rows_of,
 )
+from kept_rows import read_rows
 from start_rungs import Rung, best, climb
 
 import prunelimits as pl
@@ -167,7 +167,7 @@ def test_a_table_goes_on_where_it_was(tmp_path: Path, small: None):
     add_rows(part, networks[:5], Way(promising=0.95))
     add_rows(part, networks, Way(promising=0.95))
     add_rows(part, networks, Way(promising=0.95))
-    assert len(rows_of(whole)) == len(networks)
+    assert len(read_rows(whole)) == len(networks)
     assert sorted(whole.read_text().splitlines()) == sorted(part.read_text().splitlines())
 
 
@@ -176,7 +176,7 @@ def test_networks_of_the_same_widths_may_come_from_several_spaces(tmp_path: Path
     spaces = [ModelMasks((2, 2, 2, 1, 1), symmetry="network", max_nonzeros=n) for n in (14, 17)]
     ours = [Attempt(spaces[0], 2), Attempt(spaces[1], spaces[1].count - 1)]
     add_rows(tmp_path / "table.csv", ours, Way(promising=1.1))
-    assert [row["rank"] for row in rows_of(tmp_path / "table.csv")] == ["2", "14"]
+    assert [row["rank"] for row in read_rows(tmp_path / "table.csv")] == ["2", "14"]
 
 
 def test_networks_at_a_target(tmp_path: Path):
@@ -328,7 +328,7 @@ def test_networks_with_free_biases_are_parts_of_networks_by_the_rule():
 )
 def test_the_kept_table_holds_every_network(name: str, most: int, layers: int, count: int):
     """Each once, from as many starts as the page says."""
-    table = rows_of(ROOT / "docs" / "results" / f"{name}.csv")
+    table = read_rows(ROOT / "docs" / "results" / f"{name}.csv")
     assert {(r["widths"], int(r["rank"]), int(r["attempt"])) for r in table} == {
         network.key for network in every_network(most, layers)
     }

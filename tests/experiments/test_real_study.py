@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
-import planted
 import pytest
 import real_clock
 import real_depth_tables
@@ -17,7 +14,6 @@ import real_larger_tables
 import real_methods
 import real_study
 import real_tables
-import real_units
 from page_tables import refreshed
 from real_choices import FITTING, NINE, at_cost, best_of, by_place, chosen_at, joined
 from real_methods import Compared, Variant, by_depth
@@ -286,36 +282,6 @@ def test_the_sparsest_within_an_error_of_the_best_is_chosen_by_no_test_row():
     assert tests == {4: 9, 8: 9, 16: 2, 32: 2}
     late = [r for r in rows if (r.method, r.keep) != ("SNIP", 16)]
     assert set(choices(by_place(late), 1)) == {("spam", 0, 4), ("spam", 0, 8), ("spam", 0, 32)}
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    ["--splits 0", "--hidden-layers 0", "--hidden-layers -1", "--minutes nan", "--splits x"],
-)
-def test_a_study_of_nothing_is_refused(
-    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    command = ["x", str(tmp_path / "t.csv"), "--packages", str(tmp_path), *wrong.split()]
-    monkeypatch.setattr("sys.argv", command)
-    with pytest.raises(SystemExit):
-        real_study.main()
-    flag, value = wrong.split()
-    assert re.search(
-        f"{flag}: must be a .* of at least [01], got {value!r}", capsys.readouterr().err
-    )
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("study", [real_study, real_units, planted])
-def test_a_table_that_can_be_nowhere_is_refused_before_anything_trains(
-    study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    for place in (tmp_path, tmp_path / "none" / "t.csv"):
-        monkeypatch.setattr("sys.argv", ["x", str(place), "--packages", str(tmp_path)])
-        with pytest.raises(SystemExit):
-            study.main()
-        said = f"table: must be a file in a folder that is there, got {str(place)!r}"
-        assert said in capsys.readouterr().err
 
 
 def test_seconds_and_starts_are_told_as_they_were(monkeypatch: pytest.MonkeyPatch):
