@@ -22,7 +22,7 @@ from prunelimits.cli.help import YOUR_DATA, Groups
 from prunelimits.cli.importing import current_folder_importable, imported
 from prunelimits.cli.merge import parsed_part
 from prunelimits.cli.points import read_points
-from prunelimits.cli.report import say
+from prunelimits.cli.report import measure_name, say
 from prunelimits.datasets import three_parts
 from prunelimits.elimination import Elimination, Regrowth
 from prunelimits.experiments import (
@@ -167,7 +167,7 @@ class Gap(OwnData):
                 if begun:
                     self.table.unlink()
                 raise
-        measure = "R2" if self.regression else "accuracy"
+        measure = measure_name(loss)
         if others is None:
             print_gap(study, results, self.size, measure)
         else:

@@ -63,7 +63,7 @@ def print_result(result: SearchResult) -> None:
     console.print(_summary(result))
 
 
-def measure_name(loss: str) -> str:
+def measure_name(loss: str | None) -> str:
     """What a result's scores are called: R2 for numbers to predict."""
     return "R2" if loss == "mse" else "accuracy"
 

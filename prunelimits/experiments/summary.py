@@ -29,7 +29,7 @@ class BudgetSummary:
         keep: Weights that survive.
         runs: How many runs.
         best: The most accurate of them; the smallest of equals.
-        accuracy: Their median accuracy.
+        accuracy: Their median accuracy, or R² where numbers are predicted.
         interval: Of that median, see `median_interval`; None for fewer than 6 runs.
         nonzeros: Median of weights and biases.
         connected: Median share of the nonzeros that lie on a path from an input to an output.

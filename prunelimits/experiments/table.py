@@ -38,8 +38,8 @@ class RunResult(NamedTuple):
             than their mean.
         parameter_samples: Kept parameters times the samples they were trained on.
         operations: Floating-point operations of the training, see `FitResult`.
-        choose: Accuracy on the validation data, `choose` of `run_study`; None where there is none.
-        test: Accuracy on the test data; likewise.
+        choose: The same on the validation data, `choose` of `run_study`; None where there is none.
+        test: On the test data; likewise.
     """
 
     run: Run

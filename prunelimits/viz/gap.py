@@ -66,7 +66,7 @@ def gap_figure(
         scatter: Whether to draw the scatter.
         columns: Panels side by side.
         title: What to write above.
-        measure: What the vertical axis is called.
+        measure: What the vertical axis is called, such as `"R²"` for studies that predict numbers.
 
     Raises:
         ValueError: If there is no result, an accuracy or a target is not in [0, 1], or `columns`

@@ -160,6 +160,7 @@ def test_numbers_are_predicted_with_regression(capsys: pytest.CaptureFixture[str
     printed = " ".join(capsys.readouterr().out.split())
     assert "smallest nonzeros at a target of R2, best of 3 runs" in printed
     assert "best and median: R2 over all runs" in printed
+    assert "accura" not in printed.lower()
     assert (Path("pictures") / "gap.png").stat().st_size > 10_000
     results, _ = read_table("gap.csv")
     assert results == sorted(run_study(command._study(), x, y, table="other.csv", loss="mse"))
@@ -167,6 +168,7 @@ def test_numbers_are_predicted_with_regression(capsys: pytest.CaptureFixture[str
     printed = " ".join(capsys.readouterr().out.split())
     assert "R2 on 60 test rows of the best of 3 runs by 40 other rows" in printed
     assert "differ by more than" not in printed
+    assert "accura" not in printed.lower()
     model, _ = pl.load("net.pt")
     ((_, explained),) = read_points(Path("net.pt"), x, y, loss="mse")
     left = ((model(x).detach() - y.view(-1, 1)) ** 2).mean() / y.var(correction=0)

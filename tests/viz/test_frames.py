@@ -83,6 +83,19 @@ def test_a_gallery_of_an_elimination(eliminated: Any):
     assert [n["accuracy"] for n in shown["networks"]] == [n.score for n in eliminated.networks]
     assert shown["target"] == 0.4
     assert sizes[shown["first"]] == eliminated.sparsest.nonzeros
+    assert shown["measure"] == "accuracy"
+
+
+def test_a_gallery_of_networks_that_predict_numbers_says_what_they_explain():
+    quick = Elimination(networks=4, dense=RECIPE, recovery=RECIPE, evolved=0)
+    found = eliminate(X, X.sum(1), quick, start=(2, 3, 1), nonzeros=6, loss="mse")
+    page = pl.viz.gallery(found)
+    shown = content(page)
+    assert shown["measure"] == "R²"
+    assert [n["accuracy"] for n in shown["networks"]] == [n.score for n in found.networks]
+    config = SearchConfig(target=0.4, widths=(2, 2, 1), recipes=(RECIPE,))
+    searched = combinatorial_search(config, X, X.sum(1), loss="mse")
+    assert content(pl.viz.gallery(searched))["measure"] == "R²"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,17 @@ def test_a_gallery_opens_the_network_of_the_point(
     assert torch.equal(values(tab), flat(result.best[-2].model))
 
 
+def test_the_chart_of_networks_that_predict_numbers_says_what_they_explain(open_page: Callable):
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
+    config = SearchConfig(
+        target=0.4, widths=(2, 2, 1), recipes=(pl.Recipe(epochs=1, batch_size=20),)
+    )
+    tab = open_page(gallery(combinatorial_search(config, x, x.sum(1), loss="mse")))
+    chart = tab.locator("#chart")
+    assert "R²" in chart.inner_text()
+    assert "accuracy" not in chart.inner_text().lower()
+
+
 def test_a_gallery_compares_two(open_page: Callable, rest: Callable, result: SearchResult):
     tab = open_page(gallery(result))
     first = values(tab)

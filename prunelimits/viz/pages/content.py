@@ -49,7 +49,8 @@ class EncodedData(TypedDict):
 class Content(TypedDict):
     """All that a page shows.
 
-    `first` is the network of a gallery that is open at first; `target` its target accuracy.
+    `first` is the network of a gallery that is open at first; `target` its target accuracy;
+    `measure` what the accuracies of the networks are called, `"R²"` where they predict numbers.
     `classes` are what the classes are called, in a line each; None: by their numbers.
     """
 
@@ -62,6 +63,7 @@ class Content(TypedDict):
     networks: list[EncodedNetwork]
     data: EncodedData | None
     target: float | None
+    measure: str
     first: int
     classes: list[str] | None
 

@@ -167,7 +167,8 @@ def gallery(
 ) -> Page:
     """A page with the Pareto front of what was found as a chart, where a click opens a network.
 
-    The accuracies in the chart are those that the search or the elimination measured. Where the
+    The accuracies in the chart are those that the search or the elimination measured, of networks
+    that predict numbers R². Where the
     networks of all sizes are too many for a page, the front and the most accurate others are on it.
 
     Args:
@@ -202,6 +203,7 @@ def gallery(
     content = _content("gallery", chosen.network.model, checked_data, title, about, classes)
     content["networks"] = [networks[size] for size in sizes]
     content["target"] = target
+    content["measure"] = "R²" if result.loss == "mse" else "accuracy"
     content["first"] = sizes.index(chosen.nonzeros)
     return Page(content)
 
@@ -277,6 +279,7 @@ def _content(
         "networks": [],
         "data": encode_data(data),
         "target": None,
+        "measure": "accuracy",
         "first": 0,
         "classes": shown_classes(classes, model.widths[-1]),
     }

@@ -122,7 +122,9 @@ class Chart {
 /** Accuracy against nonzeros, with the Pareto front. */
 class ParetoChart extends Chart {
   title() {
-    return "Accuracy against nonzero parameters: choose a network to open it";
+    const { measure } = this.content;
+    const name = measure[0].toUpperCase() + measure.slice(1);
+    return `${name} against nonzero parameters: choose a network to open it`;
   }
 
   paint(width) {
@@ -139,7 +141,7 @@ class ParetoChart extends Chart {
       [accuracies[0] - spare, Math.min(1.005, accuracies[1] + spare)],
       [CHART_HEIGHT - MARGIN.bottom, MARGIN.top],
     );
-    this.axes(x, y, width, ["nonzero parameters", "accuracy"]);
+    this.axes(x, y, width, ["nonzero parameters", this.content.measure]);
     if (target !== null) {
       const line = this.scene
         .append("line")
