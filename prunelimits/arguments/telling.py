@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import warnings
+import weakref
 from pathlib import Path
 
 import torch
 
-# What a user's call passes through on its way: this package, torch's decorators and hooks.
+# What a user's call passes through on its way: this package, torch's decorators and hooks, and what
+# is told when an object ends.
 _INSIDE = (
     str(Path(__file__).parents[1]),
     str(Path(torch.__file__).parent),
     str(Path(contextlib.__file__)),
+    str(Path(weakref.__file__)),
 )
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warns as of the line, outside of this library and torch, that led here.
 
     Examples:
@@ -30,4 +33,4 @@ def warn(message: str) -> None:
     frame, level = inspect.currentframe(), 1
     while frame is not None and frame.f_code.co_filename.startswith(_INSIDE):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)

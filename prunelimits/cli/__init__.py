@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_help(given[0], COMMANDS[given[0]])
         return 0
     command = None
+    formatted = warnings.formatwarning
+    warnings.formatwarning = _told_plainly
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="prunelimits", description=_DESCRIPTION, args=given
@@ -77,6 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = str(error) if asked is None else in_flags(asked, error)
         errors.print(f"prunelimits: {said}", markup=False)
         return 1
+    finally:
+        warnings.formatwarning = formatted
+
+
+def _told_plainly(message: Warning | str, *_: object) -> str:
+    """A warning as it is printed: of which line of code it is, says nothing here."""
+    return f"prunelimits: {message}\n"
 
 
 @contextmanager

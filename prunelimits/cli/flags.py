@@ -15,6 +15,7 @@ from prunelimits.cli.help import options_of
 # Arguments of the library that a command takes by another name.
 _OTHER_NAMES = {
     "time_limit": "minutes", "lr": "learning_rates", "keep": "budgets", "start": "initial",
+    "model": "network",
 }  # fmt: skip
 
 
@@ -38,7 +39,10 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     found = re.match(r"(\w+)(?=[ :\[']|$)", text)
     if found is None:
         return text
-    name = _OTHER_NAMES.get(found[1], found[1])
+    kind = command if isinstance(command, type) else type(command)
+    options = options_of(kind).items()
+    own = {field.rpartition(".")[2] for field, _ in options}
+    name = found[1] if found[1] in own else _OTHER_NAMES.get(found[1], found[1])
     if name in ("x", "y"):
         data = getattr(command, "data", None)
         if data is None:
@@ -54,8 +58,6 @@ def in_flags(command: Any, error: Exception) -> str:  # noqa: ANN401
     if found[1] == "time_limit" and getattr(command, "minutes", None) is not None:
         # The library has seconds.
         text = re.sub(r"got \S+$", f"got {command.minutes:g}", text)
-    kind = command if isinstance(command, type) else type(command)
-    options = options_of(kind).items()
     named = [o.flags[-1] for field, o in options if field.rpartition(".")[2] == name and o.flags]
     if len(named) != 1:
         return text  # of no option, or of one of several groups

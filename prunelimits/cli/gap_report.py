@@ -51,14 +51,15 @@ def print_gap(
 
     `measure` is what `RunResult.accuracy` is called.
     """
-    runs = len(study.recipes) * study.repeats
+    runs = _runs(study)
     for width in sorted(study.widths):
         here = [r for r in results if r.run.width == width]
         if not here:
             continue
         table = Table(
-            title=f"Pruned from width {width}: smallest {size} at a target"
-            f"{' of ' + measure if measure != 'accuracy' else ''}, best of {runs} runs for each "
+            title=f"Pruned from width {width}: smallest "
+            f"{size if size == 'nonzeros' else size + ' size'} at a target"
+            f"{' of ' + measure if measure != 'accuracy' else ''}, best of {runs} for each "
             "budget",
             caption=f"best and median: {measure} over all runs; connected: median share of the "
             "nonzeros on a path; trimmed: share that trimming leaves of each budget's best network",
@@ -100,7 +101,7 @@ def print_parts(
         rows: How many rows there are to choose by and to test.
         measure: What `RunResult.accuracy` is called.
     """
-    runs = len(study.recipes) * study.repeats
+    runs = _runs(study)
     for width in sorted(study.widths):
         here = [r for r in results if r.run.width == width]
         if not here:
@@ -108,7 +109,7 @@ def print_parts(
         budgets = _some(sorted({r.run.keep for r in here}))
         table = Table(
             title=f"Pruned from width {width}: {measure} on {rows[1]:,} test rows of the best of "
-            f"{runs} runs by {rows[0]:,} other rows, by weights kept",
+            f"{runs} by {rows[0]:,} other rows, by weights kept",
             caption="in brackets: the median of all runs on the test rows; cost: kept parameters "
             "times samples of a run, the median, beside that of the dearest method",
             title_justify="left",
@@ -128,12 +129,18 @@ def print_parts(
         return
     tests = [r.test or 0.0 for r in results] or [0.5]
     # What is nearest to a half is told apart the least.
-    worst, best = min(tests, key=lambda share: abs(share - 0.5)), max(tests)
+    shares = max(tests), min(tests, key=lambda share: abs(share - 0.5))
+    apart = dict.fromkeys(f"{_apart(s, rows[1]):.1f} points near {s:.0%}" for s in shares)
     say(
         f"Nothing was chosen by the test rows, {rows[1]:,} in all: they tell accuracies apart that "
-        f"differ by more than about {_apart(best, rows[1]):.1f} points near {best:.0%}, "
-        f"{_apart(worst, rows[1]):.1f} near {worst:.0%}"
+        f"differ by more than about {', '.join(apart)}"
     )
+
+
+def _runs(study: Study) -> str:
+    """Of how many runs each budget has the best."""
+    runs = len(study.recipes) * study.repeats
+    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _apart(share: float, rows: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,16 +125,19 @@ class Limit(OwnData):
         dtype = torch.float64 if self.double else None
         hessian = Hessian(problem, params, names, masks=masks, dtype=dtype)
         spectrum, earlier = self._spectrum(hessian, self._decides(model, masks, train))
-        limit = pruning_limit(
-            model,
-            _loss,
-            train,
-            epsilon=self.epsilon,
-            spectrum=spectrum,
-            prunable=prunable,
-            masks=masks,
-            dtype=dtype,
-        )
+        with warnings.catch_warnings():
+            # The verdict says it.
+            warnings.filterwarnings("ignore", "the gradient's norm is")
+            limit = pruning_limit(
+                model,
+                _loss,
+                train,
+                epsilon=self.epsilon,
+                spectrum=spectrum,
+                prunable=prunable,
+                masks=masks,
+                dtype=dtype,
+            )
         sweep = self._sweep(problem, params, limit, test, masks)
         print_limit(limit, sweep, smeared=self.smeared)
         say(verdict(limit, sweep, earlier))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from prunelimits.arguments import checked_sequence, checked_tensor
+from prunelimits.arguments import checked_sequence, checked_tensor, warn
 from prunelimits.modes import differentiable
 from prunelimits.randomness import derive
 from prunelimits.training import Loss
@@ -110,9 +109,7 @@ def _tell_missing(name: str, so: str, y: Tensor, outputs: int, loss: Loss) -> No
     missing = set(range(max(2, outputs))) - set(y.long().unique().tolist())
     if missing:
         named = ", ".join(map(str, sorted(missing)))
-        warnings.warn(
-            f"{name} has no row of class {named}: {so}", MissingClassWarning, stacklevel=5
-        )
+        warn(f"{name} has no row of class {named}: {so}", MissingClassWarning)
 
 
 def _checked(x: Tensor, y: Tensor, widths: tuple[int, ...], loss: Loss) -> tuple[Tensor, Tensor]:

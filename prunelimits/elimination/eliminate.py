@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,6 +21,7 @@ from prunelimits.arguments import (
     checked_sizes,
     checked_tensor,
     shown,
+    warn,
 )
 from prunelimits.datasets.ceiling import check_reachable
 from prunelimits.elimination.config import Elimination
@@ -144,7 +144,7 @@ def eliminate(
         state = _run(rounds, file, time_limit, on_round)
     result = _result(description, state)
     if result.hint is not None:
-        warnings.warn(result.hint, NothingFoundWarning, stacklevel=3)
+        warn(result.hint, NothingFoundWarning)
     return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from typing import overload
 
@@ -16,6 +15,7 @@ from prunelimits.arguments import (
     checked_sizes,
     checked_tensor,
     shown,
+    warn,
 )
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.eliminate import NothingFoundWarning
@@ -188,11 +188,10 @@ def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
 
 def _warn_of_a_constant(weights: int) -> None:
     if not weights:
-        warnings.warn(
+        warn(
             "the best network found keeps no weight at all: train longer (epochs of first, "
             "recovery and last), or keep more",
             NothingFoundWarning,
-            stacklevel=4,
         )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from pathlib import Path
 
+from prunelimits.arguments import warn
 from prunelimits.experiments.methods import source
 from prunelimits.experiments.study import Run, Study
 from prunelimits.experiments.table import RunResult, read_table
@@ -80,10 +80,9 @@ def _check_sources(
         if method == name or method not in known:
             continue
         if name not in theirs:
-            warnings.warn(
+            warn(
                 f"{os.fspath(table)} was made by an earlier version, which did not note the source "
                 f"code of {method}: its runs are taken to be of the code as it is now",
-                stacklevel=4,
             )
         elif theirs[name] != value:
             raise StoreError(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from prunelimits.arguments import checked_callable, checked_instance, checked_number
+from prunelimits.arguments import checked_callable, checked_instance, checked_number, warn
 from prunelimits.html_table import html_table
 from prunelimits.limits.checks import check_dtype, checked_names, checked_seed, masks_of
 from prunelimits.limits.choice import default_names, pruned_names
@@ -263,9 +262,8 @@ def _warn_of_slope(norm: float, spectrum: Spectrum, epsilon: float) -> None:
     largest = float(spectrum.nodes.abs().max())
     gain = norm**2 / (2 * largest)
     if gain > epsilon:
-        warnings.warn(
+        warn(
             f"the gradient's norm is {norm:.3g}: one step downhill would lower the loss by about "
             f"{gain:.3g}, more than epsilon {epsilon:.3g}, so this network is at no minimum and "
             "its limit says little",
-            stacklevel=3,
         )

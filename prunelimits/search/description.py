@@ -16,6 +16,9 @@ LATER_OPTIONS: dict[str, Any] = {
     "margin": 0.0,
 }
 
+# The fingerprint of a task is that of its data and its start.
+_SAID = {"sha256": "data or start"}
+
 
 def check_description(description: object) -> None:
     """Raises if a description does not map names to JSON texts.
@@ -46,7 +49,7 @@ def unfolded(description: dict[str, str]) -> dict[str, str]:
         content = json.loads(value)
         if isinstance(content, dict):
             content = (LATER_OPTIONS if name == "search" else {}) | content
-            result |= {key: json.dumps(part) for key, part in content.items()}
+            result |= {_SAID.get(key, key): json.dumps(part) for key, part in content.items()}
         else:
             result[name] = value
     return result

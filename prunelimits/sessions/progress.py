@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+from prunelimits.arguments import warn
 from prunelimits.sessions.terms import Terms
 from prunelimits.sharding import local, part_like
 from prunelimits.types import Masks
@@ -73,10 +73,9 @@ class Progress:
             if self.terms.needs_gradients
             else f"{self.left} weights are left instead of {self.terms.wanted}"
         )
-        warnings.warn(
-            f"the training ended after {self.steps} steps and {self.rounds} of "
-            f"{len(self.terms.update_steps)} rounds: {result}",
-            stacklevel=2,
+        warn(
+            f"the training ended after {self.steps} step{'' if self.steps == 1 else 's'} and "
+            f"{self.rounds} of {len(self.terms.update_steps)} rounds: {result}",
         )
 
 
@@ -111,10 +110,9 @@ class _StepsOutside:
         if not self._steps or not (self._acts or self._came_back()):
             return
         result = "nothing was pruned on the way" if self._acts else "pruned weights came back"
-        warnings.warn(
+        warn(
             f"the model was trained outside its session, and {result}: write `with session:` "
             "around the loop, or call session.step() in place of optimizer.step()",
-            stacklevel=2,
         )
 
     def _came_back(self) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 
-from prunelimits.arguments import checked_instance
+from prunelimits.arguments import checked_instance, warn
 from prunelimits.training.engine import AbstractEngine
 from prunelimits.training.ensemble import MLPEnsemble
 from prunelimits.training.native.library import why_absent
@@ -37,9 +36,8 @@ def default_engine(ensemble: MLPEnsemble) -> AbstractEngine:
 
 @cache
 def _notice() -> None:
-    warnings.warn(
+    warn(
         f"prunelimits was installed without its native engine ({why_absent()}), so training on "
         "the CPU is about fifty times slower. To get it, install a C++ compiler (GCC or Clang) and "
         "then prunelimits again: pip install --force-reinstall --no-deps prunelimits",
-        stacklevel=3,
     )

@@ -11,6 +11,8 @@ import prunelimits as pl
 from prunelimits.cli import main
 from prunelimits.cli.eliminate import Eliminate
 from prunelimits.cli.flags import in_flags
+from prunelimits.cli.limit import Limit
+from prunelimits.cli.play import Play
 from prunelimits.cli.search import Search
 
 
@@ -56,6 +58,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 )
 def test_an_argument_is_named_by_its_flag(said: str, shown: str):
     assert in_flags(Search(data=Path("d.csv")), ValueError(said)).startswith(shown)
+
+
+def test_a_network_that_does_not_fit_is_named_with_its_flag():
+    said = "model must have 1 inputs, got widths (2, 2, 1)"
+    shown = "--network net.pt must have 1 inputs, got widths (2, 2, 1)"
+    assert in_flags(Play(network=Path("net.pt")), ValueError(said)) == shown
+    assert in_flags(Limit(model="a:b"), ValueError("model must be one")) == "--model must be one"
 
 
 def test_arguments_of_groups_have_the_flags_of_these():

@@ -131,7 +131,7 @@ def test_what_the_test_rows_tell_apart_depends_on_the_accuracy(
     print_parts(study, results, (100, 100))
     printed = " ".join(capsys.readouterr().out.split())
     # Twice the square root of 0.9 x 0.1 / 100, and of 0.5 x 0.5 / 100.
-    assert "by more than about 6.0 points near 90%, 10.0 near 50%" in printed
+    assert "by more than about 6.0 points near 90%, 10.0 points near 50%" in printed
 
 
 def test_parts_are_refused_before_anything_trains():

@@ -64,7 +64,7 @@ def test_a_network_that_does_not_fit_is_refused_and_nothing_is_written(
 ):
     pl.save(pl.MLP((3, 4, 1)), None, "net.pt")
     assert main(["play", "--network", "net.pt", "-o", "page.html"]) == 1
-    assert "model must have 2 inputs" in capsys.readouterr().err
+    assert "--network net.pt must have 2 inputs" in capsys.readouterr().err
     assert not (folder / "page.html").exists()
 
 
@@ -101,7 +101,7 @@ def test_a_network_is_given_other_functions_of_the_plane(capsys: pytest.CaptureF
         assert main([*command, *wrong]) == 1
         assert "inputs must be different ones of x1, x2, x1x1" in capsys.readouterr().err
     assert main([*command, "x1", "x2"]) == 1
-    assert "model must have 2 inputs" in " ".join(capsys.readouterr().err.split())
+    assert "--network net.pt must have 2 inputs" in " ".join(capsys.readouterr().err.split())
 
 
 def downloaded(inputs: object, width: int = 2) -> None:

@@ -132,6 +132,11 @@ def test_what_differs_is_named():
         check_same("f", {}, {"new": None}, "search")
 
 
+def test_of_digests_the_beginning_is_shown():
+    with pytest.raises(StoreError, match=r"\(data is another \(aaaaaaaaaaaa\.\.\., asked for bbbb"):
+        check_same("f.pt", {"data": "a" * 64}, {"data": "b" * 64}, "search")
+
+
 def test_what_differs_within_an_entry_is_named():
     recorded = {"dense": {"epochs": 10, "lr": 0.05, "more": {"a": 1}}, "plain": {"a": 1}}
     wanted = {"dense": {"epochs": 100, "lr": 0.05, "more": {"a": 2, "b": 3}}, "plain": [1]}
