@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from prunelimits.arguments.shown import shown
 
@@ -20,7 +21,8 @@ def checked_tensor(name: str, value: object, *, finite: bool = False) -> Tensor:
 
     Raises:
         TypeError: If `value` is not a tensor, or a sparse, quantised or complex one.
-        ValueError: If it is on the meta device, or holds NaN or infinities where it may not.
+        ValueError: If it is on the meta device or has no shape yet, or holds NaN or infinities
+            where it may not.
 
     Examples:
         >>> checked_tensor("x", torch.ones(2))
@@ -28,6 +30,11 @@ def checked_tensor(name: str, value: object, *, finite: bool = False) -> Tensor:
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a tensor, got {shown(value)}")
+    if is_lazy(value):
+        raise ValueError(
+            f"{name} must have a shape, got an uninitialised parameter: run the model on a batch "
+            "first"
+        )
     if value.layout != torch.strided or value.is_quantized or value.is_complex():
         raise TypeError(
             f"{name} must be a dense tensor of real numbers, got {value.dtype}, {value.layout}"
@@ -49,7 +56,7 @@ def checked_tensors(name: str, values: object, *, real: bool = True) -> Mapping[
 
     Raises:
         TypeError: If `values` is no mapping, has a key that is not a text, or holds something else.
-        ValueError: If a tensor is on the meta device.
+        ValueError: If a tensor is on the meta device or has no shape yet.
 
     Examples:
         >>> checked_tensors("noise", {"weight": torch.ones(2)})

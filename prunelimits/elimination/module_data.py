@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from prunelimits.arguments import checked_instance, checked_tensor, shown
 from prunelimits.elimination.data import EliminationData, checked_pair
 from prunelimits.modes import differentiable
+from prunelimits.pruners.form import check_form
 from prunelimits.sharding import sharded_names
 from prunelimits.structure import copied, run
 from prunelimits.training import Loss
@@ -63,7 +64,7 @@ def checked_starts(start: object) -> list[nn.Module] | None:
 
     Raises:
         ValueError: If there is none, they differ in the names or shapes of their tensors, or one is
-            sharded or holds NaN or infinity.
+            sharded, keeps its weights in another form, or holds NaN or infinity.
         TypeError: If one is no module, or cannot be copied.
     """
     if isinstance(start, nn.Module):
@@ -79,6 +80,11 @@ def checked_starts(start: object) -> list[nn.Module] | None:
         assert isinstance(module, nn.Module)
         if sharded_names(module):
             raise ValueError(f"{where} is sharded over processes (DTensor): regrow it before")
+        try:
+            check_form(module, ())
+        except ValueError as error:
+            told = str(error).removesuffix(", or name it in ignore")
+            raise ValueError(f"{where} cannot be pruned: {told}") from error
         try:
             result.append(copied(module))
         except TypeError as error:

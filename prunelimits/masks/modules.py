@@ -59,6 +59,7 @@ def nonzero_masks(params: nn.Module | Params) -> Masks:
             raise TypeError(f"params must be a module or tensors by name, got {shown(params)}")
         tensors = checked_tensors("params", params, real=False)
         return {name: value != 0 for name, value in tensors.items()}
+    checked_tensors("params", dict(params.named_parameters()), real=False)
     pruned = from_torch_prune(params)
     unclear = {
         use.name

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from prunelimits.pruners.selection import concrete
 from prunelimits.pruners.walks import check_sizes
+from prunelimits.scores.derivatives import gradient_of
 from prunelimits.scores.uses import Use, Watch
 from prunelimits.types import Masks, Params, Problem
 
@@ -84,7 +85,7 @@ def _felt(problem: Problem, params: Params, x: Any, points: Params) -> list[str]
         ladder = torch.linspace(1, 2, len(outputs), dtype=outputs.dtype, device=outputs.device)
         return outputs @ ladder
 
-    gradients = torch.func.grad(total)(points)
+    gradients = gradient_of(total, points)
     return [name for name, value in gradients.items() if concrete((value != 0).any().long())]
 
 

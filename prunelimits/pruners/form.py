@@ -36,16 +36,17 @@ def check_form(model: nn.Module, ignored: Container[int]) -> None:
             raise ValueError(f"model is wrapped in {type(module).__name__}: prune its .module")
         if all(id(parameter) in ignored for parameter in module.parameters()):
             continue
+        where = f"at {name!r}" if name else "of its own"
         if parametrize.is_parametrized(module):
             raise ValueError(
-                f"model has a parametrization at {name!r}: remove it with "
+                f"model has a parametrization {where}: remove it with "
                 "torch.nn.utils.parametrize.remove_parametrizations, or name it in ignore"
             )
         for hook in module._forward_pre_hooks.values():  # pyright: ignore[reportPrivateUsage]
             if type(hook) in _OLD_NORMS:
                 remedy = _OLD_NORMS[type(hook)]  # pyright: ignore[reportArgumentType]
                 raise ValueError(
-                    f"model has a {type(hook).__name__} at {name!r}, which computes the weight "
+                    f"model has a {type(hook).__name__} {where}, which computes the weight "
                     f"anew in every forward pass: remove it with torch.nn.utils.{remedy}, or name "
                     "it in ignore"
                 )

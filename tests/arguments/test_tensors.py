@@ -15,6 +15,7 @@ from prunelimits.arguments import checked_device, checked_tensor
         (torch.ones(2, 2).to_sparse(), TypeError, "x must be a dense tensor of real numbers"),
         (torch.ones(2, dtype=torch.complex64), TypeError, "x must be a dense tensor"),
         (torch.ones(2, device="meta"), ValueError, "x must hold data"),
+        (torch.nn.LazyLinear(2).weight, ValueError, "x must have a shape, got an uninitialised"),
         (torch.tensor([1.0, math.nan]), ValueError, "x must be finite"),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune as torch_prune
 
 from prunelimits.elimination import regrow
 from prunelimits.training import Recipe
@@ -119,6 +120,33 @@ def test_what_is_of_another_kind_is_refused(options: dict, message: str):
     given = {"x": X, "y": Y, "keep": 9, "start": perceptron(), **options}
     with pytest.raises(TypeError, match=message):
         regrow(method=QUICK, **given)
+
+
+def pruned_by_torch() -> nn.Module:
+    model = perceptron()
+    torch_prune.l1_unstructured(model[1], "weight", amount=2)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (pruned_by_torch(), "start cannot be pruned: model is in torch.nn.utils.prune form"),
+        (
+            nn.Sequential(nn.Flatten(), nn.LazyLinear(2)),
+            "start cannot be pruned: model has no shape for '1.weight' yet",
+        ),
+        (
+            [perceptron(), nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))],
+            r"start\[1\] cannot be pruned: .* of its own: remove .*\.remove_parametrizations$",
+        ),
+    ],
+)
+def test_a_start_whose_weights_are_in_another_form_is_refused_with_the_remedy(
+    start: object, message: str
+):
+    with pytest.raises(ValueError, match=message):
+        regrow(X, Y, QUICK, keep=9, start=start)
 
 
 def test_batches_of_one_row_are_refused_where_the_batch_normalises():

@@ -276,3 +276,12 @@ def test_layers_that_walks_do_not_know_are_refused_by_name():
     upwards = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ConvTranspose2d(4, 4, 3), nn.Conv2d(4, 2, 3))
     with pytest.raises(ValueError, match=r"'1\.weight' goes through conv_transpose2d"):
         prune(upwards, PHEW(), keep=8, batches=[(torch.zeros(1, 2, 9, 9), torch.zeros(1))])
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+def test_a_model_with_a_backward_hook_is_walked_as_without():
+    model = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 2))
+    expected = prune(model, PHEW(), keep=8)
+    model.register_full_backward_hook(lambda *_: None)
+    found = prune(model, PHEW(), keep=8)
+    assert all(torch.equal(found[name], mask) for name, mask in expected.items())
