@@ -128,13 +128,28 @@ def load_state_dict(model: nn.Module, path: Path) -> None:
         OSError: If the file cannot be read.
         ValueError: If it holds no state dict or one that does not fit.
     """
+    with open(path, "rb"):
+        pass  # one that is not there is told as other files are
     content = _state_dict(path)
     if content is None:
-        raise ValueError(f"{path} must hold a state dict: a dict of tensors")
+        raise ValueError(f"{path} must hold a state dict, a dict of tensors{_instead(path)}")
     try:
         model.load_state_dict(content)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the model: {error}") from error
+
+
+def _instead(path: Path) -> str:
+    """What a file holds that is no state dict, and what to do."""
+    content = _content(path)
+    if content is None:
+        return ", got something else, such as a whole model: save model.state_dict() instead"
+    if not isinstance(content, dict):
+        return f", got a {type(content).__name__}"
+    named: dict[object, object] = content
+    inside = [name for name, value in named.items() if isinstance(value, dict) and value]
+    hint = f": save its {inside[0]!r} in a file of its own" if inside else ""
+    return f", got a dict of {', '.join(map(str, list(named)[:5])) or 'nothing'}{hint}"
 
 
 def _is_saved_module(path: Path) -> bool:

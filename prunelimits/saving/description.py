@@ -45,6 +45,8 @@ _VALUES = frozenset(
     ("BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT")
 )
 _SIZES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+# What makes objects of other kinds.
+_OBJECTS = frozenset(("NEWOBJ", "NEWOBJ_EX", "OBJ", "INST"))
 _MOST_AXES = 64
 # Code that goes through the content later may be recursive, and Python's recursion is limited.
 _DEEPEST = 32
@@ -142,7 +144,10 @@ class DescribedContent:
         elif step in _VALUES:
             stack.append(argument)
         else:
-            raise ValueError(f"it holds something else than tensors and plain values ({step})")
+            whole = ", such as a whole model: save its state_dict()" if step in _OBJECTS else ""
+            raise ValueError(
+                f"it holds something else than tensors and plain values ({step}){whole}"
+            )
 
     def _since_mark(self) -> list[Any]:
         items: list[Any] = []

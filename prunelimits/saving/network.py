@@ -174,6 +174,11 @@ def from_bytes(content: bytes, source: str) -> tuple[MLP, Masks]:
             f"{source} holds a {kind}, not a prunelimits.MLP: pass a new one to fill, as in "
             f"prunelimits.load(path, model={kind}(...))"
         )
+    if isinstance(loaded, dict) and loaded and all(isinstance(v, Tensor) for v in loaded.values()):  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        raise ValueError(
+            f"{source} is not a prunelimits network, but a state dict: torch.load reads it, and "
+            "load_state_dict of a model of yours takes it"
+        )
     try:
         widths, state, masks = _parts(loaded)
         model = MLP.from_params(widths, state)

@@ -120,18 +120,29 @@ def test_what_prunelimits_saved_of_a_model_of_the_user_s_own(capsys: pytest.Capt
         (
             Analyze(model="analyzed_models:small", state_dict=Path("list.pt")),
             ValueError,
-            "list.pt must hold a state dict",
+            "list.pt must hold a state dict, a dict of tensors, got a list",
         ),
         (
             Analyze(model="analyzed_models:small", state_dict=Path("code.pt")),
             ValueError,
-            "code.pt must hold a state dict",
+            "code.pt must hold a state dict, .* save model.state_dict",
+        ),
+        (
+            Analyze(model="analyzed_models:small", state_dict=Path("checkpoint.pt")),
+            ValueError,
+            "got a dict of epoch, model: save its 'model' in a file of its own",
+        ),
+        (
+            Analyze(model="analyzed_models:small", state_dict=Path("none.pt")),
+            FileNotFoundError,
+            "none.pt",
         ),
     ],
 )
 def test_bad_commands(command: Analyze, error: type[Exception], message: str):
     torch.save({"0.weight": torch.ones(1)}, "wrong.pt")
     torch.save([1, 2], "list.pt")
+    torch.save({"epoch": 3, "model": {"0.weight": torch.ones(1)}}, "checkpoint.pt")
     with torch.device("meta"):
         torch.save(nn.ReLU(), "code.pt")
     with pytest.raises(error, match=message):

@@ -277,3 +277,13 @@ def test_the_network_and_the_random_state_stay_as_they_were(tmp_path: Path) -> N
     with torch.no_grad():
         again.layers[0].weight.fill_(7.0)
     assert not (parameter == 7.0).any()
+
+
+def test_a_state_dict_and_a_whole_model_of_torch_are_told(tmp_path: Path):
+    model = torch.nn.Linear(2, 1)
+    torch.save(model.state_dict(), tmp_path / "state.pt")
+    with pytest.raises(ValueError, match=r"state\.pt is not a prunelimits network, but a state d"):
+        pl.load(tmp_path / "state.pt")
+    torch.save(model, tmp_path / "whole.pt")
+    with pytest.raises(ValueError, match=r"such as a whole model: save its state_dict\(\)"):
+        pl.load(tmp_path / "whole.pt")
