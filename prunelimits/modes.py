@@ -62,6 +62,16 @@ def differentiable(value: Tensor) -> Tensor:
     return value.clone() if value.is_inference() else value
 
 
+def is_of_many(value: Tensor) -> bool:
+    """Whether a tensor stands for one of each model, as `torch.vmap` maps it, and has no one value.
+
+    Examples:
+        >>> is_of_many(torch.ones(2))
+        False
+    """
+    return torch._C._functorch.is_batchedtensor(value)  # pyright: ignore
+
+
 def many_at_once() -> bool:
     """Whether the caller maps or differentiates with `torch.func`, such as `torch.vmap`.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prunelimits.masks import top
 from prunelimits.masks.zeroing import ruled_out
-from prunelimits.modes import many_at_once
+from prunelimits.modes import is_of_many, many_at_once
 from prunelimits.types import Masks, Scores
 
 
@@ -104,6 +104,8 @@ def counts(masks: Masks, like: Tensor, groups: Sequence[Sequence[str]] | None = 
 
 def concrete(value: Tensor) -> int | None:
     """The number that an integer tensor without axes holds; None under `torch.vmap`."""
+    if is_of_many(value):  # without the error, which takes a hundred times as long
+        return None
     try:
         return int(value)
     except RuntimeError:  # there it differs from model to model
@@ -112,6 +114,8 @@ def concrete(value: Tensor) -> int | None:
 
 def has_nan(values: Tensor, where: Tensor) -> bool:
     """Whether a value that `where` marks is NaN; False under `torch.vmap`."""
+    if is_of_many(values):
+        return False
     # A sum with NaN is NaN: one quick pass where, as nearly always, there is none.
     if concrete(values.sum().isnan().long()) == 0:
         return False
@@ -120,6 +124,8 @@ def has_nan(values: Tensor, where: Tensor) -> bool:
 
 def has_infinity(values: Tensor, where: Tensor) -> bool:
     """Whether a value that `where` marks is infinite; False under `torch.vmap`."""
+    if is_of_many(values):
+        return False
     if concrete(values.sum().isfinite().long()) == 1:  # one quick pass, as for NaN
         return False
     return concrete((values.isinf() & where).any().long()) == 1
@@ -134,7 +140,7 @@ def _ranked(name: str, score: Tensor | None, allowed: Tensor) -> Tensor:
             f"scores[{name!r}] must be on {allowed.device}, as the weight is, got {score.device}"
         )
     score = score if score.is_floating_point() else score.double()
-    if concrete(score.sum().isfinite().long()) == 1:  # and so are all
+    if not is_of_many(score) and concrete(score.sum().isfinite().long()) == 1:  # and so are all
         return ruled_out(score, allowed)
     if has_nan(score, allowed):
         raise ValueError(f"scores[{name!r}] must be numbers, got NaN: something has diverged")

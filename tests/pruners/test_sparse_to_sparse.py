@@ -8,12 +8,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from prunelimits import masks
+from prunelimits.datasets import cubist_spiral
 from prunelimits.problem import problem_of
-from prunelimits.pruners import DSR, SNFS, DeepR, State, draw_noise
+from prunelimits.pruners import DSR, SNFS, DeepR, State, draw_noise, selection
+from prunelimits.pruners.catalogue import moves
+from prunelimits.pruners.ranking import Ranking
 from prunelimits.pruners.scopes import share_out
-from prunelimits.types import Masks, Params
+from prunelimits.training import MLPEnsemble, Recipe, fit
+from prunelimits.types import Masks, Params, Scores
 
 PROBLEM, _ = problem_of(torch.nn.Linear(1, 1))
 NAMES = ("a", "b")
@@ -241,3 +246,46 @@ def test_the_paper_s_start_of_each_method():
         assert pruner.budget(allowed, 20).tolist() == expected
     state = DeepR().init(PROBLEM, params, allowed, torch.tensor([11, 9]), noise_of(0))
     assert torch.equal(state.memory["sign of a"], params["a"] < 0)
+
+
+@pytest.mark.parametrize("pruner", [DeepR(rounds=60, l1=1.0, noise=0.5), DSR(rounds=12)])
+def test_no_floor_is_a_floor_of_none_to_the_bit(
+    pruner: DeepR | DSR, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is ranked for a floor of 0, as was once, and no error is raised to see a vmap."""
+
+    def trained() -> list[Tensor]:
+        ensemble = MLPEnsemble((2, 6, 5, 1), 3, seed=0)
+        recipe = Recipe(epochs=4, batch_size=20, lr=0.1)
+        result = fit(ensemble, *cubist_spiral(200), recipe, pruner=pruner, keep=[12, 20, 30])
+        kept = (result.ensemble.params, result.ensemble.masks, result.ensemble.momentum)
+        return [value for named in kept for value in named.values()]
+
+    def ranked(ranking: Ranking, sizes: Scores, masks: Masks) -> Masks:
+        least = moves._layer_counts(masks).clamp(max=ranking.floor)
+        return moves._largest(sizes, masks, least)
+
+    def tried(value: Tensor) -> int | None:
+        try:
+            return int(value)
+        except RuntimeError:
+            return None
+
+    found = trained()
+    monkeypatch.setattr(moves, "_spared", ranked)
+    monkeypatch.setattr(selection, "concrete", tried)
+    monkeypatch.setattr(selection, "is_of_many", lambda _: False)
+    assert all(torch.equal(a, b) for a, b in zip(found, trained(), strict=True))
+
+
+def test_what_all_models_share_is_still_looked_at_under_vmap():
+    bad = torch.tensor([1.0, torch.nan])
+
+    def first(own: Tensor) -> Tensor:
+        assert not selection.has_nan(own, own.isnan())  # one of each model: nobody can look
+        assert selection.concrete(own.isnan().sum()) is None
+        assert selection.has_nan(bad, bad.isnan())
+        assert selection.has_infinity(bad / 0, bad > 0)
+        return own
+
+    torch.vmap(first)(torch.stack([bad, bad]))

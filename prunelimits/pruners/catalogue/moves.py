@@ -78,12 +78,8 @@ class MovesByThreshold(Moving):
         noise = ranking.needed("noise", seen.noise)
         threshold = state.memory["threshold"]
         size = ranking.scores(seen, state.masks)
-        least = _layer_counts(state.masks).clamp(max=ranking.floor)
-        spared = _largest(size, state.masks, least)
-        stay = {
-            name: mask & ((size[name] >= threshold) | spared[name])
-            for name, mask in state.masks.items()
-        }
+        stay = {name: mask & (size[name] >= threshold) for name, mask in state.masks.items()}
+        stay = _with(stay, _spared(ranking, size, state.masks))
         left = _layer_counts(stay)
         dropped = _layer_counts(state.masks).sum() - left.sum()
         free = _free(state, stay)
@@ -122,9 +118,7 @@ class MovesBySign(Moving):
             # What has passed zero is dormant, and whatever grows starts from zero.
             sizes[name] = size.where(stay[name], 0)
             changed[name] = sign * sizes[name]
-        least = _layer_counts(state.masks).clamp(max=ranking.floor)
-        spared = _largest(sizes, state.masks, least)
-        stay = {name: mask | spared[name] for name, mask in stay.items()}
+        stay = _with(stay, _spared(ranking, sizes, state.masks))
         masks = ranking._replace(floor=0).keep(
             noise, {name: state.memory[name] for name in stay}, state.budget, forced=stay
         )
@@ -142,6 +136,13 @@ def _with(stay: Masks, grown: Masks) -> Masks:
 def _largest(sizes: Scores, allowed: Masks, layers: Tensor) -> Masks:
     """The largest of each layer, so many."""
     return select(sizes, allowed, layers, groups=[[name] for name in allowed])
+
+
+def _spared(ranking: Ranking, sizes: Scores, masks: Masks) -> Masks:
+    """The largest of each layer that stay whatever becomes of them."""
+    if not ranking.floor:  # nothing to rank, which takes a third of a round
+        return {name: torch.zeros_like(mask) for name, mask in masks.items()}
+    return _largest(sizes, masks, _layer_counts(masks).clamp(max=ranking.floor))
 
 
 def _layer_counts(masks: Masks) -> Tensor:

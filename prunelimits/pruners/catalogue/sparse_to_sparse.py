@@ -203,7 +203,8 @@ class DeepR(_MovesSmallest):
     the one of its initial weight. A round subtracts `lr l1` from each kept weight's magnitude, adds
     `lr noise` times a normal number, drops what has passed zero, and grows as many, dropped ones
     among them. Grown weights start from zero, so that after a round none has the wrong sign. It
-    belongs after every step, so the default has as many rounds as 50 epochs of 390 steps.
+    belongs after every step, so the default has as many rounds as 50 epochs of 390 steps; to a
+    shorter training give as many rounds as it has steps, or several, each as long, follow a step.
 
     Attributes:
         rounds: As for `RigL`.
