@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from . import layer_kinds as layer_kinds
 from . import sequence_kinds as sequence_kinds
 from .kinds import KINDS
 from .laws import (
+    Inputs,
     nothing_kept_is_idle,
     nothing_left_out_matters,
     outputs,
@@ -52,13 +55,20 @@ def test_complex_numbers_are_computed_part_by_part(name: str):
     torch.testing.assert_close(found, outputs(model, params, inputs))
 
 
+@lru_cache(maxsize=1)
+def made(name: str) -> tuple[nn.Module, Inputs]:
+    """The model of a kind, the same for every density, with what it is called with."""
+    model, inputs = KINDS[name].make()
+    return model.double().eval(), inputs
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize("density", [0.35, 0.7])
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_left_out_matters_and_nothing_kept_is_idle(name: str, density: float):
     found = KINDS[name]
-    model, inputs = found.make()
-    model = model.double().eval()
+    model, inputs = made(name)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
