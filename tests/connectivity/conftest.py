@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 
 import pytest
 from torch import Tensor
@@ -14,22 +14,25 @@ from prunelimits.connectivity.following.network import Network
 
 
 @pytest.fixture(scope="module")
-def followed_once() -> Iterator[None]:
-    """A model that is called alike again keeps its steps, whatever its numbers are by now.
+def followed() -> dict[Hashable, Network]:
+    """What a file's tests that ask for `followed_once` have followed, by the model and its call."""
+    return {}
 
-    The library promises that its numbers do not count, and laws that hold for other numbers than it
-    was followed with say so.
+
+@pytest.fixture
+def followed_once(followed: dict[Hashable, Network], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is called alike again keeps its steps, whatever its parameters are by now.
+
+    The library promises that they do not count, and laws that hold for others than it was followed
+    with say so. All else of the model must stay.
     """
-    known: dict[Hashable, Network] = {}
 
     def once(model: Model, inputs: Inputs, aliases: Mapping[str, str]) -> Network:
         leaves, structure = pytree.tree_flatten(inputs)
         kinds = [(x.shape, x.dtype) if isinstance(x, Tensor) else repr(x) for x in leaves]
         call = (model, *kinds, repr(structure), *aliases.items())
-        if call not in known:
-            known[call] = follow(model, inputs, aliases)
-        return known[call]
+        if call not in followed:
+            followed[call] = follow(model, inputs, aliases)
+        return followed[call]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trace, "follow", once)
-        yield
+    monkeypatch.setattr(trace, "follow", once)

@@ -71,12 +71,16 @@ def nothing_left_out_matters(model: nn.Module, inputs: Inputs, seed: int) -> tup
     return traced, carrying
 
 
-def the_core_computes_the_same(model: nn.Module, inputs: Inputs) -> None:
-    core = compact(model, inputs=inputs)
-    own = {name: p.detach() for name, p in core.named_parameters()}
+def computes_the_same(model: nn.Module, other: nn.Module, inputs: Inputs) -> None:
+    own = {name: p.detach() for name, p in other.named_parameters()}
     params = {name: p.detach() for name, p in model.named_parameters()}
-    for a, b in zip(outputs(core, own, inputs), outputs(model, params, inputs), strict=True):
+    found, expected = outputs(other, own, inputs), outputs(model, params, inputs)
+    for a, b in zip(found, expected, strict=True):
         close(a, b)
+
+
+def the_core_computes_the_same(model: nn.Module, inputs: Inputs) -> None:
+    computes_the_same(model, compact(model, inputs=inputs), inputs)
 
 
 def nothing_kept_is_idle(

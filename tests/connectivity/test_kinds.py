@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from prunelimits.connectivity import compact
+from prunelimits.connectivity.following.model import example_of
+from prunelimits.connectivity.following.other_sizes import at_other_sizes
 from prunelimits.connectivity.following.steps import Parameter, Source
 from prunelimits.connectivity.trace import trace
 
@@ -16,6 +19,7 @@ from . import sequence_kinds as sequence_kinds
 from .kinds import KINDS
 from .laws import (
     Inputs,
+    computes_the_same,
     nothing_kept_is_idle,
     nothing_left_out_matters,
     outputs,
@@ -55,11 +59,22 @@ def test_complex_numbers_are_computed_part_by_part(name: str):
     torch.testing.assert_close(found, outputs(model, params, inputs))
 
 
-@lru_cache(maxsize=1)
+@cache
 def made(name: str) -> tuple[nn.Module, Inputs]:
-    """The model of a kind, the same for every density, with what it is called with."""
+    """The model of a kind, the same for all densities, with what it is called with."""
     model, inputs = KINDS[name].make()
     return model.double().eval(), inputs
+
+
+def sparse(name: str, density: float) -> tuple[nn.Module, Inputs]:
+    """That model with other numbers, zero at random."""
+    model, inputs = made(name)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=generator) < density)
+    randomise(model, generator)
+    return model, inputs
 
 
 @pytest.mark.slow
@@ -68,14 +83,19 @@ def made(name: str) -> tuple[nn.Module, Inputs]:
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_left_out_matters_and_nothing_kept_is_idle(name: str, density: float):
     found = KINDS[name]
-    model, inputs = made(name)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.rand(parameter.shape, generator=generator) < density)
-    randomise(model, generator)
+    model, inputs = sparse(name, density)
     traced, carrying = nothing_left_out_matters(model, inputs, seed=0)
     assert (traced.network.unknown == ()) == found.exact, traced.network.unknown
     the_core_computes_the_same(model, inputs)
     if found.exact and not found.cancels:
         nothing_kept_is_idle(model, inputs, carrying, 0, randomise)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
+@pytest.mark.parametrize("name", KINDS)
+def test_the_core_computes_the_same_at_other_sizes(name: str):
+    model, inputs = sparse(name, 0.5)
+    core = compact(model, inputs=inputs)
+    for args, kwargs in at_other_sizes(model, *example_of(model, inputs)):
+        computes_the_same(model, core, kwargs or args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 import torch
@@ -23,6 +24,8 @@ from prunelimits.types import Params
 
 from .networks import MODELS, LeNet, sparse_model
 
+# The same for all tests that leave a model as it is.
+case = cache(sparse_model)
 CASES = [(name, density, seed) for name in MODELS for density in (0.15, 0.3, 0.6) for seed in (0,)]
 
 
@@ -36,12 +39,13 @@ def close(found: Tensor, expected: Tensor) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize("keep_constants", [False, True])
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_effective_masks_are_contained_and_idempotent(
     name: str, density: float, seed: int, keep_constants: bool
 ):
-    model, x = sparse_model(name, density, seed)
+    model, x = case(name, density, seed)
     found = effective_masks(model, inputs=x, keep_constants=keep_constants)
     masks = pm.nonzero_masks(dict(model.named_parameters()))
     assert found.keys() == masks.keys()
@@ -51,18 +55,20 @@ def test_effective_masks_are_contained_and_idempotent(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_removing_what_carries_nothing_changes_no_output(name: str, density: float, seed: int):
-    model, x = sparse_model(name, density, seed)
+    model, x = case(name, density, seed)
     left = effective_masks(model, inputs=x, keep_constants=True)
     params = pm.apply(dict(model.named_parameters()), left)
     close(output(model, x, params), output(model, x))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_folding_changes_no_output(name: str, density: float, seed: int):
-    model, x = sparse_model(name, density, seed)
+    model, x = case(name, density, seed)
     params, masks = fold_constants(model, inputs=x)
     close(output(model, x, params), output(model, x))
     assert all(not value[~masks[n]].any() for n, value in params.items())
@@ -73,10 +79,11 @@ def test_folding_changes_no_output(name: str, density: float, seed: int):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize("keep_constants", [False, True])
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_the_core_computes_the_same(name: str, density: float, seed: int, keep_constants: bool):
-    model, x = sparse_model(name, density, seed)
+    model, x = case(name, density, seed)
     before = copy.deepcopy(model.state_dict())
     core = compact(model, inputs=x, keep_constants=keep_constants)
     close(output(core, x), output(model, x))
@@ -120,9 +127,10 @@ def test_against_gradients_of_a_positive_network(name: str, density: float, seed
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize(("name", "density", "seed"), CASES)
 def test_the_report_agrees_with_the_masks(name: str, density: float, seed: int):
-    model, x = sparse_model(name, density, seed)
+    model, x = case(name, density, seed)
     report = analyze(model, inputs=x)
     kept, effective = (
         pm.nonzero_masks(dict(model.named_parameters())),

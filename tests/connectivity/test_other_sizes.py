@@ -15,9 +15,8 @@ from prunelimits.connectivity import analyze, compact, effective_masks, fold_con
 from prunelimits.connectivity.following.model import example_of
 from prunelimits.connectivity.following.other_sizes import at_other_sizes
 
-from .kinds import KINDS, Written, fc, param, rows
-from .laws import Inputs, changes_nothing, close, outputs
-from .test_kinds import randomise
+from .kinds import Written, fc, param, rows
+from .laws import Inputs, changes_nothing, computes_the_same
 
 
 def without_signal(model: nn.Module, layer: str, units: list[int]) -> nn.Module:
@@ -32,14 +31,6 @@ def without_signal(model: nn.Module, layer: str, units: list[int]) -> nn.Module:
         # So that they are other than zero behind a ReLU.
         model.get_parameter(layer.replace("weight", "bias"))[units] = 0.7
     return model
-
-
-def computes_the_same(model: nn.Module, other: nn.Module, inputs: Inputs) -> None:
-    own = {name: p.detach() for name, p in other.named_parameters()}
-    params = {name: p.detach() for name, p in model.named_parameters()}
-    found, expected = outputs(other, own, inputs), outputs(model, params, inputs)
-    for a, b in zip(found, expected, strict=True):
-        close(a, b)
 
 
 def image(side: int) -> Tensor:
@@ -90,6 +81,7 @@ CHANGES: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("followed_once")
 @pytest.mark.parametrize("length", [1, 3])
 @pytest.mark.parametrize("change", CHANGES)
 def test_constants_that_depend_on_the_length_stay(change: str, length: int):
@@ -128,9 +120,10 @@ def test_what_a_recurrent_layer_gives_without_a_signal_stays(length: int):
     model = without_signal(last_of_cells(), "cells.weight_ih_l0", [0, 4, 8, 12])
     with torch.no_grad():
         model.get_parameter("cells.weight_hh_l0")[[0, 4, 8, 12]] = 0
-    assert compact(model, inputs=sequence(length)).get_parameter("last.weight")[:, 0].any()
+    core = compact(model, inputs=sequence(length))
+    assert core.get_parameter("last.weight")[:, 0].any()
     for other in (1, 3, 40):
-        computes_the_same(model, compact(model, inputs=sequence(length)), sequence(other))
+        computes_the_same(model, core, sequence(other))
 
 
 @pytest.mark.slow
@@ -230,21 +223,6 @@ def test_calls_of_a_model_leave_no_trace_in_its_buffers(function: Callable[..., 
     function(model, inputs=inputs)
     assert (model.get_buffer("calls") == 0, model.training) == (True, True)
     assert torch.equal(inputs, before)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", KINDS)
-def test_the_core_computes_the_same_at_other_sizes(name: str):
-    model, inputs = KINDS[name].make()
-    model = model.double().eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.rand(parameter.shape, generator=generator) < 0.5)
-    randomise(model, generator)
-    core = compact(model, inputs=inputs)
-    for args, kwargs in at_other_sizes(model, *example_of(model, inputs)):
-        computes_the_same(model, core, kwargs or args)
 
 
 class Seen(nn.Identity):
