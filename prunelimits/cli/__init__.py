@@ -61,7 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     command = None
     formatted = warnings.formatwarning
-    warnings.formatwarning = _told_plainly
+
+    def told(error: Exception) -> str:
+        # What groups of options refuse, they refuse before there is a command.
+        asked = COMMANDS.get(given[0]) if command is None and given else command
+        return str(error) if asked is None else in_flags(asked, error)
+
+    def plainly(message: Warning | str, *_: object) -> str:
+        # Of which line of code it is, says nothing here.
+        return f"prunelimits: {told(UserWarning(str(message)))}\n"
+
+    warnings.formatwarning = plainly
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="prunelimits", description=_DESCRIPTION, args=given
@@ -75,18 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     except (ValueError, TypeError, OSError, ImportError, StoreError, WorkersLostError) as error:
-        # What groups of options refuse, they refuse before there is a command.
-        asked = COMMANDS.get(given[0]) if command is None and given else command
-        said = str(error) if asked is None else in_flags(asked, error)
-        errors.print(f"prunelimits: {said}", markup=False)
+        errors.print(f"prunelimits: {told(error)}", markup=False)
         return 1
     finally:
         warnings.formatwarning = formatted
-
-
-def _told_plainly(message: Warning | str, *_: object) -> str:
-    """A warning as it is printed: of which line of code it is, says nothing here."""
-    return f"prunelimits: {message}\n"
 
 
 @contextmanager

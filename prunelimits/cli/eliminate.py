@@ -179,8 +179,9 @@ class Eliminate(OwnData):
             RoundBar(quiet=self.quiet or not sys.stderr.isatty()) as bar,
             warnings.catch_warnings(),
         ):
-            # The hint is printed with the result.
+            # The hint is printed with the result, and what is held out was told.
             warnings.simplefilter("ignore", NothingFoundWarning)
+            warnings.filterwarnings("ignore", "measure has no row of class")
             result = eliminate(
                 task.x,
                 task.y,
@@ -263,6 +264,7 @@ class Eliminate(OwnData):
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", NothingFoundWarning)
+            warnings.filterwarnings("ignore", "measure has no row of class")
             results = eliminate_seeds(
                 task.x,
                 task.y,

@@ -17,6 +17,7 @@ from prunelimits.arguments import (
     checked_integer,
     checked_number,
     checked_tensor,
+    warn,
 )
 from prunelimits.datasets import Parts
 from prunelimits.models import MLP, leading_block
@@ -143,6 +144,13 @@ def make_task(
             check_targets(name, rows)
     else:
         _check_every_class(y, train, held_out, seed)
+        absent = sorted(set(y.unique().tolist()) - set(y[test].unique().tolist()))
+        if absent:
+            named = ", ".join(f"{label:g}" for label in absent)
+            warn(
+                f"held_out holds out {measured} of {len(x)} samples, none of class {named}: the "
+                "accuracy tells nothing of it"
+            )
     return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
 
 

@@ -17,6 +17,7 @@ X = torch.arange(12.0).reshape(6, 2)
 Y = torch.tensor([0, 1, 0, 1, 1, 0])
 
 
+@pytest.mark.filterwarnings("ignore:held_out holds out")
 @given(
     st.integers(4, 40),
     st.floats(0.0, 1.0, exclude_min=True, exclude_max=True),
@@ -155,6 +156,7 @@ def test_kept_runs_know_their_data_by_shapes_dtypes_and_numbers():
     assert task.fingerprint() == expected.hexdigest()
 
 
+@pytest.mark.filterwarnings("ignore:held_out holds out")
 def test_a_class_that_is_held_out_whole_is_named():
     x, y = torch.arange(40.0).reshape(20, 2), torch.tensor([0] * 18 + [1, 2])
     refused = []
@@ -224,3 +226,10 @@ def test_numbers_that_tell_nothing_are_refused():
     parts = Parts((x, y), (x[:2], torch.zeros(2)), (x, y))
     with pytest.raises(ValueError, match="choose: y must vary"):
         task_in_parts(parts, loss="mse")
+
+
+def test_a_class_that_no_held_out_row_has_is_told():
+    x, y = torch.arange(40.0)[:, None], torch.arange(40) % 2
+    with pytest.warns(UserWarning, match="held_out holds out 1 of 40 samples, none of class [01]:"):
+        make_task(x, y, held_out=0.001)
+    make_task(x, y, held_out=0.5)
