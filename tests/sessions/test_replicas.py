@@ -27,38 +27,43 @@ from torch.nn import functional
 from prunelimits.pruners import GMP, RigL
 from prunelimits.sessions import attach
 
-rank, folder, method = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+rank, folder = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group(
     "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
 )
-torch.manual_seed(0)
-model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
-replica = nn.parallel.DistributedDataParallel(model)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-pruner = {"GMP": GMP, "RigL": RigL}[method](rounds=3)
-with attach(pruner, model, optimizer, keep=12, steps=8) as session:
-    for step in range(8):
-        x = torch.randn(16, 4, generator=torch.Generator().manual_seed(step)).double()
-        x = x[rank * 8 : rank * 8 + 8]
-        optimizer.zero_grad()
-        functional.cross_entropy(replica(x), (x[:, 0] > 0).long()).backward()
-        optimizer.step()
-torch.save([session.masks, model.state_dict()], f"{folder}/rank{rank}")
+for method in (GMP, RigL):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    replica = nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    with attach(method(rounds=3), model, optimizer, keep=12, steps=8) as session:
+        for step in range(8):
+            x = torch.randn(16, 4, generator=torch.Generator().manual_seed(step)).double()
+            x = x[rank * 8 : rank * 8 + 8]
+            optimizer.zero_grad()
+            functional.cross_entropy(replica(x), (x[:, 0] > 0).long()).backward()
+            optimizer.step()
+    torch.save([session.masks, model.state_dict()], f"{folder}/{method.__name__}-{rank}")
 torch.distributed.barrier()
 os._exit(0)
 """
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where both processes left what every method came to."""
+    folder = tmp_path_factory.mktemp("replicas")
+    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
+    processes = [subprocess.Popen([*command, str(rank), str(folder)]) for rank in range(2)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [GMP, RigL])
-def test_replicas_prune_alike_and_as_one_process_does(method: Any, tmp_path: Path):
-    command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
-    processes = [
-        subprocess.Popen([*command, str(rank), str(tmp_path), method.__name__]) for rank in range(2)
-    ]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+def test_replicas_prune_alike_and_as_one_process_does(method: Any, trained: Path):
     (masks, weights), (others, same) = (
-        torch.load(tmp_path / f"rank{rank}", weights_only=True) for rank in range(2)
+        torch.load(trained / f"{method.__name__}-{rank}", weights_only=True) for rank in range(2)
     )
     assert all(torch.equal(mask, others[name]) for name, mask in masks.items())
     assert all(torch.equal(value, same[name]) for name, value in weights.items())

@@ -25,8 +25,12 @@ X, Y = cubist_spiral(320)
 RECIPE = Recipe(epochs=3, batch_size=32, lr=0.1)
 STEPS = 30
 METHODS = [method for method in pruners.all() if method.__name__ not in ("Dense", "OBS")]
-# DeepR moves weights after each of 19,500 steps, where the others have the paper's defaults.
-PRUNERS = [DeepR(rounds=30) if method is DeepR else method() for method in METHODS]
+# DeepR moves weights after each of 19,500 steps, and these train for 100 epochs or more before they
+# choose, where the others have the paper's defaults.
+FEWER = {
+    method: method(epochs=10) for method in (pruners.EdgePopup, pruners.RareGems, pruners.LOMP)
+}
+PRUNERS = [{DeepR: DeepR(rounds=30), **FEWER}.get(method) or method() for method in METHODS]
 # Few rounds that fall into a training of 30 steps, so that a plain loop is quick.
 SHORT = {
     "GMP": GMP(rounds=5, until=0.9),
