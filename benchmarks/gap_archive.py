@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -50,35 +51,60 @@ ARCHIVE = Path(__file__).parent.parent / "docs" / "results" / "gap-networks.npz"
 
 
 class Kept(NamedTuple):
-    """A trained network of a study, and the run that it is of."""
+    """A trained network of a study, and the run that it is of.
+
+    Attributes:
+        table: Name of the study's table.
+        run: Which run.
+        widths: Inputs, hidden units, outputs.
+        bits: Which parameters it keeps, layer by layer, weights before biases, eight to a byte.
+        values: What these are.
+    """
 
     table: str
     run: Run
-    model: pl.MLP
-    masks: Masks
+    widths: tuple[int, ...]
+    bits: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, table: str, run: Run, model: pl.MLP, masks: Masks) -> Kept:
+        """A network as it is kept."""
+        named = dict(model.named_parameters())
+        mask = torch.cat([masks[name].flatten() for name in named])
+        value = torch.cat([parameter.detach().flatten() for parameter in named.values()])
+        bits = np.packbits(mask.numpy())
+        return cls(table, run, model.widths, bits, value[mask].numpy().astype(np.float32))
+
+    def network(self) -> tuple[pl.MLP, Masks]:
+        """The network, and what it keeps."""
+        shapes = parameter_shapes(self.widths)
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        mask = torch.from_numpy(np.unpackbits(self.bits, count=sum(sizes)).astype(bool))
+        flat = torch.zeros(sum(sizes))
+        flat[mask] = torch.from_numpy(self.values)
+        state, masks = (
+            {
+                name: part.reshape(shape)
+                for (name, shape), part in zip(shapes.items(), some.split(sizes), strict=True)
+            }
+            for some in (flat, mask)
+        )
+        model = pl.MLP(self.widths)
+        model.load_state_dict(state)
+        return model, masks
 
 
 def write_archive(path: Path, networks: Iterable[Kept]) -> None:
     """All networks in one file: names, masks as bits, and the values that are kept."""
-    labels: list[str] = []
-    widths: list[tuple[int, ...]] = []
-    bits: list[np.ndarray] = []
-    values: list[np.ndarray] = []
-    for table, run, model, masks in sorted(networks, key=lambda kept: kept[:2]):
-        labels.append(",".join(map(str, (table, *run))))
-        widths.append(model.widths)
-        named = dict(model.named_parameters())
-        mask = torch.cat([masks[name].flatten() for name in named])
-        value = torch.cat([parameter.detach().flatten() for parameter in named.values()])
-        bits.append(np.packbits(mask.numpy()))
-        values.append(value[mask].numpy().astype(np.float32))
+    kept = sorted(networks, key=lambda one: one[:2])
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        labels=np.array(labels),
-        widths=np.array(widths),
-        masks=np.concatenate(bits),
-        values=np.concatenate(values),
+        labels=np.array([",".join(map(str, (one.table, *one.run))) for one in kept]),
+        widths=np.array([one.widths for one in kept]),
+        masks=np.concatenate([one.bits for one in kept]),
+        values=np.concatenate([one.values for one in kept]),
     )
     write_whole(content.getvalue(), path)
 
@@ -92,33 +118,24 @@ def read_archive(path: Path = ARCHIVE) -> list[Kept]:
     """
     labels, every, bits, values = _arrays(path)
     networks: list[Kept] = []
+    # Where the next network's masks and values begin.
+    bit, value = 0, 0
     for label, widths in zip(labels.tolist(), every.tolist(), strict=True):
         table, run = _run_of(path, label)
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"{path} must have widths of at least 1, got {widths} for {label}")
-        shapes = parameter_shapes(tuple(widths))
-        sizes = [int(np.prod(shape)) for shape in shapes.values()]
-        packed, bits = np.split(bits, [-(-sum(sizes) // 8)])
-        if len(packed) * 8 < sum(sizes):
+        size = sum(math.prod(shape) for shape in parameter_shapes(tuple(widths)).values())
+        packed = bits[bit : bit + -(-size // 8)]
+        bit += len(packed)
+        if len(packed) * 8 < size:
             raise ValueError(f"{path} must have a mask for every network, got none for {label}")
-        mask = torch.from_numpy(np.unpackbits(packed, count=sum(sizes)).astype(bool))
-        own, values = np.split(values, [int(mask.sum())])
-        if len(own) != int(mask.sum()) or not np.isfinite(own).all():
+        nonzeros = int(np.unpackbits(packed, count=size).sum())
+        own = values[value : value + nonzeros]
+        value += len(own)
+        if len(own) != nonzeros or not np.isfinite(own).all():
             raise ValueError(f"{path} must have a finite value for all that {label} keeps")
-        flat = torch.zeros(sum(sizes))
-        flat[mask] = torch.from_numpy(own)
-        model = pl.MLP(tuple(widths))
-        state = {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(shapes.items(), flat.split(sizes), strict=True)
-        }
-        model.load_state_dict(state)
-        masks = {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(shapes.items(), mask.split(sizes), strict=True)
-        }
-        networks.append(Kept(table, run, model, masks))
-    if len(bits) or len(values):
+        networks.append(Kept(table, run, tuple(widths), packed, own))
+    if bit < len(bits) or value < len(values):
         raise ValueError(f"{path} must have masks and values of its networks alone, got more")
     return networks
 
@@ -204,7 +221,7 @@ def retrained(
                 place = part.runs.index(run)
                 accuracy = float(fitted.accuracy[place])
                 if accuracy == best[run].accuracy:
-                    found.append(Kept(table.stem, run, *fitted.ensemble.member(place)))
+                    found.append(Kept.of(table.stem, run, *fitted.ensemble.member(place)))
                 else:
                     print(f"{run}: {accuracy:.4%}, NOT as in the table")
             print(method, width, repeat, f"{len(found)} of {len(wanted)}", flush=True)
@@ -241,7 +258,7 @@ def train(table: Path, study: Study, initial: pl.MLP | None, archive: Path) -> N
             )
             rivals = [kept for kept in rivals if kept.run in best]
             found = [
-                Kept(table.stem, run, *fitted.ensemble.member(place))
+                Kept.of(table.stem, run, *fitted.ensemble.member(place))
                 for place, run in enumerate(part.runs)
                 if run in best
             ]

@@ -24,7 +24,6 @@ from sign_table import signs
 from prunelimits.connectivity import effective_masks
 from prunelimits.datasets import cubist_spiral
 from prunelimits.experiments import RunResult, read_table, upper_limit
-from prunelimits.masks import count
 from prunelimits.pareto import pareto_front
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -71,7 +70,7 @@ def shown(example: Example, archive: list[Kept]) -> Kept | None:
     """Of the kept networks of its method and width the one that is nearest to it in size."""
     wanted = (example.table, example.method, example.width)
     own = [kept for kept in archive if (kept.table, *kept.run[:2]) == wanted]
-    return min(own, key=lambda k: (abs(count(k.masks) - example.nonzeros), k.run), default=None)
+    return min(own, key=lambda k: (abs(len(k.values) - example.nonzeros), k.run), default=None)
 
 
 def results_of(table: str) -> dict[object, RunResult]:
@@ -109,9 +108,10 @@ def networks() -> str:
 
 def small_weights(kept: Kept) -> int:
     """How many of the weights on a path are below a hundredth of the largest of their layer."""
-    on_path = effective_masks({name: mask[None] for name, mask in kept.masks.items()})
+    model, masks = kept.network()
+    on_path = effective_masks({name: mask[None] for name, mask in masks.items()})
     found = 0
-    for name, parameter in kept.model.named_parameters():
+    for name, parameter in model.named_parameters():
         sizes = parameter.detach().abs()
         if name.endswith("weight"):
             found += int((on_path[name][0] & (sizes < sizes.max() / 100)).sum())
@@ -127,7 +127,7 @@ def archive_summary() -> str:
 
     for (table, width), own in groupby(sorted(read_archive(), key=place), place):
         group = list(own)
-        sizes = [count(kept.masks) for kept in group]
+        sizes = [len(kept.values) for kept in group]
         counts = Counter(kept.run.method for kept in group)
         kinds = defaultdict[int, list[str]](list)
         for method, number in counts.items():
@@ -261,8 +261,8 @@ def draw() -> None:
     for example in EXAMPLES:
         kept = shown(example, archive)
         if kept is not None:
-            title = f"{example.method}, width {example.width}: {count(kept.masks)} nonzeros"
-            figure = network_figure(kept.model, kept.masks, x, y, resolution=96, title=title)
+            title = f"{example.method}, width {example.width}: {len(kept.values)} nonzeros"
+            figure = network_figure(*kept.network(), x, y, resolution=96, title=title)
             # Small: there are eleven of them.
             path = IMAGES / f"figure-{example.figure}.png"
             figure.savefig(path, dpi=75, metadata={})
