@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from rich.table import Table
@@ -40,15 +41,19 @@ def tell_rare_classes(y: Tensor, classes: tuple[str, ...] | None) -> None:
     )
 
 
-def advise(x: Tensor, *, standardised: bool) -> None:
-    """Tells of inputs that are constant, number the rows, or are of very different sizes."""
+def advise(x: Tensor, *, standardised: bool, names: Sequence[str] | None = None) -> None:
+    """Tells of inputs that are constant, number the rows, or are of very different sizes.
+
+    They are told by their names, or where they have none by their numbers.
+    """
     constant = constant_columns(x)
     if constant:
-        say(f"Inputs that are the same in every row tell nothing: {_shown(constant)} (from 1)")
+        say(f"Inputs that are the same in every row tell nothing: {_shown(constant, names)}")
     steps = x[1:] - x[:-1]
     counting = (steps == 1).all(0).nonzero().flatten().tolist() if len(x) > _FEW_ROWS else []
     if counting:
-        say(f"Inputs that number the rows, and may be no measurements: {_shown(counting)} (from 1)")
+        told = _shown(counting, names)
+        say(f"Inputs that number the rows, and may be no measurements: {told}")
     if standardised:
         return
     deviation = x.double().std(0)
@@ -146,14 +151,15 @@ def check_finite(x: Tensor, y: Tensor) -> None:
             )
 
 
-def _shown(columns: list[int]) -> str:
-    named = " ".join(str(column + 1) for column in columns[:12])
-    return f"{named} ..." if len(columns) > 12 else named
+def _shown(columns: list[int], names: Sequence[str] | None) -> str:
+    numbers = names or range(1, columns[-1] + 2)
+    named = ", ".join(str(numbers[column]) for column in columns[:12])
+    more = ", ..." if len(columns) > 12 else ""
+    return f"{named}{more}" if names else f"{named}{more} (from 1)"
 
 
-def tell_constant_in_training(x: Tensor) -> None:
-    """Tells of inputs that vary, but not in the rows to train on."""
+def tell_constant_in_training(x: Tensor, names: Sequence[str] | None = None) -> None:
+    """Tells of inputs that vary, but not in the rows to train on, as `advise` names them."""
     constant = constant_columns(x) if x.dim() == 2 else []
     if constant:
-        numbers = ", ".join(str(column + 1) for column in constant[:12])
-        say(f"Inputs that are constant in the rows to train on: {numbers} (from 1)")
+        say(f"Inputs that are constant in the rows to train on: {_shown(constant, names)}")

@@ -88,7 +88,7 @@ class OwnData:
         if found.x.dim() == 2 and len(found.x) > 1:
             if not numbers:
                 tell_rare_classes(found.y, found.classes)
-            advise(found.x, standardised=self.standardise)
+            advise(found.x, standardised=self.standardise, names=self.input_names())
         return found
 
     def check_options(self) -> None:
@@ -182,7 +182,7 @@ class OwnData:
         (first_x, first_y), (more_x, more_y), _ = parts
         parts = parts._replace(train=(torch.cat([first_x, more_x]), torch.cat([first_y, more_y])))
         train, _, test = standardised(parts) if self.standardise else parts
-        tell_constant_in_training(train[0])
+        tell_constant_in_training(train[0], self.input_names())
         return ClassData(*train, classes), test
 
     def told(self, error: ValueError, classes: tuple[str, ...] | None) -> ValueError:

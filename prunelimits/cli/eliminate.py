@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -205,7 +206,8 @@ class Eliminate(OwnData):
                 tell_test(found.model, found.nonzeros, test, classes, task.loss)
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y), classes=classes)
-        say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
+        again = f"prunelimits show {shlex.quote(str(self.store))}"
+        say(f"Kept in {self.store}; see it again with: {again}")
         return 0
 
     def _check_start(self) -> None:
@@ -290,7 +292,8 @@ class Eliminate(OwnData):
             points = task.x, task.y
             draw_elimination(results[best], self.pictures, points=points, classes=classes)
         kept = self.store.with_stem(f"{self.store.stem}-{best}")
-        say(f"The best is kept in {kept}; see it again with: prunelimits show {kept}")
+        again = f"prunelimits show {shlex.quote(str(kept))}"
+        say(f"The best is kept in {kept}; see it again with: {again}")
         return 0
 
 

@@ -114,9 +114,10 @@ def print_elimination(result: EliminationResult) -> None:
     goals += [] if result.budget is None else [f"within {result.budget} nonzeros"]
     goal = " ".join(goals)
     if (best := result.sparsest) is None:
-        console.print(f"No network {goal} yet")
-        if result.hint is not None:
-            console.print(result.hint, highlight=False, markup=False)
+        # The first half of the hint says the same in the words of Python.
+        hint = (result.hint or "").removeprefix("no network reached ").partition("; ")
+        said = hint[2] or hint[0]
+        say(f"No network {goal} yet{': ' if said else ''}{said}")
     else:
         console.print(
             f"Sparsest network {goal}: [bold]{best.nonzeros} nonzeros[/bold] "

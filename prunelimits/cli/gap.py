@@ -202,7 +202,7 @@ class Gap(OwnData):
             )  # fmt: skip
         except ValueError as error:
             raise self.told(error, classes) from error
-        tell_constant_in_training(train[0])
+        tell_constant_in_training(train[0], self.input_names())
         return train, (others[0], others[1])
 
     def _study(self) -> Study:

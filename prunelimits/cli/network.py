@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def read_network(
             else:
                 raise
             raise ValueError(
-                f"{file} is {what}: give --model MODULE:FACTORY --state-dict {file}"
+                f"{file} is {what}: give --model MODULE:FACTORY --state-dict "
+                f"{shlex.quote(str(file))}"
             ) from error
         return saved, masks or None
     assert model is not None

@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ def read_parquet(path: Path, choice: ColumnChoice) -> tuple[NDArray[np.float64],
     for place in kept:
         kind = table.schema.field(place).type
         if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-            name = names[place]
+            name, typed = names[place], shlex.quote(names[place])
             raise ValueError(
-                f"column {name} must hold numbers, got {kind}; --drop {name} leaves it out, "
-                f"--label {name} makes it the labels"
+                f"column {name} must hold numbers, got {kind}; --drop {typed} leaves it out, "
+                f"--label {typed} makes it the labels"
             )
         columns.append(np.asarray(table.column(place).to_pylist(), dtype=np.float64))
     labels = np.asarray(table.column(at).to_pylist())

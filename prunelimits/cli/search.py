@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -167,7 +168,8 @@ class Search(OwnData):
                 tell_test(found.model, found.nonzeros, test, classes, result.loss)
         if self.pictures is not None:
             report.draw(result, self.pictures, points=(x, y), classes=classes)
-        report.say(f"Kept in {self.store}; see it again with: prunelimits show {self.store}")
+        again = f"prunelimits show {shlex.quote(str(self.store))}"
+        report.say(f"Kept in {self.store}; see it again with: {again}")
         return 0
 
     def _tell_nothing_left_out(self, x: Tensor, y: Tensor) -> None:

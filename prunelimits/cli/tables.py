@@ -12,6 +12,7 @@ import io
 import itertools
 import math
 import re
+import shlex
 import warnings
 import zipfile
 from collections import Counter
@@ -276,14 +277,15 @@ def _no_number(cell: str, line: int, name: str) -> str:
     said = f"line {line}, column {name}: {cell[:40]!r} is no number"
     if _number(cell.replace(",", "").replace(".", "")) is not None:
         return f"{said}: decimals are written with a point, and thousands without a mark"
-    return f"{said}; --drop {name} leaves the column out, --label {name} makes it the labels"
+    typed = shlex.quote(name)
+    return f"{said}; --drop {typed} leaves the column out, --label {typed} makes it the labels"
 
 
 def told_missing(missing: Mapping[int, int], names: Sequence[str], rows: int) -> str:
     """Which columns lack values in how many rows, and what can be done."""
     told = [f"{names[column]} in {count} of {rows} rows" for column, count in missing.items()]
     more = ", ..." if len(told) > 5 else ""
-    dropped = " ".join(names[column] for column in list(missing)[:5])
+    dropped = shlex.join(names[column] for column in list(missing)[:5])
     return (
         f"values are missing: {', '.join(told[:5])}{more}. Fill them in, remove these rows, or "
         f"leave columns out: --drop {dropped}"

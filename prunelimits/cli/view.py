@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -128,6 +129,6 @@ def _load(file: Path) -> tuple[MLP, Masks]:
     if model.widths[0] == 2 and inputs != PLANE:
         raise ValueError(
             f"{file} has the inputs {' '.join(inputs)}, and not the coordinates: see it with "
-            f"prunelimits play --network {file}"
+            f"prunelimits play --network {shlex.quote(str(file))}"
         )
     return model, masks

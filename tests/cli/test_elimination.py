@@ -165,7 +165,7 @@ def test_a_hint_is_printed_where_nothing_reaches_the_target(capsys):
     y = torch.randint(0, 2, (len(X),), generator=torch.Generator().manual_seed(0)).float()
     assert search(data=(X, y), target=1.0) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "no network reached the target 1; the best score was" in printed
+    assert "No network at 100 % yet: the best score was" in printed
     assert "train longer" in printed
 
 

@@ -67,7 +67,7 @@ def test_a_column_that_numbers_the_rows_is_left_out_aloud(capsys: pytest.Capture
 def test_a_named_column_that_numbers_the_rows_is_told_of(capsys: pytest.CaptureFixture[str]):
     write("a.csv", table(head="id,a,b,label", row="{n},{0},{1},{2}"))
     OwnData(data=Path("a.csv")).read()
-    assert "Inputs that number the rows, and may be no measurements: 1" in capsys.readouterr().out
+    assert "Inputs that number the rows, and may be no measurements: id" in capsys.readouterr().out
     advise(torch.tensor([[0.0], [2.0], [3.0], [4.0]]), standardised=False)
     assert "number the rows" not in capsys.readouterr().out
 
@@ -109,6 +109,7 @@ def test_names_that_differ_by_their_case_are_two_arrays():
         (table(head="a,a,label"), "names of their own, got 'a' for columns 1, 2"),
         (table(head="a,label,label"), "got 'label' for columns 2, 3"),
         (table(head="day,b,label", row="2024-01-01,{1},{2}"), "--drop day leaves the column out"),
+        (table(head="the day,b,label", row="x,{1},{2}"), "--drop 'the day' leaves the column out"),
         (table(head="kind,a,b", row="cat,{0},{1}"), "--label kind makes it the labels"),
         (table(head="a;b;label", row="0,5;{1};{2}"), "decimals are written with a point"),
         (table(row='"1,234.5",{1},{2}'), "thousands without a mark"),
