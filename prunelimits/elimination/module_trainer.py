@@ -44,12 +44,13 @@ class ModuleTrainer:
 
     Attributes:
         work: Kept parameters times samples so far.
+        together: Whether networks are trained side by side; None before two of them were.
     """
 
     def __init__(self, module: nn.Module, data: EliminationData) -> None:
         self.data, self.work = data, 0
         self._module = module
-        self._together: bool | None = None
+        self.together: bool | None = None
 
     def check(self, recipe: Recipe) -> None:
         """Raises `ValueError` if a training step of the module fails."""
@@ -85,9 +86,9 @@ class ModuleTrainer:
         Every network sees the rows in the same order.
         """
         args = self._module, networks, self.data, recipe
-        if self._together is None and len(networks) > 1:
-            self._together = can_train_together(*args)
-        if self._together and len(networks) > 1:
+        if self.together is None and len(networks) > 1:
+            self.together = can_train_together(*args)
+        if self.together and len(networks) > 1:
             return self._counted(train_together(*args, seed))
         return self._counted(train_in_turn(*args, [seed] * len(networks)))
 

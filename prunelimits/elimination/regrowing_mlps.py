@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,11 @@ from prunelimits.elimination.candidates import candidates
 from prunelimits.elimination.config import Elimination
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.growing import grown
+from prunelimits.elimination.kept_stacks import checked_networks, plain_networks
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.regrowing import AbstractRegrowing
 from prunelimits.elimination.regrowth_config import Regrowth
+from prunelimits.elimination.regrowth_state import Done
 from prunelimits.elimination.settling import settle
 from prunelimits.elimination.trainer import Trainer
 from prunelimits.pruners import GMP
@@ -54,8 +57,20 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
 
     @property
     @override
-    def work(self) -> int:
-        return self._work
+    def done(self) -> Done:
+        return Done(self._work)
+
+    @override
+    def take_up(self, done: Done) -> None:
+        self._work = done.work
+
+    @override
+    def plain(self, networks: NetworkStack) -> dict[str, Any]:
+        return plain_networks(networks)
+
+    @override
+    def checked(self, plain: dict[str, Any]) -> NetworkStack:
+        return checked_networks(plain)
 
     def starts(self, widths: tuple[int, ...]) -> NetworkStack:
         """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""

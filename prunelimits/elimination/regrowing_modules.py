@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from prunelimits.connectivity.trace import trace
 from prunelimits.elimination.candidates import best_tries, each_removal, least_removals
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.growing import strongest
+from prunelimits.elimination.kept_stacks import checked_modules, plain_modules
 from prunelimits.elimination.module_data import tensors_of
 from prunelimits.elimination.module_stack import ModuleStack
 from prunelimits.elimination.module_trainer import ModuleTrainer
@@ -24,6 +25,7 @@ from prunelimits.elimination.module_training import Pruning, others
 from prunelimits.elimination.regrowing import AbstractRegrowing
 from prunelimits.elimination.regrowth_config import Regrowth
 from prunelimits.elimination.regrowth_result import RegrownModule
+from prunelimits.elimination.regrowth_state import Done
 from prunelimits.masks import rows
 from prunelimits.pruners import GMP
 from prunelimits.training import Recipe
@@ -64,8 +66,20 @@ class ModuleRegrowing(AbstractRegrowing[ModuleStack]):
 
     @property
     @override
-    def work(self) -> int:
-        return self.trainer.work
+    def done(self) -> Done:
+        return Done(self.trainer.work, self.trainer.together)
+
+    @override
+    def take_up(self, done: Done) -> None:
+        self.trainer.work, self.trainer.together = done
+
+    @override
+    def plain(self, networks: ModuleStack) -> dict[str, Any]:
+        return plain_modules(networks)
+
+    @override
+    def checked(self, plain: dict[str, Any]) -> ModuleStack:
+        return checked_modules(plain, tensors_of(self._modules[0]), self._whole)
 
     def starts(self) -> ModuleStack:
         """Trained shortly and pruned to `head` times the goal meanwhile, where that is less."""

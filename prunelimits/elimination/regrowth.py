@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import overload
 
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from typing_extensions import override
 from prunelimits.arguments import (
     checked_instance,
     checked_integer,
+    checked_kept_file,
     checked_sizes,
     checked_tensor,
     shown,
@@ -25,6 +28,7 @@ from prunelimits.elimination.regrowing import AbstractRegrowing
 from prunelimits.elimination.regrowing_mlps import MLPRegrowing, dense_weights
 from prunelimits.elimination.regrowing_modules import ModuleRegrowing
 from prunelimits.elimination.regrowth_config import Regrowth
+from prunelimits.elimination.regrowth_file import RegrowthFile
 from prunelimits.elimination.regrowth_result import RegrownModule, RegrowthResult
 from prunelimits.elimination.result import EliminatedNetwork
 from prunelimits.elimination.stack import AnyStack
@@ -65,6 +69,7 @@ def regrow(
     measure: tuple[Tensor, Tensor] | None = None,
     seed: int = 0,
     engine: AbstractEngine | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> RegrowthResult[EliminatedNetwork]: ...
 
 
@@ -80,6 +85,7 @@ def regrow(
     measure: tuple[Tensor, Tensor] | None = None,
     seed: int = 0,
     engine: None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> RegrowthResult[RegrownModule]: ...
 
 
@@ -96,6 +102,7 @@ def regrow(
     measure: tuple[Tensor, Tensor] | None = None,
     seed: int = 0,
     engine: AbstractEngine | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> RegrowthResult[EliminatedNetwork] | RegrowthResult[RegrownModule]:
     """The best network of at most `keep` weights that `Regrowth` finds: an MLP, or any module.
 
@@ -122,12 +129,16 @@ def regrow(
         measure: Inputs and labels to choose by. None: the training data.
         seed: Decides initialisations, batches and noise.
         engine: Who trains MLPs. None: the fastest.
+        store: A file that keeps the state after every training, and is gone on from if it exists:
+            the result is that of an uninterrupted run.
 
     Raises:
         ValueError: If data, start and `keep` do not fit each other, a number is out of its range,
             or a module's forward pass cannot be followed.
         AllDivergedError: If every training diverged; it is a ValueError.
         TypeError: If an argument is of another kind, or a module cannot be copied.
+        StoreError: If the store is damaged, belongs to something else, or another process is
+            writing to it.
 
     Warns:
         NothingFoundWarning: If the best network found keeps no weight: it is a constant.
@@ -159,12 +170,14 @@ def regrow(
     seed, keep = checked_integer("seed", seed), checked_integer("keep", keep, 1)
     if engine is not None:
         checked_instance("engine", engine, AbstractEngine, "an engine or None")
+    if store is not None:
+        store = checked_kept_file("store", store)
     modules = checked_starts(start)
     if modules is None:
         widths = _checked_widths(start, y, keep, loss)
         data = EliminationData.of(x, y, measure, widths, loss)
         run = MLPRegrowing(method, data, keep, seed, engine)
-        chosen = _best(run, run.starts(widths))
+        chosen = _best(run, lambda: run.starts(widths), widths, store)
         network, weights = EliminatedNetwork.of(chosen), int(run.weights(chosen))
         _warn_of_a_constant(weights)
         return RegrowthResult(network, weights, method, run.work, time.monotonic() - began)
@@ -173,17 +186,34 @@ def regrow(
     whole = _checked_weights(modules[0], keep)
     data = data_of_modules(x, y, measure, modules[0], loss)
     of_modules = ModuleRegrowing(method, data, modules, whole, keep, seed)
-    regrown = of_modules.network(_best(of_modules, of_modules.starts()))
+    regrown = of_modules.network(_best(of_modules, of_modules.starts, modules, store))
     weights, seconds = count(regrown.masks), time.monotonic() - began
     _warn_of_a_constant(weights)
     return RegrowthResult(regrown, weights, method, of_modules.work, seconds)
 
 
-def _best(run: AbstractRegrowing[AnyStack], starts: AnyStack) -> AnyStack:
-    found = run.best_networks(starts) if len(starts) else starts
-    if not len(found):
+def _best(
+    run: AbstractRegrowing[AnyStack],
+    starts: Callable[[], AnyStack],
+    start: Sequence[int] | Sequence[nn.Module],
+    store: str | os.PathLike[str] | None,
+) -> AnyStack:
+    """The chosen network, after all trainings that the store does not know yet."""
+    with ExitStack() as stack:
+        file = None if store is None else stack.enter_context(RegrowthFile(store, run, start))
+        state = None if file is None else file.read()
+        if state is None:
+            state = run.begun(starts())
+            if file is not None:
+                file.write(state)
+        while not state.finished:
+            state = run.next(state)
+            if file is not None:
+                file.write(state)
+    run.take_up(state.done)
+    if not len(state.best_networks):
         raise AllDivergedError(run.work)
-    return run.chosen(found)
+    return run.chosen(state.best_networks)
 
 
 def _warn_of_a_constant(weights: int) -> None:

@@ -39,7 +39,7 @@ def test_training_within_masks_is_sgd_as_it_is_defined():
     networks = stack(model, 5, models=2)
     run, recipe = regrowing(model), QUICK.recovery
     trained = run.trainer.trained(networks, recipe, seed=7)
-    assert run.trainer._together
+    assert run.trainer.together
     for member in range(2):
         own, masks = copy.deepcopy(model).train(), networks.member(member)[1]
         values = dict(own.named_parameters())
@@ -85,7 +85,7 @@ def test_dropout_is_trained_one_after_the_other():
     run, networks = regrowing(model), stack(model, 5, models=2)
     state = torch.random.get_rng_state()
     found = [run.trainer.trained(networks, QUICK.recovery, seed).state for seed in (1, 1, 2)]
-    assert run.trainer._together is False
+    assert run.trainer.together is False
     assert torch.equal(torch.random.get_rng_state(), state)
     values = [[value.tolist() for value in one.values()] for one in found]
     assert values[0] == values[1] != values[2]
