@@ -25,8 +25,7 @@ def whole_splits(rows: Sequence[Row]) -> list[int]:
 def ideas(rows: Sequence[Row], study: Sequence[Row]) -> str:
     """Accuracy by the rows to choose by and to test, and the cost beside the study's LTH.
 
-    Beside the method as it is: of every split the mean over its places, then the median over the
-    splits with its interval.
+    Beside the method as it is: the median over splits and places, with its interval.
     """
     splits = whole_splits(rows)
     here = {(r.method, r.split, r.task, r.keep): r for r in rows if r.split in splits}
@@ -36,19 +35,16 @@ def ideas(rows: Sequence[Row], study: Sequence[Row]) -> str:
         own = [row for row in here.values() if row.method == name]
         if not own:
             continue
-        by_split: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        more: tuple[list[float], list[float]] = ([], [])
         costs: list[float] = []
         for row in own:
             other = here[AS_IT_IS, row.split, row.task, row.keep]
-            by_split[row.split].append((_choose(row) - _choose(other), _test(row) - _test(other)))
+            more[0].append(_choose(row) - _choose(other))
+            more[1].append(_test(row) - _test(other))
             unit = units.get((row.task, row.split, row.keep))
             if unit is not None:
                 costs.append(row.cost / unit)
-        beside = [
-            "" if name == AS_IT_IS else points([mean(pair[part] for pair in pairs)
-                                                for pairs in by_split.values()], bold=True)
-            for part in (0, 1)
-        ]  # fmt: skip
+        beside = ["" if name == AS_IT_IS else points(some) for some in more]
         lines.append(
             [
                 name,
@@ -59,8 +55,8 @@ def ideas(rows: Sequence[Row], study: Sequence[Row]) -> str:
                 f"{median(costs):.0f}",
             ]
         )
-    header = ("", "rows to choose by", "beside as it is", "test", "beside as it is", "runs of LTH")
-    return markdown(header, lines)
+    header = (f"{len(splits)} splits", "rows to choose by", "beside as it is", "test")
+    return markdown((*header, "beside as it is", "runs of LTH"), lines)
 
 
 def tables(folder: Path) -> dict[str, Callable[[], str]]:

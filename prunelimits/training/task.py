@@ -107,10 +107,10 @@ def make_task(
             not held out, `initial` is not finite, or a number is out of its range.
 
     Examples:
-        >>> x = torch.arange(8.0).reshape(8, 1)
-        >>> task = make_task(x, torch.arange(8) % 3, held_out=0.25)
+        >>> x = torch.arange(12.0).reshape(12, 1)
+        >>> task = make_task(x, torch.arange(12) % 3, held_out=0.25)
         >>> len(task.x), len(task.measure_x), task.outputs, task.loss
-        (6, 2, 3, 'cross_entropy')
+        (9, 3, 3, 'cross_entropy')
     """
     x, y = checked_tensor("x", x), checked_tensor("y", y)
     held_out = checked_number("held_out", held_out, least=0, below=1)
@@ -147,9 +147,11 @@ def make_task(
         absent = sorted(set(y.unique().tolist()) - set(y[test].unique().tolist()))
         if absent:
             named = ", ".join(f"{label:g}" for label in absent)
+            several = len(absent) > 1
             warn(
-                f"held_out holds out {measured} of {len(x)} samples, none of class {named}: the "
-                "accuracy tells nothing of it"
+                f"held_out holds out {measured} of {len(x)} samples, none of class"
+                f"{'es' * several} {named}: the accuracy tells nothing of "
+                f"{'them' if several else 'it'}"
             )
     return Task(x[train], y[train], x[test], y[test], outputs, loss, initial)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import real_tasks
+import regrowth_choice_tables as tables
 import regrowth_choices as choices
 import torch
+from real_rows import Row
 
 from prunelimits import MLPEnsemble
 from prunelimits.datasets import gaussians
@@ -115,6 +117,23 @@ def test_what_is_taught_are_the_dense_networks_mean_logits():
     assert cost == choices.TEACHERS * parameters * samples
     # They were learnt.
     assert float((train.argmax(1) == PARTS.train[1]).double().mean()) > 0.6
+
+
+def test_the_table_compares_place_by_place_on_whole_splits():
+    def row(split: int, keep: int, name: str, choose: int, test: int, cost: float) -> Row:
+        return Row("Vowel", split, name, 1, 0, keep, cost, (9,), (9,), (choose,), (test,),
+                   100, 200, 1.0)  # fmt: skip
+
+    kept = [
+        row(2, 25, choices.AS_IT_IS, 50, 100, 8.0), row(2, 50, choices.AS_IT_IS, 70, 140, 8.0),
+        row(2, 25, "no growth", 40, 90, 4.0), row(2, 50, "no growth", 66, 138, 4.0),
+        # A split that is not whole.
+        row(3, 25, choices.AS_IT_IS, 90, 190, 8.0),
+    ]  # fmt: skip
+    study = [row(2, 25, "LTH", 1, 1, 2.0), row(2, 50, "LTH", 1, 1, 1.0)]
+    _, _, first, second = tables.ideas(kept, study).splitlines()
+    assert first == "| as it is | 60.0% |  | 60.0% |  | 6 |"
+    assert second == "| no growth | 53.0% | -7.0 | 57.0% | -3.0 | 3 |"
 
 
 def test_the_places_are_the_studys():
