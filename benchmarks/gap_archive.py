@@ -6,15 +6,13 @@ Of the first repeat alone, which is the published study, unless --repeats says m
     python benchmarks/gap_archive.py docs/results/gap-bench-995.csv --widths 6 --repeats 5 \
         --initial bench-995.pt --methods GMP RigL
     python benchmarks/gap_archive.py docs/results/gap-anew.csv --widths 3 4 5 6 7 8 32 --train
-    python benchmarks/gap_archive.py docs/results/gap-random.csv --widths 256 --methods GMP --alone
 
 A table keeps what runs measured, not their networks, so the runs of one method, width and repeat
 are trained again, together as they were. What is then as accurate as its row in the table is added
 to docs/results/gap-networks.npz; what is not, as with another engine or instruction set, is named
-and left out. With --alone only the best runs are trained, which is a ninth of the work; what is
-trained together decides some last digits, so fewer come out as they were. With --train the runs
-that the table lacks are trained, and both are kept, the rows and the best networks; it goes on
-where the table ends. The file holds numbers alone, a few hundred bytes a network.
+and left out. With --train the runs that the table lacks are trained, and both are kept, the rows
+and the best networks; it goes on where the table ends. The file holds numbers alone, a few hundred
+bytes a network.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from command_line import at_least_one
 import prunelimits as pl
 from prunelimits.experiments import PAPER_METHODS, Run, RunResult, Study, read_table, write_table
 from prunelimits.experiments.kept import describe, read_kept
-from prunelimits.experiments.part import Part, fit_part, fitted_results, parts
+from prunelimits.experiments.part import fit_part, fitted_results, parts
 from prunelimits.models import parameter_shapes
 from prunelimits.pruners import AbstractPruner
 from prunelimits.resuming import WriterLock, write_whole
@@ -182,16 +180,9 @@ def best_runs(
 
 
 def retrained(
-    table: Path,
-    best: dict[Run, RunResult],
-    method: str,
-    initial: pl.MLP | None,
-    *,
-    alone: bool = False,
+    table: Path, best: dict[Run, RunResult], method: str, initial: pl.MLP | None
 ) -> Iterator[list[Kept]]:
     """Runs of one method trained again, part by part; what comes out otherwise is named.
-
-    Each with all runs of its part, or `alone` with the others that are wanted.
 
     Raises:
         StoreError: If the table is of another start, other recipes or other settings.
@@ -214,7 +205,6 @@ def retrained(
             wanted = [run for run in best if run in part.runs]
             if part.runs[0].repeat != repeat or not wanted:
                 continue
-            part = Part(study, tuple(r for r in part.runs if r in best)) if alone else part
             fitted = fit_part(task, part)
             found: list[Kept] = []
             for run in wanted:
@@ -280,7 +270,6 @@ def main() -> None:
     )
     parser.add_argument("--initial", type=Path, default=None)
     parser.add_argument("--train", action="store_true", help="what the table lacks, and add it")
-    parser.add_argument("--alone", action="store_true", help="train none but the best runs again")
     parser.add_argument("--archive", type=Path, default=ARCHIVE)
     arguments = parser.parse_args()
     initial = None if arguments.initial is None else pl.load(arguments.initial)[0]
@@ -295,7 +284,7 @@ def main() -> None:
     for method in arguments.methods:
         best = best_runs(results, arguments.widths, [method], arguments.repeats)
         left = {run: r for run, r in best.items() if (arguments.table.stem, run) not in known}
-        for found in retrained(arguments.table, left, method, initial, alone=arguments.alone):
+        for found in retrained(arguments.table, left, method, initial):
             known |= {kept[:2]: kept for kept in found}
             write_archive(arguments.archive, known.values())
 
