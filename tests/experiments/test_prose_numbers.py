@@ -202,6 +202,13 @@ def of_the_figures() -> Iterator[str]:
     most = max(n / size for n, size in zip(stray, sizes, strict=True))
     yield f"on no path in all but one of the eleven, up to {most:.0%}".replace("%", " %")
     yield "small weights in six"
+    anew = {width: [min(r.nonzeros for r in runs(name) if r.accuracy >= 0.95
+                        and r.run.width == width and not r.run.repeat)
+                    for name in ("gap-anew", "gap-random")] for width in (7, 8)}  # fmt: skip
+    yield (
+        f"at 95 % has {anew[7][0]} and {anew[8][0]} nonzeros instead of {anew[7][1]} and "
+        f"{anew[8][1]}"
+    )
     signs = [float(r["alike"]) for r in rows("sign-pattern")
              if r["start"] == "its signs, magnitudes drawn anew" and r["alike"]]  # fmt: skip
     yield f"masks are somewhat alike ({min(signs):.2f} to {max(signs):.2f})"
