@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
-from statistics import mean, median
+from statistics import median
 
 import pytest
 import real_clock
 import real_limits
 from real_choices import FITTING, NINE, best_of, by_place, chosen_at, unit_cost
-from real_rows import Row, read_rows
+from real_rows import read_rows
 from real_tables import EARLIER, OURS, RESULTS, TUNED, Places, differences
 from real_tasks import TASKS
 from sparsest_known import read_list
@@ -147,19 +147,6 @@ def of_the_limits() -> Iterator[str]:
 def of_regrowth() -> Iterator[str]:
     few = costs("Regrowth", (0, 1))
     yield f"that of {min(few):.0f} to {max(few):.0f} runs of LTH to the same number of weights"
-    six = [(t, b) for t, bs in (("Vowel", (25, 100)), ("Vehicle", (10, 40)), ("digits", (25, 100)))
-           for b in bs]  # fmt: skip
-    told: list[str] = []
-    for split in (0, 1):
-        mine: list[tuple[Row, float]] = []
-        for task, keep in six:
-            there = places()[task, split, keep]
-            mine.append((there["Regrowth"][0], unit_cost(there) or 1.0))
-        choose = 100 * mean(row.choose[0] / row.choose_rows for row, _ in mine)
-        test = 100 * mean(row.test[0] / row.test_rows for row, _ in mine)
-        runs = mean(row.cost / unit for row, unit in mine)
-        told.append(f"{choose:.1f} and {test:.1f} at {runs:.0f}")
-    yield f"{told[0]} runs of LTH at these places of split 0, and {told[1]} of split 1"
     whole = [m for m, *_ in above(("Regrowth",), 32, EARLIER)]
     yield "the whole run is ahead by {:.1f}, {:.1f}, {:.1f} and {:.1f} points".format(*whole)
 
