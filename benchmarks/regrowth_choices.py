@@ -30,16 +30,13 @@ from typing_extensions import override
 from prunelimits import MLPEnsemble, fit, pruners
 from prunelimits.datasets import Parts
 from prunelimits.elimination import Regrowth
-from prunelimits.elimination.candidates import best_tries, each_removal, least_removals
+from prunelimits.elimination.candidates import candidates
 from prunelimits.elimination.data import EliminationData
 from prunelimits.elimination.network_stack import NetworkStack
 from prunelimits.elimination.regrowing_mlps import MLPRegrowing, dense_weights
 from prunelimits.elimination.result import EliminatedNetwork
 from prunelimits.elimination.settling import settle
 from prunelimits.elimination.units import activations
-from prunelimits.masks import rows as entries
-from prunelimits.masks import unflatten
-from prunelimits.models import parameter_shapes
 from prunelimits.training import evaluate
 
 PLACES = tuple(
@@ -103,21 +100,8 @@ class SecondOrder(MLPRegrowing):
     def candidates(
         self, networks: NetworkStack, count: int, noise: torch.Generator
     ) -> NetworkStack:
-        kept = entries(networks.masks)
-        weights = {
-            name: mask if name.endswith("weight") else torch.zeros_like(mask)
-            for name, mask in networks.masks.items()
-        }
-        removable, tries = entries(weights), self.method.tries
-        if count == 1:
-            parent, without = each_removal(kept, removable)
-        else:
-            scores = surgeon_scores(networks, self.trainer.sample)
-            parent, without = least_removals(kept, removable, scores, count, tries, noise)
-        masks = unflatten(without, parameter_shapes(networks.widths))
-        found = settle(dataclasses.replace(networks[parent], masks=masks), "outgoing")
-        found = self.trainer.screened(found)
-        return best_tries(found, found.loss, parent, tries)
+        method, trainer = self.removal, self.trainer
+        return candidates(networks, count, method, trainer, noise, surgeon_scores)
 
 
 def surgeon_scores(networks: NetworkStack, x: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from prunelimits.cli.elimination_report import (
 )
 from prunelimits.cli.executors import open_executor
 from prunelimits.cli.help import YOUR_DATA, Groups
-from prunelimits.cli.report import say
+from prunelimits.cli.report import say, tell_kept
 from prunelimits.elimination import (
     Elimination,
     EliminationResult,
@@ -206,8 +205,7 @@ class Eliminate(OwnData):
                 tell_test(found.model, found.nonzeros, test, classes, task.loss)
         if self.pictures is not None:
             draw_elimination(result, self.pictures, points=(x, y), classes=classes)
-        again = f"prunelimits show {shlex.quote(str(self.store))}"
-        say(f"Kept in {self.store}; see it again with: {again}")
+        tell_kept("Kept", self.store)
         return 0
 
     def _check_start(self) -> None:
@@ -291,9 +289,7 @@ class Eliminate(OwnData):
         if self.pictures is not None:
             points = task.x, task.y
             draw_elimination(results[best], self.pictures, points=points, classes=classes)
-        kept = self.store.with_stem(f"{self.store.stem}-{best}")
-        again = f"prunelimits show {shlex.quote(str(kept))}"
-        say(f"The best is kept in {kept}; see it again with: {again}")
+        tell_kept("The best is kept", self.store.with_stem(f"{self.store.stem}-{best}"))
         return 0
 
 

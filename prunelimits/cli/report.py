@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -256,3 +257,8 @@ def write_or_open(page: Page, output: Path | None) -> None:
 def say(text: str) -> None:
     """Prints a line that no narrow terminal cuts, such as a path to copy."""
     console.print(text, soft_wrap=True, markup=False)
+
+
+def tell_kept(what: str, store: Path) -> None:
+    """Says where something is kept, and the command that shows it, as it can be typed."""
+    say(f"{what} in {store}; see it again with: prunelimits show {shlex.quote(str(store))}")

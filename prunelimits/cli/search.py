@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -168,8 +167,7 @@ class Search(OwnData):
                 tell_test(found.model, found.nonzeros, test, classes, result.loss)
         if self.pictures is not None:
             report.draw(result, self.pictures, points=(x, y), classes=classes)
-        again = f"prunelimits show {shlex.quote(str(self.store))}"
-        report.say(f"Kept in {self.store}; see it again with: {again}")
+        report.tell_kept("Kept", self.store)
         return 0
 
     def _tell_nothing_left_out(self, x: Tensor, y: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -21,25 +22,45 @@ from prunelimits.models import parameter_shapes
 _NOISE = 0.5
 
 
+def magnitudes(networks: NetworkStack, x: Tensor) -> Tensor:
+    """Scores of all parameters, `(models, entries)`: what each adds to its unit, relative to all.
+
+    A weight's is `|w|` times the standard deviation of what comes in, over the standard deviation
+    of the unit's sum; a bias's is `|b|` over it.
+    """
+    incoming = x.T.expand(len(networks), *x.T.shape)
+    result: list[Tensor] = []
+    hidden = [incoming, *activations(networks, x)]
+    for layer, h in enumerate(hidden):
+        weight, bias = (networks.params[f"layers.{layer}.{part}"] for part in ("weight", "bias"))
+        total = torch.bmm(weight, h).std(2, correction=0).clamp_min(1e-12)
+        deviation = h.std(2, correction=0)
+        result.append((weight.abs() * deviation.unsqueeze(1) / total.unsqueeze(2)).flatten(1))
+        result.append(bias.abs() / total)
+    return torch.cat(result, 1)
+
+
+# What is cut, how much, how, who measures, by which noise, and by which scores.
 def candidates(
     networks: NetworkStack,
     removed: int,
     method: Elimination,
     trainer: Trainer,
     generator: torch.Generator,
+    scoring: Callable[[NetworkStack, Tensor], Tensor] = magnitudes,
 ) -> NetworkStack:
     """Untrained networks that lack `removed` parameters or more, `tries` of each network.
 
     What the removal disconnects goes with it, and units without inputs become part of the next
     layer's biases. One at a time, every parameter's removal is measured, and those that cost the
-    least loss are taken; several at a time, those of the least score, see `magnitudes`, each try
+    least loss are taken; several at a time, those of the least score, by `scoring`, each try
     with other noise.
     """
     kept, removable = rows(networks.masks), _removable(networks, method)
     if removed == 1:
         parent, without = each_removal(kept, removable)
     else:
-        scores = magnitudes(networks, trainer.sample)
+        scores = scoring(networks, trainer.sample)
         parent, without = least_removals(kept, removable, scores, removed, method.tries, generator)
     masks = unflatten(without, parameter_shapes(networks.widths))
     found = settle(replace(networks[parent], masks=masks), method.biases)
@@ -57,24 +78,6 @@ def best_tries(found: AnyStack, loss: Tensor, parent: Tensor, tries: int) -> Any
     unique = first_of_each(identities(found))
     found, loss, parent = found[unique], loss[unique], parent[unique]
     return found[best_of_each(parent, -loss, tries)]
-
-
-def magnitudes(networks: NetworkStack, x: Tensor) -> Tensor:
-    """Scores of all parameters, `(models, entries)`: what each adds to its unit, relative to all.
-
-    A weight's is `|w|` times the standard deviation of what comes in, over the standard deviation
-    of the unit's sum; a bias's is `|b|` over it.
-    """
-    incoming = x.T.expand(len(networks), *x.T.shape)
-    result: list[Tensor] = []
-    hidden = [incoming, *activations(networks, x)]
-    for layer, h in enumerate(hidden):
-        weight, bias = (networks.params[f"layers.{layer}.{part}"] for part in ("weight", "bias"))
-        total = torch.bmm(weight, h).std(2, correction=0).clamp_min(1e-12)
-        deviation = h.std(2, correction=0)
-        result.append((weight.abs() * deviation.unsqueeze(1) / total.unsqueeze(2)).flatten(1))
-        result.append(bias.abs() / total)
-    return torch.cat(result, 1)
 
 
 def _removable(networks: NetworkStack, method: Elimination) -> Tensor:

@@ -50,7 +50,7 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
         super().__init__(method, data, keep, seed)
         self.trainer = Trainer(data, seed, engine)
         self._engine, self._work = engine, 0
-        self._removal = Elimination(
+        self.removal = Elimination(
             beam=method.beam, per_origin=method.per_origin, tries=method.tries, step=method.step,
             biases="outgoing",
         )  # fmt: skip
@@ -96,7 +96,7 @@ class MLPRegrowing(AbstractRegrowing[NetworkStack]):
     def candidates(
         self, networks: NetworkStack, count: int, noise: torch.Generator
     ) -> NetworkStack:
-        return candidates(networks, count, self._removal, self.trainer, noise)
+        return candidates(networks, count, self.removal, self.trainer, noise)
 
     @override
     def larger(self, parents: NetworkStack, count: int, noise: torch.Generator) -> NetworkStack:
